@@ -1,0 +1,84 @@
+"""From a field's definition to words: what it takes, what it does, how YAML writes it."""
+
+from __future__ import annotations
+
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import annotated_types as limits
+import yaml
+from pydantic.fields import FieldInfo
+
+from styledial.words import language
+
+_TYPES = {
+    bool: ("true or false", "true 或 false"),
+    int: ("a whole number", "整数"),
+    float: ("a number", "数字"),
+    str: ("text", "文字"),
+    NoneType: ("null", "null"),
+}
+_LIMITS = {limits.Ge: ("ge", ">="), limits.Gt: ("gt", ">"), limits.Le: ("le", "<="),
+           limits.Lt: ("lt", "<")}  # fmt: skip
+
+
+def allowed(field: FieldInfo) -> tuple[str, str]:
+    """What a field takes, in English and Chinese: "a whole number, >= 1, <= 1024"."""
+    en, zh = _type_words(field.annotation)
+    bounds = [
+        f"{sign} {getattr(limit, name):g}"
+        for limit in field.metadata
+        for kind, (name, sign) in _LIMITS.items()
+        if isinstance(limit, kind)
+    ]
+    return ", ".join([en, *bounds]), "，".join([zh, *bounds])
+
+
+def _type_words(annotation: Any) -> tuple[str, str]:
+    origin = get_origin(annotation)
+    if origin is Literal:
+        choices = ", ".join(str(choice) for choice in get_args(annotation))
+        return f"one of {choices}", f"{choices} 之一"
+    if origin in (Union, UnionType):
+        parts = [_type_words(part) for part in get_args(annotation)]
+        return " or ".join(en for en, _ in parts), " 或 ".join(zh for _, zh in parts)
+    if origin is list:
+        return "a list of names", "名称列表"
+    return _TYPES[annotation]
+
+
+def takes(field: FieldInfo, kind: type) -> bool:
+    """Whether the field's type is `kind` or a union that has it."""
+    return field.annotation is kind or kind in get_args(field.annotation)
+
+
+def describe(field: FieldInfo) -> str:
+    """The field's one sentence, in the user's language."""
+    en, zh = both(field)
+    return zh if language() == "zh" else en
+
+
+def both(field: FieldInfo) -> tuple[str, str]:
+    extra = field.json_schema_extra
+    assert isinstance(extra, dict)  # schema.setting is the only maker of fields
+    return str(field.description), str(extra["zh"])
+
+
+def shown_default(field: FieldInfo) -> Any:
+    """What the YAML template writes for the field."""
+    extra = field.json_schema_extra
+    assert isinstance(extra, dict)
+    return extra.get("shown", field.default)
+
+
+def as_yaml(value: Any) -> str:
+    """One value as YAML writes it on one line, in a form that reads back the same."""
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, float):
+        # PyYAML reads 1e-05 as text; a plain decimal is safe everywhere.
+        plain = f"{value:.12f}".rstrip("0")
+        return (plain + "0" if plain.endswith(".") else plain) if float(plain) == value else repr(
+            value
+        ).replace("e", ".0e" if "." not in repr(value) else "e")  # fmt: skip
+    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True).split("\n")[0]

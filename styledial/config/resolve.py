@@ -1,0 +1,198 @@
+"""Defaults, then preset, then file, then command line: one Config, or every problem at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from styledial.config.allowed import allowed, takes
+from styledial.config.schema import SECTIONS, Config, all_keys
+from styledial.config.source import Source, Value, half_width, parse_assignment, read_yaml
+from styledial.errors import ConfigError, Problem, UserError, nearest
+from styledial.words import say
+
+PRESETS = {"quick": "quick_test.yaml", "standard": "standard.yaml", "large": "large.yaml"}
+COMMAND_LINE = "command line"
+# The guide's short options.
+SHORT = {"model_name": "model.model_name_or_path", "epochs": "training.num_train_epochs"}
+# What other tools call our settings: suggested, never taken silently.
+_ELSEWHERE = {
+    "model_name": "model_name_or_path", "model": "model_name_or_path",
+    "epochs": "num_train_epochs", "batch_size": "per_device_train_batch_size",
+    "lr": "learning_rate", "cutoff_len": "max_length", "max_seq_length": "max_length",
+    "block_size": "max_length", "lora_rank": "lora_r", "rank": "lora_r",
+    "lora_target": "lora_target_modules", "target_modules": "lora_target_modules",
+    "dataset_dir": "data_dir", "dataset": "data_dir", "val_size": "validation_split",
+    "torch_dtype": "dtype", "beta": "kl_beta", "kl_coef": "kl_beta",
+}  # fmt: skip
+
+
+def resolve(
+    path: Path | None = None,
+    preset: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    assignments: Iterable[str] = (),
+) -> Config:
+    """The configuration in force; later layers win: defaults, preset, file, command line.
+
+    `options` are "section.key" -> value (None = not given); `assignments` are
+    "section.key=value" strings. Raises ConfigError with every problem found, UserError for a
+    file that can't be read.
+    """
+    layers = []
+    if preset is not None:
+        layers.append(read_yaml(preset_path(preset), where=f"preset {preset}"))
+    if path is not None:
+        layers.append(read_yaml(path))
+    layers.append(_command_line(options or {}, assignments))
+
+    merged: dict[str, Value] = {}
+    problems: list[Problem] = []
+    notes: list[str] = []
+    for layer in layers:
+        problems += layer.problems
+        notes += layer.notes
+        for name, value in layer.values.items():
+            key, problem = _known(name, value.where)
+            if problem:
+                problems.append(problem)
+                continue
+            earlier = merged.get(key)
+            if earlier and earlier.where.startswith("preset") and earlier.value != value.value:
+                notes.append(
+                    say(
+                        f"{earlier.where} sets {key} to {earlier.value}; {value.where} "
+                        f"changes it to {value.value}",
+                        f"{earlier.where} 将 {key} 设为 {earlier.value}，{value.where} "
+                        f"改为 {value.value}",
+                    )
+                )
+            merged[key] = value
+    config, invalid = _validated(merged)
+    problems += invalid
+    if problems or config is None:
+        raise ConfigError(sorted(problems, key=_by_place))
+    config.sources.update({key: merged[key].where if key in merged else "default"
+                           for key in _every_name()})  # fmt: skip
+    config.notes.extend(notes)
+    return config
+
+
+def preset_path(name: str) -> Path:
+    """The file of a preset; raises UserError for a name that isn't one."""
+    if name not in PRESETS:
+        guess = nearest(name, PRESETS)
+        hint_en = f" Did you mean {guess}?" if guess else ""
+        hint_zh = f"是否想写 {guess}？" if guess else ""
+        names = ", ".join(PRESETS)
+        raise UserError(
+            f"--preset {name}: no such preset; there are {names}.{hint_en}",
+            f"--preset {name}：没有这个预设；可选 {names}。{hint_zh}",
+        )
+    package = Path(__file__).resolve().parents[1]
+    checkout = package.parent / "configs"
+    return (checkout if checkout.is_dir() else package / "presets") / PRESETS[name]
+
+
+def _command_line(options: Mapping[str, Any], assignments: Iterable[str]) -> Source:
+    source = Source()
+    for name, value in options.items():
+        if value is not None:
+            source.values[name] = Value(value, COMMAND_LINE)
+    for text in assignments:
+        name, value = parse_assignment(text)
+        source.values[SHORT.get(name, name)] = Value(value, COMMAND_LINE)
+    return source
+
+
+def _every_name() -> list[str]:
+    return [f"{section}.{key}" for key, section in all_keys().items()]
+
+
+def _known(name: str, where: str) -> tuple[str, Problem | None]:
+    """The full name of a key, or what is wrong with it."""
+    section, dot, key = name.rpartition(".")
+    keys = all_keys()
+    if section in SECTIONS and key in SECTIONS[section].model_fields:
+        return name, None
+    if not dot and where == COMMAND_LINE and key in keys:
+        return f"{keys[key]}.{key}", None  # lora_r=16: keys are unique, the section is clear
+    if key in keys:
+        return name, Problem(
+            where,
+            f"`{name}` is not a setting here; `{key}` belongs under `{keys[key]}:`",
+            f"`{name}` 不应在此处；`{key}` 应写在 `{keys[key]}:` 之下",
+        )
+    if not dot and key in SECTIONS:
+        return name, Problem(
+            where,
+            f"`{key}:` is a section; write its settings below it, indented by two spaces",
+            f"`{key}:` 是小节名；请在其下缩进两个空格书写设置",
+        )
+    if section and section not in SECTIONS:
+        guess = nearest(section, SECTIONS)
+        names = ", ".join(SECTIONS)
+        return name, Problem(
+            where,
+            f"`{section}` is not a section; sections are {names}" + _did_you_mean(guess)[0],
+            f"没有小节 `{section}`；小节有 {names}" + _did_you_mean(guess)[1],
+        )
+    candidates = SECTIONS[section].model_fields if section else keys
+    guess = _ELSEWHERE.get(key) or nearest(key, candidates) or nearest(key, keys)
+    listed = ", ".join(candidates)
+    return name, Problem(
+        where,
+        f"`{name}` is not a setting" + (_did_you_mean(guess)[0] or f"; allowed: {listed}"),
+        f"没有设置 `{name}`" + (_did_you_mean(guess)[1] or f"；可用：{listed}"),
+    )
+
+
+def _did_you_mean(guess: str | None) -> tuple[str, str]:
+    if guess is None:
+        return "", ""
+    section = all_keys().get(guess)
+    full = f"{section}.{guess}" if section else guess
+    return f". Did you mean `{full}`?", f"。是否想写 `{full}`？"
+
+
+def _validated(merged: Mapping[str, Value]) -> tuple[Config | None, list[Problem]]:
+    nested: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+    problems = []
+    for name, value in merged.items():
+        section, _, key = name.partition(".")
+        field = SECTIONS[section].model_fields[key]
+        cleaned = value.value
+        if any(takes(field, kind) for kind in (int, float, bool)):
+            cleaned = half_width(cleaned)
+        # pydantic takes true for 1: a user who writes `lora_r: true` means something else.
+        if isinstance(cleaned, bool) and (takes(field, int) or takes(field, float)):
+            problems.append(_refused(name, value, field))
+            continue
+        nested[section][key] = cleaned
+    try:
+        return Config.model_validate(nested), problems
+    except ValidationError as error:
+        bad = dict.fromkeys(".".join(map(str, item["loc"][:2])) for item in error.errors())
+        for name in bad:
+            section, _, key = name.partition(".")
+            problems.append(_refused(name, merged[name], SECTIONS[section].model_fields[key]))
+        return None, problems
+
+
+def _refused(name: str, value: Value, field: FieldInfo) -> Problem:
+    en, zh = allowed(field)
+    given = "null" if value.value is None else repr(value.value)
+    return Problem(
+        value.where,
+        f"{name} is {given}; allowed: {en} (default {field.default})",
+        f"{name} 的值是 {given}；允许：{zh}（默认 {field.default}）",
+    )
+
+
+def _by_place(problem: Problem) -> tuple[str, int]:
+    file, _, line = problem.where.rpartition(":")
+    return (file, int(line)) if line.isdigit() else (problem.where, 0)

@@ -1,0 +1,259 @@
+"""Every setting, once: name, type, range, default and what it does, in two languages.
+
+The YAML template's comments, `--help`, the JSON schema for editors and the sentences about
+what is allowed are all derived from this file. Names are the guide's where the guide has one,
+else those of TRL and PEFT, so that settings transfer.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
+
+BUNDLED = "bundled"  # as a model, a data folder or a general text: the sample in the package
+
+
+def setting(default: Any, en: str, zh: str, *, shown: Any = None, **limits: Any) -> Any:
+    """A pydantic field; `shown` is what the YAML template writes where the default is derived."""
+    extra = {"zh": zh} if shown is None else {"zh": zh, "shown": shown}
+    return Field(default=default, description=en, json_schema_extra=extra, **limits)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_default=True, protected_namespaces=())
+
+
+class ModelSettings(Section):
+    """The base model and the adapter on it."""
+
+    model_name_or_path: str = setting(
+        "Qwen/Qwen2.5-7B",
+        "Base model: a name on the hub, a local folder, or `bundled` (a tiny one, for trying out).",
+        "基座模型：模型名、本地文件夹，或 bundled（自带的极小模型，用于试跑）。",
+        min_length=1,
+    )
+    use_peft: bool = setting(
+        True,
+        "true trains a LoRA adapter (recommended); false trains all weights.",
+        "true 训练 LoRA 适配器（推荐）；false 训练全部权重。",
+    )
+    lora_r: int = setting(
+        8,
+        "LoRA rank (4, 8, 16 or 32); larger learns more and costs a little more memory.",
+        "LoRA 秩（4/8/16/32）；越大学得越多，显存略增。",
+        ge=1,
+        le=1024,
+    )
+    lora_alpha: float | None = setting(
+        None,
+        "LoRA scaling; usually twice lora_r, which is also what null means.",
+        "LoRA 缩放，通常是 lora_r 的 2 倍；null 即取 2 倍。",
+        shown=16,
+        gt=0,
+    )
+    lora_dropout: float = setting(
+        0.0,
+        "Dropout inside the adapter; with a KL budget it is rarely needed.",
+        "适配器内的 dropout；有 KL 预算时一般不需要。",
+        ge=0,
+        lt=1,
+    )
+    lora_target_modules: str | list[str] = setting(
+        "all-linear",
+        "Layers that get an adapter: all-linear, or a list of names such as [q_proj, v_proj].",
+        "加适配器的层：all-linear，或名称列表，如 [q_proj, v_proj]。",
+    )
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = setting(
+        "auto",
+        "Precision of the base weights; auto is bfloat16 on a GPU that has it, float32 on a CPU.",
+        "基座权重精度；auto 在支持的 GPU 上取 bfloat16，CPU 上取 float32。",
+    )
+    attn_implementation: Literal["sdpa", "eager", "flash_attention_2"] = setting(
+        "sdpa",
+        "Attention kernel; flash_attention_2 needs the flash-attn package and a GPU.",
+        "注意力实现；flash_attention_2 需要安装 flash-attn 并有 GPU。",
+    )
+    trust_remote_code: bool = setting(
+        False,
+        "Run Python code that comes with the model; leave false unless you trust its author.",
+        "是否执行模型自带的 Python 代码；除非信任作者，请保持 false。",
+    )
+
+    @property
+    def alpha(self) -> float:
+        """LoRA alpha in force."""
+        return self.lora_alpha if self.lora_alpha is not None else 2.0 * self.lora_r
+
+
+class DataSettings(Section):
+    """The novels, and the general text against which forgetting is measured."""
+
+    data_dir: str = setting(
+        "data/novels",
+        "Folder with your novels (.txt); `bundled` is a small sample.",
+        "存放小说（.txt）的文件夹；bundled 为自带样例。",
+        min_length=1,
+    )
+    max_length: int = setting(
+        512,
+        "Tokens per training sequence; shorter needs less memory, longer learns longer structure.",
+        "每条训练序列的 token 数；短则省显存，长则学到更长的结构。",
+        ge=16,
+        le=131072,
+    )
+    validation_split: float = setting(
+        0.05,
+        "Part of each book held out, as whole passages, to measure style and KL on.",
+        "每本书留出的比例（整段留出），用来度量风格与 KL。",
+        gt=0,
+        le=0.5,
+    )
+    general: str = setting(
+        BUNDLED,
+        "General text for measuring what is forgotten: a file, a folder, or `bundled`.",
+        "度量遗忘所用的通用文本：文件、文件夹或 bundled。",
+        min_length=1,
+    )
+
+
+class TrainingSettings(Section):
+    """How strong, how long, how large the steps."""
+
+    output_dir: str = setting(
+        "outputs/style",
+        "Where the run leaves its adapter, figures and samples.",
+        "训练结果（适配器、指标、样例）的存放位置。",
+        min_length=1,
+    )
+    kl_beta: float = setting(
+        0.1,
+        "Style strength, a KL budget in nats per token: 0.05-0.08 light, 0.1-0.15 medium, "
+        "0.15-0.2 strong.",
+        "风格强度，即 KL 预算（nats/token）：0.05-0.08 轻度，0.1-0.15 中等，0.15-0.2 强。",
+        gt=0,
+        le=10,
+    )
+    kl_mode: Literal["budget", "penalty", "off"] = setting(
+        "budget",
+        "budget: kl_beta is the distance to reach; penalty: a fixed KL coefficient, where larger "
+        "means weaker; off: plain fine-tuning.",
+        "budget：kl_beta 是要达到的距离；penalty：固定 KL 系数，越大风格越弱；off：普通微调。",
+    )
+    kl_direction: Literal["reverse", "forward"] = setting(
+        "reverse",
+        "reverse: KL(tuned || base), which the guide's bands are for; forward: KL(base || tuned).",
+        "reverse：KL(微调后 || 基座)，指南的强度分档以此为准；forward：KL(基座 || 微调后)。",
+    )
+    per_device_train_batch_size: int = setting(
+        4,
+        "Sequences per step and GPU; the first thing to lower when memory runs out.",
+        "单卡批次大小；显存不足时首先调小。",
+        ge=1,
+        le=4096,
+    )
+    gradient_accumulation_steps: int = setting(
+        4,
+        "Micro-batches per update; effective batch = batch size x accumulation x GPUs.",
+        "梯度累积步数；有效批次 = 单卡批次 × 累积步数 × GPU 数。",
+        ge=1,
+        le=4096,
+    )
+    learning_rate: float = setting(
+        1e-4,
+        "Peak learning rate; 5e-5 to 1e-4 suits 1.5B-14B models, tiny models want about 2e-3.",
+        "学习率峰值；1.5B-14B 模型推荐 5e-5 到 1e-4，极小模型约 2e-3。",
+        gt=0,
+        le=1,
+    )
+    num_train_epochs: float = setting(
+        3.0,
+        "Passes over the novels.",
+        "训练轮数。",
+        gt=0,
+        le=1000,
+    )
+    max_steps: int = setting(
+        -1,
+        "Stop after this many updates; -1 goes by num_train_epochs.",
+        "最多更新步数；-1 表示按训练轮数。",
+        ge=-1,
+    )
+    warmup_ratio: float = setting(
+        0.05,
+        "Part of the updates over which the learning rate rises from 0.",
+        "学习率预热所占比例。",
+        ge=0,
+        lt=1,
+    )
+    lr_scheduler_type: Literal["cosine", "linear", "constant", "constant_with_warmup"] = setting(
+        "cosine",
+        "How the learning rate goes on after warm-up.",
+        "预热之后学习率的变化方式。",
+    )
+    weight_decay: float = setting(0.0, "AdamW weight decay.", "AdamW 权重衰减。", ge=0, le=1)
+    max_grad_norm: float = setting(
+        1.0, "Gradients are clipped to this norm.", "梯度裁剪的范数上限。", gt=0
+    )
+    gradient_checkpointing: bool = setting(
+        True,
+        "Recompute activations in the backward pass: far less memory, about a third slower.",
+        "反向时重算激活：大幅省显存，约慢三分之一。",
+    )
+    logging_steps: int = setting(
+        1, "Write metrics every so many updates.", "每隔多少步记录一次指标。", ge=1
+    )
+    save_steps: int = setting(
+        200, "Write a checkpoint every so many updates.", "每隔多少步保存一次检查点。", ge=1
+    )
+    save_total_limit: int = setting(
+        2, "Checkpoints kept; older ones are removed.", "保留的检查点个数，更早的会删除。", ge=1
+    )
+    seed: int = setting(
+        42, "Seed of data order, adapter and samples.", "随机种子。", ge=0, le=2**31 - 1
+    )
+
+    @field_validator("kl_mode", mode="before")
+    @classmethod
+    def _off_is_false_in_yaml(cls, value: Any) -> Any:
+        return "off" if value is False else value
+
+    @field_validator("max_steps")
+    @classmethod
+    def _no_zero_steps(cls, value: int) -> int:
+        if value == 0:
+            raise ValueError("0 updates")
+        return value
+
+
+class Config(Section):
+    """The whole configuration; `sources` says where each "section.key" came from."""
+
+    model: ModelSettings = Field(default_factory=ModelSettings)
+    data: DataSettings = Field(default_factory=DataSettings)
+    training: TrainingSettings = Field(default_factory=TrainingSettings)
+
+    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
+    _notes: list[str] = PrivateAttr(default_factory=list)
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """ "section.key" -> "default", "preset NAME", "FILE:LINE" or "command line"."""
+        return self._sources
+
+    @property
+    def notes(self) -> list[str]:
+        """What the reader of the configuration mended or wants the user to know."""
+        return self._notes
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "model": ModelSettings,
+    "data": DataSettings,
+    "training": TrainingSettings,
+}
+
+
+def all_keys() -> dict[str, str]:
+    """Every key -> its section; keys are unique over the sections."""
+    return {key: name for name, section in SECTIONS.items() for key in section.model_fields}

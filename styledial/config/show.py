@@ -1,0 +1,109 @@
+"""The configuration as people read it: a table with sources, a YAML template, a JSON schema."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from styledial.config.allowed import as_yaml, both, describe, shown_default
+from styledial.config.schema import SECTIONS, Config
+from styledial.words import say
+
+_TITLES = {
+    "model": "模型配置 - 在这里定制模型 | The model: choose yours here",
+    "data": "数据配置 | The text",
+    "training": "训练配置 | The training",
+}
+
+
+def effective_batch(config: Config, processes: int | None = None) -> int:
+    """Sequences per update: per-device batch x accumulation x processes (from torchrun)."""
+    if processes is None:
+        processes = int(os.environ.get("WORLD_SIZE", "1"))
+    training = config.training
+    return (
+        training.per_device_train_batch_size * training.gradient_accumulation_steps * processes
+    )
+
+
+def config_lines(config: Config) -> list[str]:
+    """Every setting with its value and where the value came from, and the effective batch."""
+    rows = [
+        (section, key, as_yaml(getattr(getattr(config, section), key)),
+         config.sources.get(f"{section}.{key}", "default"))
+        for section, kind in SECTIONS.items()
+        for key in kind.model_fields
+    ]  # fmt: skip
+    wide = max(len(key) for _, key, _, _ in rows)
+    values = max(len(value) for _, _, value, _ in rows)
+    lines: list[str] = []
+    for section in SECTIONS:
+        lines.append(f"{section}:")
+        for owner, key, value, source in rows:
+            if owner == section:
+                lines.append(f"  {key + ':':<{wide + 1}} {value:<{values}}  # {source}")
+    training = config.training
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    lines.append(
+        say("effective batch", "有效批次")
+        + f" = {training.per_device_train_batch_size} x {training.gradient_accumulation_steps}"
+        + f" x {processes} = {effective_batch(config, processes)}"
+    )
+    return lines + config.notes
+
+
+def as_file(config: Config) -> str:
+    """The resolved configuration as YAML; training from it again repeats the run."""
+    lines = []
+    for section, kind in SECTIONS.items():
+        lines.append(f"{section}:")
+        for key in kind.model_fields:
+            value = getattr(getattr(config, section), key)
+            source = config.sources.get(f"{section}.{key}", "default")
+            lines.append(f"  {key}: {as_yaml(value)}  # {source}")
+    return "\n".join(lines) + "\n"
+
+
+def template() -> str:
+    """train_config.yaml: every key, its default, and one comment in each language."""
+    bar = "# " + "=" * 44
+    lines: list[str] = []
+    for section, kind in SECTIONS.items():
+        lines += [bar, f"# {_TITLES[section]}", bar, f"{section}:"]
+        for key, field in kind.model_fields.items():
+            en, zh = both(field)
+            lines += [f"  # {zh}", f"  # {en}", f"  {key}: {as_yaml(shown_default(field))}", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def settings_table() -> list[tuple[str, str, str]]:
+    """("section.key", default, sentence) for --help and the docs."""
+    return [
+        (f"{section}.{key}", as_yaml(shown_default(field)), describe(field))
+        for section, kind in SECTIONS.items()
+        for key, field in kind.model_fields.items()
+    ]
+
+
+def schema_json() -> str:
+    """The JSON schema with which editors complete and check a configuration."""
+    schema: dict[str, Any] = Config.model_json_schema()
+    _forget_private_notes(schema)
+    return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
+
+
+def _forget_private_notes(node: Any) -> None:
+    """Fold our `zh` beside each description into it; editors show one text."""
+    if isinstance(node, dict):
+        zh = node.pop("zh", None)
+        node.pop("shown", None)
+        if isinstance(zh, str):
+            node["description"] = f"{node['description']}\n{zh}"
+        for child in node.values():
+            _forget_private_notes(child)
+    elif isinstance(node, list):
+        for child in node:
+            _forget_private_notes(child)
+
+

@@ -1,0 +1,187 @@
+"""Reading a YAML configuration so that every value knows its line.
+
+PyYAML's plain loader forgets lines and keeps the last of two equal keys; here the node tree
+is walked instead. Slips of a Chinese keyboard (full-width colons, digits) are mended and noted.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from styledial.errors import ConfigError, Problem, UserError
+from styledial.words import say
+
+_FULL_WIDTH_COLON = re.compile(r"^(\s*[\"']?[A-Za-z_][\w-]*[\"']?)\s*：\s*(.*)$")
+# Ignored on purpose: https:// and windows C:\ need the space that YAML wants after a colon.
+_NO_SPACE = re.compile(r"^(\s*[A-Za-z_]\w*):([^\s/\\].*)$")
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value and where the user wrote it ("file:line", "command line", "preset NAME")."""
+
+    value: Any
+    where: str
+
+
+@dataclass
+class Source:
+    """One layer of configuration: "section.key" -> value, and what was odd about it."""
+
+    values: dict[str, Value] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_yaml(path: Path, where: str | None = None) -> Source:
+    """Read one file; `where` replaces "file:line" for files that the user didn't write.
+
+    Raises UserError if the file can't be read, ConfigError if it isn't YAML.
+    """
+    source = Source()
+    text = _mend(_read_text(path), path, source)
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise ConfigError([_syntax_problem(path, error)]) from None
+    if root is None:
+        return source
+    if not isinstance(root, yaml.MappingNode):
+        raise ConfigError(
+            [
+                Problem(
+                    f"{path}:1",
+                    "the file should have sections such as `model:` and `training:`",
+                    "文件应由 model:、training: 等小节组成",
+                )
+            ]
+        )
+    for name, node, place in _items(root, path, source):
+        if isinstance(node, yaml.MappingNode):
+            for key, leaf, leaf_place in _items(node, path, source):
+                source.values[f"{name}.{key}"] = Value(_construct(leaf), where or leaf_place)
+        elif not _is_null(node):
+            # A key outside a section: kept under its bare name, the resolver explains it.
+            source.values[name] = Value(_construct(node), where or place)
+    return source
+
+
+def _read_text(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: no such configuration file. Check the path, or write a fresh one with "
+            f"`styledial config init {path}`.",
+            f"{path}：没有这个配置文件。请检查路径，或用 `styledial config init {path}` 新建。",
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}). A configuration is a text file.",
+            f"{path}：无法读取（{error.strerror}）。配置应是一个文本文件。",
+        ) from None
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise UserError(
+        f"{path}: is not text in UTF-8 or GB18030. Save it as UTF-8.",
+        f"{path}：不是 UTF-8 或 GB18030 文本。请另存为 UTF-8。",
+    )
+
+
+def _mend(text: str, path: Path, source: Source) -> str:
+    lines = []
+    for number, line in enumerate(text.splitlines(), 1):
+        mended = _FULL_WIDTH_COLON.sub(r"\1: \2", line)
+        mended = _NO_SPACE.sub(r"\1: \2", mended)
+        indent = mended[: len(mended) - len(mended.lstrip())]
+        mended = indent.replace("\t", "  ").replace("\u3000", "  ") + mended.lstrip()
+        if mended != line:
+            source.notes.append(
+                say(
+                    f"{path}:{number}: read as `{mended.strip()}`",
+                    f"{path}:{number}：按 `{mended.strip()}` 读取",
+                )
+            )
+        lines.append(mended)
+    return "\n".join(lines)
+
+
+def _syntax_problem(path: Path, error: yaml.YAMLError) -> Problem:
+    mark = getattr(error, "problem_mark", None)
+    where = f"{path}:{mark.line + 1}" if mark else str(path)
+    reason = getattr(error, "problem", None) or "not YAML"
+    return Problem(
+        where,
+        f"cannot be read as YAML ({reason}); write `key: value`, two spaces in front inside a "
+        "section, quotes closed",
+        f"不是合法的 YAML（{reason}）；请写成 `键: 值`，小节内缩进两个空格，引号成对",
+    )
+
+
+def _items(
+    node: yaml.MappingNode, path: Path, source: Source
+) -> list[tuple[str, yaml.Node, str]]:
+    """(key, value node, "file:line") in order; a repeated key is a problem."""
+    seen: dict[str, int] = {}
+    items = []
+    for key_node, value_node in node.value:
+        key = str(getattr(key_node, "value", ""))
+        line = key_node.start_mark.line + 1
+        if key in seen:
+            source.problems.append(
+                Problem(
+                    f"{path}:{line}",
+                    f"`{key}` is already set at line {seen[key]}; keep one of the two",
+                    f"`{key}` 在第 {seen[key]} 行已经写过；请只保留一处",
+                )
+            )
+        seen[key] = line
+        items.append((key, value_node, f"{path}:{line}"))
+    return items
+
+
+def _construct(node: yaml.Node) -> Any:
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_object(node, deep=True)
+    except (yaml.YAMLError, ValueError):
+        return getattr(node, "value", None)
+    finally:
+        loader.dispose()
+
+
+def _is_null(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """`section.key=value` from the command line; the value is read as YAML reads it.
+
+    Raises UserError where there is no `=`.
+    """
+    key, equals, raw = text.partition("=")
+    if not equals or not key.strip():
+        raise UserError(
+            f"{text}: not understood. Settings are given as section.key=value, "
+            "for example training.max_steps=100.",
+            f"{text}：无法理解。设置写成 section.key=value，例如 training.max_steps=100。",
+        )
+    try:
+        value = yaml.safe_load(raw)
+    except yaml.YAMLError:
+        value = raw
+    return key.strip().lstrip("-"), value
+
+
+def half_width(value: Any) -> Any:
+    """Text with full-width digits, points and letters as a Western keyboard types them."""
+    return unicodedata.normalize("NFKC", value).strip() if isinstance(value, str) else value

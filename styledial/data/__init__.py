@@ -1,0 +1,1 @@
+"""Novels in, packed sequences out: read -> split -> tokenise and pack."""
