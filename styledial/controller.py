@@ -1,0 +1,85 @@
+"""The controller that holds KL at its budget by moving lambda, the weight of KL in the loss.
+
+A PI controller on log lambda with the logarithm of the KL ratio as its error:
+
+    e        = clip(log(KL / budget), -2, 2)
+    integral = clip(integral + ki e, floor, ceiling)
+    lambda   = exp(integral + kp e)
+
+Its ancestor is the adaptive coefficient of Ziegler et al. 2019 (arXiv 1909.08593, section 2.2),
+which is the integral term alone; alone it swings (0.014 to 0.25 for a budget of 0.05 in a
+trial), because KL answers lambda only after many updates. The proportional term damps it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+_ERROR_LIMIT = 2.0
+
+
+class KLController:
+    """Lambda for a KL budget; everything stays on `device`, nothing waits for it.
+
+    Args:
+        budget: nats per token.
+        kp, ki: gains on the log error, per update.
+        floor, ceiling: bounds of lambda's integral part; at the floor KL has practically no
+            weight, which is where lambda goes if the style saturates below the budget.
+    """
+
+    def __init__(
+        self,
+        budget: float,
+        *,
+        kp: float = 1.5,
+        ki: float = 0.05,
+        floor: float = 1e-3,
+        ceiling: float = 1e3,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.budget, self.kp, self.ki = budget, kp, ki
+        self.low, self.high = math.log(floor), math.log(ceiling)
+        self._integral = torch.zeros((), device=device)
+        # Before the first update KL is 0 and the error at its lower limit.
+        self._log_lambda = torch.full((), -kp * _ERROR_LIMIT, device=device)
+
+    @property
+    def coefficient(self) -> Tensor:
+        """Lambda, a scalar tensor on the device."""
+        return self._log_lambda.exp()
+
+    @torch.no_grad()
+    def update(self, kl: Tensor) -> None:
+        """Take the mean KL (nats per token, scalar) of the last update. No device sync."""
+        error = (kl.float() / self.budget).clamp_min(1e-12).log().clamp(-_ERROR_LIMIT, _ERROR_LIMIT)
+        # A batch that went wrong must not poison lambda for good.
+        error = torch.nan_to_num(error)
+        self._integral.add_(self.ki * error).clamp_(self.low, self.high)
+        self._log_lambda.copy_(self._integral + self.kp * error)
+
+    def state_dict(self) -> dict[str, float]:
+        return {"integral": self._integral.item(), "log_lambda": self._log_lambda.item()}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        self._integral.fill_(state["integral"])
+        self._log_lambda.fill_(state["log_lambda"])
+
+
+class FixedCoefficient:
+    """`kl_mode: penalty` (lambda is kl_beta) and `off` (lambda is 0): the same face, no control."""
+
+    def __init__(self, value: float, *, device: torch.device | str = "cpu") -> None:
+        self.coefficient = torch.tensor(float(value), device=device)
+
+    def update(self, kl: Tensor) -> None:
+        """Nothing to learn from `kl`: the coefficient is the user's."""
+
+    def state_dict(self) -> dict[str, float]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """A fixed coefficient has no state."""

@@ -1,0 +1,165 @@
+"""Passages -> token documents -> packed rows -> batches.
+
+    documents   book 1: t t t t t t t t t t   book 2: t t t E      E = end of text, real ends only
+    pieces      [t t t t|t] [t t t t|t] [t t]    [t t t E]          max_length + 1 tokens each
+    rows        [t t t t|t]
+                [t t t t|t]
+                [t t E t|t] ...                                     short pieces share a row
+
+A row has max_length inputs and one more token, the last target, so no token is lost between two
+rows of a book. Pieces in one row don't see each other: positions restart, and the first token of
+a piece is nobody's target.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from styledial.data.passage import Passage
+from styledial.losses import IGNORE_INDEX
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+# Characters given to the tokenizer at once: whole novels make some tokenizers quadratic.
+_BLOCK = 20_000
+
+
+class Batch(NamedTuple):
+    """int64 [B, T] each; `position_ids` is None where every row is a single piece."""
+
+    input_ids: Tensor
+    targets: Tensor
+    position_ids: Tensor | None
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(*(None if x is None else x.to(device, non_blocking=True) for x in self))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class PackedRows:
+    """tokens: int32 [rows, max_length + 1]; pieces[i]: (start, length) of the pieces in row i."""
+
+    tokens: np.ndarray
+    pieces: list[list[tuple[int, int]]]
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    @property
+    def max_length(self) -> int:
+        return self.tokens.shape[1] - 1
+
+    def targets_in(self, row: int) -> int:
+        """Tokens of a row that carry loss; known without touching the device."""
+        return sum(length - 1 for _, length in self.pieces[row])
+
+    @property
+    def total_targets(self) -> int:
+        return sum(map(self.targets_in, range(len(self))))
+
+    def select(self, rows: Sequence[int]) -> PackedRows:
+        return PackedRows(self.tokens[list(rows)], [self.pieces[row] for row in rows])
+
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """The rows as tensors; costs one copy of [B, T]."""
+        tokens = torch.from_numpy(self.tokens[list(rows)].astype(np.int64))
+        targets = torch.full((len(rows), self.max_length), IGNORE_INDEX)
+        positions = torch.arange(self.max_length).repeat(len(rows), 1)
+        single = True
+        for i, row in enumerate(rows):
+            for start, length in self.pieces[row]:
+                end = start + length
+                targets[i, start : end - 1] = tokens[i, start + 1 : end]
+                positions[i, start:] -= positions[i, start].item()
+                single &= start == 0
+            if end < self.max_length:
+                positions[i, end:] = torch.arange(self.max_length - end)  # padding sees itself
+                # A padded tail after a single piece harms nobody: nothing later looks at it.
+        return Batch(tokens[:, :-1].contiguous(), targets, None if single else positions)
+
+
+def pack(
+    passages: Iterable[Passage], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> PackedRows:
+    """Tokenise and pack; first fit, longest first, for pieces shorter than a row."""
+    full: list[list[int]] = []
+    short: list[list[int]] = []
+    for document in documents(passages, tokenizer):
+        # The last token of a piece is a target only; the next piece starts with it as input.
+        for start in range(0, max(len(document) - 1, 1), max_length):
+            piece = document[start : start + max_length + 1]
+            if len(piece) >= 2:  # a lone token predicts nothing
+                (full if len(piece) == max_length + 1 else short).append(piece)
+    return _rows(full, short, max_length)
+
+
+def documents(
+    passages: Iterable[Passage], tokenizer: PreTrainedTokenizerBase
+) -> Iterator[list[int]]:
+    """Token ids of each run of passages of one book and split, with real ends marked.
+
+    A tokenizer that opens texts with a BOS token (Llama, Mistral) gets one at the start of
+    each document.
+    """
+    opening = tokenizer("")["input_ids"][:1] if tokenizer.bos_token_id is not None else []
+    opening = [token for token in opening if token == tokenizer.bos_token_id]
+    ids: list[int] = []
+    last: Passage | None = None
+    for passage in passages:
+        if last and (last.ends_book or (passage.book, passage.split) != (last.book, last.split)):
+            yield ids
+            ids, last = [], None
+        text = passage.text if last is None else "\n" + passage.text
+        ids = ids or list(opening)
+        for part in tokenizer(list(_blocks(text)), add_special_tokens=False)["input_ids"]:
+            ids.extend(part)
+        if passage.ends_book and tokenizer.eos_token_id is not None:
+            ids.append(tokenizer.eos_token_id)
+        last = passage
+    if ids:
+        yield ids
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """Pieces of about _BLOCK characters that end after a line break where there is one."""
+    start = 0
+    while start < len(text):
+        end = start + _BLOCK
+        if end < len(text):
+            line = text.rfind("\n", start, end) + 1
+            end = line if line > start else end
+        yield text[start:end]
+        start = end
+
+
+def _rows(full: list[list[int]], short: list[list[int]], max_length: int) -> PackedRows:
+    rows: list[list[list[int]]] = []
+    # (space left, row) in order of space: the tightest row that still fits is one bisection away.
+    space: list[tuple[int, int]] = []
+    for piece in sorted(short, key=len, reverse=True):
+        found = bisect.bisect_left(space, (len(piece), -1))
+        left, row = space.pop(found) if found < len(space) else (max_length + 1, len(rows))
+        if row == len(rows):
+            rows.append([])
+        rows[row].append(piece)
+        bisect.insort(space, (left - len(piece), row))
+    tokens = np.zeros((len(full) + len(rows), max_length + 1), dtype=np.int32)
+    places = [[(0, max_length + 1)] for _ in full]
+    for i, piece in enumerate(full):
+        tokens[i] = piece
+    for i, row_pieces in enumerate(rows, len(full)):
+        start, place = 0, []
+        for piece in row_pieces:
+            tokens[i, start : start + len(piece)] = piece
+            place.append((start, len(piece)))
+            start += len(piece)
+        places.append(place)
+    return PackedRows(tokens, places)

@@ -1,0 +1,198 @@
+"""NLL + KL to the base, fused with the output head, exact, never holding [tokens, vocabulary].
+
+    h  policy hidden     [N, d] --.
+                                   >-- head [V, d] --> logits, a chunk of rows at a time
+    r  reference hidden  [N, d] --'        |
+                                           +-> nll [N], kl [N]          (returned)
+                                           +-> dloss/dh [N, d]          (kept for backward)
+
+With p = softmax(h W^T), q = softmax(r W^T), y the next token:
+
+    NLL                        -log p_y                 gradient in the logits  p - 1_y
+    reverse KL(p || q)         sum p (log p - log q)                            p (log p - log q - KL)
+    forward KL(q || p)         sum q (log q - log p)                            p - q
+
+p is the tuned model and q the base: `reverse` is KL(tuned || base), `forward` KL(base || tuned).
+The gradients follow from d softmax; the reverse form is that of Ziegler et al. 2019 (arXiv
+1909.08593) written for a whole distribution instead of one sampled token. Temperature is 1.
+
+Logits are accumulated in fp32 also where the weights are bf16: bf16 logits give gradient errors
+of several per cent exactly where p and q nearly agree, which is where a KL budget works.
+"""  # noqa: E501
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+IGNORE_INDEX = -100
+Direction = Literal["reverse", "forward"]
+# Rows at a time: three fp32 buffers of CHUNK x V live at once (0.47 GB at V = 152k).
+CHUNK = 256
+
+
+class TokenLosses(NamedTuple):
+    """`loss` is a scalar with gradient; `nll` and `kl` are fp32 [N] in nats, detached.
+
+    Rows whose target is IGNORE_INDEX have nll 0; their kl is computed all the same.
+    """
+
+    loss: Tensor
+    nll: Tensor
+    kl: Tensor
+
+
+def fused_nll_kl(
+    policy_hidden: Tensor,
+    reference_hidden: Tensor | None,
+    head: Tensor,
+    targets: Tensor,
+    nll_weight: Tensor,
+    kl_weight: Tensor,
+    *,
+    direction: Direction = "reverse",
+    reference_head: Tensor | None = None,
+    chunk_size: int = CHUNK,
+) -> TokenLosses:
+    """sum(nll_weight * nll + kl_weight * kl) over N tokens, and both terms per token.
+
+    Args:
+        policy_hidden: [N, d] final hidden states of the tuned model.
+        reference_hidden: [N, d] of the base for the same tokens; None leaves KL out (kl is 0).
+        head: [V, d] output head. Where it requires gradients (full tuning) they are exact too,
+            at the cost of one [V, d] buffer and one more product a chunk.
+        targets: int64 [N], the next token or IGNORE_INDEX.
+        nll_weight, kl_weight: [N], what a token counts for; tensors, so that lambda never
+            leaves the device.
+        reference_head: [V, d] where the base has its own head; `head` if None.
+
+    Cost: per chunk two products with the head, a third for the gradient; memory
+    3 x chunk_size x V fp32 beyond the [N, d] gradient. Under no_grad the third is skipped.
+    """
+    needs = torch.is_grad_enabled() and (policy_hidden.requires_grad or head.requires_grad)
+    loss, nll, kl = _FusedNllKl.apply(
+        policy_hidden, reference_hidden, head, head if reference_head is None else reference_head,
+        targets, nll_weight, kl_weight, direction, chunk_size, needs,
+    )  # fmt: skip
+    return TokenLosses(loss, nll, kl)
+
+
+class _FusedNllKl(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, r: Tensor | None, head: Tensor, reference_head: Tensor,
+                targets: Tensor, nll_weight: Tensor, kl_weight: Tensor, direction: Direction,
+                chunk_size: int, needs_grad: bool) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+        exact = torch.float64 if h.dtype == torch.float64 else torch.float32
+        rows, vocabulary = h.shape[0], head.shape[0]
+        step = min(chunk_size, max(rows, 1))
+        nll = torch.zeros(rows, dtype=exact, device=h.device)
+        kl = torch.zeros(rows, dtype=exact, device=h.device)
+        grad_h = torch.zeros_like(h) if needs_grad else None
+        grad_head = (
+            torch.zeros(head.shape, dtype=exact, device=h.device)
+            if needs_grad and head.requires_grad
+            else None
+        )
+        # Buffers live through all chunks: on a CPU, fresh pages cost as much as the arithmetic.
+        shape = (step, vocabulary)
+        buffers = [torch.empty(shape, dtype=exact, device=h.device) for _ in range(3)]
+        for start in range(0, rows, step):
+            part = slice(start, min(start + step, rows))
+            a, b, c = (buffer[: part.stop - start] for buffer in buffers)
+            logits(h[part], head, out=c)
+            log_p = torch.log_softmax(c, dim=-1, out=a)
+            target = targets[part].clamp_min(0).unsqueeze(1)
+            kept = targets[part] != IGNORE_INDEX
+            nll[part] = -log_p.gather(1, target).squeeze(1) * kept
+            w_nll = (nll_weight[part].to(exact) * kept).unsqueeze(1)
+            if r is None:
+                gradient = log_p.exp_().mul_(w_nll)
+            else:
+                logits(r[part], reference_head, out=c)
+                log_q = torch.log_softmax(c, dim=-1, out=b)
+                w_kl = kl_weight[part].to(exact).unsqueeze(1)
+                chunk_loss = _reverse if direction == "reverse" else _forward
+                kl[part], gradient = chunk_loss(log_p, log_q, c, w_nll, w_kl, needs_grad)
+            if grad_h is not None:
+                gradient.scatter_add_(1, target, -w_nll)
+                into_hidden(gradient, head, out=grad_h[part])
+                if grad_head is not None:
+                    grad_head.addmm_(gradient.t(), h[part].to(exact))
+        ctx.grads = grad_h, None if grad_head is None else grad_head.to(head.dtype)
+        loss = (nll * nll_weight).sum() + (kl * kl_weight).sum()
+        ctx.mark_non_differentiable(nll, kl)
+        return loss, nll, kl
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_loss: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        grad_h, grad_head = ctx.grads
+        if grad_h is not None:
+            grad_h = grad_h * grad_loss.to(grad_h.dtype)
+        if grad_head is not None:
+            grad_head = grad_head * grad_loss.to(grad_head.dtype)
+        return (grad_h, None, grad_head, *[None] * 7)
+
+
+def _reverse(
+    log_p: Tensor, log_q: Tensor, spare: Tensor, w_nll: Tensor, w_kl: Tensor, needs_grad: bool
+) -> tuple[Tensor, Tensor]:
+    """KL(p || q) of each row and the logits' gradient; all three buffers are overwritten."""
+    difference = torch.sub(log_p, log_q, out=log_q)
+    p = torch.exp(log_p, out=spare)
+    kl = _row_dot(p, difference)
+    if not needs_grad:
+        return kl, p
+    gradient = difference.sub_(kl.unsqueeze(1)).mul_(w_kl).add_(w_nll).mul_(p)
+    return kl, gradient
+
+
+def _forward(
+    log_p: Tensor, log_q: Tensor, spare: Tensor, w_nll: Tensor, w_kl: Tensor, needs_grad: bool
+) -> tuple[Tensor, Tensor]:
+    """KL(q || p) of each row and the logits' gradient; all three buffers are overwritten."""
+    q = torch.exp(log_q, out=spare)
+    difference = log_q.sub_(log_p)
+    kl = _row_dot(q, difference)
+    if not needs_grad:
+        return kl, q
+    return kl, log_p.exp_().mul_(w_nll + w_kl).sub_(q.mul_(w_kl))
+
+
+def _row_dot(a: Tensor, b: Tensor) -> Tensor:
+    """sum(a * b) over the vocabulary without an [N, V] temporary."""
+    return torch.bmm(a.unsqueeze(1), b.unsqueeze(2)).flatten()
+
+
+def logits(hidden: Tensor, head: Tensor, out: Tensor) -> Tensor:
+    """hidden [n, d] x head [V, d]^T into `out` [n, V], accumulated and kept in fp32."""
+    hidden = hidden.to(head.dtype)
+    if head.dtype == out.dtype:
+        return torch.mm(hidden, head.t(), out=out)
+    if hidden.is_cuda:
+        # bf16 operands, fp32 result: tensor cores at full rate without rounding the logits.
+        return torch.mm(hidden, head.t(), out_dtype=out.dtype, out=out)
+    for tile in _vocabulary_tiles(head):
+        torch.mm(hidden.to(out.dtype), head[tile].to(out.dtype).t(), out=out[:, tile])
+    return out
+
+
+def into_hidden(gradient: Tensor, head: Tensor, out: Tensor) -> None:
+    """gradient [n, V] x head [V, d] into `out` [n, d]."""
+    if head.dtype == gradient.dtype:
+        product = torch.mm(gradient, head)
+    elif gradient.is_cuda:
+        product = torch.mm(gradient.to(head.dtype), head)
+    else:
+        product = torch.zeros(out.shape, dtype=gradient.dtype, device=out.device)
+        for tile in _vocabulary_tiles(head):
+            product.addmm_(gradient[:, tile], head[tile].to(gradient.dtype))
+    out.copy_(product)
+
+
+def _vocabulary_tiles(head: Tensor, size: int = 8192) -> list[slice]:
+    """Where the CPU has to widen a bf16 head, it does so a tile at a time, not as a copy."""
+    return [slice(start, start + size) for start in range(0, head.shape[0], size)]

@@ -1,0 +1,143 @@
+"""The tuned model and its reference: one set of weights, seen with the adapter on and off.
+
+    input_ids [B, T] -> backbone (+ LoRA) -> policy hidden    [B, T, d] --.
+                     -> backbone          -> reference hidden [B, T, d] ---+-> losses.fused_nll_kl
+                                             head [V, d], frozen ----------'
+
+With LoRA the reference costs no memory: it is the same model with the adapter switched off, so
+the KL of a fresh adapter is exactly 0. Full tuning has to keep a frozen copy of the base.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from styledial.errors import ModelError
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+
+class Policy(nn.Module):
+    """A causal LM that gives hidden states, so that the loss can own the output head.
+
+    forward: input_ids int64 [B, T], position_ids int64 [B, T] or None -> hidden [B, T, d].
+    """
+
+    def __init__(self, model: PreTrainedModel | PeftModel, frozen: PreTrainedModel | None) -> None:
+        super().__init__()
+        self.model = model
+        # In a tuple, nn.Module doesn't see it: the copy is neither saved, moved nor wrapped twice.
+        self._frozen = (frozen,)
+
+    @property
+    def is_adapter(self) -> bool:
+        return self._frozen[0] is None
+
+    @property
+    def causal_lm(self) -> PreTrainedModel:
+        return self.model.get_base_model() if self.is_adapter else self.model
+
+    @property
+    def head(self) -> Tensor:
+        """[V, d] output head."""
+        return self.causal_lm.get_output_embeddings().weight
+
+    @property
+    def reference_head(self) -> Tensor:
+        frozen = self._frozen[0]
+        return self.head if frozen is None else frozen.get_output_embeddings().weight
+
+    def forward(self, input_ids: Tensor, position_ids: Tensor | None = None) -> Tensor:
+        return _hidden(self.causal_lm, input_ids, position_ids)
+
+    @torch.no_grad()
+    def reference(self, input_ids: Tensor, position_ids: Tensor | None = None) -> Tensor:
+        """The base's hidden states [B, T, d]; costs one forward without gradients."""
+        with self.as_base() as base:
+            return _hidden(base, input_ids, position_ids)
+
+    @contextmanager
+    def as_base(self) -> Iterator[PreTrainedModel]:
+        """The base model, for as long as the block lasts."""
+        frozen = self._frozen[0]
+        if frozen is not None:
+            yield frozen
+            return
+        # PEFT's own context manager first walks all layers to report their state, every step.
+        self.model.base_model.disable_adapter_layers()
+        try:
+            yield self.causal_lm
+        finally:
+            self.model.base_model.enable_adapter_layers()
+
+    def reference_to(self, device: torch.device) -> None:
+        """Move the frozen copy of a fully tuned model; an adapter's reference moves with it."""
+        if self._frozen[0] is not None:
+            self._frozen[0].to(device)
+
+    def trainable_state(self) -> dict[str, Tensor]:
+        """The weights that training changes, by name: an adapter's, or all of them."""
+        return {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
+
+
+def _hidden(model: Any, input_ids: Tensor, position_ids: Tensor | None) -> Tensor:
+    return model.base_model(
+        input_ids=input_ids, position_ids=position_ids, use_cache=False
+    ).last_hidden_state
+
+
+def with_lora(
+    model: PreTrainedModel,
+    *,
+    r: int,
+    lora_alpha: float,
+    lora_dropout: float,
+    target_modules: str | list[str],
+) -> Policy:
+    """A fresh LoRA adapter on a frozen base (Hu et al. 2021, arXiv 2106.09685).
+
+    W' = W + alpha/r B A with B = 0, so the tuned model starts as the base. The adapter's weights
+    are fp32 whatever the base's precision. Raises ModelError for layers that don't exist or
+    for the output head, which has to stay the base's.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    head_names = [n for n, m in model.named_modules() if m is model.get_output_embeddings()]
+    if isinstance(target_modules, list) and set(head_names) & set(target_modules):
+        raise ModelError(
+            f"model.lora_target_modules: {head_names[0]} is the output head, which a KL budget "
+            "keeps frozen; use all-linear or name other layers.",
+            f"model.lora_target_modules：{head_names[0]} 是输出层，KL 预算要求它保持冻结；"
+            "请用 all-linear 或其他层。",
+        )
+    config = LoraConfig(
+        r=r,
+        # PEFT types alpha as int; a float scales just as well, and a whole one is saved as such.
+        lora_alpha=int(lora_alpha) if float(lora_alpha).is_integer() else lora_alpha,
+        lora_dropout=lora_dropout,
+        target_modules=target_modules,
+        task_type="CAUSAL_LM",
+    )
+    try:
+        return Policy(get_peft_model(model, config), None)
+    except ValueError as error:
+        layers = sorted({n.rpartition(".")[2] for n, m in model.named_modules()
+                         if isinstance(m, nn.Linear) and n not in head_names})  # fmt: skip
+        raise ModelError(
+            f"model.lora_target_modules: {error}. This model has {', '.join(layers)}.",
+            f"model.lora_target_modules：{error}。该模型的线性层有 {', '.join(layers)}。",
+        ) from None
+
+
+def with_all_weights(model: PreTrainedModel) -> Policy:
+    """All weights train (in fp32), against a frozen copy of the base: twice the weights' memory."""
+    frozen = copy.deepcopy(model).requires_grad_(False).eval()
+    return Policy(model.float().requires_grad_(True), frozen)
