@@ -78,6 +78,7 @@ def load_base(
 
     Costs one copy of the weights, mapped from safetensors.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     where = find_base(name_or_path)
@@ -91,7 +92,7 @@ def load_base(
                 trust_remote_code=trust_remote_code,
                 use_safetensors=True,
             )
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
         raise _cannot_be_had(name_or_path, *_reason(error)) from None
     model.config.use_cache = False
     return model.requires_grad_(False).eval()
