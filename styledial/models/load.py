@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 _BUNDLED = Path(__file__).resolve().parents[1] / "assets" / "base"
 
 
+def quiet_libraries() -> None:
+    """Errors only from transformers, and no bar for loading: our own words say what goes on."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
 def find_base(name_or_path: str) -> str:
     """What to give to `from_pretrained`: the bundled model's folder, a folder, or a hub name.
 
