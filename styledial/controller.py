@@ -3,12 +3,14 @@
 A PI controller on log lambda with the logarithm of the KL ratio as its error:
 
     e        = clip(log(KL / budget), -2, 2)
-    integral = clip(integral + ki e, floor, ceiling)
+    integral = clip(integral + ki max(e, -0.3), floor, ceiling)
     lambda   = exp(integral + kp e)
 
 Its ancestor is the adaptive coefficient of Ziegler et al. 2019 (arXiv 1909.08593, section 2.2),
 which is the integral term alone; alone it swings (0.014 to 0.25 for a budget of 0.05 in a
-trial), because KL answers lambda only after many updates. The proportional term damps it.
+trial), because KL answers lambda only after many updates. The proportional term damps it, and the
+integral falls slowly: at the start KL is far below the budget through no fault of lambda, and an
+integral that took this at face value would then let KL run past the budget.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import torch
 from torch import Tensor
 
 _ERROR_LIMIT = 2.0
+_SLOWEST_FALL = -0.3
 
 
 class KLController:
@@ -36,7 +39,7 @@ class KLController:
         budget: float,
         *,
         kp: float = 1.5,
-        ki: float = 0.05,
+        ki: float = 0.1,
         floor: float = 1e-3,
         ceiling: float = 1e3,
         device: torch.device | str = "cpu",
@@ -58,7 +61,7 @@ class KLController:
         error = (kl.float() / self.budget).clamp_min(1e-12).log().clamp(-_ERROR_LIMIT, _ERROR_LIMIT)
         # A batch that went wrong must not poison lambda for good.
         error = torch.nan_to_num(error)
-        self._integral.add_(self.ki * error).clamp_(self.low, self.high)
+        self._integral.add_(self.ki * error.clamp_min(_SLOWEST_FALL)).clamp_(self.low, self.high)
         self._log_lambda.copy_(self._integral + self.kp * error)
 
     def state_dict(self) -> dict[str, float]:
