@@ -1,0 +1,90 @@
+"""Chapters -> pieces of a few thousand characters, cut so that two copies are cut alike."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from typing import NamedTuple
+
+from styledial.data.chapters import Paragraph
+from styledial.data.ledger import Ledger
+
+LEAST, MOST = 2000, 8000  # characters in a piece of a chapter that is longer
+# Bytes in UTF-8; a shorter paragraph may well come twice: 诗曰：, 当夜无事。, a salutation.
+_REPEATED = 240
+
+
+class Piece(NamedTuple):
+    """Text under one chapter; `ordinal` counts chapters, also those without a title."""
+
+    chapter: str | None
+    ordinal: int
+    text: str
+
+
+def drop_repeats(paragraphs: Iterable[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
+    """Each long paragraph once a book; sites post pages twice. 8 bytes a paragraph are kept."""
+    seen: set[bytes] = set()
+    for paragraph in paragraphs:
+        text = paragraph.line.text
+        if len(text) >= _REPEATED // 4 and len(raw := text.encode("utf-8")) >= _REPEATED:
+            mark = blake2b(raw, digest_size=8).digest()
+            if mark in seen:
+                ledger.drop(paragraph.line, "repeated paragraph")
+                continue
+            seen.add(mark)
+        yield paragraph
+
+
+def pieces(paragraphs: Iterable[Paragraph], ledger: Ledger) -> Iterator[Piece]:
+    """Pieces in reading order; a chapter ends a piece, and a long one is cut at paragraphs.
+
+    Where to cut is decided by the text itself (a checksum of the paragraph), not by counting
+    from the start, so that a second copy with another banner is cut in the same places.
+    """
+    chapter: str | None = None
+    ordinal = size = 0
+    held: list[str] = []
+    started = False
+    for paragraph in _short(paragraphs):
+        if paragraph.chapter != chapter:
+            if held:
+                yield from _piece(chapter, ordinal, held, ledger)
+            ordinal += started
+            chapter, held, size = paragraph.chapter, [], 0
+        started = True
+        text = paragraph.line.text
+        if text or (held and held[-1]):
+            held.append(text)
+            size += len(text) + 1
+        if size >= MOST or (size >= LEAST and text and zlib.crc32(text.encode("utf-8")) % 8 == 0):
+            yield from _piece(chapter, ordinal, held, ledger)
+            held, size = [], 0
+    if held:
+        yield from _piece(chapter, ordinal, held, ledger)
+
+
+def _piece(chapter: str | None, ordinal: int, held: list[str], ledger: Ledger) -> Iterator[Piece]:
+    text = "\n".join(held).strip("\n")
+    if text:
+        ledger.chars_out += len(text)
+        yield Piece(chapter, ordinal, text)
+
+
+def _short(paragraphs: Iterable[Paragraph]) -> Iterator[Paragraph]:
+    """A paragraph longer than a piece is cut after sentences; it was a page without breaks."""
+    for paragraph in paragraphs:
+        text = paragraph.line.text
+        if len(text) <= MOST:
+            yield paragraph
+            continue
+        start = 0
+        while start < len(text):
+            part = text[start : start + MOST]
+            if start + MOST < len(text):
+                ends = [m.end() for m in re.finditer(r"[。！？!?]+[”」』’\"]*|\. ", part)]
+                part = part[: ends[-1]] if ends else part
+            yield paragraph._replace(line=paragraph.line._replace(text=part))
+            start += len(part)
