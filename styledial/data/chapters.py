@@ -21,7 +21,9 @@ _ENGLISH = re.compile(
     rf"(?:(?:chapter|book|part|act|volume|canto|letter)\s+{_ROMAN}|prologue|epilogue|scene\s+{_ROMAN})(?:\s*[.:—–-]\s*.{{0,70}}|\s+[A-Z].{{0,70}})?\.?",
     re.I,
 )
-_COUNTED = re.compile(r"(?P<n>[0-9]{1,3}|[零〇一二三四五六七八九十百廿卅卌]{1,6})[、．.]\s*(?P<title>[^。，；！？“”「」：:]{0,24})")
+_COUNTED = re.compile(
+    r"(?P<n>[0-9]{1,3}|[零〇一二三四五六七八九十百廿卅卌]{1,6})[、．.]\s*(?P<title>[^。，；！？“”「」：:]{0,24})"
+)
 _MANY = re.compile(rf"第\s?{_NUM}\s?[章回節节卷]")
 _LEADERS = re.compile(r".{1,60}?(?:[.…·．]{3,}|\s{3,})\s*\d{1,4}")
 _CONTENTS = re.compile(r"[\s【\[]*(?:目\s*录|目\s*錄|contents|table of contents)[\s】\]:：]*", re.I)
@@ -152,7 +154,9 @@ def _lists_many(text: str) -> bool:
 def _is_second_half(title: str, text: str) -> bool:
     """第一回 on a line of its own, the couplet that names it on the next."""
     bare = re.fullmatch(rf"第\s?{_NUM}\s?[章回節节卷集部篇]", title) is not None
-    couplet = re.fullmatch(r"[^\s。，！？：；“”「」…]{2,16}[\s\u3000]+[^\s。，！？：；“”「」…]{2,16}", text)
+    couplet = re.fullmatch(
+        r"[^\s。，！？：；“”「」…]{2,16}[\s\u3000]+[^\s。，！？：；“”「」…]{2,16}", text
+    )
     return bare and couplet is not None
 
 

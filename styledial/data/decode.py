@@ -70,25 +70,28 @@ def detect(path: Path) -> Encoding:
     return _accept(path, [t for t in tried if t])
 
 
-def lines(path: Path, encoding: Encoding) -> Iterator[str]:
-    """The lines of `path` without their ends; \\r\\n and \\r end lines too."""
+def lines(path: Path, encoding: Encoding, longest: int | None = LONGEST) -> Iterator[str]:
+    """The lines of `path` without their ends; \\r\\n and \\r end lines too.
+
+    A line of more than `longest` characters comes in parts.
+    """
     rest: list[str] = []
     held = 0
     for text in _unify_ends(_blocks(path, encoding.name)):
         *whole, last = text.split("\n")
         if whole:
-            yield from _broken("".join([*rest, whole[0]]))
+            yield from _broken("".join([*rest, whole[0]]), longest)
             for line in whole[1:]:
-                yield from _broken(line)
+                yield from _broken(line, longest)
             rest, held = [], 0
         rest.append(last)
         held += len(last)
-        if held > LONGEST:
-            *whole, last = _broken("".join(rest))
+        if longest and held > longest:
+            *whole, last = _broken("".join(rest), longest)
             yield from whole
             rest, held = [last], len(last)
     if last_line := "".join(rest):
-        yield from _broken(last_line)
+        yield from _broken(last_line, longest)
 
 
 def _unify_ends(blocks: Iterator[str]) -> Iterator[str]:
@@ -103,12 +106,12 @@ def _unify_ends(blocks: Iterator[str]) -> Iterator[str]:
         yield "\n"
 
 
-def _broken(line: str) -> Iterator[str]:
+def _broken(line: str, longest: int | None) -> Iterator[str]:
     """`line`, in parts that end with a sentence where it is longer than any paragraph."""
-    while len(line) > LONGEST:
-        part = line[:LONGEST]
+    while longest and len(line) > longest:
+        part = line[:longest]
         ends = [m.end() for m in re.finditer(r"[。！？!?]+[”」』\"]?|\. ", part)]
-        cut = ends[-1] if ends else LONGEST
+        cut = ends[-1] if ends else longest
         yield line[:cut]
         line = line[cut:]
     yield line

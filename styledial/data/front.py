@@ -17,7 +17,9 @@ _EDITORS = re.compile(
 )
 _SPEECH = re.compile("[道曰说說][：，]?[“「]")
 _NOTE_HEAD = re.compile("[【\\[]?(?:注释|注釋|注解|註解|校注|校记|校記)[】\\]]?[:：]?")
-_NOTE = re.compile(r"(?:[①-⑳]|[\[（(]\d{1,3}[\])）]|\d{1,3}[.、])?\s*[^，。！？“”「」]{1,14}(?:——|─+|[:：]).{1,120}")
+_NOTE = re.compile(
+    r"(?:[①-⑳]|[\[（(]\d{1,3}[\])）]|\d{1,3}[.、])?\s*[^，。！？“”「」]{1,14}(?:——|─+|[:：]).{1,120}"
+)
 
 
 def separate_front(paragraphs: Iterable[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:

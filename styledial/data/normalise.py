@@ -25,7 +25,15 @@ _LOST = re.compile(f"[\ue000-\uf8ff□ぁ-ヺㄅ-ㄩ∠-∵∷-⋿]|(?<=[{HAN}�
 _SPACES = {ord(c): " " for c in "\t\u00a0\u1680\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"}
 _NARROW = {0xFF10 + i: 0x30 + i for i in range(10)}
 _NARROW |= {0xFF21 + i: 0x41 + i for i in range(26)} | {0xFF41 + i: 0x61 + i for i in range(26)}
-_FORMS = {**_SPACES, **_NARROW, 0x2236: "：", 0xFE55: "：", 0xFE52: "。", 0xFE50: "，", 0xFF61: "。"}
+_FORMS = {
+    **_SPACES,
+    **_NARROW,
+    0x2236: "：",
+    0xFE55: "：",
+    0xFE52: "。",
+    0xFE50: "，",
+    0xFF61: "。",
+}
 _FORMS |= {0xFF62: "「", 0xFF63: "」", 0xFE41: "「", 0xFE42: "」", 0xFE43: "『", 0xFE44: "』"}
 _FORMS |= {0x301D: "“", 0x301E: "”", 0xFF02: '"', 0xFF07: "'", 0x2500: "—"}
 _TO_FORM = re.compile("[" + "".join(re.escape(chr(c)) for c in _FORMS) + "]")
@@ -34,7 +42,7 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,8}\d?);")
 _MOJIBAKE = re.compile("[\u00c2-\u00f4][\u0080-\u00bf\u20ac\u201a-\u2122]")
 
 _WIDE = {",": "，", ";": "；", ":": "：", "?": "？", "!": "！", ".": "。", "(": "（", ")": "）"}
-_AFTER_HAN = re.compile(f"(?<=[{HAN}”’」』》）])[,;:?!](?!//)|(?<=[{HAN}])\\.(?=$|[{HAN}“”「」\"])")
+_AFTER_HAN = re.compile(f'(?<=[{HAN}”’」』》）])[,;:?!](?!//)|(?<=[{HAN}])\\.(?=$|[{HAN}“”「」"])')
 _BRACKETS = re.compile(f"\\((?=[{HAN}])|(?<=[{HAN}。！？，])\\)")
 _DOTS = re.compile(r"\.{3,}|[．。·・]{3,}|…+|⋯+")
 _DASHES = re.compile("[－—]{2,}|(?<=[" + HAN + "，。！？”])--+")
@@ -83,5 +91,3 @@ def _mend(text: str, ledger: Ledger) -> str:
     if "  " in body or "\u3000" in body:
         body = _INNER_SPACES.sub("\u3000", body)
     return indent + _LOOSE_SPACE.sub("", body)
-
-

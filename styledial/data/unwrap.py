@@ -16,8 +16,10 @@ from styledial.data.ledger import Line
 _SLACK = 4  # columns: a closing mark may hang over the edge or be pulled to the next line
 _ENDS = re.compile("[。！？!?.：:；;…—”’」』）)\"'》】]$")
 _LEAD = re.compile("^[ \u3000]*")
-_LONE_MARKS = re.compile("^[\u3000 ]*[”’」』「“‘『\"]+$")
-_WIDE = re.compile("[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\u2014\u2018-\u201d\u2026]")
+_LONE_MARKS = re.compile('^[\u3000 ]*[”’」』「“‘『"]+$')
+_WIDE = re.compile(
+    "[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\u2014\u2018-\u201d\u2026]"
+)
 
 
 @dataclass(frozen=True)
