@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -9,7 +10,10 @@ from typing import NamedTuple
 from styledial.data.ledger import Ledger, Line
 
 _NUM = r"(?:[0-9]{1,4}|[零〇○一二三四五六七八九十百千两兩廿卅卌]{1,8})"
-_ROMAN = r"(?:[IVXLC]{1,8}|[0-9]{1,3}|(?:the )?(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|first|second|third|last))"
+_ROMAN = (
+    r"(?:[IVXLC]{1,8}|[0-9]{1,3}|(?:the )?(?:one|two|three|four|five|six|seven|eight|nine|ten|"
+    r"eleven|twelve|first|second|third|last))"
+)
 _PROSE = "[。；：:]"
 _NUMBERED = re.compile(
     rf"(?:(?:正文|[^\s。！？，“”「」]{{1,10}})[\s\u3000·:：]+)?[【\[（(]?第\s?{_NUM}\s?(?P<unit>[章回節节卷集部篇幕折话話])[】\]）)]?(?P<rest>.*)"
@@ -91,7 +95,7 @@ def _numbers_its_chapters(sample: Sequence[Line]) -> bool:
         if len(text) <= _SIZE and (found := _COUNTED.fullmatch(text)):
             places.append((chars, _value(found["n"])))
         chars += len(text)
-    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in zip(places, places[1:], strict=False)]
+    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(places)]
     rising = [gap for gap, step in steps if step == 1]
     return len(rising) >= 2 and sorted(rising)[len(rising) // 2] >= 400
 

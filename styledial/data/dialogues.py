@@ -113,9 +113,10 @@ def render_dialogue(
 
     What is learnt is what will be served: the text before an answer is exactly what
     `apply_chat_template(..., add_generation_prompt=True)` gives at that turn, tokenised apart
-    from the answer as it will be, and the answer with the token that ends it is the rest. Raises ModelError where the model has
-    no chat template, or one whose prompt for a turn isn't the beginning of its rendering with
-    the answer, since such a model would be trained on other tokens than it is asked with.
+    from the answer as it will be, and the answer with the token that ends it is the rest.
+    Raises ModelError where the model has no chat template, or one whose prompt for a turn isn't
+    the beginning of its rendering with the answer: it would be trained on other tokens than it
+    is asked with. DataError where the template refuses the messages.
     """
     if not getattr(tokenizer, "chat_template", None):
         raise ModelError(
@@ -165,10 +166,11 @@ def _render(
 
 
 def _differs(dialogue: Dialogue, tokenizer: PreTrainedTokenizerBase) -> ModelError:
+    model, book = tokenizer.name_or_path, dialogue.book
     return ModelError(
-        f"{tokenizer.name_or_path}: its chat template renders a turn of {dialogue.book} differently "
-        "when the answer is asked for and when it is given, so training would not match serving. "
-        "Use a model whose template keeps what came before, or single-turn dialogues.",
-        f"{tokenizer.name_or_path}：其对话模板对 {dialogue.book} 中同一轮在提问时与带回答时的渲染不同，"
-        "训练与推理将不一致。请换用模板不改动前文的模型，或只用单轮对话。",
+        f"{model}: its chat template renders a turn of {book} differently when the answer is "
+        "asked for and when it is given, so training would not match serving. Use a model whose "
+        "template keeps what came before, or single-turn dialogues.",
+        f"{model}：其对话模板对 {book} 中同一轮在提问时与带回答时的渲染不同，训练与推理将不一致。"
+        "请换用模板不改动前文的模型，或只用单轮对话。",
     )

@@ -23,7 +23,7 @@ from styledial.words import say
 
 COPY = 0.5  # likeness from which a piece or a book is a copy of another
 _REST = 0.25  # a book of which less than this remains is a copy as a whole
-_SHORT = 24  # folded characters; a shorter piece is compared exactly only
+_SHORT = 24  # folded characters; a shorter piece may well come twice: 且听下回分解
 
 
 @dataclass
@@ -160,7 +160,7 @@ def _exact_pairs(pool: Pool, live: np.ndarray) -> list[tuple[int, int]]:
     pairs = []
     for row in live.tolist():
         best = first.setdefault((int(pool.exact[row]), int(pool.size[row])), row)
-        if best != row and pool.size[row]:
+        if best != row and pool.size[row] >= _SHORT:
             pairs.append((best, row))
     return pairs
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import unicodedata
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,8 +36,6 @@ class Fingerprint(NamedTuple):
 
 def fingerprint(text: str) -> Fingerprint:
     """Cost: about 0.15 microseconds a character."""
-    from datasketch import MinHash
-
     units = np.frombuffer(text.encode("utf-16-le", "surrogatepass"), dtype="<u2")
     table = _folding()
     folded = table[units]
@@ -49,11 +47,19 @@ def fingerprint(text: str) -> Fingerprint:
     kept = hashes[hashes % _KEEP_ONE_IN == 0]
     if kept.size < 32:  # a short text needs them all to be told from its like
         kept = hashes
-    sketch = MinHash(num_perm=PERMUTATIONS, seed=1, hashfunc=int)
+    sketch = _blank().copy()
     sketch.update_batch((np.unique(kept) >> np.uint64(16) & np.uint64(0xFFFFFFFF)).tolist())
     exact = int(_runs(folded.astype(np.uint64), max(1, folded.size))[0]) if folded.size else 0
     signature = np.asarray(sketch.hashvalues).astype(np.uint32)
     return Fingerprint(signature, exact, int(folded.size), traditional, han)
+
+
+@lru_cache(maxsize=1)
+def _blank() -> Any:
+    """An empty MinHash: drawing its permutations anew would cost more than a short text."""
+    from datasketch import MinHash
+
+    return MinHash(num_perm=PERMUTATIONS, seed=1, hashfunc=int)
 
 
 def _runs(codes: np.ndarray, length: int) -> np.ndarray:

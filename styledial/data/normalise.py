@@ -35,7 +35,7 @@ _FORMS = {
     0xFF61: "。",
 }
 _FORMS |= {0xFF62: "「", 0xFF63: "」", 0xFE41: "「", 0xFE42: "」", 0xFE43: "『", 0xFE44: "』"}
-_FORMS |= {0x301D: "“", 0x301E: "”", 0xFF02: '"', 0xFF07: "'", 0x2500: "—"}
+_FORMS |= {0x301D: "“", 0x301E: "”", 0xFF02: '"', 0xFF07: "'"}
 _TO_FORM = re.compile("[" + "".join(re.escape(chr(c)) for c in _FORMS) + "]")
 _TAG = re.compile(r"</?(?:p|br|div|span|b|i|font|center|strong|em|hr)\b[^<>]{0,200}>", re.I)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,8}\d?);")

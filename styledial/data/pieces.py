@@ -47,23 +47,33 @@ def pieces(paragraphs: Iterable[Paragraph], ledger: Ledger) -> Iterator[Piece]:
     chapter: str | None = None
     ordinal = size = 0
     held: list[str] = []
+    done: list[str] | None = None  # the piece before, which takes in a last line or two
     started = False
     for paragraph in _short(paragraphs):
         if paragraph.chapter != chapter:
-            if held:
-                yield from _piece(chapter, ordinal, held, ledger)
+            yield from _last(chapter, ordinal, done, held, ledger)
             ordinal += started
-            chapter, held, size = paragraph.chapter, [], 0
+            chapter, held, size, done = paragraph.chapter, [], 0, None
         started = True
         text = paragraph.line.text
         if text or (held and held[-1]):
             held.append(text)
             size += len(text) + 1
         if size >= MOST or (size >= LEAST and _is_a_place_to_cut(text)):
-            yield from _piece(chapter, ordinal, held, ledger)
-            held, size = [], 0
-    if held:
-        yield from _piece(chapter, ordinal, held, ledger)
+            yield from _piece(chapter, ordinal, done or [], ledger)
+            done, held, size = held, [], 0
+    yield from _last(chapter, ordinal, done, held, ledger)
+
+
+def _last(
+    chapter: str | None, ordinal: int, done: list[str] | None, held: list[str], ledger: Ledger
+) -> Iterator[Piece]:
+    """What is left of a chapter; too little for a piece stays with the one before."""
+    if done and sum(map(len, held)) < LEAST // 4:
+        yield from _piece(chapter, ordinal, done + held, ledger)
+        return
+    yield from _piece(chapter, ordinal, done or [], ledger)
+    yield from _piece(chapter, ordinal, held, ledger)
 
 
 def _is_a_place_to_cut(text: str) -> bool:

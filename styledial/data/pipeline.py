@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-
 from styledial.data.duplicates import Pool, drop_copies, drop_exact_copies, gather
 from styledial.data.passage import Dialogue, Passage, Split
 from styledial.data.read import Part

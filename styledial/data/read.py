@@ -68,7 +68,7 @@ def _from_records(
 
 
 def _book_of(record: dict[str, Any]) -> tuple[str | None, bool]:
-    own = _OWN <= record.keys() and record["split"] in ("train", "heldout")
+    own = record.keys() >= _OWN and record["split"] in ("train", "heldout")
     return (str(record["book"]) if own else None), own
 
 

@@ -7,6 +7,7 @@ middle of a sentence, so verse, lists and one-paragraph-a-line books stay as the
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from styledial.data.ledger import Line
 
 _SLACK = 4  # columns: a closing mark may hang over the edge or be pulled to the next line
 _ENDS = re.compile("[。！？!?.：:；;…—”’」』）)\"'》】]$")
-_LEAD = re.compile("^[ \u3000]*")
 _LONE_MARKS = re.compile('^[\u3000 ]*[”’」』「“‘『"]+$')
 _WIDE = re.compile(
     "[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\u2014\u2018-\u201d\u2026]"
@@ -40,7 +40,7 @@ def find_wrap(sample: Sequence[Line]) -> Wrap | None:
     if not 30 <= width <= 160:
         return None
     wrap = Wrap(width, indented=False)
-    full = [a for a, b in zip(texts, texts[1:], strict=False) if b.strip() and _is_full(a, b, wrap)]
+    full = [a for a, b in itertools.pairwise(texts) if b.strip() and _is_full(a, b, wrap)]
     broken = [text for text in full if not _ENDS.search(text)]
     if len(full) < 0.3 * len(filled) or len(broken) < 0.4 * len(full):
         return None
@@ -51,7 +51,7 @@ def find_wrap(sample: Sequence[Line]) -> Wrap | None:
 def is_spaced(sample: Sequence[Line]) -> bool:
     """Whether a blank line follows nearly every line, so that it means nothing."""
     texts = [line.text.strip() for line in sample]
-    followed = [not b for a, b in zip(texts, texts[1:], strict=False) if a]
+    followed = [not b for a, b in itertools.pairwise(texts) if a]
     return len(followed) >= 8 and sum(followed) > 0.8 * len(followed)
 
 
