@@ -19,7 +19,7 @@ import numpy as np
 from styledial.data.score import ASCII, CONTROL, LETTER, PRIVATE, SYMBOL, score, tally
 from styledial.errors import DataError
 
-BLOCK = 1 << 22  # bytes read at once
+BLOCK = 1 << 18  # bytes read at once
 LONGEST = 1 << 20  # characters; a longer line is broken after a sentence
 MOJIBAKE = "utf-8 (cp1252 mojibake)"
 
@@ -144,7 +144,7 @@ def _try(path: Path, name: str) -> Encoding | None:
             counts = counts + tally(text)
             broken += text.count("\ufffd")
             read += len(text)
-            if read > BLOCK // 4 and broken > read // 5:
+            if read > BLOCK // 8 and broken > read // 5:
                 return None
     except (UnicodeError, LookupError):
         return None  # utf-16 ending in half a unit, a codec this Python lacks

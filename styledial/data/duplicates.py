@@ -1,8 +1,8 @@
 """Each text once: copies of books, then of chapters, the cleaner copy staying.
 
-    exact      the same bytes                             -> the first by name stays
-    books      half of their runs of characters in common -> the one of more worth stays
-    pieces     the same for two pieces of any books       -> the one from the better book stays
+    exact      the same bytes                                 -> the first by name stays
+    books      half of all their runs of characters in common -> the one of more worth stays
+    pieces     six tenths, of any books                       -> the one of the better book stays
 
 A book in traditional and one in simplified characters are compared, but both stay: they are
 two texts to a model. They only never stand on two sides of the split. With to_simplified they
@@ -21,7 +21,8 @@ from styledial.data.likeness import alike
 from styledial.data.store import Book, Store
 from styledial.words import say
 
-COPY = 0.5  # likeness from which a piece or a book is a copy of another
+COPY = 0.5  # likeness from which a book is a copy of another: two thirds of it are in both
+_PIECE_COPY = 0.6  # the same for a piece; three quarters of it are in both
 _REST = 0.25  # a book of which less than this remains is a copy as a whole
 _SHORT = 24  # folded characters; a shorter piece may well come twice: 且听下回分解
 
@@ -167,7 +168,7 @@ def _exact_pairs(pool: Pool, live: np.ndarray) -> list[tuple[int, int]]:
 
 def _like_pairs(pool: Pool, live: np.ndarray) -> list[tuple[int, int]]:
     rows = live[(pool.size[live] >= _SHORT) & ~pool.gone[live]]
-    found = sorted(alike(pool.signature[rows], COPY, rows=4))
+    found = sorted(alike(pool.signature[rows], _PIECE_COPY, rows=4))
     return [(int(rows[i]), int(rows[j])) for i, j, _ in found]
 
 

@@ -52,7 +52,7 @@ def summary(prepared: Prepared) -> Iterator[str]:
             yield "  ".join([f"{book.chars_out:>12,}", f"{book.encoding or '':<22}", book.file])
         else:
             yield say(
-                f"     refused  {book.file}: {book.reason}",
+                f"    not kept  {book.file}: {book.reason}",
                 f"      未采用  {book.file}：{book.reason}",
             )
     drops: Counter[str] = Counter()

@@ -22,8 +22,10 @@ _INVISIBLE = re.compile(
 _BROKEN = re.compile("[\ufffd\ud800-\udfff]")
 # Stand-ins for characters that a conversion lost: private use, boxes, stray kana and symbols.
 _LOST = re.compile(f"[\ue000-\uf8ff□ぁ-ヺㄅ-ㄩ∠-∵∷-⋿]|(?<=[{HAN}，。])-|-(?=[{HAN}])")
-_SPACES = {ord(c): " " for c in "\t\u00a0\u1680\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"}
-_NARROW = {0xFF10 + i: 0x30 + i for i in range(10)}
+_SPACES: dict[int, str | int] = {
+    ord(c): " " for c in "\t\u00a0\u1680\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
+}
+_NARROW: dict[int, str | int] = {0xFF10 + i: 0x30 + i for i in range(10)}
 _NARROW |= {0xFF21 + i: 0x41 + i for i in range(26)} | {0xFF41 + i: 0x61 + i for i in range(26)}
 _FORMS = {
     **_SPACES,

@@ -33,6 +33,7 @@ def unify_quotes(paragraphs: Iterable[Paragraph], form: Form) -> Iterator[Paragr
     """Paragraphs with their marks in `form`; text without Chinese is left alone."""
     table, others = (_CURVED, "「」『』") if form == "curved" else (_CORNER, "“”‘’")
     opening, closing = _PAIRS[form]
+    last: Paragraph | None = None
     for paragraph in paragraphs:
         text = paragraph.line.text
         if _MARKED.search(text) and _HAN.search(text):
@@ -41,8 +42,25 @@ def unify_quotes(paragraphs: Iterable[Paragraph], form: Form) -> Iterator[Paragr
             if '"' in text:
                 text = _straight_to(text, opening, closing)
             text = _turned(text, opening, closing)
-            paragraph = paragraph._replace(line=Line(paragraph.line.number, text))
-        yield paragraph
+            if text[0] == closing and last is not None:
+                # It closes the paragraph before, from which a line break had parted it.
+                if last.line.text.count(opening) > last.line.text.count(closing):
+                    last = _with(last, last.line.text + closing)
+                text = text[1:]
+            paragraph = _with(paragraph, text)
+        if last is not None and last.line.text.endswith(("：" + opening, ":" + opening)):
+            if last.chapter == paragraph.chapter:  # what is said was parted from its mark
+                paragraph = _with(last, last.line.text + paragraph.line.text)
+                last = None
+        if last is not None:
+            yield last
+        last = paragraph
+    if last is not None:
+        yield last
+
+
+def _with(paragraph: Paragraph, text: str) -> Paragraph:
+    return paragraph._replace(line=Line(paragraph.line.number, text))
 
 
 def _straight_to(text: str, opening: str, closing: str) -> str:
@@ -61,22 +79,26 @@ def _straight_to(text: str, opening: str, closing: str) -> str:
 
 
 def _turned(text: str, opening: str, closing: str) -> str:
-    """Marks that an earlier conversion turned round: 。「 at an end closes, ：」 opens.
+    """Marks that an earlier conversion turned round: 他说：」走。「 becomes 他说：「走。」
 
-    Only a mark that breaks the turns (two openings, or a closing with nothing open) and that
-    its neighbour explains is turned; everything else is the author's.
+    Turned are only marks that no author writes: one that closes after a colon or opens at the
+    very end; and of two openings in a row, the first, where a sentence or nothing is before it.
     """
-    inside = False
-
-    def right_way(found: re.Match[str]) -> str:
-        nonlocal inside
-        mark = found[0]
-        before = text[found.start() - 1] if found.start() else "："
-        if mark == opening and inside and before in "。？！…，；":
-            mark = closing
-        elif mark == closing and not inside and before in "：:":
-            mark = opening
-        inside = mark == opening
-        return mark
-
-    return re.sub(f"[{opening}{closing}]", right_way, text)
+    marks = [found.start() for found in re.finditer(f"[{opening}{closing}]", text)]
+    if not marks:
+        return text
+    kinds = [text[at] for at in marks]
+    for i, at in enumerate(marks):
+        if kinds[i] == closing and at and text[at - 1] in "：:":
+            kinds[i] = opening
+        elif kinds[i] == opening and at == len(text) - 1:
+            kinds[i] = closing
+    for i in range(len(marks) - 1):
+        before = text[marks[i] - 1] if marks[i] else "。"
+        two_openings = kinds[i] == kinds[i + 1] == opening and before in "。？！…，；"
+        if two_openings and (marks[i] or text[marks[i + 1] - 1] in "：:"):
+            kinds[i] = closing
+    out = list(text)
+    for at, kind in zip(marks, kinds, strict=True):
+        out[at] = kind
+    return "".join(out)

@@ -86,9 +86,12 @@ def unwrap(
 
 
 def _continues(last: str, text: str, wrap: Wrap, is_title: Callable[[str], bool]) -> bool:
-    if not text.strip() or not last.strip() or not _is_full(last, text, wrap):
+    if not text.strip() or not last.strip():
         return False
     if wrap.indented and text[0] in " \u3000":
+        return False
+    # With indented paragraphs, a line that stops in mid-sentence goes on though it isn't full.
+    if not _is_full(last, text, wrap) and not (wrap.indented and not _ENDS.search(last)):
         return False
     return not is_title(last) and not is_title(text)
 
