@@ -125,7 +125,7 @@ def prepare(
         typer.echo(line)
     if show_drops:
         _show_drops(prepared)
-    shutil.rmtree(store)
+    shutil.rmtree(store, ignore_errors=True)  # absent where nothing was read
     seconds = time.monotonic() - began
     typer.echo(say(f"{out}  ({seconds:.1f} s)", f"{out}（{seconds:.1f} 秒）"))
 
@@ -161,8 +161,6 @@ def _show_drops(prepared: Prepared) -> None:
     from styledial.data.manifest import reason_name
 
     for book in prepared.books:
-        if not book.key or not (prepared.store.folder / f"{book.key}.drops.jsonl").exists():
-            continue
         for drop in prepared.store.drops(book.key):
             typer.echo(f"{book.file}:{drop.number}  {reason_name(drop.reason)}  {drop.text}")
     for book, passage in prepared.dropped_copies():

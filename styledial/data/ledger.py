@@ -28,13 +28,15 @@ class Ledger:
     """Characters dropped by reason, counted as they were in the file.
 
     `listed` receives each Drop as it happens (for --show-drops); it may do nothing.
-    `broken` counts characters that an earlier conversion had lost (U+FFFD, private use).
+    `broken` counts characters that an earlier conversion had lost (U+FFFD, private use), `odd`
+    those that look like stand-ins for such (boxes, stray kana, lone letters).
     """
 
     listed: Callable[[Drop], None] = lambda drop: None
     chars_in: int = 0
     chars_out: int = 0
     broken: int = 0
+    odd: int = 0
     drops: Counter[str] = field(default_factory=Counter)
 
     def drop(self, line: Line, reason: str, part: str | None = None) -> None:

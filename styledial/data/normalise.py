@@ -13,15 +13,17 @@ from collections.abc import Iterable, Iterator
 from styledial.data.ledger import Ledger, Line
 
 HAN = "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-HAN_LIKE = HAN + "〇○□"
 
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2028\u2029\u2060-\u2064\ufeff"
     "\ufff9-\ufffb]"
 )
 _BROKEN = re.compile("[\ufffd\ud800-\udfff]")
-# Stand-ins for characters that a conversion lost: private use, boxes, stray kana and symbols.
-_LOST = re.compile(f"[\ue000-\uf8ff□ぁ-ヺㄅ-ㄩ∠-∵∷-⋿]|(?<=[{HAN}，。])-|-(?=[{HAN}])")
+_PRIVATE = re.compile("[\ue000-\uf8ff]")
+# What stands in for a lost character: boxes, stray kana, symbols, hyphens, lone letters.
+_ODD = re.compile(
+    f"[□ぁ-ヺㄅ-ㄩ∠-∵∷-⋿]|(?<=[{HAN}，。])-|-(?=[{HAN}])|(?<=[{HAN}，。])[A-Za-z]{{1,2}}(?=[{HAN}])"
+)
 _SPACES: dict[int, str | int] = {
     ord(c): " " for c in "\t\u00a0\u1680\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
 }
@@ -53,10 +55,17 @@ _LOOSE_SPACE = re.compile(f"(?<=[{HAN}，。！？；：、”’」』]) (?=[�
 _ANY_ASCII_MARK = re.compile(r"[,;:?!.()\-．。·・…⋯－—]")
 
 
+# Most lines of a sound book: nothing in them needs a closer look.
+_PLAIN = re.compile("[ \u3000]*[一-鿿，。！？：；“”‘’「」『』、《》（）]*")
+
+
 def normalise(lines: Iterable[Line], ledger: Ledger) -> Iterator[Line]:
     """Lines with characters in one form; leading spaces stay, as columns tell paragraphs."""
     for line in lines:
-        text = line.text
+        text = line.text.rstrip(" \u3000")
+        if _PLAIN.fullmatch(text):
+            yield Line(line.number, text)
+            continue
         if _INVISIBLE.search(text):
             text = _INVISIBLE.sub("", text)
         if not text.isascii():
@@ -76,7 +85,8 @@ def _mend(text: str, ledger: Ledger) -> str:
         ledger.broken += found
         ledger.drops["broken characters"] += found
         text = _BROKEN.sub("", text)
-    ledger.broken += len(_LOST.findall(text))
+    ledger.broken += len(_PRIVATE.findall(text))
+    ledger.odd += len(_ODD.findall(text))
     if _MOJIBAKE.search(text):
         import ftfy
 

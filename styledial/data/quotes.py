@@ -19,6 +19,10 @@ _CURVED = str.maketrans("「」『』", "“”‘’")
 _CORNER = str.maketrans("“”‘’", "「」『』")
 _MARKED = re.compile('[“”‘’「」『』"]')
 _HAN = re.compile("[\u3400-\u9fff]")
+_IN_ORDER = {  # opened and closed by turns, the last perhaps in the next paragraph
+    "“": "[^“”]*(?:“[^“”]*”[^“”]*)*(?:“[^“”]+)?",
+    "「": "[^「」]*(?:「[^「」]*」[^「」]*)*(?:「[^「」]+)?",
+}
 _PAIRS = {"curved": ("“", "”"), "corner": ("「", "」")}
 
 
@@ -48,15 +52,18 @@ def unify_quotes(paragraphs: Iterable[Paragraph], form: Form) -> Iterator[Paragr
                     last = _with(last, last.line.text + closing)
                 text = text[1:]
             paragraph = _with(paragraph, text)
-        if last is not None and last.line.text.endswith(("：" + opening, ":" + opening)):
-            if last.chapter == paragraph.chapter:  # what is said was parted from its mark
-                paragraph = _with(last, last.line.text + paragraph.line.text)
-                last = None
+        if last is not None and _opens_speech(last, paragraph, opening):
+            paragraph, last = _with(last, last.line.text + paragraph.line.text), None
         if last is not None:
             yield last
         last = paragraph
     if last is not None:
         yield last
+
+
+def _opens_speech(one: Paragraph, other: Paragraph, opening: str) -> bool:
+    """Whether what is said was parted from its mark: 他说：“ on a line, the words on the next."""
+    return one.chapter == other.chapter and one.line.text[-2:] in ("：" + opening, ":" + opening)
 
 
 def _with(paragraph: Paragraph, text: str) -> Paragraph:
@@ -84,9 +91,9 @@ def _turned(text: str, opening: str, closing: str) -> str:
     Turned are only marks that no author writes: one that closes after a colon or opens at the
     very end; and of two openings in a row, the first, where a sentence or nothing is before it.
     """
-    marks = [found.start() for found in re.finditer(f"[{opening}{closing}]", text)]
-    if not marks:
+    if re.fullmatch(_IN_ORDER[opening], text) and f"：{closing}" not in text:
         return text
+    marks = [found.start() for found in re.finditer(f"[{opening}{closing}]", text)]
     kinds = [text[at] for at in marks]
     for i, at in enumerate(marks):
         if kinds[i] == closing and at and text[at - 1] in "：:":

@@ -111,6 +111,7 @@ def _document(
         yield Part(waiting, ends=True)
     ledger.chars_out += inner.chars_out
     ledger.broken += inner.broken
+    ledger.odd += inner.odd
     ledger.drops.update(inner.drops)
 
 

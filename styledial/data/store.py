@@ -1,10 +1,9 @@
 """What was made of each file, kept on disk by the hash of its content.
 
-    KEY.parts.jsonl   [chapter, ordinal, text, book, split, ends] per piece
-    KEY.talks.jsonl   messages per dialogue
-    KEY.drops.jsonl   [line, reason, text] per thing dropped
-    KEY.prints.npz    signatures, exact hashes and sizes of the pieces
-    KEY.json          the counts; written last, so its presence says that the rest is whole
+    KEY.jsonl   ["part", chapter, ordinal, text, book, split, ends] per piece,
+                ["talk", messages] per dialogue, ["drop", line, reason, text] per thing dropped
+    KEY.npz     the counts, and the fingerprints of the pieces; written last, so its presence
+                says that the other is whole
 
 A run that was interrupted finds here what it had finished. Nothing is ever changed in place.
 """
@@ -13,11 +12,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -28,10 +28,10 @@ from styledial.data.read import Part, read
 from styledial.data.score import RARE, tally
 from styledial.data.sources import Source
 from styledial.errors import DataError
-from styledial.files import write_text, written_aside
-from styledial.words import language, say
+from styledial.files import written_aside
+from styledial.words import say
 
-_FORM = "1"  # of the files here and of the cleaning; raise it when either changes
+_FORM = "2"  # of the files here and of the cleaning; raise it when either changes
 
 
 @dataclass
@@ -50,6 +50,7 @@ class Book:
     pieces: int = 0
     dialogues: int = 0
     broken: int = 0  # characters that a conversion lost before, and bytes that aren't valid
+    odd: int = 0  # what looks like a stand-in for a lost character
     rare: int = 0  # characters outside the commonest nine thousand
     folded: int = 0  # letters and Chinese characters
     traditional: bool = False
@@ -57,7 +58,7 @@ class Book:
     @property
     def worth(self) -> int:
         """Which of two copies is the better one: good characters, broken ones counting against."""
-        return self.folded - 50 * self.broken - 2 * self.rare
+        return self.folded - 50 * (self.broken + self.odd) - 2 * self.rare
 
 
 class Store:
@@ -87,81 +88,77 @@ class Store:
         try:
             self._fill(book, source)
         except DataError as error:
-            # The sentence names the file as its path; here its name stands beside it.
+            # The sentence names the file by its path; here its name stands beside it.
             book.kept, book.reason = False, str(error).split(f"{source.path}", 1)[-1].lstrip(":： ")
         except (OSError, MemoryError) as error:
-            return Book(source.name, kept=False, reason=str(error) or type(error).__name__)
-        if book.kept and not book.pieces and not book.dialogues:
-            book.kept, book.reason = False, _nothing_left()
-        write_text(self._path(key, "json"), json.dumps({**asdict(book), "language": language()}))
+            book.kept, book.reason = False, str(error) or type(error).__name__
         return book
 
     def _known(self, key: str, name: str) -> Book | None:
-        path = self._path(key, "json")
         try:
-            found = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
+            with np.load(self._prints(key)) as arrays:
+                found = json.loads(arrays["book"].tobytes())
+        except (OSError, ValueError, KeyError, BadZipFile):
             return None
-        spoken = found.pop("language", None)
-        if found["reason"] and spoken != language():
-            return None  # its reason is in the other language
-        found["file"] = name
-        return Book(**found)
+        return Book(**{**found, "file": name}) if self._text(key).exists() else None
 
     def _fill(self, book: Book, source: Source) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as stack:
-            drops = stack.enter_context(_written_lines(self._path(book.key, "drops.jsonl")))
-            parts = stack.enter_context(_written_lines(self._path(book.key, "parts.jsonl")))
-            talks = stack.enter_context(_written_lines(self._path(book.key, "talks.jsonl")))
-            ledger = Ledger(listed=lambda drop: _write(drops, [drop[0], drop[1], drop[2][:500]]))
+        prints: list[Fingerprint] = []
+        places: list[tuple[int, int, int]] = []
+        with written_lines(self._text(book.key)) as file:
+            ledger = Ledger(listed=lambda drop: _write(file, ["drop", *drop[:2], drop[2][:500]]))
             book.encoding, stream = read(source.path, ledger, self.to_simplified)
-            prints: list[Fingerprint] = []
-            places: list[tuple[int, int, int]] = []
             for item in stream:
                 if isinstance(item, Part):
-                    _write(parts, [*item.piece, item.book, item.split, item.ends])
+                    _write(file, ["part", *item.piece, item.book, item.split, item.ends])
                     prints.append(fingerprint(item.piece.text))
                     places.append(_place(item))
                     book.rare += int(tally(item.piece.text)[RARE])
                 else:
-                    _write(talks, item)
+                    _write(file, ["talk", item])
                     book.dialogues += 1
-            self._write_prints(book.key, prints, places)
         book.pieces = len(prints)
         book.chars_in, book.chars_out = ledger.chars_in, ledger.chars_out
-        book.broken, book.drops = ledger.broken, ledger.closed()
+        book.broken, book.odd, book.drops = ledger.broken, ledger.odd, ledger.closed()
         book.folded = sum(p.size for p in prints)
         changed, han = sum(p.traditional for p in prints), sum(p.han for p in prints)
         book.traditional = changed > han * 0.05
+        if prints or book.dialogues:
+            self._write_prints(book, prints, places)
+        else:
+            book.kept, book.reason = False, say("no text left after cleaning", "清洗后没有正文")
 
     def parts(self, key: str) -> Iterator[Part]:
         """The pieces of a book in order; memory of one piece."""
-        for chapter, ordinal, text, book, split, ends in self._lines(key, "parts.jsonl"):
+        for chapter, ordinal, text, book, split, ends in self._lines(key, "part"):
             yield Part(Piece(chapter, ordinal, text), book, split, ends)
 
     def talks(self, key: str) -> Iterator[list[dict[str, str]]]:
-        yield from self._lines(key, "talks.jsonl")
+        for (messages,) in self._lines(key, "talk"):
+            yield messages
 
     def drops(self, key: str) -> Iterator[Drop]:
-        for number, reason, text in self._lines(key, "drops.jsonl"):
-            yield Drop(number, reason, text)
+        """What was dropped from a book; nothing for one that was refused."""
+        if self._text(key).exists():
+            for number, reason, text in self._lines(key, "drop"):
+                yield Drop(number, reason, text)
 
     def prints(self, key: str) -> dict[str, np.ndarray]:
         """signature uint32 [n, 128], exact uint64 [n]; size, ordinal, length, forced int64 [n]."""
-        with np.load(self._path(key, "prints.npz")) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+        with np.load(self._prints(key)) as arrays:
+            return {name: arrays[name] for name in arrays.files if name != "book"}
 
     def _write_prints(
-        self, key: str, prints: list[Fingerprint], places: list[tuple[int, int, int]]
+        self, book: Book, prints: list[Fingerprint], places: list[tuple[int, int, int]]
     ) -> None:
         where = np.array(places, dtype=np.int64).reshape(-1, 3)
         signatures = np.zeros((len(prints), PERMUTATIONS), dtype=np.uint32)
         for row, one in enumerate(prints):
             signatures[row] = one.signature
-        with written_aside(self._path(key, "prints.npz")) as aside, aside.open("wb") as file:
+        with written_aside(self._prints(book.key)) as aside, aside.open("wb") as file:
             np.savez(
                 file,
+                book=np.frombuffer(json.dumps(asdict(book)).encode("utf-8"), dtype=np.uint8),
                 signature=signatures,
                 exact=np.array([p.exact for p in prints], dtype=np.uint64),
                 size=np.array([p.size for p in prints], dtype=np.int64),
@@ -170,18 +167,23 @@ class Store:
                 forced=where[:, 2],
             )
 
-    def _path(self, key: str, kind: str) -> Path:
-        return self.folder / f"{key}.{kind}"
+    def _text(self, key: str) -> Path:
+        return self.folder / f"{key}.jsonl"
+
+    def _prints(self, key: str) -> Path:
+        return self.folder / f"{key}.npz"
 
     def _lines(self, key: str, kind: str) -> Iterator[Any]:
-        with self._path(key, kind).open(encoding="utf-8", newline="\n") as file:
+        start = f'["{kind}"'
+        with self._text(key).open(encoding="utf-8", newline="\n") as file:
             for line in file:
-                yield json.loads(line)
+                if line.startswith(start):
+                    yield json.loads(line)[1:]
 
 
 @contextmanager
-def _written_lines(path: Path) -> Iterator[IO[str]]:
-    """A text file written aside and put in place at the end."""
+def written_lines(path: Path) -> Iterator[IO[str]]:
+    """A text file that is written aside and takes its place when the block ends well."""
     with written_aside(path) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
         yield file
 
@@ -202,7 +204,3 @@ def _digest(path: Path) -> str:
         while block := file.read(1 << 20):
             found.update(block)
     return found.hexdigest()
-
-
-def _nothing_left() -> str:
-    return say("no text left after cleaning", "清洗后没有正文")

@@ -17,9 +17,6 @@ from styledial.data.ledger import Line
 _SLACK = 4  # columns: a closing mark may hang over the edge or be pulled to the next line
 _ENDS = re.compile("[。！？!?.：:；;…—”’」』）)\"'》】]$")
 _LONE_MARKS = re.compile('^[\u3000 ]*[”’」』「“‘『"]+$')
-_WIDE = re.compile(
-    "[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\u2014\u2018-\u201d\u2026]"
-)
 
 
 @dataclass(frozen=True)
@@ -107,5 +104,5 @@ def _needs_space(left: str, right: str) -> bool:
 
 
 def columns(text: str) -> int:
-    """Width on a terminal: East Asian wide characters take two columns."""
-    return len(text) if text.isascii() else len(text) + len(_WIDE.findall(text))
+    """Width on a terminal: characters that take three bytes in UTF-8 take two columns."""
+    return len(text) if text.isascii() else (len(text.encode("utf-8")) + len(text)) // 2
