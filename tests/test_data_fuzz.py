@@ -154,6 +154,4 @@ def test_damaged_files_harm_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert not set(passage.text) & set("\0\r\ufffd\ufeff")
     if COUNT >= 5000:
         kept = len(prepared.books) - len(refused)
-        print(
-            f"\n{len(prepared.books)} files: {kept} kept, {len(refused)} refused, each with a reason"
-        )
+        print(f"\n{len(prepared.books)} files: {kept} kept, {len(refused)} refused with a reason")

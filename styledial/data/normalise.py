@@ -63,21 +63,19 @@ def normalise(lines: Iterable[Line], ledger: Ledger) -> Iterator[Line]:
     """Lines with characters in one form; leading spaces stay, as columns tell paragraphs."""
     for line in lines:
         text = line.text.rstrip(" \u3000")
-        if _PLAIN.fullmatch(text):
+        if _PLAIN.fullmatch(text) and "。。" not in text:
             yield Line(line.number, text)
             continue
         if _INVISIBLE.search(text):
             text = _INVISIBLE.sub("", text)
-        if not text.isascii():
-            text = _mend(text, ledger)
         if "<" in text and (tags := _TAG.findall(text)):
             ledger.drops["markup"] += sum(map(len, tags))
             text = _TAG.sub("", text)
         if "&" in text:
-            text = _ENTITY.sub(lambda m: html.unescape(m[0]).replace("\u00a0", " "), text)
-        if "\t" in text:
-            text = text.replace("\t", "    ")
-        yield Line(line.number, text.rstrip())
+            text = _ENTITY.sub(lambda m: html.unescape(m[0]), text)
+        if not text.isascii():
+            text = _mend(text, ledger)
+        yield Line(line.number, text.replace("\t", "    ").rstrip())
 
 
 def _mend(text: str, ledger: Ledger) -> str:

@@ -89,7 +89,7 @@ def _turned(text: str, opening: str, closing: str) -> str:
     """Marks that an earlier conversion turned round: 他说：」走。「 becomes 他说：「走。」
 
     Turned are only marks that no author writes: one that closes after a colon or opens at the
-    very end; and of two openings in a row, the first, where a sentence or nothing is before it.
+    very end; and of two openings in a row the one that stands after a sentence.
     """
     if re.fullmatch(_IN_ORDER[opening], text) and f"：{closing}" not in text:
         return text
@@ -105,6 +105,8 @@ def _turned(text: str, opening: str, closing: str) -> str:
         two_openings = kinds[i] == kinds[i + 1] == opening and before in "。？！…，；"
         if two_openings and (marks[i] or text[marks[i + 1] - 1] in "：:"):
             kinds[i] = closing
+    if kinds[-2:] == [opening, opening] and text[marks[-1] - 1] in "。？！…":
+        kinds[-1] = closing
     out = list(text)
     for at, kind in zip(marks, kinds, strict=True):
         out[at] = kind
