@@ -47,6 +47,14 @@ _SAYS = ["且慢动手", "此话当真", "好快的刀", "走为上策", "后会
 _SAYS += ["明日再会", "天色不早", "请了请了"]
 
 
+_COMMON = (
+    "天地人大小多少上下左右前后里外东西南北山水火木金石土风云雨雪日月星光花草树叶鸟鱼马牛羊虎龙"
+    "父母兄弟姐妹儿女老少男朋友师徒主客手足头目口耳心身言语文字书画琴棋刀剑枪箭弓弩车船桥路门窗"
+    "房屋城楼街市村庄江湖河海井田米面酒肉茶饭衣帽鞋布红黄青白黑长短高低远近新旧好坏真假快慢轻重"
+    "走跑跳飞坐立行看听说问答想念爱恨怕喜怒哀乐来去进出开关起落生死得失成败是非一二三四五六七八九"
+)
+
+
 def novel(seed: int, chapters: int = 6, paragraphs: int = 14) -> str:
     """A story that no other seed tells, with numbered chapters."""
     draw = random.Random(seed)
@@ -60,16 +68,20 @@ def novel(seed: int, chapters: int = 6, paragraphs: int = 14) -> str:
 
 
 def _sentence(draw: random.Random) -> str:
-    steps = draw.randint(100, 999)
-    who, other = draw.choice(_WHO), draw.choice(_WHO)
+    who, other = draw.choice(_WHO), _words(draw, 2)
     where, does, says = draw.choice(_WHERE), draw.choice(_DOES), draw.choice(_SAYS)
     return draw.choice(
         [
-            f"只见{who}在{where}{does}，离{other}约有{_numeral(steps % 99 + 1)}步。",
-            f"{who}道：“{says}，{other}已在{where}等了{_numeral(steps % 30 + 1)}日。”",
-            f"到了{where}，{other}{does}，惊得{who}倒退{_numeral(steps % 12 + 1)}步，口称{says}。",
+            f"只见{who}{does}，{_words(draw, 7)}，{other}在{_words(draw, 5)}。",
+            f"{who}道：“{says}，{_words(draw, 6)}，{other}{_words(draw, 6)}！”",
+            f"到了{_words(draw, 2)}{where}，{other}{_words(draw, 5)}，{who}{_words(draw, 4)}。",
         ]
     )
+
+
+def _words(draw: random.Random, count: int) -> str:
+    """Common characters in no order: no two books share a run of them."""
+    return "".join(draw.choices(_COMMON, k=count))
 
 
 def _numeral(number: int) -> str:

@@ -206,11 +206,14 @@ def test_to_simplified_is_an_option() -> None:
 
 def test_a_long_paragraph_comes_once_and_a_formula_as_often_as_told() -> None:
     long = "".join(STORY.split("\n")[:6])
-    text = "\n".join([long, "诗曰：", "当夜无事。", long, "诗曰：", "当夜无事。"])
+    text = "\n".join(
+        ["诗曰：", "当夜无事。", long, "话休絮烦。", "当夜无事。", long, "话休絮烦。", "诗曰："]
+    )
     pieces, ledger, _ = cleaned(text)
-    assert pieces[0].text.count(long) == 1
-    assert pieces[0].text.count("诗曰：") == 2
-    assert ledger.drops["repeated paragraph"] == len(long)
+    assert pieces[0].text.split("\n") == ["诗曰：", "当夜无事。", long, "话休絮烦。", "诗曰："]
+    assert ledger.drops["repeated paragraph"] == len(long) + 10
+    apart = "\n".join(["诗曰：", long, "当夜无事。", "诗曰：", "众人散去。", "当夜无事。"])
+    assert prose(apart) == apart
 
 
 def test_the_counts_add_up() -> None:

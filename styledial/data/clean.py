@@ -20,8 +20,9 @@ from styledial.data.front import drop_notes, separate_front
 from styledial.data.junk import drop_junk
 from styledial.data.ledger import Ledger, Line
 from styledial.data.normalise import normalise
-from styledial.data.pieces import Piece, drop_repeats, pieces
+from styledial.data.pieces import Piece, pieces
 from styledial.data.quotes import find_form, unify_quotes
+from styledial.data.repeats import drop_repeats
 from styledial.data.unwrap import find_wrap, is_spaced, unwrap
 
 _SAMPLE_LINES = 4000

@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Iterator
-from hashlib import blake2b
 from typing import NamedTuple
 
 from styledial.data.chapters import Paragraph
 from styledial.data.ledger import Ledger
 
 LEAST, MOST = 2000, 8000  # characters in a piece of a chapter that is longer
-# Bytes in UTF-8; a shorter paragraph may well come twice: 诗曰：, 当夜无事。, a salutation.
-_REPEATED = 240
 
 
 class Piece(NamedTuple):
@@ -22,20 +19,6 @@ class Piece(NamedTuple):
     chapter: str | None
     ordinal: int
     text: str
-
-
-def drop_repeats(paragraphs: Iterable[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
-    """Each long paragraph once a book; sites post pages twice. 8 bytes a paragraph are kept."""
-    seen: set[bytes] = set()
-    for paragraph in paragraphs:
-        text = paragraph.line.text
-        if len(text) >= _REPEATED // 4 and len(raw := text.encode("utf-8")) >= _REPEATED:
-            mark = blake2b(raw, digest_size=8).digest()
-            if mark in seen:
-                ledger.drop(paragraph.line, "repeated paragraph")
-                continue
-            seen.add(mark)
-        yield paragraph
 
 
 def pieces(paragraphs: Iterable[Paragraph], ledger: Ledger) -> Iterator[Piece]:

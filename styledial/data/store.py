@@ -96,7 +96,8 @@ class Store:
 
     def _known(self, key: str, name: str) -> Book | None:
         try:
-            with np.load(self._prints(key)) as arrays:
+            # Opened here: numpy leaves a file that it can't read open.
+            with self._prints(key).open("rb") as file, np.load(file) as arrays:
                 found = json.loads(arrays["book"].tobytes())
         except (OSError, ValueError, KeyError, BadZipFile):
             return None
