@@ -68,20 +68,21 @@ def normalise(lines: Iterable[Line], ledger: Ledger) -> Iterator[Line]:
             continue
         if _INVISIBLE.search(text):
             text = _INVISIBLE.sub("", text)
-        if "<" in text and (tags := _TAG.findall(text)):
-            ledger.drops["markup"] += sum(map(len, tags))
+        if "<" in text:
+            for tag in _TAG.findall(text):
+                ledger.drop(line, "markup", tag)
             text = _TAG.sub("", text)
         if "&" in text:
             text = _ENTITY.sub(lambda m: html.unescape(m[0]), text)
         if not text.isascii():
-            text = _mend(text, ledger)
+            text = _mend(text, line, ledger)
         yield Line(line.number, text.replace("\t", "    ").rstrip())
 
 
-def _mend(text: str, ledger: Ledger) -> str:
-    if found := len(_BROKEN.findall(text)):
-        ledger.broken += found
-        ledger.drops["broken characters"] += found
+def _mend(text: str, line: Line, ledger: Ledger) -> str:
+    if found := _BROKEN.findall(text):
+        ledger.broken += len(found)
+        ledger.drop(line, "broken characters", "\ufffd" * len(found))
         text = _BROKEN.sub("", text)
     ledger.broken += len(_PRIVATE.findall(text))
     ledger.odd += len(_ODD.findall(text))

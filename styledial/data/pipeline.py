@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from styledial.data.read import Part
 from styledial.data.sources import Source, find_sources
 from styledial.data.split import Sides, choose_sides
 from styledial.data.store import Book, Store
+from styledial.errors import StyleDialError
 
 Progress = Callable[[Book, int, int], None]  # the book, bytes done, bytes of all files
 
@@ -159,7 +162,7 @@ def _in_turn(store: Store, sources: list[Source], count: int) -> Iterator[tuple[
 def _in_processes(store: Store, sources: list[Source], count: int) -> Iterator[tuple[int, Book]]:
     # Spawned on every system: forking a process that holds torch or threads may hang.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, mp_context=context)
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_leave_ctrl_c_to_the_parent)
     running: dict[Future[Any], int] = {}
     # The largest first, so that no process is left alone with it at the end.
     waiting = sorted(range(len(sources)), key=lambda i: sources[i].size)
@@ -171,8 +174,18 @@ def _in_processes(store: Store, sources: list[Source], count: int) -> Iterator[t
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 yield running.pop(future), future.result()
+    except BrokenProcessPool:
+        raise StyleDialError(
+            "A process was ended from outside, most often for want of memory. What was done is "
+            "kept; run the same again with one process (--workers 1).",
+            "有一个进程被外部终止，多半是内存不足。已完成的部分已保留；请改用单进程（--workers 1）重新运行。",
+        ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _leave_ctrl_c_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _cores() -> int:
