@@ -135,6 +135,15 @@ def test_one_short_text_gives_its_tail(tmp_path: Path) -> None:
     assert [p.ends_book for p in passages] == [False, True]
 
 
+def test_texts_too_like_each_other_are_not_cut_apart(tmp_path: Path) -> None:
+    """Where every chapter has a relative, a whole group goes to one side, if there are two."""
+    at = folder(tmp_path / "n", a=novel(1, 1, 40), b=damaged(novel(1, 1, 40)), c=novel(2, 1, 40))
+    (at / "d.txt").write_text(damaged(novel(2, 1, 40)), encoding="utf-8")
+    _, passages = run(at, 0.05, dedup=False)
+    sides = {p.book: p.split for p in passages}
+    assert sides["a.txt"] == sides["b.txt"] != sides["c.txt"] == sides["d.txt"]
+
+
 def test_a_book_keeps_its_words_verse_and_speech(tmp_path: Path) -> None:
     passages = read_novels(folder(tmp_path / "n", a=STORY), 0.1)
     text = "\n".join(p.text for p in passages)

@@ -63,6 +63,8 @@ def drop_exact_copies(books: Sequence[Book]) -> None:
             twin = first.setdefault(book.sha256, book)
             if twin is not book:
                 _drop(book, say(f"exact copy of {twin.file}", f"与 {twin.file} 完全相同"))
+                book.drops["duplicate"] = book.drops.get("duplicate", 0) + book.chars_out
+                book.chars_out = 0
 
 
 def gather(books: Sequence[Book], store: Store) -> Pool:

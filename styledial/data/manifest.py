@@ -29,7 +29,7 @@ def entry(book: Book) -> dict[str, Any]:
         "file": book.file,
         "encoding": book.encoding,
         "chars_in": book.chars_in,
-        "chars_out": book.chars_out if book.kept else 0,
+        "chars_out": book.chars_out,
         "kept": book.kept,
         "reason": book.reason,
         "drops": book.drops,

@@ -47,6 +47,10 @@ def choose_sides(pool: Pool, validation_split: float) -> Sides:
     tied = none.copy()
     names, counts = np.unique(groups, return_counts=True)
     tied[live] = np.isin(groups, names[counts > 1]) | (pool.forced[live] > 0)
+    if tied[live].all() and len(names) > 1:  # too like each other to be cut: the smallest goes
+        sizes = np.bincount(groups, pool.length[live])[names]
+        none[live] = groups == names[np.argmin(sizes)]
+        return Sides(none, 0.0, tied)
     return Sides(none, validation_split, tied)
 
 
