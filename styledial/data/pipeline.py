@@ -55,7 +55,7 @@ class Prepared:
             if self.pool.gone[row]:
                 last = None
                 continue
-            ends = part.ends or row == rows[-1]
+            ends = part.ends or bool(row == rows[-1])
             for passage in self._sided(row, part, book.file, ends):
                 follows = (
                     last is not None
@@ -67,7 +67,7 @@ class Prepared:
 
     def _sided(self, row: int, part: Part, file: str, ends: bool) -> Iterator[Passage]:
         text, book, chapter = part.piece.text, part.book or file, part.piece.chapter
-        cut = 0 if self.sides.tied[row] else _tail(text, self.sides.tails)
+        cut = _tail(text, int(self.sides.cut[row]))
         if cut:
             yield Passage(text[:cut].rstrip("\n"), book, chapter)
             yield Passage(text[cut:].lstrip("\n"), book, chapter, "heldout", ends)
@@ -129,10 +129,10 @@ def prepare_folder(
     )
 
 
-def _tail(text: str, part: float) -> int:
-    """Where the last `part` of a text begins: after a line, else after a sentence; 0: nowhere."""
-    at = int(len(text) * (1 - part))
-    if not part or at <= 0:
+def _tail(text: str, length: int) -> int:
+    """Where about the last `length` characters begin: at a line, else a sentence; 0: nowhere."""
+    at = len(text) - length
+    if not length:
         return 0
     cut = text.find("\n", at) + 1 or text.rfind("\n", 0, at) + 1
     if not cut:

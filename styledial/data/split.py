@@ -16,48 +16,60 @@ from styledial.data.likeness import Groups, alike
 RELATED = 0.12  # likeness of two chapters that may not be parted; chance gives 0.00-0.02
 _ROOM = 1.5  # a group of more than this many times the whole held-out part stays in training
 
+_SHORT_BOOK = 8000  # characters; a book of no more is never divided
+
 
 @dataclass(frozen=True)
 class Sides:
-    """heldout[i] for each piece of the pool. `tails` is the part that is cut from the end of
-    each piece instead, where the text is too short for whole chapters; `tied[i]` says that a
-    piece has a relative and must not be cut."""
+    """heldout[i] for each piece of the pool; or, where the text is too short for whole chapters,
+    cut[i] characters that go from the end of the piece instead."""
 
     heldout: np.ndarray
-    tails: float
-    tied: np.ndarray
+    cut: np.ndarray
 
 
 def choose_sides(pool: Pool, validation_split: float) -> Sides:
     """Held-out chapters of about `validation_split` of all characters, the same at each run.
 
-    Chapters are taken evenly, in order. A book without chapters gives runs of pieces.
+    Chapters are taken evenly, in order; a long book without chapters gives a run of pieces, a
+    short one is a chapter itself. Where each of these is more than the whole held-out part, every
+    book gives its end.
     """
     live = np.flatnonzero(~pool.gone)
-    none = np.zeros(len(pool.gone), dtype=bool)
+    heldout = np.zeros(len(pool.gone), dtype=bool)
+    cut = np.zeros(len(pool.gone), dtype=np.int64)
     if not live.size or validation_split <= 0:
-        return Sides(none, 0.0, none)
-    for keys in (_chapters(pool, live, validation_split), live):
-        groups = _related(pool, live, keys)
-        chosen = _choose(pool, live, groups, validation_split)
-        if chosen.any():
-            heldout = none.copy()
-            heldout[live[chosen]] = True
-            return Sides(heldout, 0.0, none)
-    tied = none.copy()
-    names, counts = np.unique(groups, return_counts=True)
-    tied[live] = np.isin(groups, names[counts > 1]) | (pool.forced[live] > 0)
-    if tied[live].all() and len(names) > 1:  # too like each other to be cut: the smallest goes
-        sizes = np.bincount(groups, pool.length[live])[names]
-        none[live] = groups == names[np.argmin(sizes)]
-        return Sides(none, 0.0, tied)
-    return Sides(none, validation_split, tied)
+        return Sides(heldout, cut)
+    groups = _related(pool, live, _chapters(pool, live, validation_split))
+    chosen = _choose(pool, live, groups, validation_split)
+    if not chosen.any():
+        cut = _ends(pool, live, groups, validation_split)
+        names = np.unique(groups)
+        if not cut.any() and len(names) > 1:  # too like each other to be cut: the smallest goes
+            sizes = np.bincount(groups, pool.length[live])[names]
+            chosen = groups == names[np.argmin(sizes)]
+    heldout[live] = chosen
+    return Sides(heldout, cut)
+
+
+def _ends(pool: Pool, live: np.ndarray, groups: np.ndarray, validation_split: float) -> np.ndarray:
+    """cut [pieces]: the part of each book from its last piece, if that has no relatives."""
+    cut = np.zeros(len(pool.gone), dtype=np.int64)
+    chapter = pool.book[live] * (1 + int(pool.ordinal.max())) + pool.ordinal[live]
+    for number in np.unique(pool.book[live]):
+        at = np.flatnonzero(pool.book[live] == number)
+        last = at[-1]
+        alone = np.unique(chapter[groups == groups[last]]).size == 1
+        if alone and not pool.forced[live[last]]:
+            part = validation_split * pool.length[live[at]].sum()
+            cut[live[last]] = int(min(part, pool.length[live[last]] / 2))
+    return cut
 
 
 def _chapters(pool: Pool, live: np.ndarray, validation_split: float) -> np.ndarray:
     """A number for each live piece, equal within a chapter.
 
-    A book in one chapter only is taken in runs, of the length of its held-out part.
+    A long book in one chapter only is taken in runs, of the length of its held-out part.
     """
     keys = np.zeros(len(live), dtype=np.int64)
     base = 0
@@ -67,7 +79,7 @@ def _chapters(pool: Pool, live: np.ndarray, validation_split: float) -> np.ndarr
         ordinal = pool.ordinal[rows] - pool.ordinal[rows].min()
         if ordinal.max() == 0:
             lengths = pool.length[rows]
-            run = max(1.0, lengths.sum() * validation_split)
+            run = max(_SHORT_BOOK, lengths.sum() * validation_split)
             ordinal = ((np.cumsum(lengths) - lengths) // run).astype(np.int64)
         keys[at] = base + ordinal
         base += int(ordinal.max()) + 1
