@@ -33,7 +33,7 @@ class Pool:
 
     book[i], place[i]: the book and the place in it; ordinal[i]: its chapter there; length[i]:
     characters, size[i]: those that count for likeness; forced[i]: 0, or 1 train and 2 held out
-    where an earlier run had decided; gone[i]: dropped as a copy. Memory: 0.6 KB a piece, 60 MB
+    where an earlier run had decided; gone[i]: dropped as a copy. Memory: 0.6 KB a piece, 70 MB
     for a gigabyte of novels.
     """
 

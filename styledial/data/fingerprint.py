@@ -4,7 +4,8 @@
          -> hashes, one in eight kept by value -> datasketch.MinHash
 
 Broder 1997, "On the resemblance and containment of documents": the share of equal numbers of
-two signatures is the Jaccard likeness of the two sets of runs, here to within 0.04.
+two signatures estimates the Jaccard likeness of the two sets of runs, with a standard error of
+at most 0.044.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Fingerprint(NamedTuple):
 
 
 def fingerprint(text: str) -> Fingerprint:
-    """Cost: about 0.15 microseconds a character."""
+    """The fingerprint of a text. Cost: 0.1 to 0.2 microseconds a character."""
     units = np.frombuffer(text.encode("utf-16-le", "surrogatepass"), dtype="<u2")
     table = _folding()
     folded = table[units]

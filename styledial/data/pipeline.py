@@ -114,7 +114,7 @@ def prepare_folder(
 ) -> Prepared:
     """Read every file of `folder`; `store` keeps what was made of each, by content.
 
-    `workers`: processes, None for one a core. Memory: about 150 MB a process, and 60 MB in this
+    `workers`: processes, None for one a core. Memory: about 100 MB a process, and 70 MB in this
     one for each gigabyte of text. Raises DataError where `folder` is no folder.
     """
     sources = find_sources(folder, leave_out)

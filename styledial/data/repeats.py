@@ -10,14 +10,14 @@ from styledial.data.ledger import Ledger
 
 # Bytes in UTF-8; a shorter paragraph may well come twice: 诗曰：, 当夜无事。, a salutation.
 _LONG = 240
-_MOST = 500_000  # paragraphs remembered, some 80 MB; a file of a gigabyte has ten times as many
+_MOST = 500_000  # paragraphs remembered, some 65 MB; a file of a gigabyte has ten times as many
 
 
 def drop_repeats(paragraphs: Iterable[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
     """Each long paragraph once, and the short ones with it that stood beside it before too.
 
     A short paragraph goes only where its neighbour goes and was its neighbour the first time, so
-    a formula stays as often as it is told. Memory: about 160 bytes for each of the book's first
+    a formula stays as often as it is told. Memory: about 130 bytes for each of the book's first
     half a million paragraphs; later ones are compared with those.
     """
     seen: set[int] = set()
