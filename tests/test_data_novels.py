@@ -174,12 +174,21 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
     assert read_novels(at, 0.1, cache=cache) == first
 
 
+def test_what_is_not_used_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STYLEDIAL_LANG", "en")
+    told: list[str] = []
+    at = folder(tmp_path / "n", a=novel(1), b=novel(1), picture=bytes(range(256)) * 100)
+    read_novels(at, 0.1, tell=told.append)
+    assert told[0] == "not used: b.txt: exact copy of a.txt"
+    assert told[1].startswith("not used: picture.txt: is not text in an encoding known here")
+
+
 def test_no_text_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STYLEDIAL_LANG", "en")
     with pytest.raises(DataError, match="is not a folder"):
         read_novels(tmp_path / "absent", 0.1)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="has no files"):
+    with pytest.raises(DataError, match=r"has no \.txt files"):
         read_novels(tmp_path / "empty", 0.1)
-    with pytest.raises(DataError, match=r"no text that can be used \(a\.txt: "):
+    with pytest.raises(DataError, match=r"too little text.*\(a\.txt: "):
         read_novels(folder(tmp_path / "bad", a=b"\0\1\2" * 99), 0.1)

@@ -45,6 +45,16 @@ def reason_name(reason: str) -> str:
     return say(reason, _REASONS.get(reason, reason))
 
 
+def left_out(prepared: Prepared) -> Iterator[str]:
+    """A sentence for each file that isn't used, and the notes."""
+    for book in prepared.books:
+        if not book.kept:
+            yield say(
+                f"not used: {book.file}: {book.reason}", f"未采用：{book.file}：{book.reason}"
+            )
+    yield from prepared.notes
+
+
 def summary(prepared: Prepared) -> Iterator[str]:
     """What the user reads on the screen: a line a book, totals, what was dropped."""
     for book in prepared.books:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from styledial.data.decode import detect, lines
-from styledial.data.manifest import write_manifest
+from styledial.data.manifest import left_out, write_manifest
 from styledial.data.passage import Dialogue, Passage
 from styledial.data.pipeline import Prepared, prepare_folder
 from styledial.errors import DataError
+
+
+def _on_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def read_novels(
@@ -20,13 +26,22 @@ def read_novels(
     dedup: bool = True,
     cache: Path | None = None,
     workers: int | None = None,
+    tell: Callable[[str], None] = _on_stderr,
 ) -> list[Passage]:
     """All books under `folder` in name order, in passages; training calls this.
 
     With `cache`, a folder, what was made of each file is kept there by its content, with a
-    manifest.json, and a second call with the same files only reads it. Memory: the text itself.
+    manifest.json, and a second call with the same files only reads it. `tell` gets a sentence
+    for each file that isn't used, and for what else the user should know. Memory: the text itself.
     Raises DataError where the folder is missing or holds no text.
     """
+    if not folder.is_dir():
+        raise DataError(
+            f"data.data_dir: {folder} is not a folder. Put your novels (.txt) into a folder and "
+            "name it, or use data.data_dir=bundled for the sample.",
+            f"data.data_dir：{folder} 不是文件夹。请把小说（.txt）放进一个文件夹并写上它的路径，"
+            "或用 data.data_dir=bundled 试用样例。",
+        )
     with tempfile.TemporaryDirectory(prefix="styledial-") as passing:
         prepared = _prepared(
             folder, validation_split, to_simplified, dedup, cache or Path(passing), workers
@@ -36,6 +51,8 @@ def read_novels(
             write_manifest(cache / "manifest.json", prepared)
     if not passages and not any(book.dialogues for book in prepared.books if book.kept):
         raise _no_text(folder, prepared)
+    for line in left_out(prepared):
+        tell(line)
     return passages
 
 
@@ -86,11 +103,12 @@ def _no_text(folder: Path, prepared: Prepared) -> DataError:
     reasons = "; ".join(f"{book.file}: {book.reason}" for book in prepared.books[:5])
     if not prepared.books:
         return DataError(
-            f"data.data_dir: {folder} has no files. Put your novels there as .txt.",
-            f"data.data_dir：{folder} 中没有文件。请把小说以 .txt 格式放入。",
+            f"data.data_dir: {folder} has no .txt files. Put your novels there as .txt.",
+            f"data.data_dir：{folder} 中没有 .txt 文件。请把小说以 .txt 格式放入。",
         )
     return DataError(
-        f"data.data_dir: {folder} has no text that can be used ({reasons}). Put your novels there "
-        "as .txt.",
-        f"data.data_dir：{folder} 中没有可用的文本（{reasons}）。请把小说以 .txt 格式放入。",
+        f"data.data_dir: {folder} has too little text, as no file could be used ({reasons}). Put "
+        "your novels there as .txt.",
+        f"data.data_dir：{folder} 的文本太少：没有可用的文件（{reasons}）。"
+        "请把小说以 .txt 格式放入。",
     )

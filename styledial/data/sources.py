@@ -39,8 +39,8 @@ def find_sources(folder: Path, leave_out: Collection[Path] = ()) -> list[Source]
     """
     if not folder.is_dir():
         raise DataError(
-            f"{folder}: is not a folder. Put your novels (.txt) into a folder and name it.",
-            f"{folder}：不是文件夹。请把小说（.txt）放进一个文件夹并写上它的路径。",
+            f"{folder} is not a folder. Put your novels (.txt) into a folder and name it.",
+            f"{folder} 不是文件夹。请把小说（.txt）放进一个文件夹并写上它的路径。",
         )
     skipped = {os.path.realpath(path) for path in leave_out}
     found = [s for s in _walk(folder, folder, set()) if os.path.realpath(s.path) not in skipped]
