@@ -92,8 +92,8 @@ class DataSettings(Section):
 
     data_dir: str = setting(
         "data/novels",
-        "Folder with your novels (.txt); `bundled` is a small sample.",
-        "存放小说（.txt）的文件夹；bundled 为自带样例。",
+        "Folder with your novels (.txt, .md, .epub, .jsonl); `bundled` is a small sample.",
+        "存放小说（.txt、.md、.epub、.jsonl）的文件夹；bundled 为自带样例。",
         min_length=1,
     )
     max_length: int = setting(
@@ -105,10 +105,20 @@ class DataSettings(Section):
     )
     validation_split: float = setting(
         0.05,
-        "Part of each book held out, as whole passages, to measure style and KL on.",
-        "每本书留出的比例（整段留出），用来度量风格与 KL。",
+        "Part of each book held out, as whole chapters, to measure style and KL on.",
+        "每本书留出的比例（整章留出），用来度量风格与 KL。",
         gt=0,
         le=0.5,
+    )
+    to_simplified: bool = setting(
+        False,
+        "Turn traditional characters into simplified ones.",
+        "把繁体字转为简体字。",
+    )
+    dedup: bool = setting(
+        True,
+        "Drop what is there twice, exactly or nearly; the cleaner copy stays.",
+        "去掉完全或近似重复的内容，保留较干净的一份。",
     )
     general: str = setting(
         BUNDLED,

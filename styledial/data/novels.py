@@ -1,20 +1,39 @@
-"""A folder of novels -> passages, split into training and held-out text."""
+"""A folder of novels -> passages, cleaned, each text once, split into training and held out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from styledial.data.passage import Passage
+from styledial.data.decode import detect, lines
+from styledial.data.manifest import left_out, write_manifest
+from styledial.data.passage import Dialogue, Passage
+from styledial.data.pipeline import Prepared, prepare_folder
 from styledial.errors import DataError
 
-_ENCODINGS = ("utf-8-sig", "gb18030")
+
+def _on_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
-def read_novels(folder: Path, validation_split: float) -> list[Passage]:
-    """All `.txt` books under `folder` in name order; each gives up a contiguous passage.
+def read_novels(
+    folder: Path,
+    validation_split: float,
+    *,
+    to_simplified: bool = False,
+    dedup: bool = True,
+    cache: Path | None = None,
+    workers: int | None = None,
+    tell: Callable[[str], None] = _on_stderr,
+) -> list[Passage]:
+    """All books under `folder` in name order, in passages; training calls this.
 
-    Raises DataError where the folder is missing, has no books, or a book isn't text.
+    With `cache`, a folder, what was made of each file is kept there by its content, with a
+    manifest.json, and a second call with the same files only reads it. `tell` gets a sentence
+    for each file that isn't used, and for what else the user should know. Memory: the text itself.
+    Raises DataError where the folder is missing or holds no text.
     """
     if not folder.is_dir():
         raise DataError(
@@ -23,42 +42,73 @@ def read_novels(folder: Path, validation_split: float) -> list[Passage]:
             f"data.data_dir：{folder} 不是文件夹。请把小说（.txt）放进一个文件夹并写上它的路径，"
             "或用 data.data_dir=bundled 试用样例。",
         )
-    books = sorted(path for path in folder.rglob("*.txt") if path.is_file())
-    if not books:
-        raise DataError(
-            f"data.data_dir: {folder} has no .txt files. Put your novels there as .txt.",
-            f"data.data_dir：{folder} 中没有 .txt 文件。请把小说以 .txt 格式放入。",
+    with tempfile.TemporaryDirectory(prefix="styledial-") as passing:
+        prepared = _prepared(
+            folder, validation_split, to_simplified, dedup, cache or Path(passing), workers
         )
-    return [p for path in books for p in split_book(read_text(path), path.name, validation_split)]
+        passages = list(prepared.passages())
+        if cache:
+            write_manifest(cache / "manifest.json", prepared)
+    if not passages and not any(book.dialogues for book in prepared.books if book.kept):
+        raise _no_text(folder, prepared)
+    for line in left_out(prepared):
+        tell(line)
+    return passages
+
+
+def read_dialogues(
+    folder: Path,
+    validation_split: float,
+    *,
+    cache: Path | None = None,
+    workers: int | None = None,
+) -> list[Dialogue]:
+    """The dialogue and instruction records under `folder`; empty where there are none."""
+    with tempfile.TemporaryDirectory(prefix="styledial-") as passing:
+        prepared = _prepared(folder, validation_split, False, True, cache or Path(passing), workers)
+        return list(prepared.dialogues())
 
 
 def read_text(path: Path) -> str:
-    """One file as text with \\n line ends. Raises DataError naming the file."""
+    """One file as text with \\n line ends, decoded but not cleaned. Raises DataError."""
     try:
-        raw = path.read_bytes()
+        return "\n".join(lines(path, detect(path))).strip("\n")
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read ({error.strerror}). Mend its permissions or remove it.",
             f"{path}：无法读取（{error.strerror}）。请修改权限或移走该文件。",
         ) from None
-    if b"\0" not in raw:
-        for encoding in _ENCODINGS:
-            try:
-                text = raw.decode(encoding)
-            except UnicodeDecodeError:
-                continue
-            return text.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
-    raise DataError(
-        f"{path}: is not a text file. Remove it from the folder, or save it as UTF-8 text.",
-        f"{path}：不是文本文件。请移出文件夹，或另存为 UTF-8 文本。",
+
+
+def _prepared(
+    folder: Path,
+    validation_split: float,
+    to_simplified: bool,
+    dedup: bool,
+    cache: Path,
+    workers: int | None,
+) -> Prepared:
+    return prepare_folder(
+        folder,
+        cache,
+        validation_split,
+        to_simplified=to_simplified,
+        dedup=dedup,
+        workers=workers,
+        leave_out=[cache / "manifest.json"],
     )
 
 
-def split_book(text: str, book: str, validation_split: float) -> Iterator[Passage]:
-    """The end of a book, from a line break on, is held out; the rest is for training."""
-    cut = text.find("\n", int(len(text) * (1 - validation_split)))
-    if cut <= 0:
-        yield Passage(text, book, ends_book=True)
-        return
-    yield Passage(text[:cut], book)
-    yield Passage(text[cut + 1 :], book, split="heldout", ends_book=True)
+def _no_text(folder: Path, prepared: Prepared) -> DataError:
+    reasons = "; ".join(f"{book.file}: {book.reason}" for book in prepared.books[:5])
+    if not prepared.books:
+        return DataError(
+            f"data.data_dir: {folder} has no .txt files. Put your novels there as .txt.",
+            f"data.data_dir：{folder} 中没有 .txt 文件。请把小说以 .txt 格式放入。",
+        )
+    return DataError(
+        f"data.data_dir: {folder} has too little text, as no file could be used ({reasons}). Put "
+        "your novels there as .txt.",
+        f"data.data_dir：{folder} 的文本太少：没有可用的文件（{reasons}）。"
+        "请把小说以 .txt 格式放入。",
+    )

@@ -1,4 +1,4 @@
-"""A passage: the unit that novels are read into, split by, and packed from."""
+"""What novels and dialogues are read into: the units that are split by and packed from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ class Passage:
     """A contiguous piece of one book.
 
     `text` keeps its newlines; `chapter` is the title it stands under, if any; `ends_book` is
-    true for the last passage of a book, after which an end-of-text token belongs.
+    true for the last passage of a book, after which an end-of-text token belongs. `follows` is
+    false where something between it and the passage before it in the book is missing (held out,
+    a duplicate, or the start of the book): the two are not one run of text.
     """
 
     text: str
@@ -21,3 +23,13 @@ class Passage:
     chapter: str | None = None
     split: Split = "train"
     ends_book: bool = False
+    follows: bool = True
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """One conversation: messages as {"role", "content"}, system and user before assistant."""
+
+    messages: list[dict[str, str]]
+    book: str
+    split: Split = "train"

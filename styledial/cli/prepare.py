@@ -1,0 +1,198 @@
+"""`styledial prepare DIR -o OUT.jsonl`: novels as they are found -> passages to train on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from styledial.errors import DataError, StyleDialError
+from styledial.words import say
+
+if TYPE_CHECKING:
+    from styledial.data.pipeline import Prepared
+
+HELP = say(
+    "Read a folder of novels in any encoding: clean, drop duplicates, split, and write passages.",
+    "读取任意编码的小说文件夹：清洗、去重、划分，并写出段落。",
+)
+EPILOG = say(
+    "Example: styledial prepare novels -o novels.jsonl",
+    "示例：styledial prepare novels -o novels.jsonl",
+)
+
+
+def prepare(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR",
+            help=say(
+                "Folder with .txt, .md, .epub, .jsonl or .json files.",
+                "存放 .txt、.md、.epub、.jsonl 或 .json 文件的文件夹。",
+            ),
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            help=say(
+                "Passages, one a line; the manifest is written beside it.",
+                "输出的段落，每行一段；清单写在旁边。",
+            ),
+        ),
+    ],
+    validation_split: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=0.5,
+            help=say("Part held out, as whole chapters.", "留出的比例（按整章）。"),
+        ),
+    ] = 0.05,
+    to_simplified: Annotated[
+        bool,
+        typer.Option(
+            "--to-simplified",
+            help=say("Traditional characters to simplified.", "繁体转简体。"),
+        ),
+    ] = False,
+    dedup: Annotated[
+        bool,
+        typer.Option(
+            help=say("Drop duplicates and near-duplicates.", "去掉重复和近似重复的内容。")
+        ),
+    ] = True,
+    show_drops: Annotated[
+        bool,
+        typer.Option(
+            "--show-drops",
+            help=say("List everything that was dropped, and why.", "列出所有去掉的内容及原因。"),
+        ),
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help=say("Processes; one a core if not given.", "进程数；默认每核一个。"),
+        ),
+    ] = None,
+) -> None:
+    from styledial.data.manifest import summary, write_manifest
+    from styledial.data.pipeline import prepare_folder
+
+    for stream in (sys.stdout, sys.stderr):  # a console that can't show a character shows ?
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    if out.is_dir():
+        raise DataError(
+            f"-o {out}: is a folder. Name a file, such as {out / 'novels.jsonl'}.",
+            f"-o {out}：是文件夹。请写文件名，例如 {out / 'novels.jsonl'}。",
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    manifest, talks, store = beside(out)
+    began = time.monotonic()
+    try:
+        prepared = prepare_folder(
+            folder,
+            store,
+            validation_split,
+            to_simplified=to_simplified,
+            dedup=dedup,
+            workers=workers,
+            leave_out=[out, manifest, talks],
+            progress=_Bar(),
+        )
+        _write(prepared, out, talks)
+        write_manifest(manifest, prepared)
+    except KeyboardInterrupt:
+        typer.echo(
+            say(
+                f"Stopped. {store} keeps the books that were done; the same command goes on there.",
+                f"已停止。{store} 保留了已完成的书；再次运行同一命令即可继续。",
+            ),
+            err=True,
+        )
+        raise
+    for line in summary(prepared):
+        typer.echo(line)
+    if show_drops:
+        _show_drops(prepared)
+    shutil.rmtree(store, ignore_errors=True)  # absent where nothing was read
+    seconds = time.monotonic() - began
+    typer.echo(say(f"{out}  ({seconds:.1f} s)", f"{out}（{seconds:.1f} 秒）"))
+
+
+def beside(out: Path) -> tuple[Path, Path, Path]:
+    """(manifest, dialogues, working folder) of an output file, all next to it."""
+    stem = out.name.removesuffix(".jsonl")
+    return (
+        out.with_name(f"{stem}.manifest.json"),
+        out.with_name(f"{stem}.dialogues.jsonl"),
+        out.with_name(f".{stem}.work"),
+    )
+
+
+def _write(prepared: Prepared, out: Path, talks: Path) -> None:
+    """OUT.jsonl always; the dialogues only where there are any."""
+    from styledial.files import written_aside
+
+    with written_aside(out) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
+        for p in prepared.passages():
+            line = {"text": p.text, "book": p.book, "chapter": p.chapter, "split": p.split}
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    if not any(book.dialogues for book in prepared.books if book.kept):
+        talks.unlink(missing_ok=True)
+        return
+    with written_aside(talks) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
+        for d in prepared.dialogues():
+            record = {"messages": d.messages, "book": d.book, "split": d.split}
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def _show_drops(prepared: Prepared) -> None:
+    from styledial.data.manifest import reason_name
+
+    for book in prepared.books:
+        for drop in prepared.store.drops(book.key):
+            typer.echo(f"{book.file}:{drop.number}  {reason_name(drop.reason)}  {drop.text}")
+    for book, passage in prepared.dropped_copies():
+        typer.echo(f"{book.file}  {reason_name('duplicate')}  {passage}")
+
+
+class _Bar:
+    """A line that counts on a terminal, nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self.shown = sys.stderr.isatty()
+
+    def __call__(self, book: object, done: int, total: int) -> None:
+        if self.shown:
+            ends = "\n" if done >= total else ""
+            print(f"\r{done / 1e6:,.0f} / {total / 1e6:,.0f} MB", end=ends, file=sys.stderr)
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app.command(help=HELP, epilog=EPILOG)(prepare)
+
+
+def main() -> None:
+    """The command alone, with errors as one sentence and exit code 2."""
+    try:
+        app()
+    except StyleDialError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

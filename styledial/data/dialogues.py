@@ -1,0 +1,176 @@
+"""Dialogue and instruction records -> messages -> tokens with loss on the answers only.
+
+alpaca      {"instruction", "input"?, "output", "system"?, "history"?}
+sharegpt    {"conversations": [{"from": "human" | "gpt" | "system", "value"}]}
+OpenAI      {"messages": [{"role", "content"}]}
+pairs       {"source", "target"}: plain text and the same in the style
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from styledial.data.passage import Dialogue
+from styledial.errors import DataError, ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Messages = list[dict[str, str]]
+
+_ROLES = {
+    "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant",
+    "chatgpt": "assistant", "bing": "assistant", "model": "assistant", "system": "system",
+}  # fmt: skip
+
+
+def read_messages(record: dict[str, Any]) -> Messages | None:
+    """The messages of a record in any of the four forms, or None where it is none of them.
+
+    Also None for a record whose turns can't be learnt from: no answer, an unknown role, text
+    that is no text.
+    """
+    if "messages" in record:
+        messages = _turns(record["messages"], "role", "content")
+    elif "conversations" in record or "conversation" in record:
+        turns = record.get("conversations") or record.get("conversation")
+        named = isinstance(turns, list) and any(isinstance(t, dict) and "from" in t for t in turns)
+        messages = _turns(turns, *(("from", "value") if named else ("role", "content")))
+        if messages and record.get("system"):
+            messages = [{"role": "system", "content": str(record["system"])}, *messages]
+    elif "instruction" in record and "output" in record:
+        messages = _alpaca(record)
+    elif "source" in record and "target" in record:
+        messages = _pair(record["source"], record["target"])
+    else:
+        return None
+    return messages if messages and _can_be_learnt(messages) else None
+
+
+def is_dialogue(record: dict[str, Any]) -> bool:
+    """Whether a record means to be a dialogue, well formed or not."""
+    return bool(
+        {"messages", "conversations", "conversation"} & record.keys()
+        or {"instruction", "output"} <= record.keys()
+        or {"source", "target"} <= record.keys()
+    )
+
+
+def _turns(turns: Any, role_key: str, text_key: str) -> Messages | None:
+    if not isinstance(turns, list):
+        return None
+    messages = []
+    for turn in turns:
+        role = _ROLES.get(str(turn.get(role_key)).lower()) if isinstance(turn, dict) else None
+        if role is None or not isinstance(turn.get(text_key), str):
+            return None
+        messages.append({"role": role, "content": _encodable(turn[text_key])})
+    return messages
+
+
+def _alpaca(record: dict[str, Any]) -> Messages | None:
+    asked = [str(record[key]) for key in ("instruction", "input") if record.get(key)]
+    system = [{"role": "system", "content": str(record["system"])}] if record.get("system") else []
+    history = record.get("history") or []
+    if not isinstance(record["output"], str) or not isinstance(history, list):
+        return None
+    earlier: Messages = []
+    for pair in history:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            return None
+        earlier += _pair(str(pair[0]), str(pair[1])) or []
+    return [*system, *earlier, *(_pair("\n".join(asked), record["output"]) or [])]
+
+
+def _pair(question: Any, answer: Any) -> Messages | None:
+    if not isinstance(question, str) or not isinstance(answer, str):
+        return None
+    return [
+        {"role": "user", "content": _encodable(question)},
+        {"role": "assistant", "content": _encodable(answer)},
+    ]
+
+
+def _can_be_learnt(messages: Messages) -> bool:
+    """System first if at all, then user and assistant by turns, an answer last, none empty."""
+    turns = messages[1:] if messages[0]["role"] == "system" else messages
+    expected = [("user", "assistant")[i % 2] for i in range(len(turns))]
+    roles = [turn["role"] for turn in turns]
+    filled = all(turn["content"].strip() for turn in turns)
+    return bool(turns) and roles == expected and roles[-1] == "assistant" and filled
+
+
+def _encodable(text: str) -> str:
+    """JSON may carry half a surrogate pair, which no file and no tokenizer takes."""
+    return text.encode("utf-8", "ignore").decode("utf-8")
+
+
+def render_dialogue(
+    dialogue: Dialogue, tokenizer: PreTrainedTokenizerBase
+) -> tuple[list[int], list[int]]:
+    """(input_ids, loss_mask): the model's own chat template, loss 1 on the answers only.
+
+    What is learnt is what will be served: the text before an answer is exactly what
+    `apply_chat_template(..., add_generation_prompt=True)` gives at that turn, tokenised apart
+    from the answer as it will be, and the answer with the token that ends it is the rest.
+    Raises ModelError where the model has no chat template, or one whose prompt for a turn isn't
+    the beginning of its rendering with the answer: it would be trained on other tokens than it
+    is asked with. DataError where the template refuses the messages.
+    """
+    if not getattr(tokenizer, "chat_template", None):
+        raise ModelError(
+            f"{tokenizer.name_or_path}: has no chat template, so dialogues cannot be rendered as "
+            "it will be asked. Use an Instruct or Chat version of the model, or give novels only.",
+            f"{tokenizer.name_or_path}：没有对话模板，无法按推理时的格式渲染对话数据。"
+            "请换用该模型的 Instruct/Chat 版本，或只提供小说文本。",
+        )
+    ids: list[int] = []
+    mask: list[int] = []
+    done = ""
+    special = set(tokenizer.all_special_ids)
+    for place, message in enumerate(dialogue.messages):
+        if message["role"] != "assistant":
+            continue
+        asked = _render(tokenizer, dialogue.messages[:place], answer_next=True)
+        answered = _render(tokenizer, dialogue.messages[: place + 1], answer_next=False)
+        if not (asked.startswith(done) and answered.startswith(asked)):
+            raise _differs(dialogue, tokenizer)
+        question = tokenizer(asked[len(done) :], add_special_tokens=False)["input_ids"]
+        answer = tokenizer(answered[len(asked) :], add_special_tokens=False)["input_ids"]
+        # The loss ends with the token that ends the answer; a line break after it is layout.
+        last = max((i for i, token in enumerate(answer) if token in special), default=len(answer))
+        ids += [*question, *answer]
+        mask += [0] * len(question) + [int(i <= last) for i in range(len(answer))]
+        done = answered
+    return ids, mask
+
+
+def _render(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str, str]], answer_next: bool
+) -> str:
+    try:
+        return str(
+            tokenizer.apply_chat_template(
+                list(messages), tokenize=False, add_generation_prompt=answer_next
+            )
+        )
+    except Exception as error:  # templates raise what their authors wrote, e.g. "no system role"
+        reason = str(error)
+        raise DataError(
+            f"{tokenizer.name_or_path}: its chat template refuses a dialogue ({reason}). Remove "
+            "what it refuses (often the system message) from the file.",
+            f"{tokenizer.name_or_path}：其对话模板拒绝了一条对话（{reason}）。"
+            "请从文件中去掉它不接受的内容（通常是 system 消息）。",
+        ) from None
+
+
+def _differs(dialogue: Dialogue, tokenizer: PreTrainedTokenizerBase) -> ModelError:
+    model, book = tokenizer.name_or_path, dialogue.book
+    return ModelError(
+        f"{model}: its chat template renders a turn of {book} differently when the answer is "
+        "asked for and when it is given, so training would not match serving. Use a model whose "
+        "template keeps what came before, or single-turn dialogues.",
+        f"{model}：其对话模板对 {book} 中同一轮在提问时与带回答时的渲染不同，训练与推理将不一致。"
+        "请换用模板不改动前文的模型，或只用单轮对话。",
+    )

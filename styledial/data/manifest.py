@@ -1,0 +1,87 @@
+"""The record of a run: what each file was, what came out of it, and why the rest did not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from styledial.data.pipeline import Prepared
+from styledial.data.store import Book
+from styledial.files import write_json
+from styledial.words import say
+
+_REASONS = {
+    "title": "章节标题", "contents": "目录", "preface": "前言简介", "book title": "书名",
+    "notes": "注释", "banner": "网站横幅", "stamp": "更新时间戳", "notice": "声明",
+    "advertisement": "广告", "separator": "分隔线", "navigation": "导航", "credits": "制作信息",
+    "markup": "标签", "broken characters": "坏字符", "repeated paragraph": "重复段落",
+    "duplicate": "重复内容", "layout": "空白与排版", "not a JSON object": "不是 JSON 对象",
+    "neither text nor a dialogue": "既非文本也非对话",
+    "a dialogue without user and assistant by turns": "对话轮次不合要求",
+}  # fmt: skip
+
+
+def entry(book: Book) -> dict[str, Any]:
+    """The line of one file in the manifest; lengths in characters, drops too."""
+    return {
+        "file": book.file,
+        "encoding": book.encoding,
+        "chars_in": book.chars_in,
+        "chars_out": book.chars_out,
+        "kept": book.kept,
+        "reason": book.reason,
+        "drops": book.drops,
+        "sha256": book.sha256,
+    }
+
+
+def write_manifest(path: Path, prepared: Prepared) -> None:
+    write_json(path, {"books": [entry(b) for b in prepared.books], "notes": prepared.notes})
+
+
+def reason_name(reason: str) -> str:
+    return say(reason, _REASONS.get(reason, reason))
+
+
+def left_out(prepared: Prepared) -> Iterator[str]:
+    """A sentence for each file that isn't used, and the notes."""
+    for book in prepared.books:
+        if not book.kept:
+            yield say(
+                f"not used: {book.file}: {book.reason}", f"未采用：{book.file}：{book.reason}"
+            )
+    yield from prepared.notes
+
+
+def summary(prepared: Prepared) -> Iterator[str]:
+    """What the user reads on the screen: a line a book, totals, what was dropped."""
+    for book in prepared.books:
+        if book.kept:
+            yield "  ".join([f"{book.chars_out:>12,}", f"{book.encoding or '':<22}", book.file])
+        else:
+            yield say(
+                f"    not kept  {book.file}: {book.reason}",
+                f"      未采用  {book.file}：{book.reason}",
+            )
+    drops: Counter[str] = Counter()
+    for book in prepared.books:
+        drops.update({why: n for why, n in book.drops.items() if why != "layout"})
+    if drops:
+        listed = ", ".join(f"{reason_name(why)} {n:,}" for why, n in drops.most_common())
+        yield say(f"Characters dropped: {listed}", f"去掉的字符：{listed}")
+    for book in prepared.books:
+        if book.kept and book.broken:
+            yield say(
+                f"{book.file}: {book.broken} broken characters in the file itself",
+                f"{book.file}：文件本身有 {book.broken} 个坏字符",
+            )
+    yield from prepared.notes
+    kept = sum(book.kept for book in prepared.books)
+    train, heldout = (prepared.written.get(side, 0) for side in ("train", "heldout"))
+    yield say(
+        f"{kept} of {len(prepared.books)} files kept: {train:,} characters to train on, "
+        f"{heldout:,} held out",
+        f"采用 {len(prepared.books)} 个文件中的 {kept} 个：训练 {train:,} 字，留出 {heldout:,} 字",
+    )

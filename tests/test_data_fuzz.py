@@ -1,0 +1,157 @@
+"""Thousands of random and damaged files beside three good books.
+
+None may stop the run, each refused one is named with a reason, and the good books come out as
+if they had been alone. 300 files here; STYLEDIAL_FUZZ=5000 for the long form, with a line of
+100 MB, which takes some minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from data_samples import STORY, novel
+
+from styledial.data.passage import Passage
+from styledial.data.pipeline import prepare_folder
+
+COUNT = int(os.environ.get("STYLEDIAL_FUZZ", "300"))
+GOOD = {"good_a.txt": "utf-8", "good_b.txt": "gb18030", "m_good_c.txt": "utf-16"}
+WORDS = "话说那人好生了得一二三四五六七八九十刀剑江湖山门客店"
+
+
+def _random_bytes(draw: random.Random) -> tuple[str, bytes]:
+    return ".txt", draw.randbytes(draw.choice([1, 2, 3, 17, 400, 20_000]))
+
+
+def _random_letters(draw: random.Random) -> tuple[str, bytes]:
+    text = "".join(chr(draw.choice([*range(1, 255), 0x4E00, 0xFFFD, 0xE000])) for _ in range(800))
+    return ".txt", text.encode("utf-8")
+
+
+def _truncated(draw: random.Random) -> tuple[str, bytes]:
+    raw = novel(draw.randrange(10**6), 2, 6).encode(draw.choice(["utf-8", "gb18030", "utf-16"]))
+    return ".txt", raw[draw.randrange(9) : draw.randrange(len(raw))]
+
+
+def _flipped(draw: random.Random) -> tuple[str, bytes]:
+    raw = bytearray(novel(draw.randrange(10**6), 2, 6).encode(draw.choice(["utf-8", "gb18030"])))
+    for _ in range(draw.choice([1, 5, 200])):
+        raw[draw.randrange(len(raw))] ^= 1 << draw.randrange(8)
+    return ".txt", bytes(raw)
+
+
+def _copy_of_good(draw: random.Random) -> tuple[str, bytes]:
+    """A damaged copy of a good book: it must lose against it."""
+    raw = bytearray(novel(draw.choice([1, 2, 3])).encode("utf-8"))
+    for _ in range(60):
+        raw[draw.randrange(len(raw))] ^= 1 << draw.randrange(8)
+    return ".txt", bytes(raw[: int(len(raw) * draw.uniform(0.3, 0.95))])
+
+
+def _wrong_ending(draw: random.Random) -> tuple[str, bytes]:
+    raw = novel(draw.randrange(10**6), 1, 4).encode("utf-8")
+    return draw.choice([".epub", ".json", ".jsonl", ".md", ".pdf", ".TXT", ""]), raw
+
+
+def _nuls(draw: random.Random) -> tuple[str, bytes]:
+    raw = bytearray(STORY.encode(draw.choice(["utf-8", "gb18030"])))
+    for _ in range(draw.choice([1, 3, 100, 400])):
+        raw.insert(draw.randrange(len(raw)), 0)
+    return ".txt", bytes(raw)
+
+
+def _emoji(draw: random.Random) -> tuple[str, bytes]:
+    text = "".join(draw.choice(WORDS + "😀🐉⚔️👨‍👩‍👧🇨🇳") for _ in range(600))
+    return ".txt", text.encode("utf-8")
+
+
+def _surrogates(draw: random.Random) -> tuple[str, bytes]:
+    if draw.random() < 0.5:
+        return ".txt", (STORY + "\ud83d" + STORY[:99] + "\udc00").encode("utf-8", "surrogatepass")
+    return ".jsonl", b'{"text": "\\ud83d \\udfff ' + STORY.replace("\n", "").encode() + b'"}\n'
+
+
+def _empty(draw: random.Random) -> tuple[str, bytes]:
+    return draw.choice([".txt", ".md", ".jsonl", ".json", ".epub"]), b""
+
+
+def _broken_records(draw: random.Random) -> tuple[str, bytes]:
+    good = json.dumps({"text": novel(draw.randrange(10**6), 1, 2)})
+    bad = ["[" * 5000, "{", '{"text": 5}', "null", "\x00", '{"messages": [{"role": 1}]}', "NaN"]
+    rows = [good, *draw.sample(bad, 3)]
+    return draw.choice([".jsonl", ".json"]), "\n".join(rows).encode("utf-8")
+
+
+def _broken_zip(draw: random.Random) -> tuple[str, bytes]:
+    return draw.choice([".epub", ".txt"]), b"PK\x03\x04" + draw.randbytes(500)
+
+
+def _long_line(draw: random.Random) -> tuple[str, bytes]:
+    return ".txt", "".join(draw.choices(WORDS, k=60_000)).encode("utf-8")
+
+
+KINDS: list[Callable[[random.Random], tuple[str, bytes]]] = [
+    _random_bytes, _random_letters, _truncated, _flipped, _copy_of_good, _wrong_ending, _nuls,
+    _emoji, _surrogates, _empty, _broken_records, _broken_zip, _long_line,
+]  # fmt: skip
+
+
+def _good_texts(passages: list[Passage]) -> dict[str, str]:
+    return {name: "\n".join(p.text for p in passages if p.book == name) for name in GOOD}
+
+
+def _write_good(folder: Path) -> None:
+    folder.mkdir()
+    for number, (name, encoding) in enumerate(GOOD.items(), 1):
+        (folder / name).write_bytes(novel(number).encode(encoding))
+
+
+def _write_bad(folder: Path) -> None:
+    for number in range(COUNT):
+        draw = random.Random(number)
+        ending, raw = KINDS[number % len(KINDS)](draw)
+        place = folder / f"sub{number % 7}" if number % 3 == 0 else folder
+        place.mkdir(exist_ok=True)
+        (place / f"{'az'[number % 2]}{number:05}{ending}").write_bytes(raw)
+    if COUNT >= 5000:
+        with (folder / "a_long.txt").open("wb") as file:
+            for _ in range(1000):
+                file.write("".join(random.Random(7).choices(WORDS, k=33_334)).encode())
+    if os.name == "posix":
+        (folder / "loop").symlink_to(folder)
+        (folder / "sub0" / "up").symlink_to(folder, target_is_directory=True)
+        (folder / "self.txt").symlink_to(folder / "self.txt")
+        (folder / "gone.txt").symlink_to(folder / "nowhere.txt")
+        os.mkfifo(folder / "pipe.txt")
+        (folder / os.fsdecode(b"name\xff.txt")).write_bytes(b"\xff\xfe")
+
+
+def test_damaged_files_harm_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STYLEDIAL_LANG", "en")
+    alone, crowd = tmp_path / "alone", tmp_path / "crowd"
+    _write_good(alone)
+    _write_good(crowd)
+    _write_bad(crowd)
+    wanted = _good_texts(list(prepare_folder(alone, tmp_path / "s1", 0.1).passages()))
+    assert all(wanted.values())
+
+    prepared = prepare_folder(crowd, tmp_path / "s2", 0.1)
+    passages = list(prepared.passages())
+
+    assert _good_texts(passages) == wanted
+    assert len(prepared.books) >= COUNT
+    refused = [book for book in prepared.books if not book.kept]
+    assert len(refused) > COUNT // 4
+    assert all(book.reason and book.file for book in refused)
+    assert not [book.file for book in refused if "Error" in book.reason]
+    for passage in passages:
+        passage.text.encode("utf-8")
+        assert not set(passage.text) & set("\0\r\ufffd\ufeff")
+    if COUNT >= 5000:
+        kept = len(prepared.books) - len(refused)
+        print(f"\n{len(prepared.books)} files: {kept} kept, {len(refused)} refused with a reason")

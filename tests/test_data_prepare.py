@@ -1,0 +1,178 @@
+"""`styledial prepare`: the files it writes, its messages, and what an interruption leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from data_samples import ROOT, STORY, novel
+
+LINE = {"text", "book", "chapter", "split"}
+BOOK = {"file", "encoding", "chars_in", "chars_out", "kept", "reason", "drops", "sha256"}
+
+
+def prepare(*arguments: object, language: str = "en") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "styledial.cli.prepare", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "STYLEDIAL_LANG": language, "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+
+
+def novels(at: Path, count: int = 3) -> Path:
+    at.mkdir()
+    for number in range(count):
+        raw = novel(number, 12).encode(["utf-8", "gb18030"][number % 2])
+        (at / f"书{number}.txt").write_bytes(raw)
+    return at
+
+
+def test_the_files(tmp_path: Path) -> None:
+    at = novels(tmp_path / "n")
+    (at / "copy.txt").write_bytes((at / "书0.txt").read_bytes())
+    (at / "odd.txt").write_bytes(b"\0\1\2" * 300)
+    (at / "talk.jsonl").write_text('{"source": "走", "target": "请了"}\n', encoding="utf-8")
+    out = tmp_path / "made" / "out.jsonl"
+    done = prepare(at, "-o", out, "--show-drops")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert all(set(line) == LINE for line in lines)
+    assert {line["split"] for line in lines} == {"train", "heldout"}
+    books = json.loads((out.parent / "out.manifest.json").read_text("utf-8"))["books"]
+    assert all(set(book) == BOOK for book in books)
+    assert {b["file"]: b["kept"] for b in books} == {
+        "copy.txt": True, "odd.txt": False, "talk.jsonl": True,
+        "书0.txt": False, "书1.txt": True, "书2.txt": True,
+    }  # fmt: skip
+    for book in books:
+        if book["sha256"]:
+            assert book["chars_in"] == book["chars_out"] + sum(book["drops"].values())
+    text = {
+        b["file"]: sum(len(ln["text"]) for ln in lines if ln["book"] == b["file"]) for b in books
+    }
+    assert all(b["chars_out"] == text[b["file"]] for b in books if b["file"] != "talk.jsonl")
+    talk = json.loads((out.parent / "out.dialogues.jsonl").read_text("utf-8"))
+    assert talk["messages"][1] == {"role": "assistant", "content": "请了"}
+    assert "odd.txt: is not text in an encoding known here" in done.stdout
+    assert "书1.txt:1  title  第一回" in done.stdout
+    assert sorted(p.name for p in out.parent.iterdir()) == [
+        "out.dialogues.jsonl", "out.jsonl", "out.manifest.json",
+    ]  # fmt: skip
+
+
+def test_out_inside_the_folder_is_not_read_again(tmp_path: Path) -> None:
+    at = novels(tmp_path / "n")
+    first = prepare(at, "-o", at / "out.jsonl")
+    made = (at / "out.jsonl").read_bytes()
+    second = prepare(at, "-o", at / "out.jsonl")
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert (at / "out.jsonl").read_bytes() == made
+    assert "3 of 3 files kept" in second.stdout
+
+
+def test_the_result_does_not_depend_on_processes(tmp_path: Path) -> None:
+    at = tmp_path / "n"
+    at.mkdir()
+    for number in range(3):
+        (at / f"{number}.txt").write_text(novel(number, 80, 110), encoding="utf-8")
+    out, again = tmp_path / "out.jsonl", tmp_path / "again.jsonl"
+    assert prepare(at, "-o", out, "--workers", 2).returncode == 0
+    assert out.stat().st_size > 4 << 20  # enough for a second process
+    assert prepare(at, "-o", again, "--workers", 1).returncode == 0
+    assert again.read_bytes() == out.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "en", "zh"),
+    [
+        (["absent", "-o", "OUT"], "is not a folder", "不是文件夹"),
+        (["HERE", "-o", "HERE"], "is a folder. Name a file", "是文件夹。请写文件名"),
+    ],
+)
+def test_errors_are_one_sentence(tmp_path: Path, arguments: list[str], en: str, zh: str) -> None:
+    names = {"HERE": str(tmp_path), "OUT": str(tmp_path / "o.jsonl")}
+    for language, sentence in (("en", en), ("zh", zh)):
+        done = prepare(*[names.get(a, a) for a in arguments], language=language)
+        assert done.returncode == 2
+        assert sentence in done.stderr
+        assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_the_screen_in_chinese(tmp_path: Path) -> None:
+    done = prepare(novels(tmp_path / "n"), "-o", tmp_path / "o.jsonl", language="zh")
+    assert "采用 3 个文件中的 3 个" in done.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are sent as on POSIX")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path, how: signal.Signals) -> None:
+    at = tmp_path / "n"
+    at.mkdir()
+    for number in range(9):
+        (at / f"{number}.txt").write_text(novel(number, 40, 60), encoding="utf-8")
+    out, store = tmp_path / "out.jsonl", tmp_path / ".out.work"
+    out.write_text("from before\n", encoding="utf-8")
+    command = [sys.executable, "-m", "styledial.cli.prepare", str(at), "-o", str(out)]
+    with subprocess.Popen(
+        [*command, "--workers", "1"],
+        cwd=ROOT,
+        env={**os.environ, "STYLEDIAL_LANG": "en"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as run:
+        until = time.monotonic() + 60
+        while len(list(store.glob("*.npz"))) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        os.killpg(run.pid, how)
+        _, told = run.communicate(timeout=60)
+    done = {path.name: path.stat().st_mtime_ns for path in store.glob("*.npz")}
+    assert 2 <= len(done) < 9
+    assert out.read_text("utf-8") == "from before\n"
+    if how == signal.SIGINT:
+        assert run.returncode == 130
+        assert "the same command goes on there" in told
+        assert "Traceback" not in told
+
+    prepared = prepare(at, "-o", out, "--workers", 1)
+    assert prepared.returncode == 0
+    assert not store.exists()
+    fresh = tmp_path / "fresh.jsonl"
+    assert prepare(at, "-o", fresh, "--workers", 1).returncode == 0
+    assert fresh.read_bytes() == out.read_bytes()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions as on POSIX")
+def test_unreadable_files_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By permission where that binds, and by an error of the disk where the user is root."""
+    from styledial.data.pipeline import prepare_folder
+
+    at = novels(tmp_path / "n", 1)
+    (at / "locked.txt").write_text(STORY, encoding="utf-8")
+    (at / "locked.txt").chmod(0)
+    (at / "failing.txt").write_text(STORY.replace("陆", "林"), encoding="utf-8")
+    real = Path.open
+
+    def failing(self: Path, *args: object, **kwargs: object) -> object:
+        if self.name in ("failing.txt", "locked.txt"):
+            raise PermissionError(13, "Permission denied", str(self))
+        return real(self, *args, **kwargs)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", failing)
+    prepared = prepare_folder(at, tmp_path / "store", 0.1, workers=1)
+    assert {b.file: b.reason for b in prepared.books} == {
+        "failing.txt": "Permission denied", "locked.txt": "Permission denied", "书0.txt": "",
+    }  # fmt: skip
+    assert list(prepared.passages())
