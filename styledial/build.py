@@ -17,6 +17,7 @@ from styledial.data.pack import PackedRows, pack
 from styledial.data.passage import Passage
 from styledial.data.texts import general_passages
 from styledial.errors import DataError, UserError
+from styledial.evaluators.distance import halves
 from styledial.models.load import load_base
 from styledial.models.policy import Policy, with_all_weights, with_lora
 from styledial.order import RowOrder
@@ -31,6 +32,8 @@ SELF = "self"  # data.anchor: text that the base writes
 ANCHOR_WEIGHT = 1.0
 # Read several times at the end of a run; more would change the fourth digit.
 _HELDOUT_TOKENS, _GENERAL_TOKENS = 49_152, 32_768
+# Read a dozen times during a run.
+_CALIBRATION_TOKENS, _CALIBRATIONS = 6_144, 12
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,18 @@ def style_order(config: Config, rows: PackedRows, processes: int) -> RowOrder:
         len(rows), training.per_device_train_batch_size, training.gradient_accumulation_steps,
         processes, training.seed,
     )  # fmt: skip
+
+
+def calibration_rows(heldout: PackedRows) -> PackedRows:
+    """A little of the held-out text that landing reads; the other half stays unseen."""
+    return heldout.select(halves(heldout)[0]).at_most(_CALIBRATION_TOKENS)
+
+
+def calibrates(config: Config, step: int, steps: int) -> bool:
+    """Whether held-out KL is to be read after update `step` of `steps`: from a quarter on."""
+    every = max(1, steps // _CALIBRATIONS)
+    due = step % every == 0 and steps // 4 <= step < steps
+    return due and config.training.kl_mode == "budget"
 
 
 def build_anchor(

@@ -2,7 +2,7 @@
 
 A PI controller on log lambda with the logarithm of the KL ratio as its error:
 
-    e        = clip(log(KL / budget), -2, 2)
+    e        = clip(log(KL / aim), -2, 2)
     integral = clip(integral + ki max(e, -0.3), floor, ceiling)
     lambda   = exp(integral + kp e)
 
@@ -11,6 +11,11 @@ which is the integral term alone; alone it swings (0.014 to 0.25 for a budget of
 trial), because KL answers lambda only after many updates. The proportional term damps it, and the
 integral falls slowly: at the start KL is far below the budget through no fault of lambda, and an
 integral that took this at face value would then let KL run past the budget.
+
+The budget is a distance on unseen text, and KL there may be half or twice that of the training
+batches, depending on the model and the amount of text. So now and then the run reads a little
+held-out text (`calibrate`), and what is held is not KL = budget but KL = aim, moved so that the
+held-out KL ends a few per cent above the budget, from where landing.py comes down to it.
 """
 
 from __future__ import annotations
@@ -22,6 +27,8 @@ from torch import Tensor
 
 _ERROR_LIMIT = 2.0
 _SLOWEST_FALL = -0.3
+# calibrate: where held-out KL should be, how much of the way to go, how far the aim may move.
+_ABOVE, _TRUST, _FARTHEST = 1.06, 0.7, 3.0
 
 
 class KLController:
@@ -46,6 +53,7 @@ class KLController:
     ) -> None:
         self.budget, self.kp, self.ki = budget, kp, ki
         self.low, self.high = math.log(floor), math.log(ceiling)
+        self._aim = torch.full((), budget, device=device)
         self._integral = torch.zeros((), device=device)
         # Before the first update KL is 0 and the error at its lower limit.
         self._log_lambda = torch.full((), -kp * _ERROR_LIMIT, device=device)
@@ -58,16 +66,27 @@ class KLController:
     @torch.no_grad()
     def update(self, kl: Tensor) -> None:
         """Take the mean KL (nats per token, scalar) of the last update. No device sync."""
-        error = (kl.float() / self.budget).clamp_min(1e-12).log().clamp(-_ERROR_LIMIT, _ERROR_LIMIT)
+        error = (kl.float() / self._aim).clamp_min(1e-12).log().clamp(-_ERROR_LIMIT, _ERROR_LIMIT)
         # A batch that went wrong must not poison lambda for good.
         error = torch.nan_to_num(error)
         self._integral.add_(self.ki * error.clamp_min(_SLOWEST_FALL)).clamp_(self.low, self.high)
         self._log_lambda.copy_(self._integral + self.kp * error)
 
+    def calibrate(self, heldout_kl: float) -> None:
+        """Move the aim by what held-out text says, a large part of the way at a time."""
+        ratio = _ABOVE * self.budget / max(heldout_kl, 1e-12)
+        aim = self._aim.item() * ratio**_TRUST
+        self._aim.fill_(min(max(aim, self.budget / _FARTHEST), self.budget * _FARTHEST))
+
     def state_dict(self) -> dict[str, float]:
-        return {"integral": self._integral.item(), "log_lambda": self._log_lambda.item()}
+        return {
+            "aim": self._aim.item(),
+            "integral": self._integral.item(),
+            "log_lambda": self._log_lambda.item(),
+        }
 
     def load_state_dict(self, state: dict[str, float]) -> None:
+        self._aim.fill_(state["aim"])
         self._integral.fill_(state["integral"])
         self._log_lambda.fill_(state["log_lambda"])
 
@@ -84,6 +103,9 @@ class FixedCoefficient:
 
     def update(self, kl: Tensor) -> None:
         """Nothing to learn from `kl`: the coefficient is the user's."""
+
+    def calibrate(self, heldout_kl: float) -> None:
+        """Nothing to move."""
 
     def state_dict(self) -> dict[str, float]:
         return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -46,8 +47,16 @@ def claim_output_dir(folder: Path, *, resume: bool, overwrite: bool) -> None:
         ) from None
 
 
+def release_output_dir(folder: Path) -> None:
+    """Undo a claim whose run never began: no cache and no empty folder stays behind."""
+    if not (folder / CHECKPOINTS).exists():
+        shutil.rmtree(folder / CACHE, ignore_errors=True)
+    with contextlib.suppress(OSError):  # not empty: somebody's files, or another process
+        folder.rmdir()
+
+
 def holds_run(folder: Path) -> bool:
-    return any((folder / name).exists() for name in (*RUN_FILES, CHECKPOINTS, CACHE))
+    return any((folder / name).exists() for name in (*RUN_FILES, CHECKPOINTS))
 
 
 def clear_earlier_run(folder: Path) -> None:

@@ -14,7 +14,9 @@ from styledial.adapter import SUMMARY, save_model
 from styledial.checkpoint import TrainState, checkpoints, load_checkpoint, save_checkpoint
 from styledial.config import Config
 from styledial.config.show import as_file
-from styledial.data.texts import style_passages
+from styledial.data.novels import read_novels
+from styledial.data.texts import style_folder
+from styledial.errors import UserError
 from styledial.evaluators.distance import halves, measure
 from styledial.files import write_json, write_text
 from styledial.generate import continue_text
@@ -37,23 +39,35 @@ def train_from_config(
 ) -> dict[str, Any]:
     """Train as `config` says and return the summary that is also written to summary.json.
 
-    Raises UserError (bad folder, data or model) before anything is written or removed.
+    Raises UserError (bad folder, data or model) with everything left as it was.
     """
+    folder = Path(config.training.output_dir).expanduser()
+    outputs.claim_output_dir(folder, resume=resume, overwrite=overwrite)
+    try:
+        return _train(config, folder, resume)
+    except UserError:
+        outputs.release_output_dir(folder)
+        raise
+
+
+def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
     from accelerate import Accelerator, PartialState
     from accelerate.utils import set_seed
 
     quiet_libraries()
     started = time.perf_counter()
     training = config.training
-    folder = Path(training.output_dir).expanduser()
     cache = folder / outputs.CACHE
     # accelerate takes several CPU processes for one unless it is told that this is a CPU run.
     on_cpu = not torch.accelerator.is_available()
     first = PartialState(cpu=on_cpu).is_main_process
     screen = Screen(training.kl_beta, quiet=not first)
-    if first:
-        outputs.claim_output_dir(folder, resume=resume, overwrite=overwrite)
-    passages = style_passages(config.data.data_dir, config.data.validation_split)
+    with PartialState().main_process_first():
+        passages = read_novels(
+            style_folder(config.data.data_dir), config.data.validation_split,
+            to_simplified=config.data.to_simplified, dedup=config.data.dedup,
+            cache=cache / "novels", tell=lambda line: screen.note(line, line),
+        )  # fmt: skip
 
     set_seed(training.seed)
     tokenizer = load_tokenizer(
@@ -91,7 +105,17 @@ def train_from_config(
             metrics_file.write(_record(metrics, order))
             screen.step(metrics)
 
+    calibration = build.calibration_rows(texts.heldout)
+
     def after_step(state: TrainState) -> bool:
+        if build.calibrates(config, state.step, steps):
+            kl = measure(
+                policy, calibration, batch_size=training.per_device_train_batch_size,
+                device=accelerator.device, direction=training.kl_direction,
+            ).kl  # fmt: skip
+            # Every process reads the same; the mean makes them agree to the last bit.
+            shared = accelerator.reduce(torch.tensor(kl, device=accelerator.device), "mean")
+            controller.calibrate(shared.item())
         if state.step % training.save_steps == 0 and state.step < steps:
             state.controller = controller.state_dict()
             if first:

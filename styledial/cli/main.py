@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from styledial.cli import config, generate, train
+from styledial.cli import config, generate, prepare, train
 from styledial.errors import StyleDialError
 from styledial.words import say
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.command("train", help=train.HELP, epilog=train.EPILOG)(train.train)
 app.add_typer(config.app, name="config")
+app.command("prepare", help=prepare.HELP, epilog=prepare.EPILOG)(prepare.prepare)
 app.command("generate", help=generate.HELP)(generate.generate)
 
 

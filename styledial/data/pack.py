@@ -72,8 +72,10 @@ class PackedRows:
         wanted = max(2, round(len(self) * tokens / max(self.total_targets, 1)))
         if wanted >= len(self):
             return self
-        chosen = np.linspace(0, len(self) - 1, wanted).round().astype(int).tolist()
-        return PackedRows(self.tokens[chosen], [self.pieces[row] for row in chosen])
+        return self.select(np.linspace(0, len(self) - 1, wanted).round().astype(int).tolist())
+
+    def select(self, rows: list[int]) -> PackedRows:
+        return PackedRows(self.tokens[rows], [self.pieces[row] for row in rows])
 
     def save(self, path: Path) -> None:
         """Keep rows that are single whole pieces, such as sampled text."""
@@ -131,7 +133,7 @@ def documents(
     ids: list[int] = []
     last: Passage | None = None
     for passage in passages:
-        if last and (last.ends_book or (passage.book, passage.split) != (last.book, last.split)):
+        if last and not _goes_on(last, passage):
             yield ids
             ids, last = [], None
         text = passage.text if last is None else "\n" + passage.text
@@ -144,6 +146,12 @@ def documents(
         last = passage
     if ids:
         yield ids
+
+
+def _goes_on(last: Passage, passage: Passage) -> bool:
+    """Whether the two are one run of text, with nothing missing in between."""
+    same = (passage.book, passage.split) == (last.book, last.split)
+    return same and passage.follows and not last.ends_book
 
 
 def _blocks(text: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from styledial.data.novels import read_novels, read_text
+from styledial.data.novels import read_text
 from styledial.data.passage import Passage
 from styledial.errors import DataError
 
@@ -19,10 +19,9 @@ ASSETS = Path(__file__).resolve().parents[1] / "assets"
 BUNDLED = "bundled"
 
 
-def style_passages(data_dir: str, validation_split: float) -> list[Passage]:
-    """The novels of a folder, or the sample novels; raises DataError."""
-    folder = ASSETS / "wuxia" if data_dir == BUNDLED else Path(data_dir).expanduser()
-    return read_novels(folder, validation_split)
+def style_folder(data_dir: str) -> Path:
+    """The user's folder of novels, or that of the sample novels."""
+    return ASSETS / "wuxia" if data_dir == BUNDLED else Path(data_dir).expanduser()
 
 
 def general_passages(
