@@ -79,7 +79,9 @@ def test_hidden_states(model, wanted):
 def test_left_padding(model, wanted):
     mask = wanted["leftpad_attention_mask"]
     logits = model(
-        wanted["leftpad_input_ids"], attention_mask=mask, position_ids=wanted["leftpad_position_ids"]
+        wanted["leftpad_input_ids"],
+        attention_mask=mask,
+        position_ids=wanted["leftpad_position_ids"],
     ).logits
     assert furthest(logits[mask.bool()], wanted["leftpad_logits"][mask.bool()]) < 1e-5
 

@@ -143,7 +143,9 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
             f"{path}：无法读取：文件损坏，或含有权重以外的内容（其中的代码不会执行）。"
             "请重新下载，有 .safetensors 则优先。",
         ) from None
-    if not isinstance(weights, dict) or not all(isinstance(w, torch.Tensor) for w in weights.values()):
+    if not isinstance(weights, dict) or not all(
+        isinstance(w, torch.Tensor) for w in weights.values()
+    ):
         raise ModelError(
             f"{path}: holds no table of weights. Download it again.",
             f"{path}：其中不是权重表。请重新下载。",

@@ -38,7 +38,10 @@ def adapter_to_original(folder: Path, target: Path) -> Path:
     """
     from safetensors.torch import load_file, save_file
 
-    settings_file, weights_file = folder / "adapter_config.json", folder / "adapter_model.safetensors"
+    settings_file, weights_file = (
+        folder / "adapter_config.json",
+        folder / "adapter_model.safetensors",
+    )
     for path in (settings_file, weights_file):
         if not path.is_file():
             raise AdapterError(
@@ -86,8 +89,8 @@ def original_adapter(weights: dict[str, Tensor]) -> dict[str, Tensor]:
             raise AdapterError(
                 f"layer {layer}: the adapter covers {', '.join(sorted(parts))} only; the original "
                 "has Q, K and V in one matrix, so all three are needed.",
-                f"第 {layer} 层：适配器只覆盖 {', '.join(sorted(parts))}；原格式的 Q、K、V 是一个矩阵，"
-                "三者缺一不可。",
+                f"第 {layer} 层：适配器只覆盖 {', '.join(sorted(parts))}；"
+                "原格式的 Q、K、V 是一个矩阵，三者缺一不可。",
             )
         ordered = [parts[part] for part in SPLIT]
         joined = torch.block_diag(*ordered) if kind.startswith("lora_B") else torch.cat(ordered)

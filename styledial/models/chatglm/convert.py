@@ -152,7 +152,9 @@ def _expected_shapes(original: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
 
 
-def _check_shape(path: Path, name: str, is_: tuple[int, ...], should: tuple[int, ...] | None) -> None:
+def _check_shape(
+    path: Path, name: str, is_: tuple[int, ...], should: tuple[int, ...] | None
+) -> None:
     if is_ != should:
         raise ModelError(
             f"{path}: {name} has shape {list(is_)} where config.json makes it "
@@ -167,8 +169,8 @@ def _check_vocabulary(folder: Path, tokens: int, rows: int) -> None:
         raise ModelError(
             f"{folder}: tokenizer.model gives {tokens} ids, the model has only {rows}. They are "
             "of different models; download both again.",
-            f"{folder}：tokenizer.model 有 {tokens} 个 id，而模型只有 {rows} 个，二者不属于同一模型。"
-            "请重新下载。",
+            f"{folder}：tokenizer.model 有 {tokens} 个 id，而模型只有 {rows} 个，"
+            "二者不属于同一模型。请重新下载。",
         )
 
 

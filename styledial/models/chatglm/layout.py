@@ -30,7 +30,7 @@ _SIZES = (
 
 @dataclass(frozen=True)
 class Sizes:
-    """Rows of the fused Q|K|V matrix: `query` = heads x head size, `group` = KV heads x head size."""
+    """Rows of Q, and of each of K and V, in their fused matrix: (KV) heads x head size."""
 
     layers: int
     query: int
@@ -149,7 +149,9 @@ def _name_in(path: Path) -> str:
 def _has_roles(folder: Path) -> bool:
     """The tokenizer's own source names the roles that only version 3 has; it is read, not run."""
     code = folder / "tokenization_chatglm.py"
-    return code.is_file() and "<|observation|>" in code.read_text(encoding="utf-8", errors="replace")
+    return code.is_file() and "<|observation|>" in code.read_text(
+        encoding="utf-8", errors="replace"
+    )
 
 
 def _refused(folder: Path, en: str, zh: str) -> ModelError:

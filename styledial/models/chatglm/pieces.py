@@ -50,7 +50,9 @@ def read_pieces(path: Path) -> Pieces:
                 result.remove_extra_whitespaces = bool(normaliser.get(4, 1))
                 result.escape_whitespaces = bool(normaliser.get(5, 1))
     except (IndexError, struct.error, UnicodeDecodeError, ValueError):
-        raise _unreadable(path, "it is damaged or no sentencepiece file", "文件损坏或格式不对") from None
+        raise _unreadable(
+            path, "it is damaged or no sentencepiece file", "文件损坏或格式不对"
+        ) from None
     if not result.pieces:
         raise _unreadable(path, "it holds no pieces", "其中没有词条")
     if result.model_type != _BPE or not result.byte_fallback:
