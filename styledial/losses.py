@@ -30,8 +30,8 @@ from torch.autograd.function import once_differentiable
 
 IGNORE_INDEX = -100
 Direction = Literal["reverse", "forward"]
-# Rows at a time: three fp32 buffers of CHUNK x V live at once (0.47 GB at V = 152k).
-CHUNK = 256
+# Rows at a time: four fp32 buffers of CHUNK x V live at once (0.31 GB at V = 152k).
+CHUNK = 128
 
 
 class TokenLosses(NamedTuple):
@@ -70,7 +70,7 @@ def fused_nll_kl(
         reference_head: [V, d] where the base has its own head; `head` if None.
 
     Cost: per chunk two products with the head, a third for the gradient; memory
-    3 x chunk_size x V fp32 beyond the [N, d] gradient. Under no_grad the third is skipped.
+    4 x chunk_size x V fp32 beyond the [N, d] gradient. Under no_grad the third is skipped.
     """
     needs = torch.is_grad_enabled() and (policy_hidden.requires_grad or head.requires_grad)
     loss, nll, kl = _FusedNllKl.apply(
@@ -97,25 +97,23 @@ class _FusedNllKl(torch.autograd.Function):
             else None
         )
         # Buffers live through all chunks: on a CPU, fresh pages cost as much as the arithmetic.
-        shape = (step, vocabulary)
-        buffers = [torch.empty(shape, dtype=exact, device=h.device) for _ in range(3)]
+        shape, count = (step, vocabulary), 2 if r is None else 4
+        buffers = [torch.empty(shape, dtype=exact, device=h.device) for _ in range(count)]
         for start in range(0, rows, step):
             part = slice(start, min(start + step, rows))
-            a, b, c = (buffer[: part.stop - start] for buffer in buffers)
-            logits(h[part], head, out=c)
-            log_p = torch.log_softmax(c, dim=-1, out=a)
+            z, e, *rest = (buffer[: part.stop - start] for buffer in buffers)
+            policy = _softmax(logits(h[part], head, out=z), e)
             target = targets[part].clamp_min(0).unsqueeze(1)
-            kept = targets[part] != IGNORE_INDEX
-            nll[part] = -log_p.gather(1, target).squeeze(1) * kept
-            w_nll = (nll_weight[part].to(exact) * kept).unsqueeze(1)
+            kept = (targets[part] != IGNORE_INDEX).unsqueeze(1)
+            nll[part] = ((policy.log_sum - z.gather(1, target)) * kept).squeeze(1)
+            w_nll = nll_weight[part].to(exact).unsqueeze(1) * kept
             if r is None:
-                gradient = log_p.exp_().mul_(w_nll)
+                gradient = e.mul_(w_nll / policy.sum) if needs_grad else e
             else:
-                logits(r[part], reference_head, out=c)
-                log_q = torch.log_softmax(c, dim=-1, out=b)
+                reference = _softmax(logits(r[part], reference_head, out=rest[0]), rest[1])
                 w_kl = kl_weight[part].to(exact).unsqueeze(1)
-                chunk_loss = _reverse if direction == "reverse" else _forward
-                kl[part], gradient = chunk_loss(log_p, log_q, c, w_nll, w_kl, needs_grad)
+                divergence = _reverse if direction == "reverse" else _forward
+                kl[part], gradient = divergence(policy, reference, w_nll, w_kl, needs_grad)
             if grad_h is not None:
                 gradient.scatter_add_(1, target, -w_nll)
                 into_hidden(gradient, head, out=grad_h[part])
@@ -137,34 +135,61 @@ class _FusedNllKl(torch.autograd.Function):
         return (grad_h, None, grad_head, *[None] * 7)
 
 
+class _Softmax(NamedTuple):
+    """Of logits z [n, V]: e = exp(z - max z), its sum [n, 1], and log sum exp z [n, 1].
+
+    Probabilities are e / sum and log-probabilities z - log_sum; neither is ever written out,
+    the [n, 1] factors join later products instead.
+    """
+
+    z: Tensor
+    e: Tensor
+    sum: Tensor
+    log_sum: Tensor
+
+
+def _softmax(z: Tensor, e: Tensor) -> _Softmax:
+    highest = z.amax(dim=-1, keepdim=True)
+    torch.sub(z, highest, out=e).exp_()
+    # Summed apart from exp: torch.sum adds pairwise, where log_softmax adds one by one and is
+    # off by 2e-6 at V = 152k, which is visible in a KL of 0.05.
+    total = e.sum(dim=-1, keepdim=True)
+    return _Softmax(z, e, total, highest + total.log())
+
+
 def _reverse(
-    log_p: Tensor, log_q: Tensor, spare: Tensor, w_nll: Tensor, w_kl: Tensor, needs_grad: bool
+    policy: _Softmax, reference: _Softmax, w_nll: Tensor, w_kl: Tensor, needs_grad: bool
 ) -> tuple[Tensor, Tensor]:
-    """KL(p || q) of each row and the logits' gradient; all three buffers are overwritten."""
-    difference = torch.sub(log_p, log_q, out=log_q)
-    p = torch.exp(log_p, out=spare)
-    kl = _row_dot(p, difference)
+    """KL(p || q) of each row and the logits' gradient; all four buffers are overwritten."""
+    difference = torch.sub(policy.z, reference.z, out=reference.z)
+    offset = policy.log_sum - reference.log_sum
+    kl = _row_dot(policy.e, difference, spare=reference.e) / policy.sum - offset
     if not needs_grad:
-        return kl, p
-    gradient = difference.sub_(kl.unsqueeze(1)).mul_(w_kl).add_(w_nll).mul_(p)
-    return kl, gradient
+        return kl.squeeze(1), difference
+    # p (w_nll + w_kl (difference - offset - kl)), the constants of a row gathered first
+    factor = (w_nll - w_kl * (offset + kl)) / policy.sum
+    return kl.squeeze(1), difference.mul_(w_kl / policy.sum).add_(factor).mul_(policy.e)
 
 
 def _forward(
-    log_p: Tensor, log_q: Tensor, spare: Tensor, w_nll: Tensor, w_kl: Tensor, needs_grad: bool
+    policy: _Softmax, reference: _Softmax, w_nll: Tensor, w_kl: Tensor, needs_grad: bool
 ) -> tuple[Tensor, Tensor]:
-    """KL(q || p) of each row and the logits' gradient; all three buffers are overwritten."""
-    q = torch.exp(log_q, out=spare)
-    difference = log_q.sub_(log_p)
-    kl = _row_dot(q, difference)
+    """KL(q || p) of each row and the logits' gradient; all four buffers are overwritten."""
+    difference = torch.sub(reference.z, policy.z, out=reference.z)
+    offset = reference.log_sum - policy.log_sum
+    kl = _row_dot(reference.e, difference, spare=policy.z) / reference.sum - offset
     if not needs_grad:
-        return kl, q
-    return kl, log_p.exp_().mul_(w_nll + w_kl).sub_(q.mul_(w_kl))
+        return kl.squeeze(1), difference
+    p = policy.e.mul_((w_nll + w_kl) / policy.sum)
+    return kl.squeeze(1), p.sub_(reference.e.mul_(w_kl / reference.sum))
 
 
-def _row_dot(a: Tensor, b: Tensor) -> Tensor:
-    """sum(a * b) over the vocabulary without an [N, V] temporary."""
-    return torch.bmm(a.unsqueeze(1), b.unsqueeze(2)).flatten()
+def _row_dot(a: Tensor, b: Tensor, spare: Tensor) -> Tensor:
+    """[n, 1]: sum(a * b) over the vocabulary; `spare` [n, V] is overwritten.
+
+    Not bmm: it adds one by one, and the positive and negative terms of a small KL cancel.
+    """
+    return torch.mul(a, b, out=spare).sum(dim=-1, keepdim=True)
 
 
 def logits(hidden: Tensor, head: Tensor, out: Tensor) -> Tensor:

@@ -1,0 +1,102 @@
+"""What a run leaves and later commands take up again: the adapter's folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from styledial.errors import AdapterError
+from styledial.files import sync
+from styledial.models.load import load_base, load_tokenizer
+from styledial.models.policy import Policy
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+SUMMARY = "summary.json"
+
+
+def save_model(policy: Policy, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Adapter (or all weights) and tokenizer files, as PEFT and transformers write them.
+
+    Written into a folder aside; each file then takes its place by a rename.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=".model.", suffix=".part", dir=folder))
+    try:
+        policy.model.save_pretrained(aside)
+        tokenizer.save_pretrained(aside)
+        # PEFT's model card is a form with nothing filled in; summary.json says what this is.
+        (aside / "README.md").unlink(missing_ok=True)
+        for path in sorted(aside.iterdir()):
+            sync(path)
+            path.replace(folder / path.name)
+        sync(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@torch.no_grad()
+def scale_adapter(policy: Policy, scale: float) -> None:
+    """Multiply the adapter's effect by `scale`, inside its weights (B <- scale B).
+
+    LoRA's update is linear in B, so plain PEFT then loads an adapter of that strength.
+    """
+    for name, parameter in policy.named_parameters():
+        if "lora_B" in name or "lora_embedding_B" in name:
+            parameter.mul_(scale)
+
+
+def load_adapter(folder: Path, *, dtype: str = "auto") -> tuple[Policy, PreTrainedTokenizerBase]:
+    """Base + adapter as a Policy in evaluation mode, and the tokenizer.
+
+    Raises AdapterError where the folder isn't what a run leaves, ModelError for its base.
+    """
+    from peft import PeftModel
+
+    described = describe_adapter(folder)
+    if (folder / "adapter_config.json").is_file():
+        base = load_base(described["model"], dtype=dtype)
+        try:
+            model = PeftModel.from_pretrained(base, str(folder))
+        except (RuntimeError, ValueError, OSError) as error:
+            first = str(error).strip().split("\n")[0]
+            raise AdapterError(
+                f"{folder}: this adapter doesn't fit {described['model']} ({first}).",
+                f"{folder}：适配器与 {described['model']} 不匹配（{first}）。",
+            ) from None
+        policy = Policy(model, None)
+    else:
+        tuned = load_base(str(folder), dtype=dtype)
+        policy = Policy(tuned, load_base(described["model"], dtype=dtype))
+    tokenizer = load_tokenizer(str(folder))
+    return policy.eval(), tokenizer
+
+
+def describe_adapter(folder: Path) -> dict[str, Any]:
+    """The run's summary; for an adapter of another tool, its base model's name under "model".
+
+    Raises AdapterError where there is no adapter.
+    """
+    for name, key in ((SUMMARY, "model"), ("adapter_config.json", "base_model_name_or_path")):
+        path = folder / name
+        if not path.is_file():
+            continue
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return {**content, "model": content[key]}
+        except (ValueError, KeyError, UnicodeDecodeError):
+            raise AdapterError(
+                f"{path}: cannot be read as JSON with a `{key}`; restore it or train again.",
+                f"{path}：无法读取，或缺少 `{key}`；请恢复该文件或重新训练。",
+            ) from None
+    raise AdapterError(
+        f"{folder}: no adapter here (adapter_config.json is missing). Name the output_dir of a "
+        "finished run.",
+        f"{folder}：这里没有适配器（缺少 adapter_config.json）。请写已完成训练的 output_dir。",
+    )

@@ -1,0 +1,34 @@
+"""`styledial generate`: continue a prompt with base + adapter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from styledial.words import say
+
+HELP = say("Continue a prompt with a trained adapter.", "用训练好的适配器续写。")
+
+
+def generate(
+    adapter: Annotated[Path, typer.Argument(help=say("A run's output_dir.", "训练的 output_dir。"))],
+    prompt: Annotated[str, typer.Option(help=say("Text to continue.", "要续写的文字。"))],
+    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1)] = 200,
+    seed: Annotated[int, typer.Option(min=0)] = 42,
+    temperature: Annotated[
+        float, typer.Option(min=0.0, help=say("0 is greedy.", "0 为贪心解码。"))
+    ] = 0.8,
+) -> None:
+    from styledial.adapter import load_adapter
+    from styledial.generate import continue_text
+
+    policy, tokenizer = load_adapter(adapter)
+    typer.echo(
+        prompt
+        + continue_text(
+            policy.model, tokenizer, prompt,
+            max_new_tokens=max_new_tokens, seed=seed, temperature=temperature,
+        )
+    )  # fmt: skip

@@ -1,0 +1,46 @@
+"""`styledial`: the commands, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import typer
+
+from styledial.cli import config, generate, train
+from styledial.errors import StyleDialError
+from styledial.words import say
+
+app = typer.Typer(
+    name="styledial",
+    help=say(
+        "Teach a language model a writing style, to a strength you choose.",
+        "让语言模型学会一种文风，强度由你选择。",
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("train", help=train.HELP, epilog=train.EPILOG)(train.train)
+app.add_typer(config.app, name="config")
+app.command("generate", help=generate.HELP)(generate.generate)
+
+
+def guarded(command: Callable[[], None]) -> None:
+    """Run a command; a known error is one message and its exit code, Ctrl-C is 130."""
+    try:
+        command()
+    except StyleDialError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        print(say("stopped", "已停止"), file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def main() -> None:
+    guarded(app)
+
+
+if __name__ == "__main__":
+    main()

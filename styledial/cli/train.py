@@ -1,0 +1,75 @@
+"""`styledial train`, also `python train.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from styledial.config import PRESETS, resolve
+from styledial.config.resolve import SHORT
+from styledial.config.show import settings_table
+from styledial.words import say
+
+HELP = say("Train an adapter from a folder of novels.", "用一个文件夹的小说训练适配器。")
+EPILOG = "\n\n".join(
+    [say("Settings (section.key=value):", "可用设置（section.key=value）：")]
+    + [f"{name}={default}: {sentence}" for name, default, sentence in settings_table()]
+)
+
+
+def train(
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[section.key=value]...",
+            help=say("Settings that win over the file.", "优先于配置文件的设置。"),
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help=say("Configuration file.", "配置文件。"))
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help=say("A ready-made configuration: ", "预设：") + ", ".join(PRESETS)),
+    ] = None,
+    model_name: Annotated[
+        str | None,
+        typer.Option("--model_name", "--model-name", help="model.model_name_or_path"),
+    ] = None,
+    kl_beta: Annotated[
+        str | None, typer.Option("--kl_beta", "--kl-beta", help="training.kl_beta")
+    ] = None,
+    epochs: Annotated[str | None, typer.Option(help="training.num_train_epochs")] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help=say("Go on from the newest checkpoint.", "从最新检查点继续。")
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help=say("Replace an earlier run in output_dir.", "覆盖 output_dir 中已有的训练。"),
+        ),
+    ] = False,
+) -> None:
+    if config is None and preset is None and Path("train_config.yaml").is_file():
+        config = Path("train_config.yaml")
+    resolved = resolve(
+        config,
+        preset,
+        {
+            SHORT["model_name"]: model_name,
+            "training.kl_beta": kl_beta,
+            SHORT["epochs"]: epochs,
+        },
+        settings or [],
+    )
+    for note in resolved.notes:
+        typer.echo(note, err=True)
+    from styledial.run import train_from_config
+
+    train_from_config(resolved, resume=resume, overwrite=overwrite)

@@ -1,0 +1,50 @@
+"""Where text comes from: the user's folders, or the samples that the package carries.
+
+    assets/wuxia     sample novels: the style                     data_dir: bundled
+    assets/general   modern prose, only ever measured on          general: bundled
+    assets/modern    modern prose the bundled base learnt from    anchor: bundled
+    assets/legend    a wuxia tale that the bundled base learnt from
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from styledial.data.novels import read_novels, read_text
+from styledial.data.passage import Passage
+from styledial.errors import DataError
+
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
+BUNDLED = "bundled"
+
+
+def style_passages(data_dir: str, validation_split: float) -> list[Passage]:
+    """The novels of a folder, or the sample novels; raises DataError."""
+    folder = ASSETS / "wuxia" if data_dir == BUNDLED else Path(data_dir).expanduser()
+    return read_novels(folder, validation_split)
+
+
+def general_passages(
+    source: str, setting: str, bundled: Literal["general", "modern"] = "general"
+) -> list[Passage]:
+    """General text from a file, a folder of .txt files, or the sample; every text whole.
+
+    `setting` is the configuration key to name in a DataError.
+    """
+    path = ASSETS / bundled if source == BUNDLED else Path(source).expanduser()
+    if path.is_file():
+        files = [path]
+    elif path.is_dir():
+        files = sorted(path.rglob("*.txt"))
+    else:
+        raise DataError(
+            f"{setting}: {source} is neither a file nor a folder; name a text, or `bundled`.",
+            f"{setting}：{source} 既不是文件也不是文件夹；请写文本路径或 bundled。",
+        )
+    if not files:
+        raise DataError(
+            f"{setting}: {source} has no .txt files; name a text, or `bundled`.",
+            f"{setting}：{source} 中没有 .txt 文件；请写文本路径或 bundled。",
+        )
+    return [Passage(read_text(file), file.name, ends_book=True) for file in files]

@@ -1,0 +1,1 @@
+"""Small measurements of a tuned model, each against its base."""

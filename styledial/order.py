@@ -1,0 +1,62 @@
+"""Which rows each update sees: a pure function of the seed, so a resumed run sees the same.
+
+The rows of all epochs form one endless stream, a fresh permutation per epoch; update `s` takes
+the next `effective_batch` of them, micro-batch by micro-batch, process by process:
+
+    update s:  | micro 0: rank 0, rank 1, ... | micro 1: rank 0, rank 1, ... | ...
+
+Every process knows the whole update, hence its token count, without asking the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class RowOrder:
+    """`rows` to draw from, `batch_size` a micro-batch, `accumulation` micro-batches an update."""
+
+    rows: int
+    batch_size: int
+    accumulation: int
+    processes: int
+    seed: int
+
+    @property
+    def effective_batch(self) -> int:
+        return self.batch_size * self.accumulation * self.processes
+
+    def steps(self, epochs: float) -> int:
+        """Updates that make up `epochs` passes, at least one."""
+        return max(1, round(epochs * self.rows / self.effective_batch))
+
+    def update(self, step: int) -> list[int]:
+        """All rows of update `step` (0-based), over all processes."""
+        start = step * self.effective_batch
+        return [self._at(i) for i in range(start, start + self.effective_batch)]
+
+    def micro_batch(self, step: int, micro_step: int, rank: int) -> list[int]:
+        """This process's rows of one micro-batch."""
+        start = step * self.effective_batch + (micro_step * self.processes + rank) * self.batch_size
+        return [self._at(i) for i in range(start, start + self.batch_size)]
+
+    def epoch(self, step: int) -> float:
+        """Passes over the rows made after `step` updates."""
+        return step * self.effective_batch / self.rows
+
+    def _at(self, i: int) -> int:
+        return int(_permutation(self.seed, i // self.rows, self.rows)[i % self.rows])
+
+
+@lru_cache(maxsize=4)
+def _permutation(seed: int, epoch: int, rows: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(rows)
+
+
+def shared_out(total: int, parts: int, part: int) -> slice:
+    """The `part`-th of `parts` contiguous shares of `total` things, as even as can be."""
+    return slice(total * part // parts, total * (part + 1) // parts)

@@ -1,0 +1,56 @@
+"""The output folder: whose it is, and what a run may do to it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from styledial.errors import UserError
+
+# What a run writes; nothing else in the folder is ever touched.
+RUN_FILES = ("summary.json", "metrics.jsonl", "samples.md", "train_config.yaml",
+             "adapter_config.json", "adapter_model.safetensors", "model.safetensors",
+             "style_dial.json")  # fmt: skip
+CHECKPOINTS = "checkpoints"
+
+
+def claim_output_dir(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Make sure a run may write into `folder`; create it. Nothing is removed here.
+
+    Raises UserError where it is a file, can't be written, or holds an earlier run and the user
+    said neither `resume` nor `overwrite`.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(
+            f"training.output_dir: {folder} is a file; name a folder.",
+            f"training.output_dir：{folder} 是文件；请写文件夹。",
+        )
+    if holds_run(folder) and not (resume or overwrite):
+        raise UserError(
+            f"training.output_dir: {folder} holds an earlier run. Go on with it (--resume), "
+            "replace it (--overwrite), or name another folder (training.output_dir=...).",
+            f"training.output_dir：{folder} 中已有一次训练。请继续（--resume）、覆盖（--overwrite），"
+            "或换一个文件夹（training.output_dir=...）。",
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"training.output_dir: cannot write to {folder} ({error.strerror}); name another.",
+            f"training.output_dir：无法写入 {folder}（{error.strerror}）；请换一个文件夹。",
+        ) from None
+
+
+def holds_run(folder: Path) -> bool:
+    return any((folder / name).exists() for name in (*RUN_FILES, CHECKPOINTS))
+
+
+def clear_earlier_run(folder: Path) -> None:
+    """Remove an earlier run's files, once the new run is sure to start."""
+    for name in RUN_FILES:
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)

@@ -1,0 +1,247 @@
+"""The training loop.
+
+    for each update:
+        for each micro-batch:
+            policy hidden    (adapter on)           style rows + anchor rows
+            reference hidden (adapter off)
+            loss = [ NLL + lambda KL(tuned || base) ] / (1 + lambda)      on style
+                 + weight * KL(base || tuned)                             on the anchor
+            backward
+        clip, step
+        lambda <- controller(mean KL of the update)
+
+Sums are normalised by the tokens of the whole update over all processes, so neither the size of
+the micro-batch nor the number of processes changes the result. Dividing by 1 + lambda keeps the
+size of the gradient, and with it the meaning of the learning rate, while lambda moves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from styledial.checkpoint import TrainState
+from styledial.data.pack import Batch, PackedRows
+from styledial.losses import Direction, fused_nll_kl
+from styledial.models.policy import Policy
+from styledial.order import RowOrder, shared_out
+
+
+class Controller(Protocol):
+    """Gives lambda (`coefficient`, a scalar tensor) and learns from each update's KL."""
+
+    coefficient: Any
+
+    def update(self, kl: Tensor) -> None: ...
+    def state_dict(self) -> dict[str, float]: ...
+    def load_state_dict(self, state: dict[str, float]) -> None: ...
+
+
+@dataclass(frozen=True)
+class StepMetrics:
+    """What one update did, in nats per token of the whole update; on the host."""
+
+    step: int
+    nll: float
+    kl: float
+    anchor_kl: float
+    coefficient: float
+    learning_rate: float
+    grad_norm: float
+    tokens: int
+    tokens_per_second: float
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """General rows on which the tuned model is held to the base: see docs/kl_beta.md.
+
+    `per_update` rows are added to each update, shared out over its micro-batches.
+    """
+
+    rows: PackedRows
+    order: RowOrder
+    weight: float
+
+    @property
+    def per_update(self) -> int:
+        return self.order.batch_size
+
+
+def train(
+    policy: Policy,
+    rows: PackedRows,
+    order: RowOrder,
+    *,
+    wrapped: torch.nn.Module,
+    accelerator: Any,
+    optimizer: torch.optim.Optimizer,
+    scheduler: Any,
+    controller: Controller,
+    state: TrainState,
+    total_steps: int,
+    direction: Direction,
+    max_grad_norm: float,
+    anchor: Anchor | None = None,
+    use_reference: bool = True,
+    log_every: int = 1,
+    on_log: Callable[[StepMetrics], None] = lambda metrics: None,
+    after_step: Callable[[TrainState], bool] = lambda state: True,
+) -> TrainState:
+    """Run updates state.step .. total_steps; `state` moves with them and is returned.
+
+    `wrapped` is the policy as accelerate prepared it; it alone takes the forward that needs
+    gradients. `after_step` may save a checkpoint; the loop ends where it returns False.
+    The device is read only when a metric is logged.
+    """
+    device = accelerator.device
+    wrapped.train()
+    logged_at, logged_tokens = time.perf_counter(), state.tokens
+    while state.step < total_steps:
+        started = time.perf_counter()
+        update = order.update(state.step)
+        tokens = sum(map(rows.targets_in, update))
+        anchor_tokens = _anchor_tokens(anchor, state.step)
+        sums = torch.zeros(3, device=device)  # nll, kl, anchor kl
+        for micro_step in range(order.accumulation):
+            last = micro_step == order.accumulation - 1
+            batch, style_rows = _micro_batch(
+                rows, order, anchor, state.step, micro_step, accelerator.process_index
+            )
+            batch = batch.to(device)
+            reference = policy.reference(batch.input_ids, batch.position_ids) \
+                if use_reference else None  # fmt: skip
+            with contextlib.nullcontext() if last else accelerator.no_sync(wrapped):
+                hidden = wrapped(batch.input_ids, batch.position_ids)
+                loss, parts = objective(
+                    policy, hidden, reference, batch.targets, style_rows,
+                    coefficient=controller.coefficient, tokens=tokens,
+                    anchor_tokens=anchor_tokens, anchor_weight=anchor.weight if anchor else 0.0,
+                    direction=direction,
+                )  # fmt: skip
+                # DDP averages gradients over processes; these sums are over all of them.
+                accelerator.backward(loss * accelerator.num_processes)
+            sums += parts
+        sums = accelerator.reduce(sums, reduction="sum")
+        grad_norm = accelerator.clip_grad_norm_(
+            [p for p in policy.parameters() if p.requires_grad], max_grad_norm
+        )
+        learning_rate = scheduler.get_last_lr()[0]
+        coefficient = controller.coefficient.clone()
+        optimizer.step()
+        scheduler.step()
+        optimizer.zero_grad()
+        controller.update(sums[1] / tokens)
+        state.step += 1
+        state.tokens += tokens
+        if state.step % log_every == 0 or state.step == total_steps:
+            nll, kl, anchor_kl = sums.tolist()
+            # Reading `sums` waited for the device, so the clock covers all updates since.
+            now = time.perf_counter()
+            speed = (state.tokens - logged_tokens) / (now - logged_at)
+            logged_at, logged_tokens = now, state.tokens
+            on_log(
+                StepMetrics(
+                    state.step, nll / tokens, kl / tokens, anchor_kl / max(anchor_tokens, 1),
+                    coefficient.item(), learning_rate, float(grad_norm), state.tokens,
+                    speed,
+                )  # fmt: skip
+            )
+        state.seconds += time.perf_counter() - started
+        if not after_step(state):
+            break
+    return state
+
+
+def objective(
+    policy: Policy,
+    hidden: Tensor,
+    reference: Tensor | None,
+    targets: Tensor,
+    style_rows: int,
+    *,
+    coefficient: Tensor,
+    tokens: int,
+    anchor_tokens: int,
+    anchor_weight: float,
+    direction: Direction,
+) -> tuple[Tensor, Tensor]:
+    """Loss of one micro-batch, and its [3] sums of nll, kl and anchor kl over tokens (nats).
+
+    hidden, reference: [B, T, d]; targets: [B, T]. The first `style_rows` rows are style text,
+    the others anchor text, on which only the forward KL(base || tuned) counts.
+    """
+    style, anchor = slice(0, style_rows), slice(style_rows, None)
+    kept = (targets != -100).float().flatten(1)
+    share = kept[style].flatten() / (tokens * (1 + coefficient))
+    losses = fused_nll_kl(
+        hidden[style].flatten(0, 1),
+        None if reference is None else reference[style].flatten(0, 1),
+        policy.head,
+        targets[style].flatten(),
+        share,
+        share * coefficient,
+        direction=direction,
+        reference_head=policy.reference_head,
+    )
+    total = losses.loss
+    sums = [losses.nll.sum(), (losses.kl * kept[style].flatten()).sum()]
+    if style_rows < len(targets) and reference is not None:
+        weight = kept[anchor].flatten() * (anchor_weight / anchor_tokens)
+        held = fused_nll_kl(
+            hidden[anchor].flatten(0, 1),
+            reference[anchor].flatten(0, 1),
+            policy.head,
+            targets[anchor].flatten(),
+            torch.zeros_like(weight),
+            weight,
+            direction="forward",
+            reference_head=policy.reference_head,
+        )
+        total = total + held.loss
+        sums.append((held.kl * kept[anchor].flatten()).sum())
+    else:
+        sums.append(torch.zeros_like(sums[0]))
+    return total, torch.stack(sums).float()
+
+
+def _anchor_tokens(anchor: Anchor | None, step: int) -> int:
+    if anchor is None:
+        return 0
+    return sum(map(anchor.rows.targets_in, anchor.order.update(step)))
+
+
+def _micro_batch(
+    rows: PackedRows, order: RowOrder, anchor: Anchor | None, step: int, micro_step: int, rank: int
+) -> tuple[Batch, int]:
+    """Style rows, then this micro-batch's share of the update's anchor rows."""
+    style = order.micro_batch(step, micro_step, rank)
+    batch = rows.batch(style)
+    if anchor is None:
+        return batch, len(style)
+    update = anchor.order.update(step)
+    parts = order.accumulation * order.processes
+    mine = update[shared_out(len(update), parts, micro_step * order.processes + rank)]
+    return (joined(batch, anchor.rows.batch(mine)) if mine else batch), len(style)
+
+
+def joined(first: Batch, second: Batch) -> Batch:
+    """Two batches of one length as one."""
+    positions = None
+    if first.position_ids is not None or second.position_ids is not None:
+        whole = torch.arange(first.input_ids.shape[1])
+        positions = torch.cat(
+            [whole.expand_as(b.input_ids) if b.position_ids is None else b.position_ids
+             for b in (first, second)]
+        )  # fmt: skip
+    return Batch(
+        torch.cat([first.input_ids, second.input_ids]),
+        torch.cat([first.targets, second.targets]),
+        positions,
+    )

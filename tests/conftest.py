@@ -1,0 +1,75 @@
+"""Shared pieces: a 2-layer model that really trains, made once per test run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+# Sentences are compared in English; the Chinese ones are asked for where they are tested.
+os.environ["STYLEDIAL_LANG"] = "en"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The material beside the project; tests that need it skip where it isn't."""
+    folder = Path(os.environ.get("STYLEDIAL_SHARED", ROOT.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip("../shared is not here: real novels and oracles are needed for this test")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A 2-layer Qwen2 with a character tokenizer, briefly trained on the package's modern prose."""
+    import build_base
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    from styledial.data.pack import pack
+
+    torch.manual_seed(0)
+    texts = build_base.texts("modern")[:6]
+    tokenizer = build_base.character_tokenizer(texts + build_base.texts("wuxia"))
+    end = len(tokenizer) - 1
+    model = Qwen2ForCausalLM(
+        Qwen2Config(
+            vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2,
+            num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512,
+            tie_word_embeddings=True, bos_token_id=None, eos_token_id=end, pad_token_id=end,
+        )  # fmt: skip
+    )
+    rows = pack(build_base.as_passages(texts), tokenizer, 64)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    for step in range(60):
+        chosen = [(step * 16 + i) % len(rows) for i in range(16)]
+        build_base.mean_nll(model, rows, chosen).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    folder = tmp_path_factory.mktemp("base")
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def novels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package's sample novel as two books."""
+    from styledial.data.texts import ASSETS
+
+    folder = tmp_path_factory.mktemp("novels")
+    files = sorted((ASSETS / "wuxia").glob("*.txt"))[:4]
+    for name, part in (("one.txt", files[:2]), ("two.txt", files[2:])):
+        text = "\n".join(path.read_text(encoding="utf-8") for path in part)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder

@@ -1,0 +1,55 @@
+"""The controller against a plant that answers as training does: slowly, and with noise."""
+
+import math
+
+import pytest
+import torch
+
+from styledial.controller import KLController
+
+
+def simulate(budget: float, steps: int = 400, free_kl: float = 0.5, noise: float = 0.1) -> list[float]:
+    """KL drifts towards free_kl / (1 + lambda)^2, as far as a small step goes each update."""
+    generator = torch.Generator().manual_seed(0)
+    controller = KLController(budget)
+    kl, seen = 0.0, []
+    for _ in range(steps):
+        goal = free_kl / (1 + controller.coefficient.item()) ** 2
+        kl += 0.08 * (goal - kl)
+        jitter = math.exp(noise * torch.randn((), generator=generator).item())
+        controller.update(torch.tensor(kl * jitter))
+        seen.append(kl)
+    return seen
+
+
+@pytest.mark.parametrize("budget", [0.02, 0.05, 0.1, 0.2])
+def test_holds_the_budget(budget: float) -> None:
+    late = simulate(budget)[200:]
+    assert max(late) < 1.3 * budget
+    assert min(late) > 0.7 * budget
+    assert sum(late) / len(late) == pytest.approx(budget, rel=0.08)
+
+
+def test_goes_to_its_floor_where_the_style_saturates_below_the_budget() -> None:
+    controller = KLController(2.0)
+    for _ in range(500):
+        controller.update(torch.tensor(0.3))
+    assert controller.coefficient.item() < 1e-3
+
+
+def test_starts_sane_and_survives_a_broken_batch() -> None:
+    controller = KLController(0.1)
+    controller.update(torch.tensor(0.0))
+    assert 0 < controller.coefficient.item() < 0.1
+    controller.update(torch.tensor(float("nan")))
+    assert math.isfinite(controller.coefficient.item())
+
+
+def test_state_goes_on_where_it_was() -> None:
+    one, other = KLController(0.1), KLController(0.1)
+    for kl in (0.02, 0.3, 0.08):
+        one.update(torch.tensor(kl))
+    other.load_state_dict(one.state_dict())
+    for controller in (one, other):
+        controller.update(torch.tensor(0.15))
+    assert one.coefficient.item() == other.coefficient.item()

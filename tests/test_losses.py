@@ -1,0 +1,111 @@
+"""The fused loss against torch's own cross entropy, distributions and autograd."""
+
+import pytest
+import torch
+from torch.distributions import Categorical, kl_divergence
+from torch.nn import functional as F
+
+from styledial.losses import IGNORE_INDEX, fused_nll_kl
+
+
+def inputs(rows: int, width: int, vocabulary: int, dtype: torch.dtype, seed: int = 0):
+    generator = torch.Generator().manual_seed(seed)
+    make = lambda *shape: torch.randn(*shape, generator=generator, dtype=dtype)  # noqa: E731
+    targets = torch.randint(vocabulary, (rows,), generator=generator)
+    targets[torch.rand(rows, generator=generator) < 0.2] = IGNORE_INDEX
+    h = make(rows, width)
+    weights = torch.rand(2, rows, generator=generator, dtype=dtype)
+    head = make(vocabulary, width) / width**0.5
+    return h, h + 0.3 * make(rows, width), head, targets, weights
+
+
+def naive(h, r, head, targets, weights, direction):
+    log_p, log_q = (h @ head.T).log_softmax(-1), (r @ head.T).log_softmax(-1)
+    nll = F.cross_entropy(h @ head.T, targets, reduction="none", ignore_index=IGNORE_INDEX)
+    p, q = Categorical(logits=log_p), Categorical(logits=log_q)
+    kl = kl_divergence(p, q) if direction == "reverse" else kl_divergence(q, p)
+    return (weights[0] * nll + weights[1] * kl).sum(), nll, kl
+
+
+@pytest.mark.parametrize("direction", ["reverse", "forward"])
+@pytest.mark.parametrize(("rows", "width", "vocabulary", "chunk"),
+                         [(37, 16, 101, 8), (5, 8, 30, 64), (64, 4, 1000, 64), (24, 8, 152_064, 16)])  # fmt: skip
+def test_equals_the_naive_computation(direction, rows, width, vocabulary, chunk) -> None:
+    h, r, head, targets, weights = inputs(rows, width, vocabulary, torch.float32)
+    h1, h2 = h.clone().requires_grad_(), h.clone().requires_grad_()
+    ours = fused_nll_kl(h1, r, head, targets, *weights, direction=direction, chunk_size=chunk)
+    # The authority computes in fp64, so that the difference seen is our own rounding.
+    loss, nll, kl = naive(h2.double(), r.double(), head.double(), targets, weights, direction)
+    ours.loss.backward()
+    loss.backward()
+    for mine, theirs in ((ours.loss, loss), (ours.nll, nll), (ours.kl, kl), (h1.grad, h2.grad)):
+        scale = theirs.abs().max()
+        assert ((mine - theirs).abs().max() / scale).item() < 1e-5
+
+
+@pytest.mark.parametrize("direction", ["reverse", "forward"])
+def test_gradcheck(direction) -> None:
+    h, r, head, targets, weights = inputs(7, 5, 11, torch.float64)
+    h.requires_grad_()
+    head.requires_grad_()
+    reference_head = head.detach().clone()
+    assert torch.autograd.gradcheck(
+        lambda h, head: fused_nll_kl(
+            h, r, head, targets, *weights,
+            direction=direction, reference_head=reference_head, chunk_size=3,
+        ).loss,
+        (h, head),
+    )  # fmt: skip
+
+
+def test_equal_models_are_exactly_zero_apart() -> None:
+    h, _, head, targets, weights = inputs(16, 8, 50, torch.float32)
+    for direction in ("reverse", "forward"):
+        assert fused_nll_kl(h, h, head, targets, *weights, direction=direction).kl.eq(0).all()
+
+
+def test_without_a_reference_it_is_cross_entropy() -> None:
+    h, _, head, targets, weights = inputs(16, 8, 50, torch.float32)
+    h.requires_grad_()
+    ours = fused_nll_kl(h, None, head, targets, weights[0], weights[1])
+    expected = F.cross_entropy(h @ head.T, targets, reduction="none", ignore_index=IGNORE_INDEX)
+    torch.testing.assert_close(ours.nll, expected.detach())
+    assert ours.kl.eq(0).all()
+    (grad,) = torch.autograd.grad(ours.loss, h)
+    torch.testing.assert_close(grad, torch.autograd.grad((weights[0] * expected).sum(), h)[0])
+
+
+def test_all_rows_masked_gives_zero_loss_and_gradient() -> None:
+    h, r, head, targets, weights = inputs(9, 8, 50, torch.float32)
+    h.requires_grad_()
+    targets[:] = IGNORE_INDEX
+    ours = fused_nll_kl(h, r, head, targets, weights[0], torch.zeros(9))
+    ours.loss.backward()
+    assert ours.loss.item() == 0
+    assert ours.nll.eq(0).all()
+    assert h.grad.eq(0).all()
+
+
+def test_bf16_weights_keep_fp32_logits() -> None:
+    """bf16 logits would be off by several per cent where the models nearly agree."""
+    h, _, head, targets, weights = inputs(32, 64, 500, torch.float32)
+    h, head = h.bfloat16(), head.bfloat16()
+    r = (h.float() + 0.05 * torch.randn(h.shape)).bfloat16()
+    wide = h.float().requires_grad_()
+    loss, _, kl = naive(wide.double(), r.double(), head.double(), targets, weights * 0 + 1, "reverse")
+    h.requires_grad_()
+    ours = fused_nll_kl(h, r, head, targets, torch.ones(32), torch.ones(32))
+    assert ((ours.kl - kl).abs().max() / kl.max()).item() < 1e-3
+    ours.loss.backward()
+    loss.backward()
+    error = (h.grad.float() - wide.grad).norm() / wide.grad.norm()
+    assert error < 5e-3  # the gradient itself is stored in bf16
+
+
+def test_gradient_follows_the_scale_of_the_loss() -> None:
+    """DDP and accumulation multiply the loss; the gradient has to follow."""
+    h, r, head, targets, weights = inputs(9, 8, 50, torch.float32)
+    h.requires_grad_()
+    (one,) = torch.autograd.grad(fused_nll_kl(h, r, head, targets, *weights).loss, h)
+    (four,) = torch.autograd.grad(fused_nll_kl(h, r, head, targets, *weights).loss * 4, h)
+    torch.testing.assert_close(four, 4 * one)

@@ -1,0 +1,11 @@
+"""The guide's door to training: python train.py --config train_config.yaml"""
+
+import typer
+
+from styledial.cli import train
+from styledial.cli.main import guarded
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(help=train.HELP, epilog=train.EPILOG)(train.train)
+    guarded(app)
