@@ -26,6 +26,7 @@ from styledial.landing import find_scale
 from styledial.metrics import MetricsFile
 from styledial.models.load import load_base, load_tokenizer
 from styledial.models.policy import Policy, with_all_weights, with_lora
+from styledial.models.quantise import check_choice
 from styledial.order import RowOrder
 from styledial.prompts import sample_prompts
 from styledial.screen import Screen
@@ -180,11 +181,17 @@ def prepare_texts(
 
 
 def build_policy(config: Config) -> Policy:
+    check_choice(
+        load_in_4bit=config.model.load_in_4bit, load_in_8bit=config.model.load_in_8bit,
+        use_peft=config.model.use_peft, use_dora=config.model.use_dora,
+    )  # fmt: skip
     base = load_base(
         config.model.model_name_or_path,
         dtype=config.model.dtype,
         attn_implementation=config.model.attn_implementation,
         trust_remote_code=config.model.trust_remote_code,
+        load_in_4bit=config.model.load_in_4bit,
+        load_in_8bit=config.model.load_in_8bit,
     )
     if config.training.gradient_checkpointing:
         base.gradient_checkpointing_enable({"use_reentrant": False})
@@ -196,6 +203,8 @@ def build_policy(config: Config) -> Policy:
         lora_alpha=config.model.alpha,
         lora_dropout=config.model.lora_dropout,
         target_modules=config.model.lora_target_modules,
+        use_dora=config.model.use_dora,
+        use_rslora=config.model.use_rslora,
     )
 
 

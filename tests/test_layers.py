@@ -8,6 +8,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "styledial"
 LAYERS = [
     {"__init__", "words"},
     {"errors", "files"},
+    {"home"},
+    {"hub"},
     {"config", "losses", "controller", "order", "landing"},
     {"data", "models", "checkpoint", "metrics", "outputs", "prompts"},
     {"trainer", "evaluators", "generate", "adapter"},

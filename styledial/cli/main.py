@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from styledial.cli import config, generate, train
+from styledial.cli import config, convert, download, generate, merge, models, train
 from styledial.errors import StyleDialError
 from styledial.words import say
 
@@ -24,6 +24,10 @@ app = typer.Typer(
 app.command("train", help=train.HELP, epilog=train.EPILOG)(train.train)
 app.add_typer(config.app, name="config")
 app.command("generate", help=generate.HELP)(generate.generate)
+app.command("models", help=models.HELP)(models.models)
+app.command("download", help=download.HELP)(download.download)
+app.command("convert", help=convert.HELP)(convert.convert)
+app.command("merge", help=merge.HELP)(merge.merge)
 
 
 def guarded(command: Callable[[], None]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from styledial.errors import ModelError, UserError, nearest
 from styledial.files import write_json
@@ -138,6 +140,29 @@ def download(
         _sweep(folder / ".download")
     size = sum(file.size for file in files)
     return Downloaded(folder, repo, listed.revision, len(files), size, coming)
+
+
+def remote_config(repo: str, where: Place) -> dict[str, Any]:
+    """config.json of a model on the hub, without downloading the model. Raises ModelError."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    hub: ModuleType = modelscope if where.source == "modelscope" else huggingface
+    _check_name(repo)
+    listed: Listing = hub.listing(where, repo, None)
+    found = [file for file in listed.files if file.path == "config.json"]
+    if not found:
+        raise ModelError(
+            f"{repo}: has no config.json. Choose the model's plain transformers release.",
+            f"{repo}：没有 config.json。请选择原版 transformers 模型。",
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        url = hub.file_url(where, listed, "config.json")
+        try:
+            fetch(url, hub.headers(where), found[0], Path(folder), _silent)
+        except HfHubHTTPError as error:
+            raise hub.explained(error, where, repo) from None
+        config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    return dict(config)
 
 
 def is_complete(folder: Path) -> bool:

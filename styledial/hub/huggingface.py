@@ -14,7 +14,9 @@ def listing(place: Place, repo: str, revision: str | None) -> Listing:
     api = HfApi(endpoint=place.endpoint, token=place.token or False)
     try:
         info = api.model_info(repo, revision=revision, files_metadata=True, timeout=30)
-    except (HfHubHTTPError, *transport_errors()) as error:
+    except HfHubHTTPError as error:
+        raise explained(error, place, repo, revision) from None
+    except transport_errors() as error:
         raise explained(error, place, repo, revision) from None
     files = [
         RemoteFile(

@@ -66,7 +66,7 @@ def _decoder(
 
 
 def _qwen25(size: str, parameters: int, **config: Any) -> KnownModel:
-    ends = {"bos_token_id": 151643, "eos_token_id": 151643, "use_sliding_window": False}
+    ends: dict[str, Any] = {"bos_token_id": 151643, "eos_token_id": 151643, "use_sliding_window": False}
     name = f"Qwen/Qwen2.5-{size}"
     return KnownModel(
         name, name, name, "qwen2",
@@ -110,10 +110,14 @@ MODELS: tuple[KnownModel, ...] = (
 
 
 def known(name: str) -> KnownModel | None:
-    """The guide's model of this name (either hub's, or an alias; case doesn't matter), or None."""
+    """The guide's model of this name, or None.
+
+    Either hub's name, an alias, or any of them without its owner; case doesn't matter.
+    """
     wanted = name.strip().strip("/").lower()
     for model in MODELS:
-        if wanted in (each.lower() for each in model.names):
+        names = [each.lower() for each in model.names]
+        if wanted in names or wanted in (each.partition("/")[2] for each in names):
             return model
     return None
 

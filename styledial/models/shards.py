@@ -127,6 +127,18 @@ def opened(path: Path) -> Iterator[Iterator[tuple[str, Tensor]]]:
     yield iter(_read_pickle(path).items())
 
 
+def check_pickle_is_whole(path: Path) -> None:
+    """A `.bin` is a zip archive, whose table stands at its end: cut short, it has none.
+
+    Raises ModelError, naming the file. Nothing in it is unpickled.
+    """
+    with path.open("rb") as file:
+        start = file.read(2)
+    if start != b"\x80\x02" and not zipfile.is_zipfile(path):  # \x80\x02: before torch 1.6
+        size = path.stat().st_size
+        raise _damaged(path, f"{size:,} bytes", f"{size:,} 字节")
+
+
 def _read_pickle(path: Path) -> dict[str, Tensor]:
     """A `.bin` shard, mapped rather than read where its format allows."""
     import pickle

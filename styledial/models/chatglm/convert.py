@@ -20,6 +20,7 @@ from styledial.home import home, require_space
 from styledial.models.chatglm.layout import Sizes, check_is_chatglm3, glm_config
 from styledial.models.chatglm.tokenizer import build_tokenizer
 from styledial.models.chatglm.weights import original_name, to_glm
+from styledial.models.inspect import read_config
 from styledial.models.shards import opened, weight_files
 
 RECORD = "conversion.json"
@@ -57,7 +58,7 @@ def convert(folder: Path, target: Path, progress: Progress | None = None) -> Pat
             "-o, or remove it.",
             f"{target}：已存在，且不是 {folder} 的转换结果。请用 -o 另选文件夹，或先移走它。",
         )
-    original = _read_config(folder)
+    original = read_config(folder)
     check_is_chatglm3(original, folder)
     model_file = folder / "tokenizer.model"
     if not model_file.is_file():
@@ -172,20 +173,6 @@ def _check_vocabulary(folder: Path, tokens: int, rows: int) -> None:
             f"{folder}：tokenizer.model 有 {tokens} 个 id，而模型只有 {rows} 个，"
             "二者不属于同一模型。请重新下载。",
         )
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        config = None
-    if not isinstance(config, dict):
-        raise ModelError(
-            f"{path}: cannot be read as a model's configuration. Download it again.",
-            f"{path}：无法作为模型配置读取。请重新下载。",
-        )
-    return config
 
 
 def _fingerprint(folder: Path) -> str:
