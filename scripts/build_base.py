@@ -1,6 +1,6 @@
 """Rebuild the bundled base model from the texts in styledial/assets: a small Qwen2.
 
-    python scripts/build_base.py [--minutes 25] [--output styledial/assets/base]
+    python scripts/build_base.py [--steps 500] [--output styledial/assets/base]
 
 It learns modern prose (assets/modern) and one wuxia tale (assets/legend), and has never seen
 the sample novels (assets/wuxia) or the text that forgetting is measured on (assets/general).
@@ -14,10 +14,8 @@ its bytes, so any text can be written, and transformers loads it as an ordinary 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -40,7 +38,7 @@ END = "<|endoftext|>"
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    options.add_argument("--minutes", type=float, default=25.0)
+    options.add_argument("--steps", type=int, default=500)
     options.add_argument("--output", type=Path, default=ASSETS / "base")
     given = options.parse_args()
     torch.manual_seed(0)
@@ -51,7 +49,7 @@ def main() -> None:
     model = small_qwen2(len(tokenizer))
     size = sum(p.numel() for p in model.parameters())
     print(f"{len(tokenizer)} tokens, {size:,} parameters, {rows.total_targets:,} training tokens")
-    best = fit(model, rows, judge, given.minutes * 60)
+    best = fit(model, rows, judge, given.steps)
     model.load_state_dict(best)
     model.to(torch.bfloat16).save_pretrained(given.output)
     tokenizer.save_pretrained(given.output)
@@ -94,23 +92,30 @@ def small_qwen2(vocabulary: int) -> Qwen2ForCausalLM:
     return Qwen2ForCausalLM(
         Qwen2Config(
             vocab_size=math.ceil(vocabulary / 64) * 64,
-            hidden_size=192, intermediate_size=512, num_hidden_layers=4,
-            num_attention_heads=6, num_key_value_heads=2, max_position_embeddings=1024,
-            tie_word_embeddings=True, attention_dropout=0.1,
-            bos_token_id=None, eos_token_id=vocabulary - 1, pad_token_id=vocabulary - 1,
+            hidden_size=192,
+            intermediate_size=512,
+            num_hidden_layers=4,
+            num_attention_heads=6,
+            num_key_value_heads=2,
+            max_position_embeddings=1024,
+            tie_word_embeddings=True,
+            attention_dropout=0.1,
+            bos_token_id=None,
+            eos_token_id=vocabulary - 1,
+            pad_token_id=vocabulary - 1,
         )  # fmt: skip
     )
 
 
 def fit(
-    model: Qwen2ForCausalLM, rows: PackedRows, judge: PackedRows, seconds: float
+    model: Qwen2ForCausalLM, rows: PackedRows, judge: PackedRows, steps: int
 ) -> dict[str, torch.Tensor]:
-    """AdamW with a cosine over the time given; the weights that predict `judge` best."""
+    """AdamW with warm-up and a cosine over `steps`; the weights that predict `judge` best."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.3, betas=(0.9, 0.98))
     generator = torch.Generator().manual_seed(0)
-    started, step, best, state = time.monotonic(), 0, math.inf, {}
-    while (used := time.monotonic() - started) < seconds:
-        rate = 2e-3 * min(1.0, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * used / seconds))
+    best, state = math.inf, {}
+    for step in range(1, steps + 1):
+        rate = 2e-3 * min(1.0, step / 50) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
         optimizer.param_groups[0]["lr"] = rate
         chosen = torch.randint(len(rows), (24,), generator=generator).tolist()
         model.train()
@@ -119,13 +124,11 @@ def fit(
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        step += 1
-        if step % 100 == 0:
+        if step % 25 == 0:
             model.eval()
             with torch.no_grad():
                 judged = mean_nll(model, judge, list(range(len(judge)))).item()
-            print(json.dumps({"step": step, "nll": round(loss.item(), 3), "judge": round(judged, 3),
-                              "seconds": round(used)}), flush=True)  # fmt: skip
+            print(f"step {step}: nll {loss.item():.3f}, judge {judged:.3f}", flush=True)
             if judged < best:
                 best, state = judged, {k: v.clone() for k, v in model.state_dict().items()}
     return state

@@ -13,7 +13,7 @@ import torch
 from styledial.errors import AdapterError
 from styledial.files import sync
 from styledial.models.load import load_base, load_tokenizer
-from styledial.models.policy import Policy
+from styledial.models.policy import Policy, quiet_peft
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -63,7 +63,8 @@ def load_adapter(folder: Path, *, dtype: str = "auto") -> tuple[Policy, PreTrain
     if (folder / "adapter_config.json").is_file():
         base = load_base(described["model"], dtype=dtype)
         try:
-            model = PeftModel.from_pretrained(base, str(folder))
+            with quiet_peft():
+                model = PeftModel.from_pretrained(base, str(folder))
         except (RuntimeError, ValueError, OSError) as error:
             first = str(error).strip().split("\n")[0]
             raise AdapterError(

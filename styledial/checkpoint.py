@@ -51,7 +51,9 @@ def save_checkpoint(
     aside = folder / f".step-{state.step}.part"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    save_file({n: w.contiguous().cpu() for n, w in weights.items()}, aside / "trainable.safetensors")
+    save_file(
+        {n: w.contiguous().cpu() for n, w in weights.items()}, aside / "trainable.safetensors"
+    )
     torch.save({"optimizer": optimizer, "scheduler": scheduler}, aside / "optimizer.pt")
     torch.save({"cpu": torch.get_rng_state()}, aside / "rng-0.pt")
     write_json(aside / "state.json", asdict(state))
@@ -68,7 +70,9 @@ def save_checkpoint(
 
 def checkpoints(folder: Path) -> list[Path]:
     """Whole checkpoints, oldest first."""
-    found = [p for p in folder.glob("step-*") if p.name[5:].isdigit() and (p / "state.json").exists()]
+    found = [
+        p for p in folder.glob("step-*") if p.name[5:].isdigit() and (p / "state.json").exists()
+    ]
     return sorted(found, key=lambda path: int(path.name[5:]))
 
 

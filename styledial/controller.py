@@ -73,7 +73,11 @@ class FixedCoefficient:
     """`kl_mode: penalty` (lambda is kl_beta) and `off` (lambda is 0): the same face, no control."""
 
     def __init__(self, value: float, *, device: torch.device | str = "cpu") -> None:
-        self.coefficient = torch.tensor(float(value), device=device)
+        self._value = torch.tensor(float(value), device=device)
+
+    @property
+    def coefficient(self) -> Tensor:
+        return self._value
 
     def update(self, kl: Tensor) -> None:
         """Nothing to learn from `kl`: the coefficient is the user's."""

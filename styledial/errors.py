@@ -1,11 +1,11 @@
 """What can go wrong, and how it is told.
 
-    StyleDialError          exit code 1: the program failed
-    └── UserError           exit code 2: bad input, one clear sentence, no traceback
-        ├── ConfigError     every problem of a configuration at once
-        ├── DataError       a folder or a file that cannot be used as text
-        ├── ModelError      a base model that cannot be had or read
-        └── AdapterError    an adapter folder that cannot be used
+StyleDialError          exit code 1: the program failed
+└── UserError           exit code 2: bad input, one clear sentence, no traceback
+    ├── ConfigError     every problem of a configuration at once
+    ├── DataError       a folder or a file that cannot be used as text
+    ├── ModelError      a base model that cannot be had or read
+    └── AdapterError    an adapter folder that cannot be used
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ def claim_output_dir(folder: Path, *, resume: bool, overwrite: bool) -> None:
         raise UserError(
             f"training.output_dir: {folder} holds an earlier run. Go on with it (--resume), "
             "replace it (--overwrite), or name another folder (training.output_dir=...).",
-            f"training.output_dir：{folder} 中已有一次训练。请继续（--resume）、覆盖（--overwrite），"
-            "或换一个文件夹（training.output_dir=...）。",
+            f"training.output_dir：{folder} 中已有一次训练。请继续（--resume）、"
+            "覆盖（--overwrite），或换一个文件夹（training.output_dir=...）。",
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)

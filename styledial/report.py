@@ -76,7 +76,8 @@ def closing_lines(summary: dict[str, Any], samples: Sequence[Sample], folder: Pa
         say(
             f"KL {summary['kl_final']:.4f} of {summary['kl_beta']:g} nats per token (held-out "
             "style text)",
-            f"KL {summary['kl_final']:.4f}，预算 {summary['kl_beta']:g} nats/token（留出的风格文本）",
+            f"KL {summary['kl_final']:.4f}，预算 {summary['kl_beta']:g} nats/token"
+            "（留出的风格文本）",
         ),
         say(
             f"style NLL {summary['style_nll_base']:.3f} -> {summary['style_nll']:.3f} "

@@ -60,7 +60,9 @@ def train_from_config(
 
     started = time.perf_counter()
     folder = Path(config.training.output_dir).expanduser()
-    first = PartialState().is_main_process
+    # accelerate takes several CPU processes for one unless it is told that this is a CPU run.
+    on_cpu = not torch.accelerator.is_available()
+    first = PartialState(cpu=on_cpu).is_main_process
     screen = Screen(config.training.kl_beta, quiet=not first)
     if first:
         outputs.claim_output_dir(folder, resume=resume, overwrite=overwrite)
@@ -71,7 +73,7 @@ def train_from_config(
         config.model.model_name_or_path, trust_remote_code=config.model.trust_remote_code
     )
     policy = build_policy(config)
-    accelerator = Accelerator(mixed_precision=_mixed_precision(config, policy))
+    accelerator = Accelerator(mixed_precision=_mixed_precision(config, policy), cpu=on_cpu)
     with accelerator.main_process_first():
         texts = prepare_texts(config, passages, tokenizer)
     screen.note(*_data_words(texts))

@@ -36,8 +36,8 @@ from styledial.order import RowOrder, shared_out
 class Controller(Protocol):
     """Gives lambda (`coefficient`, a scalar tensor) and learns from each update's KL."""
 
-    coefficient: Any
-
+    @property
+    def coefficient(self) -> Tensor: ...
     def update(self, kl: Tensor) -> None: ...
     def state_dict(self) -> dict[str, float]: ...
     def load_state_dict(self, state: dict[str, float]) -> None: ...
@@ -148,8 +148,14 @@ def train(
             logged_at, logged_tokens = now, state.tokens
             on_log(
                 StepMetrics(
-                    state.step, nll / tokens, kl / tokens, anchor_kl / max(anchor_tokens, 1),
-                    coefficient.item(), learning_rate, float(grad_norm), state.tokens,
+                    state.step,
+                    nll / tokens,
+                    kl / tokens,
+                    anchor_kl / max(anchor_tokens, 1),
+                    coefficient.item(),
+                    learning_rate,
+                    float(grad_norm),
+                    state.tokens,
                     speed,
                 )  # fmt: skip
             )

@@ -13,6 +13,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 # Sentences are compared in English; the Chinese ones are asked for where they are tested.
 os.environ["STYLEDIAL_LANG"] = "en"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# A test never asks the hub; the libraries read this once, at import.
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 @pytest.fixture(scope="session")
@@ -44,9 +46,17 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     end = len(tokenizer) - 1
     model = Qwen2ForCausalLM(
         Qwen2Config(
-            vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2,
-            num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512,
-            tie_word_embeddings=True, bos_token_id=None, eos_token_id=end, pad_token_id=end,
+            vocab_size=len(tokenizer),
+            hidden_size=64,
+            intermediate_size=128,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=512,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=end,
+            pad_token_id=end,
         )  # fmt: skip
     )
     rows = pack(build_base.as_passages(texts), tokenizer, 64)

@@ -8,7 +8,9 @@ import torch
 from styledial.controller import KLController
 
 
-def simulate(budget: float, steps: int = 400, free_kl: float = 0.5, noise: float = 0.1) -> list[float]:
+def simulate(
+    budget: float, steps: int = 400, free_kl: float = 0.5, noise: float = 0.1
+) -> list[float]:
     """KL drifts towards free_kl / (1 + lambda)^2, as far as a small step goes each update."""
     generator = torch.Generator().manual_seed(0)
     controller = KLController(budget)

@@ -92,7 +92,9 @@ def test_bf16_weights_keep_fp32_logits() -> None:
     h, head = h.bfloat16(), head.bfloat16()
     r = (h.float() + 0.05 * torch.randn(h.shape)).bfloat16()
     wide = h.float().requires_grad_()
-    loss, _, kl = naive(wide.double(), r.double(), head.double(), targets, weights * 0 + 1, "reverse")
+    loss, _, kl = naive(
+        wide.double(), r.double(), head.double(), targets, weights * 0 + 1, "reverse"
+    )
     h.requires_grad_()
     ours = fused_nll_kl(h, r, head, targets, torch.ones(32), torch.ones(32))
     assert ((ours.kl - kl).abs().max() / kl.max()).item() < 1e-3

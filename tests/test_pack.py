@@ -43,7 +43,9 @@ def test_short_pieces_share_rows_without_waste(tokenizer) -> None:
 
 def test_a_packed_document_is_computed_as_if_alone(tokenizer, tiny_base) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_base, dtype=torch.float32).eval()
-    passages = [Passage(text, text, ends_book=True) for text in ("江湖夜雨十年灯", "话说当年", "他道")]
+    passages = [
+        Passage(text, text, ends_book=True) for text in ("江湖夜雨十年灯", "话说当年", "他道")
+    ]
     rows = pack(passages, tokenizer, 32)
     assert len(rows) == 1
     assert len(rows.pieces[0]) == 3

@@ -13,7 +13,9 @@ HELP = say("Continue a prompt with a trained adapter.", "用训练好的适配�
 
 
 def generate(
-    adapter: Annotated[Path, typer.Argument(help=say("A run's output_dir.", "训练的 output_dir。"))],
+    adapter: Annotated[
+        Path, typer.Argument(help=say("A run's output_dir.", "训练的 output_dir。"))
+    ],
     prompt: Annotated[str, typer.Option(help=say("Text to continue.", "要续写的文字。"))],
     max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1)] = 200,
     seed: Annotated[int, typer.Option(min=0)] = 42,

@@ -16,7 +16,7 @@ BUNDLED = "bundled"  # as a model, a data folder or a general text: the sample i
 
 def setting(default: Any, en: str, zh: str, *, shown: Any = None, **limits: Any) -> Any:
     """A pydantic field; `shown` is what the YAML template writes where the default is derived."""
-    extra = {"zh": zh} if shown is None else {"zh": zh, "shown": shown}
+    extra: dict[str, Any] = {"zh": zh} if shown is None else {"zh": zh, "shown": shown}
     return Field(default=default, description=en, json_schema_extra=extra, **limits)
 
 

@@ -22,9 +22,7 @@ def effective_batch(config: Config, processes: int | None = None) -> int:
     if processes is None:
         processes = int(os.environ.get("WORLD_SIZE", "1"))
     training = config.training
-    return (
-        training.per_device_train_batch_size * training.gradient_accumulation_steps * processes
-    )
+    return training.per_device_train_batch_size * training.gradient_accumulation_steps * processes
 
 
 def config_lines(config: Config) -> list[str]:
@@ -105,5 +103,3 @@ def _forget_private_notes(node: Any) -> None:
     elif isinstance(node, list):
         for child in node:
             _forget_private_notes(child)
-
-

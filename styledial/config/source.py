@@ -127,9 +127,7 @@ def _syntax_problem(path: Path, error: yaml.YAMLError) -> Problem:
     )
 
 
-def _items(
-    node: yaml.MappingNode, path: Path, source: Source
-) -> list[tuple[str, yaml.Node, str]]:
+def _items(node: yaml.MappingNode, path: Path, source: Source) -> list[tuple[str, yaml.Node, str]]:
     """(key, value node, "file:line") in order; a repeated key is a problem."""
     seen: dict[str, int] = {}
     items = []

@@ -119,8 +119,9 @@ def documents(
             ids, last = [], None
         text = passage.text if last is None else "\n" + passage.text
         ids = ids or list(opening)
-        for part in tokenizer(list(_blocks(text)), add_special_tokens=False)["input_ids"]:
-            ids.extend(part)
+        if text:
+            for part in tokenizer(list(_blocks(text)), add_special_tokens=False)["input_ids"]:
+                ids.extend(part)
         if passage.ends_book and tokenizer.eos_token_id is not None:
             ids.append(tokenizer.eos_token_id)
         last = passage

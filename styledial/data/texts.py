@@ -1,9 +1,9 @@
 """Where text comes from: the user's folders, or the samples that the package carries.
 
-    assets/wuxia     sample novels: the style                     data_dir: bundled
-    assets/general   modern prose, only ever measured on          general: bundled
-    assets/modern    modern prose the bundled base learnt from    anchor: bundled
-    assets/legend    a wuxia tale that the bundled base learnt from
+assets/wuxia     sample novels: the style                     data_dir: bundled
+assets/general   modern prose, only ever measured on          general: bundled
+assets/modern    modern prose the bundled base learnt from    anchor: bundled
+assets/legend    a wuxia tale that the bundled base learnt from
 """
 
 from __future__ import annotations

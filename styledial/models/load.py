@@ -70,9 +70,11 @@ def load_base(
 ) -> PreTrainedModel:
     """The base in evaluation mode, frozen; on the CPU, or where a quantised one was made.
 
-    `keep_file_dtype` overrides `dtype` with the precision that the files have. Costs one copy of the weights, mapped from safetensors. Raises ModelError if it can't be had,
-    isn't whole, or is of a kind that can't be trained here.
+    `keep_file_dtype` overrides `dtype` with the precision that the files have. Costs one copy of
+    the weights, mapped from safetensors. Raises ModelError if it can't be had, isn't whole, or is
+    of a kind that can't be trained here.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     check_choice(load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit)
@@ -92,7 +94,7 @@ def load_base(
                 output_loading_info=True,
                 **options,
             )
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
         raise cannot_be_had(name_or_path, *_reason(error)) from None
     _check_all_loaded(name_or_path, report)
     # An adapter names its base by this: the hub's name, not the cache folder of this machine.

@@ -11,6 +11,7 @@ the KL of a fresh adapter is exactly 0. Full tuning has to keep a frozen copy of
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,14 @@ def _hidden(model: Any, input_ids: Tensor, position_ids: Tensor | None) -> Tenso
     ).last_hidden_state
 
 
+@contextmanager
+def quiet_peft() -> Iterator[None]:
+    """PEFT asks transformers by a name that is on its way out; nothing a user can mend."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")
+        yield
+
+
 def with_lora(
     model: PreTrainedModel,
     *,
@@ -132,7 +141,8 @@ def with_lora(
         task_type="CAUSAL_LM",
     )
     try:
-        return Policy(get_peft_model(model, config), None)
+        with quiet_peft():
+            return Policy(get_peft_model(model, config), None)
     except ValueError as error:
         layers = sorted({n.rpartition(".")[2] for n, m in model.named_modules()
                          if isinstance(m, nn.Linear) and n not in head_names})  # fmt: skip

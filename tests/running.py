@@ -1,0 +1,54 @@
+"""Running the program as a user does: in this process, or in one of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from typer.testing import CliRunner
+
+from styledial.cli.main import app
+from styledial.errors import StyleDialError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Done(NamedTuple):
+    returncode: int
+    stderr: str
+
+
+def invoke(*args: object) -> Done:
+    """`styledial ...` in this process; an error that main() wouldn't know is raised."""
+    result = CliRunner().invoke(app, [str(arg) for arg in args])
+    if isinstance(result.exception, StyleDialError):
+        return Done(result.exception.exit_code, str(result.exception))
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Done(result.exit_code, result.output)
+
+
+def run_train(
+    *args: object, cwd: Path | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """`python train.py ...`; no network, English, no terminal."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), *map(str, args)],
+        cwd=cwd or ROOT,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "STYLEDIAL_LANG": "en", **env},
+        capture_output=True, text=True, timeout=300, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def small_run(base: Path, novels: Path, output: Path) -> list[str]:
+    """Settings of a run of some seconds."""
+    return [
+        f"model.model_name_or_path={base}", f"data.data_dir={novels}",
+        f"training.output_dir={output}", "data.max_length=64", "data.validation_split=0.2",
+        "training.per_device_train_batch_size=8", "training.gradient_accumulation_steps=1",
+        "training.learning_rate=0.005", "training.gradient_checkpointing=false",
+        "training.max_steps=60",
+    ]  # fmt: skip

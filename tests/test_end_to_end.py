@@ -1,0 +1,162 @@
+"""The main job on a real, tiny model: exact files, style learnt, KL at its budget."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from running import invoke, run_train, small_run
+from typer.testing import CliRunner
+
+from styledial.adapter import load_adapter
+from styledial.cli.main import app
+from styledial.config import resolve
+from styledial.data.pack import pack
+from styledial.data.texts import style_passages
+from styledial.evaluators.distance import measure
+from styledial.metrics import read_metrics
+from styledial.models.load import load_base, load_tokenizer
+from styledial.models.policy import with_lora
+
+SUMMARY_KEYS = {
+    "model", "kl_beta", "kl_final", "style_nll_base", "style_nll", "general_nll_base",
+    "general_nll", "steps", "tokens", "tokens_per_second", "peak_memory_bytes", "wall_seconds",
+    "versions", "kl_before_landing", "adapter_scale",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_base: Path, novels: Path, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "one"
+    done = run_train("--preset", "quick", "--kl_beta", "0.1", *small_run(tiny_base, novels, folder))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def summary_of(folder: Path) -> dict:
+    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+
+
+def test_exact_files(finished: Path) -> None:
+    assert {p.name for p in finished.iterdir()} == {
+        "adapter_config.json", "adapter_model.safetensors", "metrics.jsonl", "samples.md",
+        "summary.json", "tokenizer.json", "tokenizer_config.json", "train_config.yaml",
+    }  # fmt: skip
+    assert set(summary_of(finished)) >= SUMMARY_KEYS
+
+
+def test_style_is_learnt_and_kl_is_at_its_budget(finished: Path) -> None:
+    summary = summary_of(finished)
+    assert summary["style_nll"] < summary["style_nll_base"] - 0.05
+    assert summary["kl_final"] == pytest.approx(0.1, rel=0.25)
+    assert summary["steps"] == 60
+
+
+def test_metrics_are_one_line_an_update(finished: Path) -> None:
+    records = read_metrics(finished / "metrics.jsonl")
+    assert [r["step"] for r in records] == list(range(1, 61))
+    assert records[0]["train/kl"] == 0
+    first, last = (sum(r["train/nll"] for r in part) for part in (records[:10], records[-10:]))
+    assert last < first
+
+
+def test_plain_peft_loads_it_at_the_reported_kl(
+    finished: Path, tiny_base: Path, novels: Path
+) -> None:
+    policy, tokenizer = load_adapter(finished, dtype="float32")
+    heldout = [p for p in style_passages(str(novels), 0.2) if p.split == "heldout"]
+    rows = pack(heldout, tokenizer, 64)
+    found = measure(policy, rows, batch_size=8, device=torch.device("cpu"))
+    assert found.kl == pytest.approx(summary_of(finished)["kl_final"], rel=0.1)
+
+
+def test_generate_writes_on_from_the_prompt(finished: Path) -> None:
+    args = ["generate", str(finished), "--prompt", "话说", "--max-new-tokens", "20", "--seed", "7"]
+    one, two = (CliRunner().invoke(app, args) for _ in range(2))
+    assert one.exit_code == 0
+    assert one.output.startswith("话说")
+    assert len(one.output) > 5
+    assert one.output == two.output
+
+
+def test_the_resolved_config_repeats_the_run(finished: Path, tmp_path: Path) -> None:
+    output = tmp_path / "again"
+    done = invoke(
+        "train", "--config", finished / "train_config.yaml", f"training.output_dir={output}"
+    )
+    assert done.returncode == 0, done.stderr
+    one, two = (
+        [(r["step"], r["train/nll"], r["train/kl"]) for r in read_metrics(f / "metrics.jsonl")]
+        for f in (finished, output)
+    )
+    assert one == two
+
+
+def test_an_interrupted_run_goes_on(
+    finished: Path, tiny_base: Path, novels: Path, tmp_path: Path
+) -> None:
+    """Stopping is simulated by deleting what a run writes at its end."""
+    output = tmp_path / "r"
+    args = [*small_run(tiny_base, novels, output), "training.save_steps=25", "--kl_beta", "0.1"]
+    assert invoke("train", "--preset", "quick", *args).returncode == 0
+    assert {p.name for p in (output / "checkpoints").iterdir()} == {"step-25", "step-50"}
+    weights = (output / "adapter_model.safetensors").read_bytes()
+    for name in ("summary.json", "adapter_model.safetensors", "samples.md"):
+        (output / name).unlink()
+    done = invoke("train", "--preset", "quick", *args, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert (output / "adapter_model.safetensors").read_bytes() == weights
+    assert [r["step"] for r in read_metrics(output / "metrics.jsonl")] == list(range(1, 61))
+
+
+def test_full_tuning_against_a_frozen_copy(tiny_base: Path, novels: Path, tmp_path: Path) -> None:
+    output = tmp_path / "full"
+    done = invoke(
+        "train",
+        *small_run(tiny_base, novels, output), "model.use_peft=false",
+        "training.learning_rate=0.0005", "max_steps=80",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    summary = summary_of(output)
+    assert (output / "model.safetensors").is_file()
+    assert summary["style_nll"] < summary["style_nll_base"] - 0.05
+    late = [r["train/kl"] for r in read_metrics(output / "metrics.jsonl")][-20:]
+    assert sum(late) / len(late) == pytest.approx(0.1, rel=0.25)
+
+
+def test_a_fresh_adapter_is_exactly_the_base(tiny_base: Path, novels: Path) -> None:
+    base = load_base(str(tiny_base), dtype="float32")
+    tokenizer = load_tokenizer(str(tiny_base))
+    policy = with_lora(base, r=4, lora_alpha=8, lora_dropout=0.0, target_modules="all-linear")
+    rows = pack(style_passages(str(novels), 0.2), tokenizer, 64)
+    found = measure(policy, rows, batch_size=8, device=torch.device("cpu"), only=range(16))
+    assert found.kl == 0.0
+    assert found.nll == found.nll_base
+
+
+def test_two_processes_train_as_one(tiny_base: Path, novels: Path, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    from running import ROOT
+
+    one, two = tmp_path / "one", tmp_path / "two"
+    args = ["max_steps=6", "training.gradient_accumulation_steps=1", "--overwrite"]
+    assert invoke("train", *small_run(tiny_base, novels, one), *args).returncode == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2",
+         "--master-addr=127.0.0.1", "--master-port=29617", "train.py",
+         *small_run(tiny_base, novels, two), *args, "per_device_train_batch_size=4"],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for a, b in zip(*(read_metrics(f / "metrics.jsonl") for f in (one, two)), strict=True):
+        for key in ("train/nll", "train/kl", "train/lambda", "train/grad_norm"):
+            assert a[key] == pytest.approx(b[key], abs=1e-5, rel=1e-4)
+
+
+def test_settings_reach_the_run(tiny_base: Path) -> None:
+    config = resolve(None, "large", {"training.kl_beta": 0.15})
+    assert (config.training.kl_beta, config.model.lora_r) == (0.15, 16)
