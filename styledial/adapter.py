@@ -29,7 +29,9 @@ def save_model(policy: Policy, tokenizer: PreTrainedTokenizerBase, folder: Path)
     folder.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=".model.", suffix=".part", dir=folder))
     try:
-        policy.model.save_pretrained(aside)
+        # Left to itself, PEFT asks the hub whether the vocabulary was changed; it never is here.
+        more = {"save_embedding_layers": False} if policy.is_adapter else {}
+        policy.model.save_pretrained(aside, **more)
         tokenizer.save_pretrained(aside)
         # PEFT's model card is a form with nothing filled in; summary.json says what this is.
         (aside / "README.md").unlink(missing_ok=True)

@@ -24,7 +24,7 @@ from styledial.files import write_json, write_text
 from styledial.generate import continue_text
 from styledial.landing import find_scale
 from styledial.metrics import MetricsFile
-from styledial.models.load import load_base, load_tokenizer
+from styledial.models.load import load_base, load_tokenizer, recompute_activations
 from styledial.models.policy import Policy, with_all_weights, with_lora
 from styledial.models.quantise import check_choice
 from styledial.order import RowOrder
@@ -196,7 +196,7 @@ def build_policy(config: Config) -> Policy:
         load_in_8bit=config.model.load_in_8bit,
     )
     if config.training.gradient_checkpointing:
-        base.gradient_checkpointing_enable({"use_reentrant": False})
+        recompute_activations(base)
     if not config.model.use_peft:
         return with_all_weights(base)
     return with_lora(

@@ -2,9 +2,11 @@
 
 import shutil
 from dataclasses import dataclass
+from unittest import mock
 
 import torch
 
+from styledial.adapter import load_adapter
 from styledial.config import resolve
 from styledial.generate import continue_text
 from styledial.models.load import load_base, load_tokenizer
@@ -31,8 +33,6 @@ class Figures:
 
 def rehearse(name, base, work, novels, *, dora=False, more=()):
     """Train a few steps on `novels` through the product's own entry, then use what it left."""
-    from peft import PeftModel
-
     from styledial.run import train_from_config
 
     tokenizer = load_tokenizer(str(base))
@@ -51,9 +51,10 @@ def rehearse(name, base, work, novels, *, dora=False, more=()):
         "training.max_steps=6", "training.learning_rate=0.01", "training.kl_mode=off",
         "training.per_device_train_batch_size=2", "training.gradient_accumulation_steps=1", *more,
     ])  # fmt: skip
-    summary = train_from_config(config)
+    with mock.patch("styledial.run._SAMPLE_TOKENS", 4):
+        summary = train_from_config(config)
 
-    tuned = PeftModel.from_pretrained(load_base(str(base), dtype="float32"), str(out)).eval()
+    tuned = load_adapter(out, dtype="float32")[0].model
     written = continue_text(tuned, tokenizer, SENTENCE, max_new_tokens=12, temperature=0.0)
     merged_folder = merge_adapter(out, work / "merged", base=str(base), dtype="float32")
     merged = load_base(str(merged_folder), dtype="float32")

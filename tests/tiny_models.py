@@ -75,7 +75,7 @@ def tokenizer_for(model_type, name=""):
         merges = [tuple(pair) for pair in state["merges"]]
         return Qwen2Tokenizer(vocab=state["vocab"], merges=merges, eos_token=END, pad_token=END)
     if model_type in ("llama", "glm4") and "Yi" not in name:
-        backend = byte_level("<|begin_of_text|>" if model_type == "llama" else "[gMASK]<sop>")
+        backend = byte_level("<|begin_of_text|>" if model_type == "llama" else "[gMASK]")
         bos = "<|begin_of_text|>" if model_type == "llama" else None
         return PreTrainedTokenizerFast(
             tokenizer_object=backend, bos_token=bos, eos_token=END, pad_token=END

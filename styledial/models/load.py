@@ -18,7 +18,7 @@ from styledial.models.support import check_behaviour
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["find_base", "load_base", "load_tokenizer", "weights_dtype"]
+__all__ = ["find_base", "load_base", "load_tokenizer", "recompute_activations", "weights_dtype"]
 
 _PROBES = ("江湖夜雨", "The rain fell on rivers and lakes.")
 
@@ -105,6 +105,12 @@ def load_base(
     model.requires_grad_(False).eval()
     check_behaviour(model, name_or_path)
     return model
+
+
+def recompute_activations(model: PreTrainedModel) -> None:
+    """Gradient checkpointing, under the name that this transformers has for it."""
+    enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)
+    enable({"use_reentrant": False})
 
 
 def weights_dtype(name: str) -> torch.dtype:

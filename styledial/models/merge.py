@@ -12,6 +12,7 @@ from styledial.errors import AdapterError, UserError
 from styledial.files import sync
 from styledial.home import require_space
 from styledial.models.load import load_base, load_tokenizer
+from styledial.models.policy import quiet_peft
 
 
 def merge_adapter(
@@ -40,7 +41,9 @@ def merge_adapter(
     model = load_base(name, dtype=dtype, keep_file_dtype=dtype == "auto")
     require_space(target, _size(model), ("the merged model", "合并后的模型"))
     try:
-        merged = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload(safe_merge=True)
+        with quiet_peft():
+            tuned = PeftModel.from_pretrained(model, str(adapter))
+            merged = tuned.merge_and_unload(safe_merge=True)
     except (RuntimeError, ValueError, KeyError, OSError) as error:
         first = str(error).strip().split("\n")[0][:200]
         raise AdapterError(
