@@ -1,5 +1,6 @@
 """One model's whole way: train -> adapter -> generate -> merge -> reload, with its figures."""
 
+import json
 import shutil
 from dataclasses import dataclass
 from unittest import mock
@@ -18,7 +19,7 @@ SENTENCE = "武松提了哨棒，大着步，自过景阳冈来。 The rain fell
 
 @dataclass(frozen=True)
 class Figures:
-    """fresh_kl: nats, of an untrained adapter; merge_gap: largest difference in logits, fp32."""
+    """fresh_kl: nats, of an untrained adapter; nll: of the first and last step; merge_gap: largest difference in logits, fp32."""
 
     name: str
     parameters: int
@@ -52,7 +53,8 @@ def rehearse(name, base, work, novels, *, dora=False, more=()):
         "training.per_device_train_batch_size=2", "training.gradient_accumulation_steps=1", *more,
     ])  # fmt: skip
     with mock.patch("styledial.run._SAMPLE_TOKENS", 4):
-        summary = train_from_config(config)
+        train_from_config(config)
+    steps = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
 
     tuned = load_adapter(out, dtype="float32")[0].model
     written = continue_text(tuned, tokenizer, SENTENCE, max_new_tokens=12, temperature=0.0)
@@ -65,8 +67,8 @@ def rehearse(name, base, work, novels, *, dora=False, more=()):
         name=name,
         parameters=sum(p.numel() for p in merged.parameters()),
         fresh_kl=fresh_kl,
-        nll_before=summary["style_nll_base"],
-        nll_after=summary["style_nll"],
+        nll_before=steps[0]["train/nll"],
+        nll_after=steps[-1]["train/nll"],
         generated=len(tokenizer(written, add_special_tokens=False)["input_ids"]),
         merge_gap=gap,
         round_trip=again(SENTENCE)["input_ids"] == tokenizer(SENTENCE)["input_ids"],

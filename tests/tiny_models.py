@@ -168,7 +168,7 @@ def chatglm3(folder, *, bin_shards=False, n_pieces=400, **changes):
         part = {name: weights[name].clone() for name in half}
         torch.save(part, folder / file) if bin_shards else save_file(part, folder / file)
         listed.update(dict.fromkeys(half, file))
-    (folder / f"{stem}.{end}.index.json").write_text(json.dumps({"weight_map": listed}))
+    (folder / f"{stem}.{end}.index.json").write_text(json.dumps({"metadata": {}, "weight_map": listed}))
     return folder
 
 

@@ -96,6 +96,7 @@ def _expected(
     None where transformers renames or fuses weights while loading: names then say nothing.
     """
     import torch
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
@@ -103,8 +104,10 @@ def _expected(
         config = AutoConfig.from_pretrained(folder)
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)
-    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        first = str(error).strip().split("\n")[0][:200]
+    except (
+        StrictDataclassError, ValueError, KeyError, TypeError, AttributeError, RuntimeError,
+    ) as error:  # fmt: skip
+        first = str(error).strip().split("\n")[-1].strip()[:200]
         raise ModelError(
             f"{folder}/config.json: makes no model ({first}). Download it again.",
             f"{folder}/config.json：无法据此建立模型（{first}）。请重新下载。",
