@@ -12,9 +12,8 @@ import pytest
 from hub_server import FakeHub, sha256
 
 from styledial.errors import ModelError, UserError
-from styledial.hub import download, is_complete
 from styledial.hub.choose import needed
-from styledial.hub.download import MIRROR, place
+from styledial.hub.download import MIRROR, download, is_complete, place
 from styledial.hub.listing import Listing, Place, RemoteFile
 
 REPO = "owner/model"
@@ -42,6 +41,8 @@ WANTED = {
 def no_settings_of_this_machine(monkeypatch, tmp_path):
     for name in ("HF_TOKEN", "HF_ENDPOINT", "HUGGING_FACE_HUB_TOKEN", "MODELSCOPE_API_TOKEN"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
     monkeypatch.setenv("STYLEDIAL_LANG", "en")
     for name in (
@@ -190,7 +191,7 @@ def test_killed_ten_times_and_resumed(hub, tmp_path):
     hub.pause = 0.004
     command = [
         sys.executable, "-c",
-        "import sys; from pathlib import Path; from styledial.hub import download;"
+        "import sys; from pathlib import Path; from styledial.hub.download import download;"
         "from styledial.hub.listing import Place;"
         "print('go', flush=True);"
         "download(sys.argv[1], Path(sys.argv[2]), Place('huggingface', sys.argv[3]))",
@@ -204,6 +205,7 @@ def test_killed_ten_times_and_resumed(hub, tmp_path):
         before = len(hub.requests)
         deadline = time.monotonic() + 20
         while len(hub.requests) == before and time.monotonic() < deadline:
+            assert run.poll() is None, "the download ended without a request"
             time.sleep(0.005)
         time.sleep(dice.uniform(0, 0.12))
         run.send_signal(signal.SIGKILL)

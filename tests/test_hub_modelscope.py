@@ -5,7 +5,7 @@ from hub_server import COMMIT, FakeHub
 from test_hub_download import FILES, REPO, WANTED, contents, no_settings_of_this_machine  # noqa: F401
 
 from styledial.errors import ModelError
-from styledial.hub import download
+from styledial.hub.download import download
 from styledial.hub.listing import Place
 
 

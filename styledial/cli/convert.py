@@ -31,7 +31,6 @@ def convert(
 
         typer.echo(str(adapter_to_original(folder, output)))
         return
-    from styledial.models.chatglm.convert import convert as convert_folder
     from styledial.models.chatglm.layout import is_original
     from styledial.models.inspect import read_config
 
@@ -40,4 +39,6 @@ def convert(
             f"{folder}: is not a ChatGLM in its authors' layout; other models need no conversion.",
             f"{folder}：不是原始格式的 ChatGLM；其他模型无需转换。",
         )
+    from styledial.models.chatglm.convert import convert as convert_folder
+
     typer.echo(str(convert_folder(folder, output, lambda line: typer.echo(line, err=True))))

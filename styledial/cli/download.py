@@ -59,7 +59,7 @@ def download(
         typer.Option("--with-code", help=say("Also the model's .py files.", "同时下载 .py 文件。")),
     ] = False,
 ) -> None:
-    from styledial.hub import download as fetch_model
+    from styledial.hub.download import download as fetch_model
     from styledial.hub.download import place
 
     where = place(source, endpoint, use_mirror, token)

@@ -6,7 +6,3 @@ choose.py        which of the files a training needs
 fetch.py         one file: resumed where it was cut, checked, put in place
 download.py      all of it, into a folder that model_name_or_path accepts
 """
-
-from styledial.hub.download import Downloaded, download, is_complete
-
-__all__ = ["Downloaded", "download", "is_complete"]

@@ -46,6 +46,7 @@ def explained(error: Exception, place: Place, repo: str, revision: str | None = 
     """What an HTTP error means for the user, and what to do about it."""
     from huggingface_hub.errors import (
         GatedRepoError,
+        OfflineModeIsEnabled,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
@@ -57,6 +58,12 @@ def explained(error: Exception, place: Place, repo: str, revision: str | None = 
             f"--revision {revision}: {repo} has no such branch, tag or commit. Leave it out for "
             "the newest.",
             f"--revision {revision}：{repo} 没有这个分支、标签或提交。不写则取最新版。",
+        )
+    if isinstance(error, OfflineModeIsEnabled):
+        return ModelError(
+            "HF_HUB_OFFLINE is set, so nothing is downloaded. Unset it, or name a folder that has "
+            "the model.",
+            "设置了 HF_HUB_OFFLINE，不会下载任何内容。请取消该变量，或写已有模型的文件夹。",
         )
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, RepositoryNotFoundError) or status in (401, 403, 404):

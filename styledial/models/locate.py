@@ -8,7 +8,6 @@ a ChatGLM3 in there   -> its cached conversion
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,7 +77,7 @@ def find_base(name_or_path: str) -> str:
 
 def _downloaded_before(name: str) -> Path | None:
     """The folder of a finished `styledial download`, from either hub."""
-    from styledial.hub import is_complete
+    from styledial.hub.download import is_complete
 
     for each in dict.fromkeys([name, on_hugging_face(name), on_modelscope(name)]):
         folder = model_folder(each)
@@ -88,14 +87,15 @@ def _downloaded_before(name: str) -> Path | None:
 
 
 def _downloaded(name: str, trust_remote_code: bool, say: Say | None) -> Path:
-    from styledial.hub import download
-    from styledial.hub.download import place
+    from huggingface_hub import is_offline_mode
+
+    from styledial.hub.download import download, place
 
     repo = on_hugging_face(name)
     cached = _in_hugging_face_cache(repo)
     if cached is not None:
         return cached
-    if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
+    if is_offline_mode():
         raise cannot_be_had(name, "HF_HUB_OFFLINE is set", "设置了 HF_HUB_OFFLINE")
     if say is not None:
         say(f"{repo} -> {model_folder(repo)}")

@@ -11,8 +11,6 @@ from typing import Any
 from styledial.errors import AdapterError, UserError
 from styledial.files import sync
 from styledial.home import require_space
-from styledial.models.load import load_base, load_tokenizer
-from styledial.models.policy import quiet_peft
 
 
 def merge_adapter(
@@ -25,8 +23,6 @@ def merge_adapter(
     the weights in memory. Raises AdapterError or ModelError for what can't be merged, UserError
     if `target` holds something.
     """
-    from peft import PeftModel
-
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(
             f"{target}: exists already and is left as it is; choose another folder with -o.",
@@ -38,6 +34,11 @@ def merge_adapter(
             f"{adapter}/adapter_config.json: names no base model; give it with --base.",
             f"{adapter}/adapter_config.json：没有写明基座模型；请用 --base 指定。",
         )
+    from peft import PeftModel
+
+    from styledial.models.load import load_base, load_tokenizer
+    from styledial.models.policy import quiet_peft
+
     model = load_base(name, dtype=dtype, keep_file_dtype=dtype == "auto")
     require_space(target, _size(model), ("the merged model", "合并后的模型"))
     try:
