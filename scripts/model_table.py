@@ -19,7 +19,7 @@ from tiny_models import GUIDE, TEXT, build  # noqa: E402
 
 
 def main() -> None:
-    print("| model | tiny parameters | KL of a fresh adapter | NLL of steps 1 -> 6 "
+    print("| model | tiny parameters | KL of a fresh adapter | NLL of text learnt, before -> after "
           "| merged vs adapter, logits | tokenizer after reload |\n|---|---|---|---|---|---|")  # fmt: skip
     for name in GUIDE:
         with tempfile.TemporaryDirectory() as folder:

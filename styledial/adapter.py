@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +45,15 @@ def save_model(policy: Policy, tokenizer: PreTrainedTokenizerBase, folder: Path)
         shutil.rmtree(aside, ignore_errors=True)
 
 
+@contextmanager
+def scaled(policy: Policy, scale: float) -> Iterator[None]:
+    """The adapter at `scale` times its strength for as long as the block lasts."""
+    from peft.helpers import rescale_adapter_scale
+
+    with rescale_adapter_scale(policy.model, scale):
+        yield
+
+
 @torch.no_grad()
 def scale_adapter(policy: Policy, scale: float) -> None:
     """Multiply the adapter's effect by `scale`, inside its weights (B <- scale B).
@@ -77,7 +88,8 @@ def load_adapter(folder: Path, *, dtype: str = "auto") -> tuple[Policy, PreTrain
     else:
         tuned = load_base(str(folder), dtype=dtype)
         policy = Policy(tuned, load_base(described["model"], dtype=dtype))
-    tokenizer = load_tokenizer(str(folder))
+    # The base's own tokenizer: transformers picks its class by the config that lies beside it.
+    tokenizer = load_tokenizer(described["model"])
     return policy.eval(), tokenizer
 
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from styledial.adapter import scale_adapter, scaled
+from styledial.models.policy import Policy
+
 
 def find_scale(
     kl_at: Callable[[float], float],
@@ -44,3 +47,21 @@ def find_scale(
             break
         low, high = (scale, high) if kl < budget else (low, scale)
     return scale, kl
+
+
+def land(policy: Policy, read_kl: Callable[[], float], budget: float | None) -> dict[str, float]:
+    """Scale `policy`'s adapter so that `read_kl()` gives `budget`; returns what was done.
+
+    `budget` None only measures. The scale goes into the adapter's own weights.
+    """
+    reached = read_kl()
+    scale = 1.0
+    if budget is not None and reached > budget:
+
+        def kl_at(wanted: float) -> float:
+            with scaled(policy, wanted):
+                return read_kl()
+
+        scale, _ = find_scale(kl_at, budget)
+        scale_adapter(policy, scale)
+    return {"kl_before_landing": reached, "adapter_scale": scale}

@@ -13,6 +13,7 @@ RUN_FILES = ("summary.json", "metrics.jsonl", "samples.md", "train_config.yaml",
              "adapter_config.json", "adapter_model.safetensors", "model.safetensors",
              "style_dial.json")  # fmt: skip
 CHECKPOINTS = "checkpoints"
+CACHE = "cache"  # sampled anchor text and reference states; gone when the run is done
 
 
 def claim_output_dir(folder: Path, *, resume: bool, overwrite: bool) -> None:
@@ -46,7 +47,7 @@ def claim_output_dir(folder: Path, *, resume: bool, overwrite: bool) -> None:
 
 
 def holds_run(folder: Path) -> bool:
-    return any((folder / name).exists() for name in (*RUN_FILES, CHECKPOINTS))
+    return any((folder / name).exists() for name in (*RUN_FILES, CHECKPOINTS, CACHE))
 
 
 def clear_earlier_run(folder: Path) -> None:
@@ -54,3 +55,4 @@ def clear_earlier_run(folder: Path) -> None:
     for name in RUN_FILES:
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    shutil.rmtree(folder / CACHE, ignore_errors=True)

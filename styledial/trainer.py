@@ -4,15 +4,13 @@
         for each micro-batch:
             policy hidden    (adapter on)           style rows + anchor rows
             reference hidden (adapter off)
-            loss = [ NLL + lambda KL(tuned || base) ] / (1 + lambda)      on style
-                 + weight * KL(base || tuned)                             on the anchor
+            loss             (objective.py)
             backward
         clip, step
         lambda <- controller(mean KL of the update)
 
 Sums are normalised by the tokens of the whole update over all processes, so neither the size of
-the micro-batch nor the number of processes changes the result. Dividing by 1 + lambda keeps the
-size of the gradient, and with it the meaning of the learning rate, while lambda moves.
+the micro-batch nor the number of processes changes the result.
 """
 
 from __future__ import annotations
@@ -28,8 +26,9 @@ from torch import Tensor
 
 from styledial.checkpoint import TrainState
 from styledial.data.pack import Batch, PackedRows
-from styledial.losses import Direction, fused_nll_kl
+from styledial.losses import Direction
 from styledial.models.policy import Policy
+from styledial.objective import objective
 from styledial.order import RowOrder, shared_out
 
 
@@ -41,6 +40,12 @@ class Controller(Protocol):
     def update(self, kl: Tensor) -> None: ...
     def state_dict(self) -> dict[str, float]: ...
     def load_state_dict(self, state: dict[str, float]) -> None: ...
+
+
+class References(Protocol):
+    """Gives the base's hidden states [B, T, d] of a batch made of these style and anchor rows."""
+
+    def __call__(self, batch: Batch, style: list[int], anchor: list[int]) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ def train(
     direction: Direction,
     max_grad_norm: float,
     anchor: Anchor | None = None,
-    use_reference: bool = True,
+    references: References | None = None,
     log_every: int = 1,
     on_log: Callable[[StepMetrics], None] = lambda metrics: None,
     after_step: Callable[[TrainState], bool] = lambda state: True,
@@ -111,16 +116,14 @@ def train(
         sums = torch.zeros(3, device=device)  # nll, kl, anchor kl
         for micro_step in range(order.accumulation):
             last = micro_step == order.accumulation - 1
-            batch, style_rows = _micro_batch(
-                rows, order, anchor, state.step, micro_step, accelerator.process_index
-            )
-            batch = batch.to(device)
-            reference = policy.reference(batch.input_ids, batch.position_ids) \
-                if use_reference else None  # fmt: skip
+            style, held = _rows_of(order, anchor, state.step, micro_step, accelerator.process_index)
+            batch = _batch(rows, style, anchor, held).to(device)
+            reference = references(batch, style, held) if references else None
             with contextlib.nullcontext() if last else accelerator.no_sync(wrapped):
                 hidden = wrapped(batch.input_ids, batch.position_ids)
                 loss, parts = objective(
-                    policy, hidden, reference, batch.targets, style_rows,
+                    policy.head, policy.reference_head, hidden, reference, batch.targets,
+                    len(style),
                     coefficient=controller.coefficient, tokens=tokens,
                     anchor_tokens=anchor_tokens, anchor_weight=anchor.weight if anchor else 0.0,
                     direction=direction,
@@ -165,76 +168,28 @@ def train(
     return state
 
 
-def objective(
-    policy: Policy,
-    hidden: Tensor,
-    reference: Tensor | None,
-    targets: Tensor,
-    style_rows: int,
-    *,
-    coefficient: Tensor,
-    tokens: int,
-    anchor_tokens: int,
-    anchor_weight: float,
-    direction: Direction,
-) -> tuple[Tensor, Tensor]:
-    """Loss of one micro-batch, and its [3] sums of nll, kl and anchor kl over tokens (nats).
-
-    hidden, reference: [B, T, d]; targets: [B, T]. The first `style_rows` rows are style text,
-    the others anchor text, on which only the forward KL(base || tuned) counts.
-    """
-    style, anchor = slice(0, style_rows), slice(style_rows, None)
-    kept = (targets != -100).float().flatten(1)
-    share = kept[style].flatten() / (tokens * (1 + coefficient))
-    losses = fused_nll_kl(
-        hidden[style].flatten(0, 1),
-        None if reference is None else reference[style].flatten(0, 1),
-        policy.head,
-        targets[style].flatten(),
-        share,
-        share * coefficient,
-        direction=direction,
-        reference_head=policy.reference_head,
-    )
-    total = losses.loss
-    sums = [losses.nll.sum(), (losses.kl * kept[style].flatten()).sum()]
-    if style_rows < len(targets) and reference is not None:
-        weight = kept[anchor].flatten() * (anchor_weight / anchor_tokens)
-        held = fused_nll_kl(
-            hidden[anchor].flatten(0, 1),
-            reference[anchor].flatten(0, 1),
-            policy.head,
-            targets[anchor].flatten(),
-            torch.zeros_like(weight),
-            weight,
-            direction="forward",
-            reference_head=policy.reference_head,
-        )
-        total = total + held.loss
-        sums.append((held.kl * kept[anchor].flatten()).sum())
-    else:
-        sums.append(torch.zeros_like(sums[0]))
-    return total, torch.stack(sums).float()
-
-
 def _anchor_tokens(anchor: Anchor | None, step: int) -> int:
     if anchor is None:
         return 0
     return sum(map(anchor.rows.targets_in, anchor.order.update(step)))
 
 
-def _micro_batch(
-    rows: PackedRows, order: RowOrder, anchor: Anchor | None, step: int, micro_step: int, rank: int
-) -> tuple[Batch, int]:
-    """Style rows, then this micro-batch's share of the update's anchor rows."""
+def _rows_of(
+    order: RowOrder, anchor: Anchor | None, step: int, micro_step: int, rank: int
+) -> tuple[list[int], list[int]]:
+    """This process's style rows of a micro-batch, and its share of the update's anchor rows."""
     style = order.micro_batch(step, micro_step, rank)
-    batch = rows.batch(style)
     if anchor is None:
-        return batch, len(style)
+        return style, []
     update = anchor.order.update(step)
     parts = order.accumulation * order.processes
-    mine = update[shared_out(len(update), parts, micro_step * order.processes + rank)]
-    return (joined(batch, anchor.rows.batch(mine)) if mine else batch), len(style)
+    return style, update[shared_out(len(update), parts, micro_step * order.processes + rank)]
+
+
+def _batch(rows: PackedRows, style: list[int], anchor: Anchor | None, held: list[int]) -> Batch:
+    """Style rows first, anchor rows after them."""
+    batch = rows.batch(style)
+    return joined(batch, anchor.rows.batch(held)) if anchor and held else batch
 
 
 def joined(first: Batch, second: Batch) -> Batch:

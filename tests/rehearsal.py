@@ -1,11 +1,12 @@
 """One model's whole way: train -> adapter -> generate -> merge -> reload, with its figures."""
 
-import json
 import shutil
 from dataclasses import dataclass
 from unittest import mock
 
 import torch
+
+from tiny_models import TEXT
 
 from styledial.adapter import load_adapter
 from styledial.config import resolve
@@ -19,7 +20,7 @@ SENTENCE = "武松提了哨棒，大着步，自过景阳冈来。 The rain fell
 
 @dataclass(frozen=True)
 class Figures:
-    """fresh_kl: nats, of an untrained adapter; nll: of the first and last step; merge_gap: largest difference in logits, fp32."""
+    """fresh_kl: nats, of an untrained adapter; nll: of the first lines learnt; merge_gap: largest difference in logits, fp32."""
 
     name: str
     parameters: int
@@ -43,18 +44,18 @@ def rehearse(name, base, work, novels, *, dora=False, more=()):
     )  # fmt: skip
     ids = tokenizer(SENTENCE, return_tensors="pt")["input_ids"]
     fresh_kl = kl(fresh, ids)
+    nll_before = nll(fresh.model, tokenizer)
 
     out = work / "run"
     config = resolve(None, None, {}, [
         f"model.model_name_or_path={base}", "model.dtype=float32", "model.lora_r=4",
         f"model.use_dora={str(dora).lower()}", f"data.data_dir={novels}", "data.max_length=48",
         f"data.general={novels}", "data.validation_split=0.2", f"training.output_dir={out}",
-        "training.max_steps=6", "training.learning_rate=0.01", "training.kl_mode=off",
+        "training.max_steps=12", "training.learning_rate=0.01", "training.kl_mode=off",
         "training.per_device_train_batch_size=2", "training.gradient_accumulation_steps=1", *more,
     ])  # fmt: skip
     with mock.patch("styledial.run._SAMPLE_TOKENS", 4):
         train_from_config(config)
-    steps = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
 
     tuned = load_adapter(out, dtype="float32")[0].model
     written = continue_text(tuned, tokenizer, SENTENCE, max_new_tokens=12, temperature=0.0)
@@ -67,8 +68,8 @@ def rehearse(name, base, work, novels, *, dora=False, more=()):
         name=name,
         parameters=sum(p.numel() for p in merged.parameters()),
         fresh_kl=fresh_kl,
-        nll_before=steps[0]["train/nll"],
-        nll_after=steps[-1]["train/nll"],
+        nll_before=nll_before,
+        nll_after=nll(tuned, tokenizer),
         generated=len(tokenizer(written, add_special_tokens=False)["input_ids"]),
         merge_gap=gap,
         round_trip=again(SENTENCE)["input_ids"] == tokenizer(SENTENCE)["input_ids"],
@@ -76,6 +77,13 @@ def rehearse(name, base, work, novels, *, dora=False, more=()):
     )
     shutil.rmtree(merged_folder)
     return figures
+
+
+@torch.no_grad()
+def nll(model, tokenizer):
+    """Mean NLL of the first lines of the text that is trained on."""
+    ids = tokenizer(TEXT[:80], return_tensors="pt")["input_ids"]
+    return model(ids, labels=ids).loss.item()
 
 
 @torch.no_grad()

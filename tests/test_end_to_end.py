@@ -126,6 +126,22 @@ def test_full_tuning_against_a_frozen_copy(tiny_base: Path, novels: Path, tmp_pa
     assert sum(late) / len(late) == pytest.approx(0.1, rel=0.25)
 
 
+def test_the_anchor_is_written_by_the_base_and_forgetting_is_less(
+    finished: Path, tiny_base: Path, novels: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "anchored"
+    done = invoke(
+        "train", "--preset", "quick", *small_run(tiny_base, novels, output), "anchor=self"
+    )
+    assert done.returncode == 0, done.stderr
+    held, free = summary_of(output), summary_of(finished)
+    assert held["anchor"] == {"source": "self", "rows": 120, "rows_per_update": 2}
+    assert held["general_kl"] < 0.7 * free["general_kl"]
+    assert held["kl_final"] == pytest.approx(0.1, rel=0.25)
+    assert read_metrics(output / "metrics.jsonl")[-1]["train/anchor_kl"] > 0
+    assert not (output / "cache").exists()
+
+
 def test_a_fresh_adapter_is_exactly_the_base(tiny_base: Path, novels: Path) -> None:
     base = load_base(str(tiny_base), dtype="float32")
     tokenizer = load_tokenizer(str(tiny_base))

@@ -10,15 +10,15 @@ LAYERS = [
     {"errors", "files"},
     {"home"},
     {"hub"},
-    {"config", "losses", "controller", "order", "landing"},
-    {"data", "models", "checkpoint", "metrics", "outputs", "prompts"},
-    {"trainer", "evaluators", "generate", "adapter"},
-    {"screen", "report"},
+    {"config", "losses", "controller", "order"},
+    {"data", "models", "checkpoint", "metrics", "outputs", "prompts", "objective"},
+    {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing"},
+    {"screen", "report", "build"},
     {"run"},
     {"cli"},
 ]
 # The parts take plain values: configuration is read in run and above.
-READS_CONFIG = {"run", "cli", "config"}
+READS_CONFIG = {"build", "run", "cli", "config"}
 
 
 def layer_of(module: str) -> int:

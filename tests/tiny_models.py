@@ -23,11 +23,14 @@ _TINY = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "nu
 
 
 def tiny_config(name):
-    """The published configuration of one of the six, shrunk: same ratios of switches, small sizes."""
+    """The published configuration of one of the six, shrunk: all its switches, and as many query
+    heads to a KV head as it has (7 in Qwen2.5-7B, 5 in 14B, 4 in Llama and Mistral)."""
     model = known(name)
     config = {**model.config, **_TINY}
     groups = model.config["num_attention_heads"] // model.config["num_key_value_heads"]
-    config["num_key_value_heads"] = max(1, 4 // groups)
+    config["num_key_value_heads"] = 2 if groups == 4 else 1
+    config["num_attention_heads"] = groups * config["num_key_value_heads"]
+    config["hidden_size"] = 16 * config["num_attention_heads"]
     config["max_position_embeddings"] = 256
     if "head_dim" in config:
         config["head_dim"] = 16

@@ -25,7 +25,9 @@ def generate(
 ) -> None:
     from styledial.adapter import load_adapter
     from styledial.generate import continue_text
+    from styledial.models.load import quiet_libraries
 
+    quiet_libraries()
     policy, tokenizer = load_adapter(adapter)
     typer.echo(
         prompt

@@ -1,6 +1,6 @@
 """What the user asked for. Imports nothing heavy: a bad configuration is refused in an instant."""
 
 from styledial.config.resolve import PRESETS, resolve
-from styledial.config.schema import BUNDLED, Config
+from styledial.config.schema import BUNDLED, OFF, Config
 
-__all__ = ["BUNDLED", "PRESETS", "Config", "resolve"]
+__all__ = ["BUNDLED", "OFF", "PRESETS", "Config", "resolve"]

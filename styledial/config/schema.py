@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
+OFF = "off"  # unquoted, YAML reads it as false: both are taken
 BUNDLED = "bundled"  # as a model, a data folder or a general text: the sample in the package
 
 
@@ -135,6 +136,26 @@ class DataSettings(Section):
         "度量遗忘所用的通用文本：文件、文件夹或 bundled。",
         min_length=1,
     )
+    anchor: str = setting(
+        "self",
+        "General text on which the model is held to the base, against forgetting: self (written "
+        "by the base itself), a file, a folder, `bundled`, or off.",
+        "锚定文本，训练时在其上保持与基座一致以减少遗忘：self（由基座自己写出）、文件、文件夹、"
+        "bundled 或 off。",
+        min_length=1,
+    )
+    anchor_ratio: float = setting(
+        0.2,
+        "Part of the training tokens that are anchor text.",
+        "锚定文本占训练 token 的比例。",
+        gt=0,
+        le=0.5,
+    )
+
+    @field_validator("anchor", mode="before")
+    @classmethod
+    def _off_is_false_in_yaml(cls, value: Any) -> Any:
+        return OFF if value is False else value
 
 
 class TrainingSettings(Section):
@@ -215,6 +236,13 @@ class TrainingSettings(Section):
     max_grad_norm: float = setting(
         1.0, "Gradients are clipped to this norm.", "梯度裁剪的范数上限。", gt=0
     )
+    reference_cache: str = setting(
+        "auto",
+        "Keep the base's hidden states on disk so that later epochs need no reference pass: auto "
+        "(if there is room), off, or a folder.",
+        "把基座的隐藏状态存盘，后续轮次不必再算参考前向：auto（空间足够时）、off 或文件夹。",
+        min_length=1,
+    )
     gradient_checkpointing: bool = setting(
         True,
         "Recompute activations in the backward pass: far less memory, about a third slower.",
@@ -233,10 +261,10 @@ class TrainingSettings(Section):
         42, "Seed of data order, adapter and samples.", "随机种子。", ge=0, le=2**31 - 1
     )
 
-    @field_validator("kl_mode", mode="before")
+    @field_validator("kl_mode", "reference_cache", mode="before")
     @classmethod
     def _off_is_false_in_yaml(cls, value: Any) -> Any:
-        return "off" if value is False else value
+        return OFF if value is False else value
 
     @field_validator("max_steps")
     @classmethod

@@ -16,6 +16,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ import torch
 from torch import Tensor
 
 from styledial.data.passage import Passage
+from styledial.files import written_aside
 from styledial.losses import IGNORE_INDEX
 
 if TYPE_CHECKING:
@@ -65,8 +67,23 @@ class PackedRows:
     def total_targets(self) -> int:
         return sum(map(self.targets_in, range(len(self))))
 
-    def select(self, rows: Sequence[int]) -> PackedRows:
-        return PackedRows(self.tokens[list(rows)], [self.pieces[row] for row in rows])
+    def at_most(self, tokens: int) -> PackedRows:
+        """Rows spread evenly over the text with about `tokens` targets; all of them if fewer."""
+        wanted = max(2, round(len(self) * tokens / max(self.total_targets, 1)))
+        if wanted >= len(self):
+            return self
+        chosen = np.linspace(0, len(self) - 1, wanted).round().astype(int).tolist()
+        return PackedRows(self.tokens[chosen], [self.pieces[row] for row in chosen])
+
+    def save(self, path: Path) -> None:
+        """Keep rows that are single whole pieces, such as sampled text."""
+        with written_aside(path) as aside, aside.open("wb") as file:
+            np.save(file, self.tokens)
+
+    @classmethod
+    def load(cls, path: Path) -> PackedRows:
+        tokens = np.load(path, allow_pickle=False)
+        return cls(tokens, [[(0, tokens.shape[1])]] * len(tokens))
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """The rows as tensors; costs one copy of [B, T]."""

@@ -18,9 +18,20 @@ from styledial.models.support import check_behaviour
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["find_base", "load_base", "load_tokenizer", "recompute_activations", "weights_dtype"]
+__all__ = [
+    "find_base", "load_base", "load_tokenizer", "quiet_libraries", "recompute_activations",
+    "weights_dtype",
+]  # fmt: skip
 
 _PROBES = ("江湖夜雨", "The rain fell on rivers and lakes.")
+
+
+def quiet_libraries() -> None:
+    """Errors only from transformers, and no bar for loading: our own words say what goes on."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def load_tokenizer(

@@ -1,0 +1,204 @@
+"""From configuration to parts: the model, its data, optimizer, controller and references."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from styledial import reference
+from styledial.anchor import TOKENS, sample_rows
+from styledial.config import OFF, Config
+from styledial.controller import FixedCoefficient, KLController
+from styledial.data.pack import PackedRows, pack
+from styledial.data.passage import Passage
+from styledial.data.texts import general_passages
+from styledial.errors import DataError, UserError
+from styledial.models.load import load_base, recompute_activations
+from styledial.models.policy import Policy, with_all_weights, with_lora
+from styledial.models.quantise import check_choice
+from styledial.order import RowOrder
+from styledial.prompts import sample_prompts
+from styledial.trainer import Anchor, Controller
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+SELF = "self"  # data.anchor: text that the base writes
+# The anchor's forward KL counts as much as the style text's loss; see docs/experiments.md.
+ANCHOR_WEIGHT = 1.0
+# Read several times at the end of a run; more would change the fourth digit.
+_HELDOUT_TOKENS, _GENERAL_TOKENS = 49_152, 32_768
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Everything that is read: packed rows of the novels and of the general text."""
+
+    style: PackedRows
+    heldout: PackedRows
+    general: PackedRows
+    prompts: tuple[str, ...]
+
+
+def prepare_texts(
+    config: Config, passages: list[Passage], tokenizer: PreTrainedTokenizerBase
+) -> Texts:
+    """Tokenise and pack. Raises DataError where there is too little text to train and measure."""
+    length = config.data.max_length
+    style = pack([p for p in passages if p.split == "train"], tokenizer, length)
+    heldout = pack([p for p in passages if p.split == "heldout"], tokenizer, length)
+    for rows, en, zh in ((style, "training", "训练"), (heldout, "held-out", "留出")):
+        if len(rows) == 0:
+            raise DataError(
+                f"data.data_dir: {config.data.data_dir} has too little text ({en} part is empty); "
+                "add text, a few hundred characters at the very least.",
+                f"data.data_dir：{config.data.data_dir} 的文本太少（{zh}部分为空）；"
+                "请增加文本，至少几百字。",
+            )
+    general = pack(general_passages(config.data.general, "data.general"), tokenizer, length)
+    heldout, general = heldout.at_most(_HELDOUT_TOKENS), general.at_most(_GENERAL_TOKENS)
+    return Texts(style, heldout, general, sample_prompts(passages[0].text[:5000]))
+
+
+def build_policy(config: Config) -> Policy:
+    check_choice(
+        load_in_4bit=config.model.load_in_4bit,
+        load_in_8bit=config.model.load_in_8bit,
+        use_peft=config.model.use_peft,
+        use_dora=config.model.use_dora,
+    )
+    base = load_base(
+        config.model.model_name_or_path,
+        dtype=config.model.dtype,
+        attn_implementation=config.model.attn_implementation,
+        trust_remote_code=config.model.trust_remote_code,
+        load_in_4bit=config.model.load_in_4bit,
+        load_in_8bit=config.model.load_in_8bit,
+    )
+    if config.training.gradient_checkpointing:
+        recompute_activations(base)
+    if not config.model.use_peft:
+        return with_all_weights(base)
+    return with_lora(
+        base,
+        r=config.model.lora_r,
+        lora_alpha=config.model.alpha,
+        lora_dropout=config.model.lora_dropout,
+        target_modules=config.model.lora_target_modules,
+        use_dora=config.model.use_dora,
+        use_rslora=config.model.use_rslora,
+    )
+
+
+def build_optimizer(config: Config, policy: Policy, total_steps: int) -> tuple[Any, Any]:
+    from transformers import get_scheduler
+
+    optimizer = torch.optim.AdamW(
+        [p for p in policy.parameters() if p.requires_grad],
+        lr=config.training.learning_rate,
+        weight_decay=config.training.weight_decay,
+    )
+    scheduler = get_scheduler(
+        config.training.lr_scheduler_type,
+        optimizer,
+        num_warmup_steps=round(config.training.warmup_ratio * total_steps),
+        num_training_steps=total_steps,
+    )
+    return optimizer, scheduler
+
+
+def build_controller(config: Config, device: torch.device) -> Controller:
+    if config.training.kl_mode == "budget":
+        return KLController(config.training.kl_beta, device=device)
+    value = config.training.kl_beta if config.training.kl_mode == "penalty" else 0.0
+    return FixedCoefficient(value, device=device)
+
+
+def mixed_precision(config: Config, policy: Policy) -> str:
+    """Autocast is for full tuning alone: a LoRA run has its precision in its weights."""
+    if not torch.cuda.is_available() or config.model.dtype == "float32":
+        return "no"
+    if policy.head.dtype == torch.float16:
+        return "fp16"
+    return "no" if policy.is_adapter else "bf16"
+
+
+def style_order(config: Config, rows: PackedRows, processes: int) -> RowOrder:
+    training = config.training
+    return RowOrder(
+        len(rows), training.per_device_train_batch_size, training.gradient_accumulation_steps,
+        processes, training.seed,
+    )  # fmt: skip
+
+
+def build_anchor(
+    config: Config, policy: Policy, style: PackedRows, order: RowOrder,
+    tokenizer: PreTrainedTokenizerBase, cache: Path, steps: int,
+) -> Anchor | None:  # fmt: skip
+    """The anchor text as rows, about `anchor_ratio` of every update; None where it is off.
+
+    Text written by the base is kept in `cache`, so that all processes and a resumed run share
+    it. Plain fine-tuning (kl_mode: off) has no anchor.
+    """
+    if config.data.anchor == OFF or config.training.kl_mode == OFF:
+        return None
+    ratio = config.data.anchor_ratio
+    per_update = max(1, round(order.effective_batch * ratio / (1 - ratio)))
+    if config.data.anchor == SELF:
+        kept = cache / "anchor.npy"
+        if kept.is_file():
+            rows = PackedRows.load(kept)
+        else:
+            with policy.as_base() as base:
+                rows = sample_rows(
+                    base, style, seed=config.training.seed,
+                    tokens=min(TOKENS, steps * per_update * style.max_length),
+                )  # fmt: skip
+            rows.save(kept)
+    else:
+        passages = general_passages(config.data.anchor, "data.anchor", bundled="modern")
+        rows = pack(passages, tokenizer, config.data.max_length)
+    # A stream of its own; its seed differs so that the two orders have nothing in common.
+    anchor_order = RowOrder(len(rows), per_update, 1, 1, config.training.seed + 1)
+    return Anchor(rows, anchor_order, ANCHOR_WEIGHT)
+
+
+def build_references(
+    config: Config, policy: Policy, texts: Texts, anchor: Anchor | None, cache: Path,
+    epochs: float, processes: int,
+) -> reference.References | None:  # fmt: skip
+    """Where the base's hidden states come from; None where nothing asks for them.
+
+    A cache is kept where rows come round again, the disk has room and all processes share it.
+    """
+    if config.training.kl_mode == OFF:
+        return None
+    wanted = config.training.reference_cache
+    folder = cache if wanted in ("auto", OFF) else Path(wanted).expanduser()
+    dtype = policy.head.dtype
+    parts = [
+        (rows, (len(rows), rows.max_length, policy.head.shape[1]))
+        for rows in [texts.style] + ([anchor.rows] if anchor else [])
+    ]
+    size = sum(reference.cache_bytes(shape, dtype) for _, shape in parts)
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", processes)) == processes
+    useful = epochs > 1 and local and reference.has_room(folder, size)
+    if wanted == OFF or (wanted == "auto" and not useful):
+        return reference.References(policy, None, None)
+    if not reference.has_room(folder, size):
+        raise UserError(
+            f"training.reference_cache: {folder} has no room for {size / 2**30:.1f} GiB; use "
+            "auto, off, or a folder on a larger disk.",
+            f"training.reference_cache：{folder} 空间不足，需要 {size / 2**30:.1f} GiB；"
+            "请改用 auto、off 或更大磁盘上的文件夹。",
+        )
+    described = policy.causal_lm.config.to_dict()
+    caches = []
+    for rows, shape in parts:
+        name = reference.fingerprint(config.model.model_name_or_path, described, str(dtype), rows)
+        caches.append(reference.ReferenceCache(folder, name, shape, dtype))
+    return reference.References(policy, caches[0], caches[1] if anchor else None)

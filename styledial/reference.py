@@ -1,0 +1,164 @@
+"""The reference's hidden states, computed once and kept on disk.
+
+The output head is frozen, so all that a later epoch needs of the base is its final hidden state:
+d numbers per token (7 KB at d = 3584 in bf16) instead of a forward pass. Rows are kept in a
+memory-mapped file beside a table of checksums:
+
+    reference-FINGERPRINT.bin   [rows, T, d] in the model's own precision, bf16 on a GPU
+    reference-FINGERPRINT.crc   uint32 [rows]; 0 = not there yet
+
+The fingerprint covers the model, the tokens and their packing; a row is used only if its
+checksum agrees, so neither a stale file nor one cut short by a crash is ever trusted. What is
+read back is bit for bit what the pass gave, so a run with the cache is the run without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from styledial.data.pack import Batch, PackedRows
+from styledial.models.policy import Policy
+
+# `auto` leaves this much of the disk to everybody else.
+_LEAVE_FREE = 0.2
+
+
+class ReferenceCache:
+    """Hidden states of `rows` rows; safe to share between the processes of one machine."""
+
+    def __init__(
+        self, folder: Path, fingerprint: str, shape: tuple[int, int, int], dtype: torch.dtype
+    ) -> None:
+        """`shape` is (rows, T, d); takes `cache_bytes` of disk as rows are written."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.dtype = dtype
+        bits = np.uint16 if dtype.itemsize == 2 else np.uint32
+        self._data = _mapped(folder / f"reference-{fingerprint}.bin", bits, shape)
+        self._sums = _mapped(folder / f"reference-{fingerprint}.crc", np.uint32, shape[:1])
+        self._checked: set[int] = set()
+        self._pending: list[tuple[Sequence[int], Tensor, Any]] = []
+        self.hits = 0
+
+    def get(self, rows: Sequence[int], device: torch.device) -> Tensor | None:
+        """[len(rows), T, d] on the device, or None unless every row is there and whole."""
+        self._write_pending()
+        if not all(self._has(row) for row in rows):
+            return None
+        self.hits += len(rows)
+        found = torch.from_numpy(self._data[list(rows)]).view(self.dtype)
+        if device.type == "cuda":
+            found = found.pin_memory()
+        return found.to(device, non_blocking=True)
+
+    def put(self, rows: Sequence[int], hidden: Tensor) -> None:
+        """Take the rows' hidden states; they are written once the device has delivered them."""
+        if all(self._sums[row] for row in rows):
+            return
+        event = None
+        if hidden.is_cuda:
+            # Copied behind the step's back and written at the next call: no wait here.
+            host = torch.empty(hidden.shape, dtype=self.dtype, pin_memory=True)
+            host.copy_(hidden, non_blocking=True)
+            event = torch.cuda.Event()
+            event.record()
+        else:
+            host = hidden.to(self.dtype)
+        self._pending.append((rows, host, event))
+        if event is None:
+            self._write_pending()
+
+    def _write_pending(self) -> None:
+        for rows, host, event in self._pending:
+            if event is not None:
+                event.synchronize()  # of the step before: long done
+            values = host.contiguous().view(_bits(self.dtype)).numpy()
+            for row, value in zip(rows, values, strict=True):
+                self._data[row] = value
+                self._sums[row] = _checksum(value)
+                self._checked.add(row)
+        self._pending.clear()
+
+    def _has(self, row: int) -> bool:
+        if not self._sums[row]:
+            return False
+        if row not in self._checked:
+            if _checksum(self._data[row]) != self._sums[row]:
+                return False
+            self._checked.add(row)
+        return True
+
+
+def cache_bytes(shape: tuple[int, int, int], dtype: torch.dtype) -> int:
+    """Disk that a cache takes."""
+    return math.prod(shape) * dtype.itemsize
+
+
+def _bits(dtype: torch.dtype) -> torch.dtype:
+    """numpy knows no bf16: the bits travel as unsigned integers of the same size."""
+    return torch.uint16 if dtype.itemsize == 2 else torch.uint32
+
+
+def has_room(folder: Path, wanted: int) -> bool:
+    """Whether `wanted` bytes fit and leave a fifth of the free space to others."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return wanted <= (1 - _LEAVE_FREE) * shutil.disk_usage(there).free
+
+
+def fingerprint(model: str, config: dict[str, Any], dtype: str, rows: PackedRows) -> str:
+    """Of all that decides a hidden state: model, precision, tokens and their packing."""
+    digest = hashlib.sha256()
+    digest.update(json.dumps([model, config, dtype], sort_keys=True, default=str).encode())
+    digest.update(np.ascontiguousarray(rows.tokens).tobytes())
+    digest.update(json.dumps(rows.pieces).encode())
+    return digest.hexdigest()[:16]
+
+
+def _mapped(path: Path, dtype: Any, shape: tuple[int, ...]) -> np.memmap:
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    if not path.exists() or path.stat().st_size != size:
+        with path.open("wb") as file:
+            file.truncate(size)  # zeros, and no disk until written
+    return np.memmap(path, dtype=dtype, mode="r+", shape=shape)
+
+
+def _checksum(values: np.ndarray) -> int:
+    return zlib.crc32(values.tobytes()) or 1
+
+
+class References:
+    """The base's hidden states of a batch: from the caches, else by a pass without the adapter.
+
+    `style` and `anchor` are caches for the two kinds of rows, or None.
+    """
+
+    def __init__(
+        self, policy: Policy, style: ReferenceCache | None, anchor: ReferenceCache | None
+    ) -> None:
+        self.policy, self.caches = policy, (style, anchor)
+
+    def __call__(self, batch: Batch, style: list[int], anchor: list[int]) -> Tensor:
+        """[B, T, d], style rows first; free of a forward pass once all rows have been seen."""
+        device = batch.input_ids.device
+        parts = [(cache, rows) for cache, rows in zip(self.caches, (style, anchor), strict=True)
+                 if rows]  # fmt: skip
+        found = [cache.get(rows, device) if cache else None for cache, rows in parts]
+        if found and all(part is not None for part in found):
+            return torch.cat([part for part in found if part is not None])
+        hidden = self.policy.reference(batch.input_ids, batch.position_ids)
+        for (cache, rows), part in zip(
+            parts, hidden.split([len(r) for _, r in parts]), strict=True
+        ):
+            if cache:
+                cache.put(rows, part)
+        return hidden
