@@ -6,10 +6,10 @@ from pathlib import Path
 # A script sees its own folder, not the package beside it.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import typer  # noqa: E402
+import typer
 
-from styledial.cli.download import HELP, download  # noqa: E402
-from styledial.cli.main import guarded  # noqa: E402
+from styledial.cli.download import HELP, download
+from styledial.cli.main import guarded
 
 if __name__ == "__main__":
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

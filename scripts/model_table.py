@@ -19,8 +19,11 @@ from tiny_models import GUIDE, TEXT, build  # noqa: E402
 
 
 def main() -> None:
-    print("| model | tiny parameters | KL of a fresh adapter | NLL of text learnt, before -> after "
-          "| merged vs adapter, logits | tokenizer after reload |\n|---|---|---|---|---|---|")  # fmt: skip
+    print(
+        "| model | tiny parameters | KL of a fresh adapter | NLL of text learnt, before -> after "
+        "| merged vs adapter, logits | tokenizer after reload |"
+    )
+    print("|---|---|---|---|---|---|")
     for name in GUIDE:
         with tempfile.TemporaryDirectory() as folder:
             print(row(figures(name, Path(folder))), flush=True)

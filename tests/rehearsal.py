@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from unittest import mock
 
 import torch
-
 from tiny_models import TEXT
 
 from styledial.adapter import load_adapter

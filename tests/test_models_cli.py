@@ -52,7 +52,9 @@ def at_home(hub, tmp_path, monkeypatch):
 
 
 def run(*words, script=False, **environment):
-    start = [str(ROOT / "scripts" / "download_model.py")] if script else ["-m", "styledial.cli.main"]
+    start = (
+        [str(ROOT / "scripts" / "download_model.py")] if script else ["-m", "styledial.cli.main"]
+    )
     return subprocess.run(
         [sys.executable, *start, *map(str, words)], capture_output=True, text=True, timeout=120,
         cwd=ROOT, stdin=subprocess.DEVNULL, env={**os.environ, **environment},

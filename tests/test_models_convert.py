@@ -85,7 +85,11 @@ def by_the_original(authority, messages):
     roles = {"system": n + 5, "user": n + 6, "assistant": n + 7, "observation": n + 8}
     ids = [n + 1, n + 3]
     for message in messages:
-        ids += [roles[message["role"]], *authority.encode("\n"), *authority.encode(message["content"])]
+        ids += [
+            roles[message["role"]],
+            *authority.encode("\n"),
+            *authority.encode(message["content"]),
+        ]
     return ids, roles
 
 
@@ -263,12 +267,17 @@ def test_an_adapter_maps_back_to_the_original_layout(folder, tmp_path, options):
         if weight.requires_grad:
             weight.data.normal_(1.0 if "magnitude" in name else 0.0, 0.1)
     policy.model.save_pretrained(tmp_path / "ours", save_embedding_layers=False)
-    mapped = load_file(adapter_to_original(tmp_path / "ours", tmp_path / "theirs") / "adapter_model.safetensors")
+    mapped = load_file(
+        adapter_to_original(tmp_path / "ours", tmp_path / "theirs") / "adapter_model.safetensors"
+    )
     settings = json.loads((tmp_path / "theirs" / "adapter_config.json").read_text())
     assert settings["base_model_name_or_path"] == "THUDM/chatglm3-6b"
     part = "self_attention.query_key_value"
     prefix = f"base_model.model.transformer.encoder.layers.0.{part}."
-    rank, alpha = settings["rank_pattern"]["query_key_value"], settings["alpha_pattern"]["query_key_value"]
+    rank, alpha = (
+        settings["rank_pattern"]["query_key_value"],
+        settings["alpha_pattern"]["query_key_value"],
+    )
     scale = alpha / (rank**0.5 if options.get("use_rslora") else rank)
     theirs = scale * mapped[prefix + "lora_B.weight"] @ mapped[prefix + "lora_A.weight"]
     attention = policy.causal_lm.model.layers[0].self_attn

@@ -102,4 +102,3 @@ def test_what_a_config_does_not_tell_shows_in_behaviour(kind, changes, says):
     sizes = dict(SIZES) if kind in ("opt", "bloom") else {**SIZES, "intermediate_size": 48}
     with pytest.raises(ModelError, match=says):
         behaviour(kind, **{**sizes, **changes})
-

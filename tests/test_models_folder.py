@@ -25,7 +25,9 @@ def whole(tmp_path_factory):
         file = f"model-{i + 1:05d}-of-00003.safetensors"
         save_file({name: weights[name] for name in names[i::3]}, folder / file)
         listed.update(dict.fromkeys(names[i::3], file))
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": listed}))
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": listed})
+    )
     return folder
 
 
@@ -66,7 +68,9 @@ def reshape_a_weight(folder):
 
 def lead_elsewhere(folder):
     index = folder / "model.safetensors.index.json"
-    index.write_text(json.dumps({"metadata": {}, "weight_map": {"a": "../../elsewhere.safetensors"}}))
+    index.write_text(
+        json.dumps({"metadata": {}, "weight_map": {"a": "../../elsewhere.safetensors"}})
+    )
 
 
 FAULTS = [

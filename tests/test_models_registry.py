@@ -35,7 +35,11 @@ def test_the_guides_six_in_its_order():
     ("name", "hugging_face", "modelscope"),
     [
         ("meta-llama/Llama-3-8B", "meta-llama/Meta-Llama-3-8B", "LLM-Research/Meta-Llama-3-8B"),
-        ("meta-llama/Meta-Llama-3-8B", "meta-llama/Meta-Llama-3-8B", "LLM-Research/Meta-Llama-3-8B"),
+        (
+            "meta-llama/Meta-Llama-3-8B",
+            "meta-llama/Meta-Llama-3-8B",
+            "LLM-Research/Meta-Llama-3-8B",
+        ),
         ("zai-org/chatglm3-6b", "THUDM/chatglm3-6b", "ZhipuAI/chatglm3-6b"),
         ("qwen/qwen2.5-7b", "Qwen/Qwen2.5-7B", "Qwen/Qwen2.5-7B"),
         ("Mistral-7B-v0.1", "mistralai/Mistral-7B-v0.1", "AI-ModelScope/Mistral-7B-v0.1"),

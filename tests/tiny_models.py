@@ -1,8 +1,8 @@
 """Tiny random models of real architectures, on disk with tokenizers of the same kind.
 
-    qwen2, llama, qwen3      byte-level BPE (Llama's opens with a BOS token)
-    mistral, Yi, Gemma       BPE on "▁" with byte fallback, opening with a BOS token
-    ChatGLM3                 the authors' layout: .bin or safetensors shards and a tokenizer.model
+qwen2, llama, qwen3      byte-level BPE (Llama's opens with a BOS token)
+mistral, Yi, Gemma       BPE on "▁" with byte fallback, opening with a BOS token
+ChatGLM3                 the authors' layout: .bin or safetensors shards and a tokenizer.model
 """
 
 import json
@@ -19,7 +19,12 @@ The quick brown fox jumps over the lazy dog, and the rain fell on rivers and lak
 江湖夜雨十年灯，桃李春风一杯酒。那人抬头望去，只见远山如黛，渡口空无一人。
 """.replace("。", "。\n")
 END = "<|endoftext|>"
-_TINY = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
+_TINY = {
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+}
 
 
 def tiny_config(name):
@@ -110,7 +115,15 @@ def byte_level(opening=None):
 
 
 def blank_pieces():
-    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, processors, trainers
+    from tokenizers import (
+        AddedToken,
+        Tokenizer,
+        decoders,
+        models,
+        normalizers,
+        processors,
+        trainers,
+    )
 
     special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
     backend = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
@@ -171,7 +184,9 @@ def chatglm3(folder, *, bin_shards=False, n_pieces=400, **changes):
         part = {name: weights[name].clone() for name in half}
         torch.save(part, folder / file) if bin_shards else save_file(part, folder / file)
         listed.update(dict.fromkeys(half, file))
-    (folder / f"{stem}.{end}.index.json").write_text(json.dumps({"metadata": {}, "weight_map": listed}))
+    (folder / f"{stem}.{end}.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": listed})
+    )
     return folder
 
 

@@ -77,7 +77,7 @@ def _table() -> list[str]:
         *(line.rstrip() for line in lines),
         "",
         say(
-            "Others load by the same path: `styledial models NAME` says whether one can be trained.",
+            "Others load the same way: `styledial models NAME` says whether one can be trained.",
             "其他模型走同样的路径：`styledial models NAME` 可判断能否训练。",
         ),
     ]
@@ -86,16 +86,19 @@ def _table() -> list[str]:
 def _card(model: KnownModel) -> list[str]:
     config = model.config
     heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
+    gate = (
+        say(" (gated: accept it on the page first)", "（需先在页面上同意）") if model.gated else ""
+    )
     rows = [
         (say("model", "模型"), model.name),
         ("Hugging Face", model.page),
         ("ModelScope", f"https://www.modelscope.cn/models/{model.modelscope}"),
         (say("parameters", "参数量"), f"{model.parameters:,}"),
-        (say("licence", "许可"), model.licence
-         + (say(" (gated: accept it on the page first)", "（需先在页面上同意）") if model.gated else "")),
+        (say("licence", "许可"), model.licence + gate),
         (say("architecture", "架构"), model.model_type
          + (say(", converted once", "，首次使用时转换一次") if model.needs_conversion else "")),
-        (say("layers x width", "层数 x 宽度"), f"{config['num_hidden_layers']} x {config['hidden_size']}"),
+        (say("layers x width", "层数 x 宽度"),
+         f"{config['num_hidden_layers']} x {config['hidden_size']}"),
         (say("heads / KV heads", "注意力头 / KV 头"), f"{heads} / {kv_heads}"),
         (say("vocabulary", "词表"), f"{config['vocab_size']:,}"),
         (say("LoRA layers", "LoRA 层"), ", ".join(model.lora_layers)),

@@ -138,7 +138,9 @@ def documents(
         text = passage.text if last is None else "\n" + passage.text
         ids = ids or list(opening)
         if text:
-            for part in tokenizer(list(_blocks(text)), add_special_tokens=False, verbose=False)["input_ids"]:
+            for part in tokenizer(list(_blocks(text)), add_special_tokens=False, verbose=False)[
+                "input_ids"
+            ]:
                 ids.extend(part)
         if passage.ends_book and tokenizer.eos_token_id is not None:
             ids.append(tokenizer.eos_token_id)

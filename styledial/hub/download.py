@@ -215,7 +215,8 @@ def _check_name(repo: str) -> None:
         raise ModelError(
             f"{repo}: a model's name is OWNER/NAME, for example Qwen/Qwen2.5-7B "
             "(`styledial models` lists the known ones).",
-            f"{repo}：模型名形如 OWNER/NAME，例如 Qwen/Qwen2.5-7B（`styledial models` 列出已知模型）。",
+            f"{repo}：模型名形如 OWNER/NAME，例如 Qwen/Qwen2.5-7B"
+            "（`styledial models` 列出已知模型）。",
         )
 
 

@@ -138,5 +138,6 @@ def _disagree(folder: Path, file: str, en: str, file_zh: str, zh: str) -> ModelE
     return ModelError(
         f"{folder}: {file} and config.json disagree: {en}. They are of different models or "
         "incomplete; download the model again.",
-        f"{folder}：{file_zh} 与 config.json 不一致：{zh}。二者不属于同一模型或不完整，请重新下载。",
+        f"{folder}：{file_zh} 与 config.json 不一致：{zh}。"
+        "二者不属于同一模型或不完整，请重新下载。",
     )

@@ -32,7 +32,8 @@ def ready_folder(
 ) -> Path:
     """A folder that the Auto classes load; downloads and converts where that is needed.
 
-    With `check` it is also whole and of a kind that can be trained. `say` is told what takes long. Raises ModelError with what to do for anything unfit.
+    With `check` it is also whole and of a kind that can be trained. `say` is told what takes
+    long. Raises ModelError with what to do for anything unfit.
     """
     folder = Path(find_base(name_or_path))
     if not folder.is_dir():

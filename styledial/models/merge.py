@@ -79,8 +79,8 @@ def _settings(adapter: Path) -> dict[str, Any]:
         raise AdapterError(
             f"{adapter}: no adapter here (adapter_config.json is missing or damaged). Name the "
             "output_dir of a finished LoRA run; one with use_peft: false is a plain model already.",
-            f"{adapter}：这里没有适配器（adapter_config.json 缺失或损坏）。请写已完成的 LoRA 训练的 "
-            "output_dir；use_peft: false 的结果本来就是完整模型。",
+            f"{adapter}：这里没有适配器（adapter_config.json 缺失或损坏）。"
+            "请写已完成的 LoRA 训练的 output_dir；use_peft: false 的结果本来就是完整模型。",
         ) from None
 
 

@@ -117,8 +117,8 @@ def with_lora(
 
     W' = W + alpha/r B A with B = 0, so the tuned model starts as the base. `use_rslora` divides
     alpha by sqrt(r) (arXiv 2312.03732); `use_dora` also trains each row's norm (arXiv
-    2402.09353). The adapter's weights are fp32 whatever the base's precision. Raises ModelError for layers that don't exist or
-    for the output head, which has to stay the base's.
+    2402.09353). The adapter's weights are fp32 whatever the base's precision. Raises ModelError
+    for layers that don't exist or for the output head, which has to stay the base's.
     """
     from peft import LoraConfig, get_peft_model
 

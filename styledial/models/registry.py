@@ -66,7 +66,11 @@ def _decoder(
 
 
 def _qwen25(size: str, parameters: int, **config: Any) -> KnownModel:
-    ends: dict[str, Any] = {"bos_token_id": 151643, "eos_token_id": 151643, "use_sliding_window": False}
+    ends: dict[str, Any] = {
+        "bos_token_id": 151643,
+        "eos_token_id": 151643,
+        "use_sliding_window": False,
+    }
     name = f"Qwen/Qwen2.5-{size}"
     return KnownModel(
         name, name, name, "qwen2",

@@ -72,12 +72,17 @@ def _weight_map(index: Path) -> dict[str, str]:
         content = json.loads(index.read_text(encoding="utf-8"))
         listed = content["weight_map"]
         # transformers wants the metadata too, whatever it says.
-        if "metadata" in content and isinstance(listed, dict) and all(_plain(name) for name in listed.values()):
+        if (
+            "metadata" in content
+            and isinstance(listed, dict)
+            and all(_plain(name) for name in listed.values())
+        ):
             return listed
     except (ValueError, KeyError, TypeError):
         listed = None
     raise ModelError(
-        f"{index}: is damaged: it should have `metadata` and list the weights and their files. Download it again.",
+        f"{index}: is damaged: it should have `metadata` and list the weights and their files. "
+        "Download it again.",
         f"{index}：已损坏，应有 metadata 并列出各权重所在文件。请重新下载。",
     )
 
