@@ -14,6 +14,7 @@ import torch
 
 from styledial.errors import AdapterError
 from styledial.files import sync
+from styledial.models.dora import restore_norms, scale_norms
 from styledial.models.load import load_base, load_tokenizer
 from styledial.models.policy import Policy, quiet_peft
 
@@ -50,16 +51,22 @@ def scaled(policy: Policy, scale: float) -> Iterator[None]:
     """The adapter at `scale` times its strength for as long as the block lasts."""
     from peft.helpers import rescale_adapter_scale
 
-    with rescale_adapter_scale(policy.model, scale):
-        yield
+    moved = scale_norms(policy.model, scale)
+    try:
+        with rescale_adapter_scale(policy.model, scale):
+            yield
+    finally:
+        restore_norms(moved)
 
 
 @torch.no_grad()
 def scale_adapter(policy: Policy, scale: float) -> None:
     """Multiply the adapter's effect by `scale`, inside its weights (B <- scale B).
 
-    LoRA's update is linear in B, so plain PEFT then loads an adapter of that strength.
+    LoRA's update is linear in B, so plain PEFT then loads an adapter of that strength. DoRA's
+    norms go with it.
     """
+    scale_norms(policy.model, scale)
     for name, parameter in policy.named_parameters():
         if "lora_B" in name or "lora_embedding_B" in name:
             parameter.mul_(scale)

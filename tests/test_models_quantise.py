@@ -1,10 +1,13 @@
 """4 and 8 bits: the reference is the same quantised base, exactly; the rest is refused clearly."""
 
+import json
+
 import pytest
 import torch
-from rehearsal import kl
-from tiny_models import build
+from rehearsal import kl, rehearse
+from tiny_models import TEXT, build
 
+from styledial.adapter import scale_adapter, scaled
 from styledial.errors import ModelError
 from styledial.models import quantise
 from styledial.models.load import load_base
@@ -14,7 +17,7 @@ from styledial.models.quantise import check_choice, is_quantised
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
-    return str(build("Qwen/Qwen2.5-7B", tmp_path_factory.mktemp("base")))
+    return str(build("meta-llama/Llama-3-8B", tmp_path_factory.mktemp("base")))
 
 
 IDS = torch.arange(5, 45).reshape(2, 20)
@@ -58,10 +61,10 @@ def test_a_fresh_adapter_is_exactly_its_quantised_base(base, bits, dtype):
 @quiet
 @pytest.mark.parametrize(("bits", "within"), [("load_in_4bit", 0.12), ("load_in_8bit", 0.02)])
 def test_a_quantised_layer_is_near_the_original(base, bits, within):
-    x = torch.randn(64, 64, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(64, 128, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        exact = load_base(base, dtype="float32").model.layers[0].mlp.up_proj(x)
-        rough = load_base(base, dtype="float32", **{bits: True}).model.layers[0].mlp.up_proj(x)
+        exact = load_base(base, dtype="float32").model.layers[0].self_attn.q_proj(x)
+        rough = load_base(base, dtype="float32", **{bits: True}).model.layers[0].self_attn.q_proj(x)
     error = ((rough - exact).pow(2).mean() / exact.pow(2).mean()).sqrt()
     assert 0 < error < within
 
@@ -91,6 +94,51 @@ def test_dora_and_rslora_start_at_the_base(base, dora, rslora):
     assert kl(policy, IDS) == 0.0
     layer = policy.causal_lm.model.layers[0].mlp.up_proj
     assert layer.scaling["default"] == (8 / 4**0.5 if rslora else 2.0)
+
+
+@torch.no_grad()
+def test_dora_fades_to_its_base(base):
+    policy = adapter(base, dtype="float32", dora=True)
+    dice = torch.Generator().manual_seed(2)
+    for name, weight in policy.named_parameters():
+        if weight.requires_grad and "lora_A" not in name:
+            weight += 0.02 * torch.randn(weight.shape, generator=dice)
+    full = policy(IDS)
+    distances = []
+    for scale in (0.0, 0.25, 0.5, 1.0):
+        with scaled(policy, scale):
+            distances.append(kl(policy, IDS))
+    assert distances[0] < 1e-9
+    assert distances == sorted(distances)
+    assert distances[-1] > 0.01
+    assert torch.equal(policy(IDS), full)
+    with scaled(policy, 0.5):
+        half = policy(IDS)
+    scale_adapter(policy, 0.5)
+    assert torch.allclose(policy(IDS), half, atol=1e-5)
+
+
+@needs_bitsandbytes
+@quiet
+@pytest.mark.parametrize("bits", ["load_in_4bit", "load_in_8bit"])
+def test_a_whole_run_on_a_quantised_base(base, bits, tmp_path):
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "book.txt").write_text(TEXT * 3, encoding="utf-8")
+    figures = rehearse("quantised", base, tmp_path, tmp_path / "books", more=[f"model.{bits}=true"])
+    assert figures.nll_after < figures.nll_before
+    assert figures.merge_gap < 1e-4
+
+
+def test_a_whole_run_with_dora(base, tmp_path):
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "book.txt").write_text(TEXT * 3, encoding="utf-8")
+    more = ["training.kl_mode=budget", "training.kl_beta=0.05"]
+    figures = rehearse("dora", base, tmp_path, tmp_path / "books", dora=True, more=more)
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    # The two halves of so short a text differ too much to hold kl_final to the budget.
+    assert summary["kl_before_landing"] > 0.05
+    assert 0 < summary["adapter_scale"] < 1
+    assert figures.merge_gap < 1e-4
 
 
 @needs_bitsandbytes

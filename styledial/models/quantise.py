@@ -88,8 +88,9 @@ def same_arithmetic(model: PreTrainedModel) -> None:
 
     bitsandbytes (0.50) has another kernel for inputs that need no gradient. The tuned model runs
     with gradients and its reference without, so a fresh adapter would already be some distance
-    away: 3e-3 in the logits of a tiny model, where the KL has to be exactly 0. Single tokens,
-    which only generation feeds, keep the faster kernel.
+    away: 3e-3 in the logits of a tiny model, where the KL has to be exactly 0. Single tokens
+    on a GPU, which only generation feeds, keep the faster kernel; on a CPU it repacks the weights
+    for good, in a form that has no gradients.
     """
     from bitsandbytes.nn import Linear4bit
 
@@ -105,7 +106,7 @@ def _as_in_training(module: nn.Module) -> Any:
 
     def forward(x: Tensor) -> Tensor:
         needed = torch.is_grad_enabled() and x.requires_grad
-        if needed or x.numel() == x.shape[-1]:
+        if needed or (x.is_cuda and x.numel() == x.shape[-1]):
             return original(x)
         with torch.enable_grad():
             return original(x.detach().requires_grad_()).detach()
