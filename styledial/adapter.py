@@ -14,6 +14,7 @@ import torch
 
 from styledial.errors import AdapterError
 from styledial.files import sync
+from styledial.models.dora import restore_norms, scale_norms
 from styledial.models.load import load_base, load_tokenizer
 from styledial.models.policy import Policy, quiet_peft
 
@@ -31,7 +32,9 @@ def save_model(policy: Policy, tokenizer: PreTrainedTokenizerBase, folder: Path)
     folder.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=".model.", suffix=".part", dir=folder))
     try:
-        policy.model.save_pretrained(aside)
+        # Left to itself, PEFT asks the hub whether the vocabulary was changed; it never is here.
+        more = {"save_embedding_layers": False} if policy.is_adapter else {}
+        policy.model.save_pretrained(aside, **more)
         tokenizer.save_pretrained(aside)
         # PEFT's model card is a form with nothing filled in; summary.json says what this is.
         (aside / "README.md").unlink(missing_ok=True)
@@ -48,16 +51,22 @@ def scaled(policy: Policy, scale: float) -> Iterator[None]:
     """The adapter at `scale` times its strength for as long as the block lasts."""
     from peft.helpers import rescale_adapter_scale
 
-    with rescale_adapter_scale(policy.model, scale):
-        yield
+    moved = scale_norms(policy.model, scale)
+    try:
+        with rescale_adapter_scale(policy.model, scale):
+            yield
+    finally:
+        restore_norms(moved)
 
 
 @torch.no_grad()
 def scale_adapter(policy: Policy, scale: float) -> None:
     """Multiply the adapter's effect by `scale`, inside its weights (B <- scale B).
 
-    LoRA's update is linear in B, so plain PEFT then loads an adapter of that strength.
+    LoRA's update is linear in B, so plain PEFT then loads an adapter of that strength. DoRA's
+    norms go with it.
     """
+    scale_norms(policy.model, scale)
     for name, parameter in policy.named_parameters():
         if "lora_B" in name or "lora_embedding_B" in name:
             parameter.mul_(scale)

@@ -18,8 +18,9 @@ from styledial.data.passage import Passage
 from styledial.data.texts import general_passages
 from styledial.errors import DataError, UserError
 from styledial.evaluators.distance import halves
-from styledial.models.load import load_base
+from styledial.models.load import load_base, recompute_activations
 from styledial.models.policy import Policy, with_all_weights, with_lora
+from styledial.models.quantise import check_choice
 from styledial.order import RowOrder
 from styledial.prompts import sample_prompts
 from styledial.trainer import Anchor, Controller
@@ -67,14 +68,22 @@ def prepare_texts(
 
 
 def build_policy(config: Config) -> Policy:
+    check_choice(
+        load_in_4bit=config.model.load_in_4bit,
+        load_in_8bit=config.model.load_in_8bit,
+        use_peft=config.model.use_peft,
+        use_dora=config.model.use_dora,
+    )
     base = load_base(
         config.model.model_name_or_path,
         dtype=config.model.dtype,
         attn_implementation=config.model.attn_implementation,
         trust_remote_code=config.model.trust_remote_code,
+        load_in_4bit=config.model.load_in_4bit,
+        load_in_8bit=config.model.load_in_8bit,
     )
     if config.training.gradient_checkpointing:
-        base.gradient_checkpointing_enable({"use_reentrant": False})
+        recompute_activations(base)
     if not config.model.use_peft:
         return with_all_weights(base)
     return with_lora(
@@ -83,6 +92,8 @@ def build_policy(config: Config) -> Policy:
         lora_alpha=config.model.alpha,
         lora_dropout=config.model.lora_dropout,
         target_modules=config.model.lora_target_modules,
+        use_dora=config.model.use_dora,
+        use_rslora=config.model.use_rslora,
     )
 
 

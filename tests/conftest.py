@@ -13,6 +13,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 # Sentences are compared in English; the Chinese ones are asked for where they are tested.
 os.environ["STYLEDIAL_LANG"] = "en"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Tiny matrices: a second thread costs more than it brings, far more on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A test never asks the hub; the libraries read this once, at import.
 os.environ["HF_HUB_OFFLINE"] = "1"
 

@@ -8,15 +8,17 @@ PACKAGE = Path(__file__).resolve().parents[1] / "styledial"
 LAYERS = [
     {"__init__", "words"},
     {"errors", "files"},
+    {"home"},
+    {"hub"},
     {"config", "losses", "controller", "order"},
     {"data", "models", "checkpoint", "metrics", "outputs", "prompts", "objective"},
-    {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing"},
+    {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
     {"screen", "report", "build"},
-    {"run"},
+    {"run", "redial"},
     {"cli"},
 ]
 # The parts take plain values: configuration is read in run and above.
-READS_CONFIG = {"build", "run", "cli", "config"}
+READS_CONFIG = {"build", "run", "redial", "cli", "config"}
 
 
 def layer_of(module: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from styledial.cli import config, generate, prepare, train
+from styledial.cli import config, convert, dial, download, generate, merge, models, prepare, train
 from styledial.errors import StyleDialError
 from styledial.words import say
 
@@ -25,6 +25,11 @@ app.command("train", help=train.HELP, epilog=train.EPILOG)(train.train)
 app.add_typer(config.app, name="config")
 app.command("prepare", help=prepare.HELP, epilog=prepare.EPILOG)(prepare.prepare)
 app.command("generate", help=generate.HELP)(generate.generate)
+app.command("dial", help=dial.HELP)(dial.dial)
+app.command("models", help=models.HELP)(models.models)
+app.command("download", help=download.HELP)(download.download)
+app.command("convert", help=convert.HELP)(convert.convert)
+app.command("merge", help=merge.HELP)(merge.merge)
 
 
 def guarded(command: Callable[[], None]) -> None:

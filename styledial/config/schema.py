@@ -65,6 +65,26 @@ class ModelSettings(Section):
         "Layers that get an adapter: all-linear, or a list of names such as [q_proj, v_proj].",
         "加适配器的层：all-linear，或名称列表，如 [q_proj, v_proj]。",
     )
+    use_rslora: bool = setting(
+        False,
+        "Scale the adapter by alpha / sqrt(r) in place of alpha / r; for large ranks.",
+        "适配器按 alpha / sqrt(r) 而非 alpha / r 缩放；适合较大的秩。",
+    )
+    use_dora: bool = setting(
+        False,
+        "Also train the norm of each weight row (DoRA): a little better, slower, more memory.",
+        "同时训练权重各行的模长（DoRA）：略好，但更慢、更占显存。",
+    )
+    load_in_4bit: bool = setting(
+        False,
+        "Load the base in 4 bits (NF4): a quarter of the memory; needs bitsandbytes.",
+        "以 4 位（NF4）加载基座：显存约为四分之一；需要 bitsandbytes。",
+    )
+    load_in_8bit: bool = setting(
+        False,
+        "Load the base in 8 bits (int8): half the memory; needs bitsandbytes.",
+        "以 8 位（int8）加载基座：显存约为一半；需要 bitsandbytes。",
+    )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = setting(
         "auto",
         "Precision of the base weights; auto is bfloat16 on a GPU that has it, float32 on a CPU.",

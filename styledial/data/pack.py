@@ -125,11 +125,12 @@ def documents(
 ) -> Iterator[list[int]]:
     """Token ids of each run of passages of one book and split, with real ends marked.
 
-    A tokenizer that opens texts with a BOS token (Llama, Mistral) gets one at the start of
-    each document.
+    A tokenizer that opens texts with special tokens (Llama's BOS, ChatGLM's [gMASK] sop) opens
+    each document with them.
     """
-    opening = tokenizer("")["input_ids"][:1] if tokenizer.bos_token_id is not None else []
-    opening = [token for token in opening if token == tokenizer.bos_token_id]
+    opening = tokenizer("")["input_ids"]
+    if opening and opening[-1] == tokenizer.eos_token_id != tokenizer.bos_token_id:
+        opening = opening[:-1]
     ids: list[int] = []
     last: Passage | None = None
     for passage in passages:
@@ -139,7 +140,9 @@ def documents(
         text = passage.text if last is None else "\n" + passage.text
         ids = ids or list(opening)
         if text:
-            for part in tokenizer(list(_blocks(text)), add_special_tokens=False)["input_ids"]:
+            for part in tokenizer(list(_blocks(text)), add_special_tokens=False, verbose=False)[
+                "input_ids"
+            ]:
                 ids.extend(part)
         if passage.ends_book and tokenizer.eos_token_id is not None:
             ids.append(tokenizer.eos_token_id)

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from styledial.errors import ModelError
+from styledial.models.locate import cannot_be_had, find_base, ready_folder
+from styledial.models.quantise import check_choice, loading_options, same_arithmetic
+from styledial.models.registry import on_hugging_face
+from styledial.models.support import check_behaviour
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-_BUNDLED = Path(__file__).resolve().parents[1] / "assets" / "base"
+__all__ = [
+    "find_base", "load_base", "load_tokenizer", "quiet_libraries", "recompute_activations",
+    "weights_dtype",
+]  # fmt: skip
+
+_PROBES = ("江湖夜雨", "The rain fell on rivers and lakes.")
 
 
 def quiet_libraries() -> None:
@@ -24,55 +34,39 @@ def quiet_libraries() -> None:
     logging.disable_progress_bar()
 
 
-def find_base(name_or_path: str) -> str:
-    """What to give to `from_pretrained`: the bundled model's folder, a folder, or a hub name.
-
-    Raises ModelError for a path that isn't a model folder; the hub is not asked here.
-    """
-    if name_or_path == "bundled":
-        return str(_BUNDLED)
-    path = Path(name_or_path).expanduser()
-    if path.is_file():
-        raise ModelError(
-            f"model.model_name_or_path: {name_or_path} is a file; name the folder that holds "
-            "config.json and the .safetensors files.",
-            f"model.model_name_or_path：{name_or_path} 是文件；请写包含 config.json 和 "
-            ".safetensors 的文件夹。",
-        )
-    if path.is_dir():
-        if not (path / "config.json").is_file():
-            raise ModelError(
-                f"model.model_name_or_path: {name_or_path} has no config.json, so it isn't a "
-                "model folder; name the folder that does.",
-                f"model.model_name_or_path：{name_or_path} 中没有 config.json，不是模型文件夹；"
-                "请写正确的文件夹。",
-            )
-        return str(path)
-    if name_or_path.startswith((".", "/", "~", "\\")) or name_or_path.count("/") != 1:
-        raise _cannot_be_had(name_or_path, "no such folder", "没有这个文件夹")
-    return name_or_path
-
-
 def load_tokenizer(
     name_or_path: str, *, trust_remote_code: bool = False
 ) -> PreTrainedTokenizerBase:
-    """The model's tokenizer, checked to give text back. Raises ModelError."""
+    """The model's tokenizer (or that of an adapter's folder), checked to give text back.
+
+    Raises ModelError.
+    """
     from transformers import AutoTokenizer
 
-    where = find_base(name_or_path)
+    folder = Path(name_or_path).expanduser()
+    if not (folder / "tokenizer_config.json").is_file() or (folder / "config.json").is_file():
+        folder = ready_folder(
+            name_or_path, trust_remote_code=trust_remote_code, check=False, say=_say
+        )
     try:
-        tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
-        raise _cannot_be_had(name_or_path, *_reason(error)) from None
+        raise cannot_be_had(name_or_path, *_reason(error)) from None
     # transformers 5 may rebuild a tokenizer as another class, which then gives nothing for text.
-    if not tokenizer("江湖夜雨", add_special_tokens=False)["input_ids"]:
+    if not any(gives_back(tokenizer, text) for text in _PROBES):
         raise ModelError(
-            f"model.model_name_or_path: the tokenizer of {name_or_path} turns text into nothing; "
-            "its files don't match its model type. Download the model again.",
-            f"model.model_name_or_path：{name_or_path} 的分词器无法切分文本，文件与模型类型不符。"
+            f"model.model_name_or_path: the tokenizer of {name_or_path} loses text; its files "
+            "don't match its model type. Download the model again.",
+            f"model.model_name_or_path：{name_or_path} 的分词器会丢失文字，文件与模型类型不符。"
             "请重新下载模型。",
         )
     return tokenizer
+
+
+def gives_back(tokenizer: PreTrainedTokenizerBase, text: str) -> bool:
+    """Whether `text` survives encoding and decoding, up to spaces at its ends."""
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return bool(ids) and tokenizer.decode(ids).strip() == text
 
 
 def load_base(
@@ -81,29 +75,53 @@ def load_base(
     dtype: str = "auto",
     attn_implementation: str = "sdpa",
     trust_remote_code: bool = False,
+    load_in_4bit: bool = False,
+    load_in_8bit: bool = False,
+    keep_file_dtype: bool = False,
 ) -> PreTrainedModel:
-    """The base in evaluation mode, on the CPU, frozen. Raises ModelError if it can't be had.
+    """The base in evaluation mode, frozen; on the CPU, or where a quantised one was made.
 
-    Costs one copy of the weights, mapped from safetensors.
+    `keep_file_dtype` overrides `dtype` with the precision that the files have. Costs one copy of
+    the weights, mapped from safetensors. Raises ModelError if it can't be had, isn't whole, or is
+    of a kind that can't be trained here.
     """
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
-    where = find_base(name_or_path)
+    check_choice(load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit)
+    folder = ready_folder(name_or_path, trust_remote_code=trust_remote_code, say=_say)
+    precision = weights_dtype(dtype)
+    options = loading_options(load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit, dtype=precision)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
-            model = AutoModelForCausalLM.from_pretrained(
-                where,
-                dtype=weights_dtype(dtype),
+            model, report = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype="auto" if keep_file_dtype else precision,
                 attn_implementation=attn_implementation,
                 trust_remote_code=trust_remote_code,
-                use_safetensors=True,
+                # None lets a folder that has only .bin be read, weights-only.
+                use_safetensors=True if list(folder.glob("*.safetensors")) else None,
+                output_loading_info=True,
+                **options,
             )
     except (OSError, ValueError, ImportError, SafetensorError) as error:
-        raise _cannot_be_had(name_or_path, *_reason(error)) from None
+        raise cannot_be_had(name_or_path, *_reason(error)) from None
+    _check_all_loaded(name_or_path, report)
+    # An adapter names its base by this: the hub's name, not the cache folder of this machine.
+    model.name_or_path = on_hugging_face(name_or_path)
+    if load_in_4bit:
+        same_arithmetic(model)
     model.config.use_cache = False
-    return model.requires_grad_(False).eval()
+    model.requires_grad_(False).eval()
+    check_behaviour(model, name_or_path)
+    return model
+
+
+def recompute_activations(model: PreTrainedModel) -> None:
+    """Gradient checkpointing, under the name that this transformers has for it."""
+    enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)
+    enable({"use_reentrant": False})
 
 
 def weights_dtype(name: str) -> torch.dtype:
@@ -115,18 +133,27 @@ def weights_dtype(name: str) -> torch.dtype:
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
+def _check_all_loaded(name: str, report: dict[str, Any]) -> None:
+    """transformers fills weights that it doesn't find with random numbers; here that's an error."""
+    lost = [*report.get("missing_keys", ()), *report.get("mismatched_keys", ())]
+    if lost:
+        first = lost[0] if isinstance(lost[0], str) else lost[0][0]
+        raise ModelError(
+            f"model.model_name_or_path: {name} lacks {first}"
+            + (f" and {len(lost) - 1} more weights" if len(lost) > 1 else "")
+            + "; it is incomplete or of another model than its config.json. Download it again.",
+            f"model.model_name_or_path：{name} 缺少 {first}"
+            + (f" 等 {len(lost)} 个权重" if len(lost) > 1 else "")
+            + "，不完整或与 config.json 不符。请重新下载。",
+        )
+
+
 def _reason(error: Exception) -> tuple[str, str]:
     """The first sentence of the library's message: the rest is advice about other things."""
     first = str(error).strip().split("\n")[0].split(". ")[0].rstrip(".")
     return first, first
 
 
-def _cannot_be_had(name: str, en: str, zh: str) -> ModelError:
-    return ModelError(
-        f"model.model_name_or_path: {name} cannot be had ({en}). Download it: "
-        f"`python scripts/download_model.py --model {name}`; from China add --use-mirror; or try "
-        "the demo, which needs no network: `python train.py --config configs/demo.yaml`.",
-        f"model.model_name_or_path：无法取得 {name}（{zh}）。可以下载："
-        f"`python scripts/download_model.py --model {name}`；国内加 --use-mirror；"
-        "或运行无需网络的示例：`python train.py --config configs/demo.yaml`。",
-    )
+def _say(line: str) -> None:
+    """Downloads and conversions take minutes: say which file is at work, on stderr."""
+    print(line, file=sys.stderr)

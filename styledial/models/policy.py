@@ -110,12 +110,15 @@ def with_lora(
     lora_alpha: float,
     lora_dropout: float,
     target_modules: str | list[str],
+    use_dora: bool = False,
+    use_rslora: bool = False,
 ) -> Policy:
     """A fresh LoRA adapter on a frozen base (Hu et al. 2021, arXiv 2106.09685).
 
-    W' = W + alpha/r B A with B = 0, so the tuned model starts as the base. The adapter's weights
-    are fp32 whatever the base's precision. Raises ModelError for layers that don't exist or
-    for the output head, which has to stay the base's.
+    W' = W + alpha/r B A with B = 0, so the tuned model starts as the base. `use_rslora` divides
+    alpha by sqrt(r) (arXiv 2312.03732); `use_dora` also trains each row's norm (arXiv
+    2402.09353). The adapter's weights are fp32 whatever the base's precision. Raises ModelError
+    for layers that don't exist or for the output head, which has to stay the base's.
     """
     from peft import LoraConfig, get_peft_model
 
@@ -133,6 +136,8 @@ def with_lora(
         lora_alpha=int(lora_alpha) if float(lora_alpha).is_integer() else lora_alpha,
         lora_dropout=lora_dropout,
         target_modules=target_modules,
+        use_dora=use_dora,
+        use_rslora=use_rslora,
         task_type="CAUSAL_LM",
     )
     try:

@@ -1,0 +1,81 @@
+"""`styledial dial`: measure an adapter's strength at every scale, and export some of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from styledial.words import say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from styledial.dial import DialPoint
+
+HELP = say(
+    "Measure how strong an adapter is at every scale, and export chosen strengths.",
+    "测量适配器在各个缩放下的强度，并导出选定强度。",
+)
+
+
+def dial(
+    adapter: Annotated[
+        Path, typer.Argument(help=say("A run's output_dir.", "训练的 output_dir。"))
+    ],
+    export: Annotated[
+        str | None,
+        typer.Option(
+            help=say(
+                "Write ordinary adapters of these strengths: light,medium,strong or numbers.",
+                "导出这些强度的普通适配器：light,medium,strong 或数字。",
+            )
+        ),
+    ] = None,
+    data_dir: Annotated[
+        str | None,
+        typer.Option(
+            help=say(
+                "The novels, if they are no longer where the run found them.",
+                "小说文件夹，若已不在训练时的位置。",
+            )
+        ),
+    ] = None,
+    remeasure: Annotated[
+        bool, typer.Option("--remeasure", help=say("Measure again.", "重新测量。"))
+    ] = False,
+) -> None:
+    from styledial.dial import FILE, load_dial, strengths
+
+    wanted = strengths(export) if export else {}
+    if remeasure or not (adapter / FILE).is_file():
+        from styledial.redial import measure_dial
+
+        measure_dial(adapter, data_dir)
+    points = load_dial(adapter)
+    _show(points)
+    if wanted:
+        from styledial.redial import export_strengths
+
+        for folder in export_strengths(adapter, points, wanted):
+            typer.echo(str(folder))
+
+
+def _show(points: Sequence[DialPoint]) -> None:
+    from rich.bar import Bar
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None)
+    for title in (say("scale", "缩放"), "KL", say("style NLL", "风格 NLL"),
+                  say("general NLL", "通用 NLL")):  # fmt: skip
+        table.add_column(title, justify="right")
+    table.add_column("KL", min_width=24)
+    highest = max(point.kl for point in points)
+    for point in points:
+        table.add_row(
+            f"{point.scale:g}", f"{point.kl:.4f}", f"{point.style_nll:.3f}",
+            f"{point.general_nll:.3f}", Bar(size=highest, begin=0, end=point.kl, width=24),
+        )  # fmt: skip
+    Console().print(table)

@@ -1,0 +1,149 @@
+"""`styledial download` (and scripts/download_model.py): a model into a folder."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from styledial.home import model_folder, size_words
+from styledial.models.registry import on_hugging_face, on_modelscope
+from styledial.words import say
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+HELP = say(
+    "Download a model. Interrupted, the same command goes on where it stopped.",
+    "下载模型；中断后重新运行同一命令即可续传。",
+)
+Name = Annotated[
+    str,
+    typer.Option("--model", help=say("For example Qwen/Qwen2.5-7B.", "例如 Qwen/Qwen2.5-7B。")),
+]
+
+
+def download(
+    model: Name,
+    use_mirror: Annotated[
+        bool,
+        typer.Option("--use-mirror", help=say("From hf-mirror.com.", "从 hf-mirror.com 下载。")),
+    ] = False,
+    source: Annotated[
+        str, typer.Option(help=say("huggingface or modelscope.", "huggingface 或 modelscope。"))
+    ] = "huggingface",
+    endpoint: Annotated[
+        str | None,
+        typer.Option(
+            help=say("Another mirror (also HF_ENDPOINT).", "其他镜像（或用 HF_ENDPOINT）。")
+        ),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            help=say("For gated models (also HF_TOKEN).", "需授权模型的令牌（或用 HF_TOKEN）。")
+        ),
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(help=say("Branch, tag or commit.", "分支、标签或提交。"))
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", "-o", help=say("Folder to download into.", "下载到的文件夹。")),
+    ] = None,
+    with_code: Annotated[
+        bool,
+        typer.Option("--with-code", help=say("Also the model's .py files.", "同时下载 .py 文件。")),
+    ] = False,
+) -> None:
+    from styledial.hub.download import download as fetch_model
+    from styledial.hub.download import place
+
+    where = place(source, endpoint, use_mirror, token)
+    repo = on_modelscope(model) if where.source == "modelscope" else on_hugging_face(model)
+    folder = (to or model_folder(repo)).expanduser()
+    show = _Bars() if sys.stderr.isatty() else _Lines()
+    with show:
+        done = fetch_model(
+            repo, folder, where, revision=revision, with_code=with_code,
+            progress=show.grow, announce=show.start,
+        )  # fmt: skip
+    size, fresh = size_words(done.size), size_words(done.fetched)
+    typer.echo(
+        say(
+            f"{repo}: {done.files} files, {size} ({fresh} fetched now), checked.",
+            f"{repo}：{done.files} 个文件，共 {size}（本次下载 {fresh}），校验通过。",
+        )
+    )
+    # In its usual place a download is found by the model's name; elsewhere by the folder's.
+    typer.echo(f'model_name_or_path: "{model if to is None else folder}"')
+
+
+class _Lines:
+    """For logs: one line a file, when it is whole."""
+
+    def __init__(self) -> None:
+        self._done: set[str] = set()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> _Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def start(self, path: str, have: int, size: int) -> None:
+        if have == size:
+            self._done.add(path)
+
+    def grow(self, path: str, have: int, size: int) -> None:
+        with self._lock:
+            if have < size or path in self._done:
+                return
+            self._done.add(path)
+        print(f"{path}  {size_words(size)}", file=sys.stderr)
+
+
+class _Bars:
+    """For people: a bar for each file on its way and one for all of them."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        self._bars = Progress(
+            TextColumn("{task.description}"), BarColumn(), DownloadColumn(),
+            TransferSpeedColumn(), TimeRemainingColumn(), console=Console(stderr=True),
+        )  # fmt: skip
+        self._tasks: dict[str, TaskID] = {}
+        self._have: dict[str, int] = {}
+        self._all = self._bars.add_task(say("all files", "全部文件"), total=0)
+
+    def __enter__(self) -> _Bars:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def start(self, path: str, have: int, size: int) -> None:
+        self._have[path] = have
+        total = (self._bars.tasks[self._all].total or 0) + size
+        self._bars.update(self._all, total=total, completed=sum(self._have.values()))
+
+    def grow(self, path: str, have: int, size: int) -> None:
+        if path not in self._tasks:
+            self._tasks[path] = self._bars.add_task(path, total=size)
+        self._have[path] = have
+        self._bars.update(self._tasks[path], completed=have, visible=have < size)
+        self._bars.update(self._all, completed=sum(self._have.values()))

@@ -1,0 +1,58 @@
+"""`styledial merge`: an adapter and its base as one plain model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from styledial.words import say
+
+HELP = say(
+    "Merge an adapter into its base: a plain model for any program.",
+    "将适配器并入基座，得到任何程序都能加载的完整模型。",
+)
+
+
+def merge(
+    adapter: Annotated[
+        Path, typer.Argument(help=say("A run's output_dir.", "训练的 output_dir。"))
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help=say("The new folder.", "新文件夹。"))
+    ],
+    base: Annotated[
+        str | None,
+        typer.Option(help=say("Another base than the adapter names.", "改用其他基座。")),
+    ] = None,
+    kl_beta: Annotated[
+        float | None,
+        typer.Option(
+            "--kl_beta",
+            "--kl-beta",
+            help=say("Strength to dial the adapter to.", "将适配器调到的强度。"),
+        ),
+    ] = None,
+    dtype: Annotated[
+        str,
+        typer.Option(
+            help=say(
+                "auto keeps the base's; bfloat16, float16, float32.",
+                "auto 保持基座精度；或 bfloat16、float16、float32。",
+            )
+        ),
+    ] = "auto",
+) -> None:
+    from styledial.dial import load_dial, scale_for
+    from styledial.errors import UserError
+    from styledial.models.merge import merge_adapter
+
+    choices = ("auto", "bfloat16", "float16", "float32")
+    if dtype not in choices:
+        raise UserError(
+            f"--dtype {dtype}: there are {', '.join(choices)}.",
+            f"--dtype {dtype}：可选 {', '.join(choices)}。",
+        )
+    scale = 1.0 if kl_beta is None else scale_for(load_dial(adapter), kl_beta)
+    typer.echo(str(merge_adapter(adapter, output, base=base, dtype=dtype, scale=scale)))

@@ -1,0 +1,121 @@
+"""The dial: from one trained adapter to any strength up to a little above its own.
+
+LoRA's update is linear in a scale s, and KL(s) grows with s, so a table of KL(s) on held-out
+text, measured once, tells which scale gives the KL that a user asks for:
+
+    style_dial.json   {"trained_kl_beta": 0.2,
+                       "points": [{"scale": 0.5, "kl": 0.06, "style_nll": .., "general_nll": ..}]}
+
+Between two points log KL is taken as linear in log s, below the first as quadratic in s, which
+is how KL starts (its gradient at the base is zero).
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from styledial.errors import AdapterError, UserError
+from styledial.files import write_json
+
+FILE = "style_dial.json"
+# A little above the trained strength is measured too; beyond it an adapter was never trained.
+SCALES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
+# The guide's bands, each by one value within it.
+NAMED = {"light": 0.065, "medium": 0.1, "strong": 0.175}
+
+
+@dataclass(frozen=True)
+class DialPoint:
+    """At `scale` times the trained adapter: KL and NLLs in nats per token, held-out text."""
+
+    scale: float
+    kl: float
+    style_nll: float
+    general_nll: float
+
+
+def scale_for(points: Sequence[DialPoint], kl: float) -> float:
+    """The scale at which the adapter's KL is `kl`.
+
+    Raises UserError beyond the strongest measured point.
+    """
+    rising = _rising(points)
+    if not 0 < kl <= rising[-1].kl:
+        raise UserError(
+            f"--kl_beta {kl:g}: this adapter can be dialled from above 0 to {rising[-1].kl:.3f}. "
+            "For more, train again with a larger kl_beta.",
+            f"--kl_beta {kl:g}：这个适配器可调范围为 0 到 {rising[-1].kl:.3f}。"
+            "需要更强请用更大的 kl_beta 重新训练。",
+        )
+    first = rising[0]
+    if kl <= first.kl:
+        return first.scale * math.sqrt(kl / first.kl)
+    low, high = next((a, b) for a, b in itertools.pairwise(rising) if a.kl <= kl <= b.kl)
+    part = math.log(kl / low.kl) / math.log(high.kl / low.kl)
+    return low.scale * (high.scale / low.scale) ** part
+
+
+def _rising(points: Sequence[DialPoint]) -> list[DialPoint]:
+    """The points in order of scale, as far as KL goes up with it."""
+    rising: list[DialPoint] = []
+    for point in sorted(points, key=lambda point: point.scale):
+        if point.kl > (rising[-1].kl if rising else 0.0):
+            rising.append(point)
+    return rising
+
+
+def read_points(measure_at: Callable[[float], tuple[float, float, float]]) -> list[DialPoint]:
+    """`measure_at(scale)` gives (kl, style_nll, general_nll); called once per scale."""
+    return [DialPoint(scale, *measure_at(scale)) for scale in SCALES]
+
+
+def save_dial(folder: Path, trained_kl_beta: float, points: Sequence[DialPoint]) -> None:
+    write_json(
+        folder / FILE,
+        {"trained_kl_beta": trained_kl_beta, "points": [asdict(point) for point in points]},
+    )
+
+
+def load_dial(folder: Path) -> list[DialPoint]:
+    """The measured points; raises AdapterError where there are none."""
+    path = folder / FILE
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        points = [DialPoint(**point) for point in content["points"]]
+    except FileNotFoundError:
+        raise AdapterError(
+            f"{folder}: its strength has not been measured yet; run `styledial dial {folder}` "
+            "first.",
+            f"{folder}：尚未测量强度；请先运行 `styledial dial {folder}`。",
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        points = []
+    if not _rising(points):
+        raise AdapterError(
+            f"{path}: cannot be read; write it again with `styledial dial {folder}`.",
+            f"{path}：无法读取；请用 `styledial dial {folder}` 重新生成。",
+        )
+    return points
+
+
+def strengths(names: str) -> dict[str, float]:
+    """ "light,0.12" -> {"light": 0.065, "kl-0.12": 0.12}. Raises UserError."""
+    found = {}
+    for name in filter(None, (part.strip() for part in names.split(","))):
+        try:
+            value = NAMED[name] if name in NAMED else float(name)
+        except ValueError:
+            value = math.nan
+        if not 0 < value < math.inf:
+            raise UserError(
+                f"--export {name}: allowed are {', '.join(NAMED)} and numbers above 0.",
+                f"--export {name}：可用 {', '.join(NAMED)} 或大于 0 的数字。",
+            )
+        found[name if name in NAMED else f"kl-{value:g}"] = value
+    return found

@@ -1,0 +1,59 @@
+"""What a hub says about a repository, whichever hub it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One file: `sha256` of large files, `git_sha1` (of git's blob) of small ones, as known."""
+
+    path: str
+    size: int
+    sha256: str | None = None
+    git_sha1: str | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A repository at one revision; `url(path)` is where a file is fetched from."""
+
+    repo: str
+    revision: str
+    files: list[RemoteFile]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to ask: `source` "huggingface" or "modelscope", at `endpoint` (no slash at the end).
+
+    `token` opens gated repositories; `token_withheld` says that there is one which isn't sent
+    because the endpoint was not named by the user.
+    """
+
+    source: str
+    endpoint: str
+    token: str | None = field(default=None, repr=False)
+    token_withheld: bool = False
+
+
+class Hub(Protocol):
+    """What the two hubs' modules offer."""
+
+    def listing(self, place: Place, repo: str, revision: str | None) -> Listing: ...
+
+    def file_url(self, place: Place, listing: Listing, path: str) -> str: ...
+
+    def headers(self, place: Place) -> dict[str, str]: ...
+
+
+def transport_errors() -> tuple[type[Exception], ...]:
+    """The errors of the HTTP library under huggingface_hub (httpx in 1.x, httpx2 since)."""
+    import importlib
+
+    from huggingface_hub.utils import get_session
+
+    library: Any = importlib.import_module(type(get_session()).__module__.partition(".")[0])
+    return (library.TransportError, OSError)

@@ -1,0 +1,143 @@
+"""A model folder before training: is everything there, whole, and of one model?
+
+Only headers and JSON are read, and the model is built without memory (on torch's meta device) to
+know the shapes that its config.json asks for: seconds, where a failed load takes minutes and
+transformers would fill a missing weight with random numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from styledial.errors import ModelError
+from styledial.models.shards import Header, check_pickle_is_whole, safetensors_headers, weight_files
+
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json. Raises ModelError, naming the file, where it can't be read."""
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        config = None
+    if not isinstance(config, dict):
+        raise ModelError(
+            f"{path}: cannot be read as a model's configuration. Download it again.",
+            f"{path}：无法作为模型配置读取。请重新下载。",
+        )
+    return config
+
+
+def check_folder(folder: Path, *, trust_remote_code: bool = False) -> None:
+    """Raises ModelError, naming the file, for what would fail or train nonsense later."""
+    read_config(folder)
+    files = weight_files(folder)
+    _check_tokenizer(folder)
+    headers: dict[str, Header] = {}
+    for path in files:
+        if path.suffix == ".safetensors":
+            headers.update(safetensors_headers(path))
+        else:
+            check_pickle_is_whole(path)
+    if headers and not trust_remote_code:
+        _check_shapes(folder, headers)
+
+
+def _check_tokenizer(folder: Path) -> None:
+    if any((folder / name).is_file() for name in _TOKENIZERS) or list(folder.glob("*.tiktoken")):
+        return
+    raise ModelError(
+        f"{folder}: has no tokenizer ({', '.join(_TOKENIZERS)}). Download the model again: what "
+        "is there is kept.",
+        f"{folder}：没有分词器文件（{', '.join(_TOKENIZERS)}）。请重新下载，已有文件会保留。",
+    )
+
+
+def _check_shapes(folder: Path, headers: Mapping[str, Header]) -> None:
+    """Every weight that config.json asks for is there with its shape, and no further layer is."""
+    expected, tied, ignored = _expected(folder)
+    if expected is None:
+        return
+    found = _under_model_names(headers, expected)
+    for name, shape in expected.items():
+        header = found.get(name)
+        if header is None:
+            if name in tied:
+                continue
+            raise _disagree(
+                folder, "the weight files", f"{name} is missing", "权重文件", f"缺少 {name}"
+            )
+        if header.shape != shape:
+            raise _disagree(
+                folder, header.file,
+                f"{name} is {list(header.shape)} where config.json makes it {list(shape)}",
+                header.file, f"{name} 的形状为 {list(header.shape)}，按配置应为 {list(shape)}",
+            )  # fmt: skip
+    for name, header in found.items():
+        beyond = re.search(r"\.(?:layers|h|blocks)\.\d+\.", name)
+        if name not in expected and beyond and not any(p.search(name) for p in ignored):
+            raise _disagree(
+                folder, header.file, f"{name} is in it, config.json has no such layer",
+                header.file, f"其中的 {name} 在配置中不存在",
+            )  # fmt: skip
+
+
+def _expected(
+    folder: Path,
+) -> tuple[dict[str, tuple[int, ...]] | None, set[str], list[re.Pattern[str]]]:
+    """Shapes by name, names that may be missing (tied), and patterns that may be extra.
+
+    None where transformers renames or fuses weights while loading: names then say nothing.
+    """
+    import torch
+    from huggingface_hub.errors import StrictDataclassError
+    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+
+    try:
+        config = AutoConfig.from_pretrained(folder)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config)
+    except (
+        StrictDataclassError, ValueError, KeyError, TypeError, AttributeError, RuntimeError,
+    ) as error:  # fmt: skip
+        first = str(error).strip().split("\n")[-1].strip()[:200]
+        raise ModelError(
+            f"{folder}/config.json: makes no model ({first}). Download it again.",
+            f"{folder}/config.json：无法据此建立模型（{first}）。请重新下载。",
+        ) from None
+    if get_checkpoint_conversion_mapping(config.model_type):
+        return None, set(), []
+    tied_keys = getattr(model, "_tied_weights_keys", None) or {}
+    tied = set(tied_keys) if getattr(config, "tie_word_embeddings", False) else set()
+    ignored = [
+        re.compile(p) for p in getattr(model, "_keys_to_ignore_on_load_unexpected", None) or []
+    ]
+    # rotary_emb.inv_freq stood in old checkpoints; it is computed from the config.
+    ignored.append(re.compile(r"rotary_emb\.inv_freq$"))
+    return {name: tuple(w.shape) for name, w in model.state_dict().items()}, tied, ignored
+
+
+def _under_model_names(
+    headers: Mapping[str, Header], expected: Mapping[str, object]
+) -> dict[str, Header]:
+    """Weights of a bare backbone lack the "model." that the whole model puts before them."""
+    if any(name in expected for name in headers):
+        return dict(headers)
+    prefix = next(iter(expected)).partition(".")[0]
+    return {f"{prefix}.{name}": header for name, header in headers.items()}
+
+
+def _disagree(folder: Path, file: str, en: str, file_zh: str, zh: str) -> ModelError:
+    return ModelError(
+        f"{folder}: {file} and config.json disagree: {en}. They are of different models or "
+        "incomplete; download the model again.",
+        f"{folder}：{file_zh} 与 config.json 不一致：{zh}。"
+        "二者不属于同一模型或不完整，请重新下载。",
+    )

@@ -1,0 +1,80 @@
+"""One trained adapter, any strength up to its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from running import invoke, small_run
+
+from styledial.adapter import load_adapter
+from styledial.data.novels import read_novels
+from styledial.data.pack import pack
+from styledial.dial import SCALES, DialPoint, load_dial, save_dial, scale_for, strengths
+from styledial.errors import AdapterError, UserError
+from styledial.evaluators.distance import measure
+
+CURVE = [DialPoint(s, 0.2 * s**2.3, 5 - s, 4 + 0.1 * s) for s in SCALES]
+
+
+@pytest.mark.parametrize("kl", [0.001, 0.02, 0.05, 0.08, 0.1, 0.15, 0.2, 0.25])
+def test_the_scale_gives_the_kl(kl: float) -> None:
+    # Below the first point a square is assumed, where this curve is steeper.
+    rel = 0.005 if kl > CURVE[0].kl else 0.5
+    assert 0.2 * scale_for(CURVE, kl) ** 2.3 == pytest.approx(kl, rel=rel)
+
+
+@pytest.mark.parametrize("kl", [0.0, -1.0, 0.31, 5.0])
+def test_wild_extrapolation_is_refused(kl: float) -> None:
+    with pytest.raises(UserError, match=r"can be dialled from above 0 to 0\.304"):
+        scale_for(CURVE, kl)
+
+
+def test_names_and_numbers() -> None:
+    assert strengths("light, 0.12") == {"light": 0.065, "kl-0.12": 0.12}
+    with pytest.raises(UserError, match="--export huge"):
+        strengths("huge")
+
+
+def test_a_dial_reads_back(tmp_path: Path) -> None:
+    save_dial(tmp_path, 0.2, CURVE)
+    assert load_dial(tmp_path) == CURVE
+    (tmp_path / "style_dial.json").write_text('{"points": [{"scale": 1}]}')
+    with pytest.raises(AdapterError, match="cannot be read"):
+        load_dial(tmp_path)
+
+
+def test_dial_measure_and_export(tiny_base: Path, novels: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    settings = [*small_run(tiny_base, novels, run), "max_steps=80", "kl_beta=0.15"]
+    assert invoke("train", *settings).returncode == 0
+    assert (
+        "has not been measured yet"
+        in invoke("generate", run, "--prompt", "话", "--kl_beta", "0.1").stderr
+    )
+    done = invoke("dial", run, "--export", "light,0.1")
+    assert done.returncode == 0, done.stderr
+    content = json.loads((run / "style_dial.json").read_text())
+    assert content["trained_kl_beta"] == 0.15
+    assert [set(point) for point in content["points"]] == [
+        {"scale", "kl", "style_nll", "general_nll"}
+    ] * len(SCALES)
+    for name, kl in (("light", 0.065), ("kl-0.1", 0.1)):
+        folder = run / "export" / name
+        policy, tokenizer = load_adapter(folder)
+        heldout = [p for p in read_novels(novels, 0.2) if p.split == "heldout"]
+        rows = pack(heldout, tokenizer, 64)
+        found = measure(policy, rows, batch_size=8, device=torch.device("cpu"))
+        assert found.kl == pytest.approx(kl, rel=0.05)
+    assert (
+        invoke(
+            "generate", run, "--prompt", "话说", "--kl_beta", "0.05", "--max-new-tokens", "5"
+        ).returncode
+        == 0
+    )
+    assert "train again" in invoke("generate", run, "--prompt", "话", "--kl_beta", "3").stderr
+    before = {p for p in run.rglob("*") if p.is_file()}
+    assert invoke("dial", run, "--export", "medium,5").returncode == 2
+    assert {p for p in run.rglob("*") if p.is_file()} == before

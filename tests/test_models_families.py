@@ -1,0 +1,104 @@
+"""Newer families load by the same path; those whose logits are more than a product are refused."""
+
+import json
+
+import pytest
+import torch
+from rehearsal import rehearse
+from tiny_models import TEXT, build
+
+from styledial.errors import ModelError
+from styledial.models.load import load_base
+from styledial.models.support import TESTED, check_behaviour, refusal
+
+LLAMA31 = {
+    "rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0, "original_max_position_embeddings": 64,
+}  # fmt: skip
+FAMILIES = {
+    "Qwen/Qwen2.5-7B-Instruct": ("qwen2", {}),
+    "Qwen/Qwen3-8B": ("qwen3", {"head_dim": 32}),
+    "meta-llama/Llama-3.1-8B": ("llama", {"rope_parameters": LLAMA31}),
+    "meta-llama/Llama-3.2-1B": ("llama", {"rope_parameters": LLAMA31, "tie_word_embeddings": True}),
+    "01-ai/Yi-1.5-6B": ("llama", {"rope_parameters": {"rope_type": "default", "rope_theta": 5e6}}),
+    "zai-org/GLM-4-9B-0414": ("glm4", {"head_dim": 16, "attention_bias": False}),
+    "google/gemma-3-1b-pt": ("gemma3_text", {"head_dim": 32, "sliding_window": 16}),
+}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_newer_families_go_the_whole_way(name, tmp_path):
+    books = tmp_path / "books"
+    books.mkdir()
+    (books / "book.txt").write_text(TEXT * 3, encoding="utf-8")
+    kind, changes = FAMILIES[name]
+    base = build(name, tmp_path / "base", kind=kind, **changes)
+    figures = rehearse(name, base, tmp_path, books)
+    assert figures.fresh_kl == 0.0
+    assert figures.nll_after < figures.nll_before
+    assert figures.merge_gap < 1e-4
+    assert figures.round_trip
+    assert kind in TESTED
+
+
+REFUSED = [
+    ("gemma2", {"final_logit_softcapping": 30.0}, "final_logit_softcapping"),
+    ("cohere", {}, "logit_scale"),
+    ("granite", {"logits_scaling": 8.0}, "logits_scaling"),
+    ("phi", {}, "lm_head_bias"),
+    ("qwen2", {"quantization_config": {"quant_method": "gptq"}}, "quantised .gptq.*load_in_4bit"),
+    ("t5", {"is_encoder_decoder": True}, "encoder-decoder"),
+    ("gemma3", {"text_config": {}, "vision_config": {}}, "text-only release"),
+    ("mamba", {}, "recurrent"),
+    ("qwen3_next", {}, "recurrent"),
+    ("qwen2", {"layer_types": ["full_attention", "linear_attention"]}, "linear_attention"),
+    ("no_such_type", {}, "no text continuer of type no_such_type"),
+    (None, {}, "no model_type"),
+]
+
+
+@pytest.mark.parametrize(("kind", "config", "says"), REFUSED, ids=[s[:20] for *_, s in REFUSED])
+def test_what_cannot_be_trained_is_refused_from_its_config(kind, config, says, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind, **config}))
+    with pytest.raises(ModelError, match=says) as caught:
+        load_base(str(tmp_path))
+    assert str(tmp_path) in caught.value.zh
+
+
+def test_remote_code_is_only_for_those_who_ask():
+    config = {"model_type": "its_own", "auto_map": {"AutoModelForCausalLM": "modeling.X"}}
+    assert "trust_remote_code" in refusal(config)[0]
+    assert refusal(config, trust_remote_code=True) is None
+
+
+def behaviour(kind, **changes):
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(kind, vocab_size=64, **changes)
+    check_behaviour(AutoModelForCausalLM.from_config(config).eval(), "this model")
+
+
+SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+
+
+def test_an_unknown_family_is_tried_on_a_few_tokens():
+    behaviour("olmo2", intermediate_size=48, pad_token_id=1, **SIZES)
+    behaviour("gpt2", n_embd=32, n_layer=2, n_head=4, n_positions=32)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "says"),
+    [
+        ("gemma2", {"head_dim": 8, "num_key_value_heads": 2, "final_logit_softcapping": 0.001},
+         "not hidden states times the output head"),
+        ("granite", {"logits_scaling": 8.0}, "not hidden states times the output head"),
+        ("phi", {}, "bias"),
+        ("opt", {"ffn_dim": 48, "word_embed_proj_dim": 32}, "mix|position_ids"),
+        ("bloom", {}, "mix|position_ids"),
+    ],
+)  # fmt: skip
+def test_what_a_config_does_not_tell_shows_in_behaviour(kind, changes, says):
+    sizes = dict(SIZES) if kind in ("opt", "bloom") else {**SIZES, "intermediate_size": 48}
+    with pytest.raises(ModelError, match=says):
+        behaviour(kind, **{**sizes, **changes})
