@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from styledial.errors import AdapterError
-from styledial.files import sync
+from styledial.files import share, sync
 from styledial.models.dora import restore_norms, scale_norms
 from styledial.models.load import load_base, load_tokenizer
 from styledial.models.policy import Policy, quiet_peft
@@ -39,6 +39,7 @@ def save_model(policy: Policy, tokenizer: PreTrainedTokenizerBase, folder: Path)
         # PEFT's model card is a form with nothing filled in; summary.json says what this is.
         (aside / "README.md").unlink(missing_ok=True)
         for path in sorted(aside.iterdir()):
+            share(path)
             sync(path)
             path.replace(folder / path.name)
         sync(folder)

@@ -24,8 +24,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     try:
         yield aside
         sync(aside)
-        # mkstemp makes files private; what a run leaves follows the user's umask.
-        aside.chmod(0o666 & ~_umask())
+        share(aside)
         aside.replace(path)
         sync(path.parent)
     finally:
@@ -39,6 +38,11 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def share(path: Path) -> None:
+    """Permissions as the user's umask has them: mkstemp and safetensors make files private."""
+    path.chmod(0o666 & ~_umask())
 
 
 def sync(path: Path) -> None:
