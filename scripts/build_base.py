@@ -51,6 +51,7 @@ def main() -> None:
     print(f"{len(tokenizer)} tokens, {size:,} parameters, {rows.total_targets:,} training tokens")
     best = fit(model, rows, judge, given.steps)
     model.load_state_dict(best)
+    model.config.attention_dropout = 0.0
     model.to(torch.bfloat16).save_pretrained(given.output)
     tokenizer.save_pretrained(given.output)
 

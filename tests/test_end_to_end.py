@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,20 @@ def test_a_fresh_adapter_is_exactly_the_base(tiny_base: Path, novels: Path) -> N
     found = measure(policy, rows, batch_size=8, device=torch.device("cpu"), only=range(16))
     assert found.kl == 0.0
     assert found.nll == found.nll_base
+
+
+def test_a_base_with_dropout_starts_at_kl_zero(
+    tiny_base: Path, novels: Path, tmp_path: Path
+) -> None:
+    """The bundled base had attention dropout in its config, and its first KL was 0.056."""
+    shutil.copytree(tiny_base, tmp_path / "base")
+    config = tmp_path / "base/config.json"
+    settings = json.loads(config.read_text())
+    config.write_text(json.dumps({**settings, "attention_dropout": 0.3}))
+    output = tmp_path / "out"
+    settings = [*small_run(tmp_path / "base", novels, output), "max_steps=1"]
+    assert invoke("train", *settings).returncode == 0
+    assert read_metrics(output / "metrics.jsonl")[0]["train/kl"] == 0
 
 
 def test_two_processes_train_as_one(tiny_base: Path, novels: Path, tmp_path: Path) -> None:

@@ -114,8 +114,19 @@ def load_base(
         same_arithmetic(model)
     model.config.use_cache = False
     model.requires_grad_(False).eval()
+    _without_dropout(model)
     check_behaviour(model, name_or_path)
     return model
+
+
+def _without_dropout(model: PreTrainedModel) -> None:
+    """No dropout in the base: tuned and reference passes would draw different masks, and the
+    KL between equal models would not be 0. The adapter has a dropout of its own."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        elif isinstance(getattr(module, "attention_dropout", None), float):
+            module.attention_dropout = 0.0  # type: ignore[assignment]
 
 
 def recompute_activations(model: PreTrainedModel) -> None:

@@ -1,0 +1,280 @@
+"""Does the budget do what it says, and what does it cost? Runs and a table.
+
+    python benchmarks/dose_response.py --base MODEL --style FOLDER --general FILE \\
+        --output OUT [--budgets 0.02 ...] [--seeds 0 1 2] [--kinds budget self general ...]
+
+Kinds of run, each on the same rows in the same order per seed:
+
+    budget      KL budget, no anchor             self     budget, anchor text from the base
+    general     budget, anchor is general text   sft      NLL alone; also read at half strength
+    replay      NLL on style + a fifth general   penalty  fixed coefficient, reverse
+    penalty-f   fixed coefficient, forward       asft     DFT-weighted NLL + 0.1 forward KL
+
+`sft` is measured along its training (stopped early) and scaled down afterwards. One line of
+JSON per reading is appended to OUT/readings.jsonl, so an interrupted experiment goes on; the
+table is printed by --table. Held-out style and general test text are never trained on, and the
+anchor's general text is another source than the general test text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import torch  # noqa: E402
+from accelerate import Accelerator  # noqa: E402
+
+from styledial.adapter import scaled  # noqa: E402
+from styledial.anchor import sample_rows  # noqa: E402
+from styledial.controller import FixedCoefficient, KLController  # noqa: E402
+from styledial.data.novels import read_novels, read_text  # noqa: E402
+from styledial.data.pack import PackedRows, pack  # noqa: E402
+from styledial.data.passage import Passage  # noqa: E402
+from styledial.evaluators.distance import halves, measure  # noqa: E402
+from styledial.landing import find_scale  # noqa: E402
+from styledial.losses import IGNORE_INDEX, fused_nll_kl  # noqa: E402
+from styledial.models.load import load_base, load_tokenizer, quiet_libraries  # noqa: E402
+from styledial.models.policy import Policy, with_lora  # noqa: E402
+from styledial.order import RowOrder  # noqa: E402
+from styledial.reference import References  # noqa: E402
+from styledial.trainer import Anchor, train  # noqa: E402
+
+BATCH, RATE = 16, 2e-3
+CPU = torch.device("cpu")
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    options.add_argument("--base", required=True)
+    options.add_argument("--style", type=Path, required=True)
+    options.add_argument("--general", type=Path, required=True, help="only ever measured on")
+    options.add_argument("--anchor", default="bundled", help="general text of another source")
+    options.add_argument("--output", type=Path, required=True)
+    options.add_argument(
+        "--budgets", type=float, nargs="+", default=[0.02, 0.05, 0.08, 0.1, 0.15, 0.2]
+    )
+    options.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    options.add_argument(
+        "--kinds", nargs="+", default=["self", "budget", "general", "sft", "replay"]
+    )
+    options.add_argument("--steps", type=int, default=120)
+    options.add_argument("--length", type=int, default=128)
+    options.add_argument("--table", action="store_true", help="print the table and stop")
+    given = options.parse_args()
+    if given.table:
+        print_table(given.output)
+        return
+    quiet_libraries()
+    bench = Bench(given)
+    for seed in given.seeds:
+        for kind in given.kinds:
+            for budget in given.budgets if kind in BUDGETED else [None]:
+                bench.run(kind, budget, seed)
+
+
+BUDGETED = {"budget", "self", "general"}
+PENALTIES = {"penalty": (0.5, "reverse"), "penalty-f": (0.5, "forward"), "asft": (0.1, "forward")}
+
+
+class Bench:
+    """The texts, packed once, and the runs over them."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.given = given
+        self.tokenizer = load_tokenizer(given.base)
+        passages = read_novels(given.style, 0.08, cache=given.output / "cache")
+        length = given.length
+        self.style = pack([p for p in passages if p.split == "train"], self.tokenizer, length)
+        heldout = pack([p for p in passages if p.split == "heldout"], self.tokenizer, length)
+        self.heldout = heldout.at_most(24_576)
+        self.landing, self.report = halves(self.heldout)
+        general = [Passage(read_text(given.general), "general", ends_book=True)]
+        self.test = pack(general, self.tokenizer, length).at_most(10_240)
+        self.anchor_text = self._anchor_text(given.anchor)
+        self.accelerator = Accelerator(cpu=True)
+
+    def _anchor_text(self, source: str) -> PackedRows:
+        from styledial.data.texts import general_passages
+
+        return pack(
+            general_passages(source, "--anchor", bundled="modern"),
+            self.tokenizer,
+            self.given.length,
+        )
+
+    def run(self, kind: str, budget: float | None, seed: int) -> None:
+        path = self.given.output / "readings.jsonl"
+        done = {(r["kind"], r["budget"], r["seed"]) for r in readings(self.given.output)}
+        if (kind, budget, seed) in done:
+            return
+        torch.manual_seed(seed)
+        policy = with_lora(
+            load_base(self.given.base, dtype="float32"),
+            r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear",
+        )  # fmt: skip
+        started = time.perf_counter()
+        found = self._train(kind, budget, seed, policy)
+        seconds = time.perf_counter() - started
+        with path.open("a", encoding="utf-8") as file:
+            for reading in found:
+                line = {"kind": kind, "budget": budget, "seed": seed, **reading,
+                        "seconds": round(seconds, 1)}  # fmt: skip
+                file.write(json.dumps(line) + "\n")
+                print(line, flush=True)
+
+    def _train(
+        self, kind: str, budget: float | None, seed: int, policy: Policy
+    ) -> list[dict[str, Any]]:
+        steps = self.given.steps
+        optimizer = torch.optim.AdamW(
+            [p for p in policy.parameters() if p.requires_grad], lr=RATE, weight_decay=0.0
+        )
+        from transformers import get_scheduler
+
+        scheduler = get_scheduler("cosine", optimizer, round(0.05 * steps), steps)
+        direction = PENALTIES.get(kind, (0, "reverse"))[1]
+        controller: Any = (
+            KLController(budget) if budget else FixedCoefficient(PENALTIES.get(kind, (0.0, ""))[0])
+        )
+        order = RowOrder(len(self.style), BATCH, 1, 1, seed)
+        found: list[dict[str, Any]] = []
+        calibration = self.heldout.select(self.landing).at_most(6_144)
+
+        def after_step(state: Any) -> bool:
+            if budget and state.step % (steps // 12) == 0 and steps // 4 <= state.step < steps:
+                controller.calibrate(measure(policy, calibration, batch_size=BATCH, device=CPU).kl)
+            if kind in ("sft", "replay") and state.step in (steps // 12, steps // 6, steps // 3):
+                found.append(self._reading(policy, 1.0, f"step {state.step}"))
+            return True
+
+        if kind in ("replay", "asft"):
+            self._plain_loop(kind, policy, optimizer, scheduler, order, after_step)
+        else:
+            from styledial.checkpoint import TrainState
+
+            train(
+                policy, self.style, order, wrapped=policy, accelerator=self.accelerator,
+                optimizer=optimizer, scheduler=scheduler, controller=controller,
+                state=TrainState(), total_steps=steps, direction=direction, max_grad_norm=1.0,
+                anchor=self._anchor(kind, policy, seed),
+                references=None if kind == "sft" else References(policy, None, None),
+                log_every=steps, after_step=after_step,
+            )  # fmt: skip
+        if budget:
+            return [*found, *self._landed(policy, budget)]
+        scales = (1.0, 0.85, 0.7, 0.5, 0.35) if kind in ("sft", "replay") else (1.0,)
+        return found + [self._reading(policy, s, f"scale {s:g}") for s in scales]
+
+    def _anchor(self, kind: str, policy: Policy, seed: int) -> Anchor | None:
+        if kind == "self":
+            with policy.as_base() as base:
+                rows = sample_rows(base, self.style, seed=seed)
+        elif kind == "general":
+            rows = self.anchor_text
+        else:
+            return None
+        return Anchor(rows, RowOrder(len(rows), BATCH // 4, 1, 1, seed + 1), 1.0)
+
+    def _landed(self, policy: Policy, budget: float) -> list[dict[str, Any]]:
+        def kl_at(scale: float) -> float:
+            with scaled(policy, scale):
+                return measure(
+                    policy, self.heldout, batch_size=BATCH, device=CPU, only=self.landing
+                ).kl
+
+        scale, _ = find_scale(kl_at, budget)
+        found = [self._reading(policy, scale, "landed", scale=scale)]
+        if budget >= 0.2:
+            # The dial: the same run asked for smaller strengths.
+            for wanted in (0.05, 0.08, 0.1, 0.15):
+                dialled, _ = find_scale(kl_at, wanted, highest=scale)
+                found.append(self._reading(policy, dialled, f"dialled {wanted:g}", scale=dialled))
+        return found
+
+    def _reading(self, policy: Policy, strength: float, at: str, **more: float) -> dict[str, Any]:
+        with scaled(policy, strength):
+            style = measure(policy, self.heldout, batch_size=BATCH, device=CPU, only=self.report)
+            general = measure(policy, self.test, batch_size=BATCH, device=CPU)
+        return {
+            "at": at, "kl": style.kl, "style_nll": style.nll, "style_nll_base": style.nll_base,
+            "general_nll": general.nll, "general_nll_base": general.nll_base,
+            "general_kl": general.kl, **more,
+        }  # fmt: skip
+
+    def _plain_loop(self, kind: str, policy: Policy, optimizer: Any, scheduler: Any,
+                    order: RowOrder, after_step: Any) -> None:  # fmt: skip
+        """The rivals' objectives: NLL with replayed general text, and ASFT."""
+        from types import SimpleNamespace
+
+        general = RowOrder(len(self.anchor_text), BATCH // 4, 1, 1, order.seed + 1)
+        policy.train()
+        for step in range(self.given.steps):
+            parts = [self.style.batch(order.update(step))]
+            if kind == "replay":
+                parts.append(self.anchor_text.batch(general.update(step)))
+            loss = sum(self._rival(kind, policy, part, sum(map(_targets, parts))) for part in parts)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
+            optimizer.step()
+            scheduler.step()
+            optimizer.zero_grad()
+            after_step(SimpleNamespace(step=step + 1))
+
+    def _rival(self, kind: str, policy: Policy, batch: Any, tokens: int) -> Any:
+        hidden = policy(batch.input_ids, batch.position_ids).flatten(0, 1)
+        targets = batch.targets.flatten()
+        kept = (targets != IGNORE_INDEX).float() / tokens
+        if kind == "replay":
+            return fused_nll_kl(hidden, None, policy.head, targets, kept, kept).loss
+        # DFT: each token's NLL weighted by its own probability, without gradient.
+        with torch.no_grad():
+            nll = fused_nll_kl(hidden, None, policy.head, targets, kept, kept).nll
+        reference = policy.reference(batch.input_ids, batch.position_ids).flatten(0, 1)
+        return fused_nll_kl(
+            hidden, reference, policy.head, targets, kept * (-nll).exp(), 0.1 * kept,
+            direction="forward",
+        ).loss  # fmt: skip
+
+
+def _targets(batch: Any) -> int:
+    return int((batch.targets != IGNORE_INDEX).sum())
+
+
+def readings(output: Path) -> list[dict[str, Any]]:
+    found = []
+    for path in sorted(output.glob("readings*.jsonl")):
+        found += [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return found
+
+
+def print_table(output: Path) -> None:
+    """Means over seeds, with the range of KL."""
+    groups: dict[tuple[str, Any, str], list[dict[str, Any]]] = {}
+    for reading in readings(output):
+        groups.setdefault((reading["kind"], reading["budget"], reading["at"]), []).append(reading)
+    print(
+        "| run | budget | read at | seeds | KL | KL range | style NLL | forgetting | KL on general |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    for (kind, budget, at), found in groups.items():
+
+        def mean(key: str, found: list[dict[str, Any]] = found) -> float:
+            return sum(reading[key] for reading in found) / len(found)
+
+        kls = [reading["kl"] for reading in found]
+        print(
+            f"| {kind} | {budget or ''} | {at} | {len(found)} | {mean('kl'):.4f} | "
+            f"{min(kls):.4f}-{max(kls):.4f} | {mean('style_nll'):.4f} | "
+            f"{mean('general_nll') - mean('general_nll_base'):+.4f} | {mean('general_kl'):.4f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
