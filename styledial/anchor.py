@@ -37,6 +37,7 @@ def sample_rows(
     generator = np.random.default_rng(seed)
     first = style.tokens[generator.integers(len(style), size=rows),
                          generator.integers(length, size=rows)]  # fmt: skip
+    first = np.where(first < 0, ~first, first)  # questions of dialogues are kept as ~t
     written = []
     with torch.random.fork_rng():
         torch.manual_seed(seed)

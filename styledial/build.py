@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,10 @@ from styledial import reference
 from styledial.anchor import TOKENS, sample_rows
 from styledial.config import OFF, Config
 from styledial.controller import FixedCoefficient, KLController
+from styledial.data.novels import read_dialogues, read_novels
 from styledial.data.pack import PackedRows, pack
-from styledial.data.passage import Passage
-from styledial.data.texts import general_passages
+from styledial.data.passage import Dialogue, Passage
+from styledial.data.texts import general_passages, style_folder
 from styledial.errors import DataError, UserError
 from styledial.evaluators.distance import halves
 from styledial.models.load import load_base, recompute_activations
@@ -38,6 +40,20 @@ _CALIBRATION_TOKENS, _CALIBRATIONS = 6_144, 12
 
 
 @dataclass(frozen=True)
+class Material:
+    """What the user's folder holds: running text, and dialogues where there are any."""
+
+    passages: list[Passage]
+    dialogues: list[Dialogue]
+
+    def opening(self) -> str:
+        """Some of the text, to tell its language by."""
+        if self.passages:
+            return self.passages[0].text[:5000]
+        return self.dialogues[0].messages[-1]["content"]
+
+
+@dataclass(frozen=True)
 class Texts:
     """Everything that is read: packed rows of the novels and of the general text."""
 
@@ -47,13 +63,26 @@ class Texts:
     prompts: tuple[str, ...]
 
 
-def prepare_texts(
-    config: Config, passages: list[Passage], tokenizer: PreTrainedTokenizerBase
-) -> Texts:
+def read_material(config: Config, cache: Path, tell: Callable[[str], None]) -> Material:
+    """The user's folder, cleaned and split; raises DataError. `tell` hears what was left out."""
+    folder, split = style_folder(config.data.data_dir), config.data.validation_split
+    passages = read_novels(
+        folder, split, cache=cache, tell=tell,
+        to_simplified=config.data.to_simplified, dedup=config.data.dedup,
+    )  # fmt: skip
+    return Material(passages, read_dialogues(folder, split, cache=cache))
+
+
+def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedTokenizerBase) -> Texts:
     """Tokenise and pack. Raises DataError where there is too little text to train and measure."""
     length = config.data.max_length
-    style = pack([p for p in passages if p.split == "train"], tokenizer, length)
-    heldout = pack([p for p in passages if p.split == "heldout"], tokenizer, length)
+    style, heldout = (
+        pack(
+            [p for p in material.passages if p.split == split], tokenizer, length,
+            [d for d in material.dialogues if d.split == split],
+        )
+        for split in ("train", "heldout")
+    )  # fmt: skip
     for rows, en, zh in ((style, "training", "训练"), (heldout, "held-out", "留出")):
         if len(rows) == 0:
             raise DataError(
@@ -64,7 +93,7 @@ def prepare_texts(
             )
     general = pack(general_passages(config.data.general, "data.general"), tokenizer, length)
     heldout, general = heldout.at_most(_HELDOUT_TOKENS), general.at_most(_GENERAL_TOKENS)
-    return Texts(style, heldout, general, sample_prompts(passages[0].text[:5000]))
+    return Texts(style, heldout, general, sample_prompts(material.opening()))
 
 
 def build_policy(config: Config) -> Policy:

@@ -19,8 +19,6 @@ from styledial.adapter import (
     scaled,
 )
 from styledial.config import Config, resolve
-from styledial.data.novels import read_novels
-from styledial.data.texts import style_folder
 from styledial.dial import DialPoint, read_points, save_dial, scale_for
 from styledial.errors import AdapterError
 from styledial.evaluators.distance import measure
@@ -43,11 +41,8 @@ def measure_dial(folder: Path, data_dir: str | None = None) -> None:
             f"{folder}：这是全量微调的模型；只有适配器可以调节强度（use_peft: true）。",
         )
     with tempfile.TemporaryDirectory(prefix="styledial-") as passing:
-        passages = read_novels(
-            style_folder(config.data.data_dir), config.data.validation_split,
-            to_simplified=config.data.to_simplified, dedup=config.data.dedup, cache=Path(passing),
-        )  # fmt: skip
-    texts = build.prepare_texts(config, passages, tokenizer)
+        material = build.read_material(config, Path(passing), lambda line: None)
+    texts = build.prepare_texts(config, material, tokenizer)
     device = torch.accelerator.current_accelerator() or torch.device("cpu")
     policy.to(device)
     reading: dict[str, Any] = {

@@ -14,8 +14,6 @@ from styledial.adapter import SUMMARY, save_model
 from styledial.checkpoint import TrainState, checkpoints, load_checkpoint, save_checkpoint
 from styledial.config import Config
 from styledial.config.show import as_file
-from styledial.data.novels import read_novels
-from styledial.data.texts import style_folder
 from styledial.errors import UserError
 from styledial.evaluators.distance import halves, measure
 from styledial.files import write_json, write_text
@@ -63,11 +61,7 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
     first = PartialState(cpu=on_cpu).is_main_process
     screen = Screen(training.kl_beta, quiet=not first)
     with PartialState().main_process_first():
-        passages = read_novels(
-            style_folder(config.data.data_dir), config.data.validation_split,
-            to_simplified=config.data.to_simplified, dedup=config.data.dedup,
-            cache=cache / "novels", tell=lambda line: screen.note(line, line),
-        )  # fmt: skip
+        material = build.read_material(config, cache / "novels", lambda line: screen.line(line))
 
     set_seed(training.seed)
     tokenizer = load_tokenizer(
@@ -76,7 +70,7 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
     policy = build.build_policy(config)
     accelerator = Accelerator(mixed_precision=build.mixed_precision(config, policy), cpu=on_cpu)
     with accelerator.main_process_first():
-        texts = build.prepare_texts(config, passages, tokenizer)
+        texts = build.prepare_texts(config, material, tokenizer)
     screen.note(*_data_words(texts))
     order = build.style_order(config, texts.style, accelerator.num_processes)
     steps = training.max_steps if training.max_steps > 0 else order.steps(training.num_train_epochs)
@@ -187,7 +181,7 @@ def finish(
         "versions": report.versions(),
     }
     for line in report.closing_lines(summary, samples, folder):
-        screen.note(line, line)
+        screen.line(line)
     return summary
 
 

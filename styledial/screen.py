@@ -31,7 +31,11 @@ class Screen:
         self._total = 0
 
     def note(self, en: str, zh: str) -> None:
-        self.console.print(say(en, zh), markup=False, soft_wrap=True)
+        self.line(say(en, zh))
+
+    def line(self, text: str) -> None:
+        """A sentence that is already in the user's language."""
+        self.console.print(text, markup=False, soft_wrap=True)
 
     def training(self, total_steps: int, done: int) -> Screen:
         """Use as `with screen.training(...)`: the bar lives for as long as the block."""

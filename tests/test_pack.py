@@ -5,7 +5,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from styledial.data.pack import documents, pack
-from styledial.data.passage import Passage
+from styledial.data.passage import Dialogue, Passage
 from styledial.losses import IGNORE_INDEX
 
 
@@ -60,3 +60,22 @@ def test_a_packed_document_is_computed_as_if_alone(tokenizer, tiny_base) -> None
 def test_a_long_book_needs_no_position_ids(tokenizer) -> None:
     rows = pack([Passage("江湖夜雨" * 100, "a")], tokenizer, 32)
     assert rows.batch([0]).position_ids is None
+
+
+def test_questions_are_read_but_not_learnt(tokenizer) -> None:
+    tokenizer.chat_template = (
+        "{% for m in messages %}[{{ m.role }}]{{ m.content }}"
+        "{% if m.role == 'assistant' %}<|endoftext|>{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}[assistant]{% endif %}"
+    )
+    dialogue = Dialogue(
+        [{"role": "user", "content": "江湖在哪"}, {"role": "assistant", "content": "话说当年"}], "d"
+    )
+    rows = pack([], tokenizer, 64, [dialogue])
+    batch = rows.batch([0])
+    text = tokenizer.decode(batch.input_ids[0], skip_special_tokens=False)
+    assert text.startswith("[user]江湖在哪[assistant]话说当年<|endoftext|>")
+    learnt = batch.targets[batch.targets != IGNORE_INDEX]
+    assert tokenizer.decode(learnt) == "话说当年<|endoftext|>"
+    assert rows.total_targets == len(learnt) == 5
+    tokenizer.chat_template = None

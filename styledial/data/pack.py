@@ -8,7 +8,8 @@
 
 A row has max_length inputs and one more token, the last target, so no token is lost between two
 rows of a book. Pieces in one row don't see each other: positions restart, and the first token of
-a piece is nobody's target.
+a piece is nobody's target. A token that is read but not learnt (the question of a dialogue) is
+kept as its complement ~t, which is negative.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from styledial.data.passage import Passage
+from styledial.data.dialogues import render_dialogue
+from styledial.data.passage import Dialogue, Passage
 from styledial.files import written_aside
 from styledial.losses import IGNORE_INDEX
 
@@ -47,7 +49,8 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class PackedRows:
-    """tokens: int32 [rows, max_length + 1]; pieces[i]: (start, length) of the pieces in row i."""
+    """tokens: int32 [rows, max_length + 1], ~t where t isn't learnt; pieces[i]: (start, length)
+    of the pieces in row i."""
 
     tokens: np.ndarray
     pieces: list[list[tuple[int, int]]]
@@ -61,7 +64,11 @@ class PackedRows:
 
     def targets_in(self, row: int) -> int:
         """Tokens of a row that carry loss; known without touching the device."""
-        return sum(length - 1 for _, length in self.pieces[row])
+        tokens = self.tokens[row]
+        return sum(
+            int(np.count_nonzero(tokens[start + 1 : start + length] >= 0))
+            for start, length in self.pieces[row]
+        )
 
     @property
     def total_targets(self) -> int:
@@ -89,14 +96,16 @@ class PackedRows:
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """The rows as tensors; costs one copy of [B, T]."""
-        tokens = torch.from_numpy(self.tokens[list(rows)].astype(np.int64))
+        kept = torch.from_numpy(self.tokens[list(rows)].astype(np.int64))
+        tokens = torch.where(kept < 0, ~kept, kept)
+        learnt = torch.where(kept < 0, IGNORE_INDEX, kept)
         targets = torch.full((len(rows), self.max_length), IGNORE_INDEX)
         positions = torch.arange(self.max_length).repeat(len(rows), 1)
         single = True
         for i, row in enumerate(rows):
             for start, length in self.pieces[row]:
                 end = start + length
-                targets[i, start : end - 1] = tokens[i, start + 1 : end]
+                targets[i, start : end - 1] = learnt[i, start + 1 : end]
                 positions[i, start:] -= positions[i, start].item()
                 single &= start == 0
             if end < self.max_length:
@@ -106,9 +115,15 @@ class PackedRows:
 
 
 def pack(
-    passages: Iterable[Passage], tokenizer: PreTrainedTokenizerBase, max_length: int
+    passages: Iterable[Passage],
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    dialogues: Iterable[Dialogue] = (),
 ) -> PackedRows:
-    """Tokenise and pack; first fit, longest first, for pieces shorter than a row."""
+    """Tokenise and pack; first fit, longest first, for pieces shorter than a row.
+
+    A dialogue is one piece, cut at a row's length, and left out if no answer is left in it.
+    """
     full: list[list[int]] = []
     short: list[list[int]] = []
     for document in documents(passages, tokenizer):
@@ -117,6 +132,11 @@ def pack(
             piece = document[start : start + max_length + 1]
             if len(piece) >= 2:  # a lone token predicts nothing
                 (full if len(piece) == max_length + 1 else short).append(piece)
+    for dialogue in dialogues:
+        ids, learnt = render_dialogue(dialogue, tokenizer)
+        piece = [t if mask else ~t for t, mask in zip(ids, learnt, strict=True)][: max_length + 1]
+        if any(token >= 0 for token in piece[1:]):
+            (full if len(piece) == max_length + 1 else short).append(piece)
     return _rows(full, short, max_length)
 
 
