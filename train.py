@@ -6,6 +6,6 @@ from styledial.cli import train
 from styledial.cli.main import guarded
 
 if __name__ == "__main__":
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command(help=train.HELP, epilog=train.EPILOG)(train.train)
     guarded(app)

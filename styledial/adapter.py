@@ -73,8 +73,12 @@ def scale_adapter(policy: Policy, scale: float) -> None:
             parameter.mul_(scale)
 
 
-def load_adapter(folder: Path, *, dtype: str = "auto") -> tuple[Policy, PreTrainedTokenizerBase]:
-    """Base + adapter as a Policy in evaluation mode, and the tokenizer.
+def load_adapter(
+    folder: Path, *, dtype: str = "auto", load_in_4bit: bool = False, load_in_8bit: bool = False
+) -> tuple[Policy, PreTrainedTokenizerBase]:
+    """Base + adapter as a Policy in evaluation mode on the GPU if there is one, and the tokenizer.
+
+    An adapter of a quantised base is loaded on the same quantised base where that is asked for.
 
     Raises AdapterError where the folder isn't what a run leaves, ModelError for its base.
     """
@@ -82,7 +86,9 @@ def load_adapter(folder: Path, *, dtype: str = "auto") -> tuple[Policy, PreTrain
 
     described = describe_adapter(folder)
     if (folder / "adapter_config.json").is_file():
-        base = load_base(described["model"], dtype=dtype)
+        base = load_base(
+            described["model"], dtype=dtype, load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit
+        )
         try:
             with quiet_peft():
                 model = PeftModel.from_pretrained(base, str(folder))
@@ -98,6 +104,10 @@ def load_adapter(folder: Path, *, dtype: str = "auto") -> tuple[Policy, PreTrain
         policy = Policy(tuned, load_base(described["model"], dtype=dtype))
     # The base's own tokenizer: transformers picks its class by the config that lies beside it.
     tokenizer = load_tokenizer(described["model"])
+    device = torch.accelerator.current_accelerator() or torch.device("cpu")
+    if not (load_in_4bit or load_in_8bit):  # a quantised base is where it was loaded
+        policy.to(device)
+    policy.reference_to(device)
     return policy.eval(), tokenizer
 
 

@@ -66,11 +66,12 @@ class Texts:
 def read_material(config: Config, cache: Path, tell: Callable[[str], None]) -> Material:
     """The user's folder, cleaned and split; raises DataError. `tell` hears what was left out."""
     folder, split = style_folder(config.data.data_dir), config.data.validation_split
-    passages = read_novels(
-        folder, split, cache=cache, tell=tell,
-        to_simplified=config.data.to_simplified, dedup=config.data.dedup,
-    )  # fmt: skip
-    return Material(passages, read_dialogues(folder, split, cache=cache))
+    cleaning: dict[str, Any] = {
+        "to_simplified": config.data.to_simplified, "dedup": config.data.dedup, "cache": cache,
+    }  # fmt: skip
+    return Material(
+        read_novels(folder, split, tell=tell, **cleaning), read_dialogues(folder, split, **cleaning)
+    )
 
 
 def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedTokenizerBase) -> Texts:

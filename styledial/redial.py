@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from styledial import build
 from styledial.adapter import (
     SUMMARY,
@@ -34,7 +32,10 @@ def measure_dial(folder: Path, data_dir: str | None = None) -> None:
     """
     quiet_libraries()
     config = described_run(folder, data_dir)
-    policy, tokenizer = load_adapter(folder, dtype=config.model.dtype)
+    policy, tokenizer = load_adapter(
+        folder, dtype=config.model.dtype,
+        load_in_4bit=config.model.load_in_4bit, load_in_8bit=config.model.load_in_8bit,
+    )  # fmt: skip
     if not policy.is_adapter:
         raise AdapterError(
             f"{folder}: all weights were tuned; only an adapter can be dialled (use_peft: true).",
@@ -43,11 +44,9 @@ def measure_dial(folder: Path, data_dir: str | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="styledial-") as passing:
         material = build.read_material(config, Path(passing), lambda line: None)
     texts = build.prepare_texts(config, material, tokenizer)
-    device = torch.accelerator.current_accelerator() or torch.device("cpu")
-    policy.to(device)
     reading: dict[str, Any] = {
         "batch_size": config.training.per_device_train_batch_size,
-        "device": device, "direction": config.training.kl_direction,
+        "device": policy.head.device, "direction": config.training.kl_direction,
     }  # fmt: skip
 
     def measure_at(scale: float) -> tuple[float, float, float]:

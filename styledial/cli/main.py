@@ -20,6 +20,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 app.command("train", help=train.HELP, epilog=train.EPILOG)(train.train)
 app.add_typer(config.app, name="config")

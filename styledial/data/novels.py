@@ -60,12 +60,16 @@ def read_dialogues(
     folder: Path,
     validation_split: float,
     *,
+    to_simplified: bool = False,
+    dedup: bool = True,
     cache: Path | None = None,
     workers: int | None = None,
 ) -> list[Dialogue]:
     """The dialogue and instruction records under `folder`; empty where there are none."""
     with tempfile.TemporaryDirectory(prefix="styledial-") as passing:
-        prepared = _prepared(folder, validation_split, False, True, cache or Path(passing), workers)
+        prepared = _prepared(
+            folder, validation_split, to_simplified, dedup, cache or Path(passing), workers
+        )
         return list(prepared.dialogues())
 
 
