@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from styledial.cli.options import Adapter
 from styledial.words import say
 
 if TYPE_CHECKING:
@@ -21,9 +21,7 @@ HELP = say(
 
 
 def dial(
-    adapter: Annotated[
-        Path, typer.Argument(help=say("A run's output_dir.", "训练的 output_dir。"))
-    ],
+    adapter: Adapter,
     export: Annotated[
         str | None,
         typer.Option(

@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from styledial.cli.options import Adapter, Strength, scale_of
 from styledial.words import say
 
 HELP = say("Continue a prompt with a trained adapter.", "用训练好的适配器续写。")
 
 
 def generate(
-    adapter: Annotated[
-        Path, typer.Argument(help=say("A run's output_dir.", "训练的 output_dir。"))
-    ],
+    adapter: Adapter,
     prompt: Annotated[str, typer.Option(help=say("Text to continue.", "要续写的文字。"))],
     max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1)] = 200,
     seed: Annotated[int, typer.Option(min=0)] = 42,
-    kl_beta: Annotated[
-        float | None,
-        typer.Option(
-            "--kl_beta",
-            "--kl-beta",
-            help=say("Strength to dial the adapter to.", "将适配器调到的强度。"),
-        ),
-    ] = None,
+    kl_beta: Strength = None,
     temperature: Annotated[
         float, typer.Option(min=0.0, help=say("0 is greedy.", "0 为贪心解码。"))
     ] = 0.8,
 ) -> None:
     from styledial.adapter import load_adapter, scale_adapter
-    from styledial.dial import load_dial, scale_for
     from styledial.generate import continue_text
     from styledial.models.load import quiet_libraries
 
     quiet_libraries()
-    scale = 1.0 if kl_beta is None else scale_for(load_dial(adapter), kl_beta)
+    scale = scale_of(adapter, kl_beta)
     policy, tokenizer = load_adapter(adapter)
     scale_adapter(policy, scale)
     typer.echo(

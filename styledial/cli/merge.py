@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from styledial.cli.options import Adapter, Strength, scale_of
 from styledial.words import say
 
 HELP = say(
@@ -16,9 +17,7 @@ HELP = say(
 
 
 def merge(
-    adapter: Annotated[
-        Path, typer.Argument(help=say("A run's output_dir.", "训练的 output_dir。"))
-    ],
+    adapter: Adapter,
     output: Annotated[
         Path, typer.Option("--output", "-o", help=say("The new folder.", "新文件夹。"))
     ],
@@ -26,14 +25,7 @@ def merge(
         str | None,
         typer.Option(help=say("Another base than the adapter names.", "改用其他基座。")),
     ] = None,
-    kl_beta: Annotated[
-        float | None,
-        typer.Option(
-            "--kl_beta",
-            "--kl-beta",
-            help=say("Strength to dial the adapter to.", "将适配器调到的强度。"),
-        ),
-    ] = None,
+    kl_beta: Strength = None,
     dtype: Annotated[
         str,
         typer.Option(
@@ -44,7 +36,6 @@ def merge(
         ),
     ] = "auto",
 ) -> None:
-    from styledial.dial import load_dial, scale_for
     from styledial.errors import UserError
     from styledial.models.merge import merge_adapter
 
@@ -54,5 +45,5 @@ def merge(
             f"--dtype {dtype}: there are {', '.join(choices)}.",
             f"--dtype {dtype}：可选 {', '.join(choices)}。",
         )
-    scale = 1.0 if kl_beta is None else scale_for(load_dial(adapter), kl_beta)
+    scale = scale_of(adapter, kl_beta)
     typer.echo(str(merge_adapter(adapter, output, base=base, dtype=dtype, scale=scale)))

@@ -9,20 +9,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
+from pydantic import Field, PrivateAttr, field_validator
+
+from styledial.config.setting import Section, setting
 
 OFF = "off"  # unquoted, YAML reads it as false: both are taken
 BUNDLED = "bundled"  # as a model, a data folder or a general text: the sample in the package
-
-
-def setting(default: Any, en: str, zh: str, *, shown: Any = None, **limits: Any) -> Any:
-    """A pydantic field; `shown` is what the YAML template writes where the default is derived."""
-    extra: dict[str, Any] = {"zh": zh} if shown is None else {"zh": zh, "shown": shown}
-    return Field(default=default, description=en, json_schema_extra=extra, **limits)
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", validate_default=True, protected_namespaces=())
 
 
 class ModelSettings(Section):

@@ -1,0 +1,27 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from styledial.words import say
+
+Adapter = Annotated[Path, typer.Argument(help=say("A run's output_dir.", "训练的 output_dir。"))]
+Strength = Annotated[
+    float | None,
+    typer.Option(
+        "--kl_beta",
+        "--kl-beta",
+        help=say("Strength to dial the adapter to.", "将适配器调到的强度。"),
+    ),
+]
+
+
+def scale_of(adapter: Path, kl_beta: float | None) -> float:
+    """The scale at which the adapter has the strength asked for; 1 where none is."""
+    from styledial.dial import load_dial, scale_for
+
+    return 1.0 if kl_beta is None else scale_for(load_dial(adapter), kl_beta)
