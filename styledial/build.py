@@ -12,7 +12,7 @@ import torch
 
 from styledial import reference
 from styledial.anchor import TOKENS, sample_rows
-from styledial.config import OFF, Config
+from styledial.config import BUNDLED, OFF, Config, resolve
 from styledial.controller import FixedCoefficient, KLController
 from styledial.data.novels import read_dialogues, read_novels
 from styledial.data.pack import PackedRows, pack
@@ -63,6 +63,53 @@ class Texts:
     prompts: tuple[str, ...]
 
 
+def check_folders(config: Config) -> None:
+    """Raises UserError where a run's own files would become its novels."""
+    if config.data.data_dir == BUNDLED:
+        return
+    novels = Path(config.data.data_dir).expanduser().resolve()
+    output = Path(config.training.output_dir).expanduser().resolve()
+    if output == novels or novels in output.parents:
+        raise UserError(
+            f"training.output_dir: {output} lies inside data.data_dir, so its samples would be "
+            "read as novels; name a folder outside.",
+            f"training.output_dir：{output} 在 data.data_dir 之内，其中的样例会被当作小说读入；"
+            "请换到外面的文件夹。",
+        )
+
+
+# What a resumed run must have in common with the run it goes on from.
+_SAME = {
+    "model": ("model_name_or_path", "use_peft", "lora_r", "lora_alpha", "lora_target_modules"),
+    "data": ("data_dir", "max_length", "validation_split", "anchor", "anchor_ratio"),
+    "training": ("kl_beta", "kl_mode", "kl_direction", "per_device_train_batch_size",
+                 "gradient_accumulation_steps", "seed"),
+}  # fmt: skip
+
+
+def check_same_run(config: Config, folder: Path) -> None:
+    """Raises UserError where `--resume` would go on with other settings than the run had."""
+    path = folder / "train_config.yaml"
+    if not path.is_file():
+        return
+    earlier = resolve(path)
+    changed = [
+        f"{section}.{key} {getattr(getattr(earlier, section), key)} -> "
+        f"{getattr(getattr(config, section), key)}"
+        for section, keys in _SAME.items()
+        for key in keys
+        if getattr(getattr(earlier, section), key) != getattr(getattr(config, section), key)
+    ]
+    if changed and int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        listed = "; ".join(changed)
+        raise UserError(
+            f"--resume: the run in {folder} had other settings ({listed}). Put them back, or "
+            "start a new run with --overwrite or in another folder.",
+            f"--resume：{folder} 中的训练设置不同（{listed}）。请改回原设置，"
+            "或用 --overwrite、换文件夹重新训练。",
+        )
+
+
 def read_material(config: Config, cache: Path, tell: Callable[[str], None]) -> Material:
     """The user's folder, cleaned and split; raises DataError. `tell` hears what was left out."""
     folder, split = style_folder(config.data.data_dir), config.data.validation_split
@@ -93,6 +140,8 @@ def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedToken
                 "请增加文本，至少几百字。",
             )
     general = pack(general_passages(config.data.general, "data.general"), tokenizer, length)
+    if len(general) == 0:
+        raise _no_general("data.general", config.data.general)
     heldout, general = heldout.at_most(_HELDOUT_TOKENS), general.at_most(_GENERAL_TOKENS)
     return Texts(style, heldout, general, sample_prompts(material.opening()))
 
@@ -155,7 +204,7 @@ def mixed_precision(config: Config, policy: Policy) -> str:
     """Autocast is for full tuning alone: a LoRA run has its precision in its weights."""
     if not torch.cuda.is_available() or config.model.dtype == "float32":
         return "no"
-    if policy.head.dtype == torch.float16:
+    if policy.reference_head.dtype == torch.float16:
         return "fp16"
     return "no" if policy.is_adapter else "bf16"
 
@@ -166,6 +215,13 @@ def style_order(config: Config, rows: PackedRows, processes: int) -> RowOrder:
         len(rows), training.per_device_train_batch_size, training.gradient_accumulation_steps,
         processes, training.seed,
     )  # fmt: skip
+
+
+def _no_general(setting: str, source: str) -> DataError:
+    return DataError(
+        f"{setting}: {source} has no text; name another, or `bundled`.",
+        f"{setting}：{source} 中没有文字；请换一个，或写 bundled。",
+    )
 
 
 def calibration_rows(heldout: PackedRows) -> PackedRows:
@@ -194,7 +250,8 @@ def build_anchor(
     ratio = config.data.anchor_ratio
     per_update = max(1, round(order.effective_batch * ratio / (1 - ratio)))
     if config.data.anchor == SELF:
-        kept = cache / "anchor.npy"
+        described = [config.model.model_name_or_path, config.training.seed, steps, per_update]
+        kept = cache / f"anchor-{reference.fingerprint(described, policy, style)}.npy"
         if kept.is_file():
             rows = PackedRows.load(kept)
         else:
@@ -207,6 +264,8 @@ def build_anchor(
     else:
         passages = general_passages(config.data.anchor, "data.anchor", bundled="modern")
         rows = pack(passages, tokenizer, config.data.max_length)
+        if len(rows) == 0:
+            raise _no_general("data.anchor", config.data.anchor)
     # A stream of its own; its seed differs so that the two orders have nothing in common.
     anchor_order = RowOrder(len(rows), per_update, 1, 1, config.training.seed + 1)
     return Anchor(rows, anchor_order, ANCHOR_WEIGHT)
@@ -224,7 +283,7 @@ def build_references(
         return None
     wanted = config.training.reference_cache
     folder = cache if wanted in ("auto", OFF) else Path(wanted).expanduser()
-    dtype = policy.head.dtype
+    dtype = policy.reference_head.dtype
     parts = [
         (rows, (len(rows), rows.max_length, policy.head.shape[1]))
         for rows in [texts.style] + ([anchor.rows] if anchor else [])
@@ -241,9 +300,16 @@ def build_references(
             f"training.reference_cache：{folder} 空间不足，需要 {size / 2**30:.1f} GiB；"
             "请改用 auto、off 或更大磁盘上的文件夹。",
         )
-    described = policy.causal_lm.config.to_dict()
     caches = []
     for rows, shape in parts:
-        name = reference.fingerprint(config.model.model_name_or_path, described, str(dtype), rows)
-        caches.append(reference.ReferenceCache(folder, name, shape, dtype))
+        name = reference.fingerprint([config.model.model_name_or_path, str(dtype)], policy, rows)
+        try:
+            caches.append(reference.ReferenceCache(folder, name, shape, dtype))
+        except OSError as error:
+            raise UserError(
+                f"training.reference_cache: cannot write to {folder} ({error.strerror}); use off "
+                "or another folder.",
+                f"training.reference_cache：无法写入 {folder}（{error.strerror}）；"
+                "请用 off 或换一个文件夹。",
+            ) from None
     return reference.References(policy, caches[0], caches[1] if anchor else None)

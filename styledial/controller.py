@@ -74,6 +74,8 @@ class KLController:
 
     def calibrate(self, heldout_kl: float) -> None:
         """Move the aim by what held-out text says, a large part of the way at a time."""
+        if not math.isfinite(heldout_kl):
+            return
         ratio = _ABOVE * self.budget / max(heldout_kl, 1e-12)
         aim = self._aim.item() * ratio**_TRUST
         self._aim.fill_(min(max(aim, self.budget / _FARTHEST), self.budget * _FARTHEST))

@@ -90,7 +90,9 @@ class _FusedNllKl(torch.autograd.Function):
         step = min(chunk_size, max(rows, 1))
         nll = torch.zeros(rows, dtype=exact, device=h.device)
         kl = torch.zeros(rows, dtype=exact, device=h.device)
-        grad_h = torch.zeros_like(h) if needs_grad else None
+        # fp16 would lose gradients of 1/tokens; they wait in fp32 for the loss scale.
+        kept_dtype = exact if h.dtype == torch.float16 else h.dtype
+        grad_h = torch.zeros_like(h, dtype=kept_dtype) if needs_grad else None
         grad_head = (
             torch.zeros(head.shape, dtype=exact, device=h.device)
             if needs_grad and head.requires_grad
@@ -119,6 +121,7 @@ class _FusedNllKl(torch.autograd.Function):
                 into_hidden(gradient, head, out=grad_h[part])
                 if grad_head is not None:
                     grad_head.addmm_(gradient.t(), h[part].to(exact))
+        ctx.hidden_dtype = h.dtype
         ctx.grads = grad_h, None if grad_head is None else grad_head.to(head.dtype)
         loss = (nll * nll_weight).sum() + (kl * kl_weight).sum()
         ctx.mark_non_differentiable(nll, kl)
@@ -129,7 +132,7 @@ class _FusedNllKl(torch.autograd.Function):
     def backward(ctx: Any, grad_loss: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         grad_h, grad_head = ctx.grads
         if grad_h is not None:
-            grad_h = grad_h * grad_loss.to(grad_h.dtype)
+            grad_h = (grad_h * grad_loss.to(grad_h.dtype)).to(ctx.hidden_dtype)
         if grad_head is not None:
             grad_head = grad_head * grad_loss.to(grad_head.dtype)
         return (grad_h, None, grad_head, *[None] * 7)
@@ -209,6 +212,10 @@ def into_hidden(gradient: Tensor, head: Tensor, out: Tensor) -> None:
     """gradient [n, V] x head [V, d] into `out` [n, d]."""
     if head.dtype == gradient.dtype:
         product = torch.mm(gradient, head)
+    elif gradient.is_cuda and head.dtype == torch.float16:
+        # A row's gradient is scaled to 1 and back: 1/tokens is below what fp16 can hold.
+        size = gradient.abs().amax(dim=1, keepdim=True).clamp_min(1e-30)
+        product = torch.mm((gradient / size).to(head.dtype), head).float() * size
     elif gradient.is_cuda:
         product = torch.mm(gradient.to(head.dtype), head)
     else:

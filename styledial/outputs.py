@@ -12,9 +12,9 @@ from styledial.errors import UserError
 # What a run writes; nothing else in the folder is ever touched.
 RUN_FILES = ("summary.json", "metrics.jsonl", "samples.md", "train_config.yaml",
              "adapter_config.json", "adapter_model.safetensors", "model.safetensors",
-             "style_dial.json")  # fmt: skip
+             "style_dial.json", "config.json", "generation_config.json")  # fmt: skip
 CHECKPOINTS = "checkpoints"
-CACHE = "cache"  # sampled anchor text and reference states; gone when the run is done
+CACHE = ".styledial-cache"  # sampled anchor text and reference states; gone when the run is done
 
 
 def claim_output_dir(folder: Path, *, resume: bool, overwrite: bool) -> None:
@@ -23,6 +23,20 @@ def claim_output_dir(folder: Path, *, resume: bool, overwrite: bool) -> None:
     Raises UserError where it is a file, can't be written, or holds an earlier run and the user
     said neither `resume` nor `overwrite`.
     """
+    try:
+        _check_claim(folder, resume, overwrite)
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"training.output_dir: cannot write to {folder} ({error.strerror}); name another.",
+            f"training.output_dir：无法写入 {folder}（{error.strerror}）；请换一个文件夹。",
+        ) from None
+
+
+def _check_claim(folder: Path, resume: bool, overwrite: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise UserError(
             f"training.output_dir: {folder} is a file; name a folder.",
@@ -35,16 +49,13 @@ def claim_output_dir(folder: Path, *, resume: bool, overwrite: bool) -> None:
             f"training.output_dir：{folder} 中已有一次训练。请继续（--resume）、"
             "覆盖（--overwrite），或换一个文件夹（training.output_dir=...）。",
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".probe-{os.getpid()}"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
+    if resume and (folder / "summary.json").exists() and not (folder / CHECKPOINTS).exists():
         raise UserError(
-            f"training.output_dir: cannot write to {folder} ({error.strerror}); name another.",
-            f"training.output_dir：无法写入 {folder}（{error.strerror}）；请换一个文件夹。",
-        ) from None
+            f"--resume: {folder} holds a finished run without checkpoints; there is nothing to go "
+            "on from. Train afresh with --overwrite or into another folder.",
+            f"--resume：{folder} 是已完成的训练且没有检查点，无法继续。"
+            "请用 --overwrite 重新训练，或换一个文件夹。",
+        )
 
 
 def release_output_dir(folder: Path) -> None:
@@ -64,4 +75,4 @@ def clear_earlier_run(folder: Path) -> None:
     for name in RUN_FILES:
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-    shutil.rmtree(folder / CACHE, ignore_errors=True)
+    shutil.rmtree(folder / "export", ignore_errors=True)

@@ -89,7 +89,10 @@ def export_strengths(
         strength = scale
         target = folder / "export" / name
         save_model(policy, tokenizer, target)
-        described = {**describe_adapter(folder), "kl_beta": wanted[name], "dialled_from": scale}
+        described = {
+            "model": describe_adapter(folder)["model"], "kl_beta": wanted[name],
+            "dialled_from": folder.name, "adapter_scale": scale,
+        }  # fmt: skip
         write_json(target / SUMMARY, described)
         written.append(target)
     return written

@@ -48,14 +48,12 @@ class ReferenceCache:
         self._sums = _mapped(folder / f"reference-{fingerprint}.crc", np.uint32, shape[:1])
         self._checked: set[int] = set()
         self._pending: list[tuple[Sequence[int], Tensor, Any]] = []
-        self.hits = 0
 
     def get(self, rows: Sequence[int], device: torch.device) -> Tensor | None:
         """[len(rows), T, d] on the device, or None unless every row is there and whole."""
         self._write_pending()
         if not all(self._has(row) for row in rows):
             return None
-        self.hits += len(rows)
         found = torch.from_numpy(self._data[list(rows)]).view(self.dtype)
         if device.type == "cuda":
             found = found.pin_memory()
@@ -63,7 +61,7 @@ class ReferenceCache:
 
     def put(self, rows: Sequence[int], hidden: Tensor) -> None:
         """Take the rows' hidden states; they are written once the device has delivered them."""
-        if all(self._sums[row] for row in rows):
+        if all(self._has(row) for row in rows):
             return
         event = None
         if hidden.is_cuda:
@@ -115,10 +113,17 @@ def has_room(folder: Path, wanted: int) -> bool:
     return wanted <= (1 - _LEAVE_FREE) * shutil.disk_usage(there).free
 
 
-def fingerprint(model: str, config: dict[str, Any], dtype: str, rows: PackedRows) -> str:
-    """Of all that decides a hidden state: model, precision, tokens and their packing."""
+@torch.no_grad()
+def fingerprint(described: list[Any], policy: Policy, rows: PackedRows) -> str:
+    """Of all that decides a hidden state: the base's configuration and weights (the first values
+    of each), tokens and packing. `described` is what else the caller names the states by."""
     digest = hashlib.sha256()
-    digest.update(json.dumps([model, config, dtype], sort_keys=True, default=str).encode())
+    with policy.as_base() as base:
+        digest.update(json.dumps([described, base.config.to_dict()], default=str).encode())
+        for name, weight in base.named_parameters():
+            if "lora_" not in name:
+                values = weight.detach().flatten()[:64].float().cpu().numpy()
+                digest.update(name.encode() + values.tobytes())
     digest.update(np.ascontiguousarray(rows.tokens).tobytes())
     digest.update(json.dumps(rows.pieces).encode())
     return digest.hexdigest()[:16]
@@ -146,19 +151,28 @@ class References:
         self, policy: Policy, style: ReferenceCache | None, anchor: ReferenceCache | None
     ) -> None:
         self.policy, self.caches = policy, (style, anchor)
+        self.saved = 0  # rows that needed no pass of the base
 
     def __call__(self, batch: Batch, style: list[int], anchor: list[int]) -> Tensor:
-        """[B, T, d], style rows first; free of a forward pass once all rows have been seen."""
-        device = batch.input_ids.device
-        parts = [(cache, rows) for cache, rows in zip(self.caches, (style, anchor), strict=True)
-                 if rows]  # fmt: skip
-        found = [cache.get(rows, device) if cache else None for cache, rows in parts]
-        if found and all(part is not None for part in found):
-            return torch.cat([part for part in found if part is not None])
-        hidden = self.policy.reference(batch.input_ids, batch.position_ids)
-        for (cache, rows), part in zip(
-            parts, hidden.split([len(r) for _, r in parts]), strict=True
-        ):
-            if cache:
-                cache.put(rows, part)
+        """[B, T, d], style rows first; free of a forward pass for rows that have been seen."""
+        if self.caches == (None, None):
+            return self.policy.reference(batch.input_ids, batch.position_ids)
+        split = len(style)
+        parts = (
+            (self.caches[0], style, slice(0, split)),
+            (self.caches[1], anchor, slice(split, None)),
+        )
+        return torch.cat([self._part(batch, *part) for part in parts if part[1]])
+
+    def _part(
+        self, batch: Batch, cache: ReferenceCache | None, rows: list[int], where: slice
+    ) -> Tensor:
+        found = cache.get(rows, batch.input_ids.device) if cache else None
+        if found is not None:
+            self.saved += len(rows)
+            return found
+        positions = None if batch.position_ids is None else batch.position_ids[where]
+        hidden = self.policy.reference(batch.input_ids[where], positions)
+        if cache:
+            cache.put(rows, hidden)
         return hidden

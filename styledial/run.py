@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from pathlib import Path
@@ -14,7 +15,8 @@ from styledial.adapter import SUMMARY, save_model
 from styledial.checkpoint import TrainState, checkpoints, load_checkpoint, save_checkpoint
 from styledial.config import Config
 from styledial.config.show import as_file
-from styledial.errors import UserError
+from styledial.dial import FILE as DIAL
+from styledial.errors import StyleDialError, UserError
 from styledial.evaluators.distance import halves, measure
 from styledial.files import write_json, write_text
 from styledial.generate import continue_text
@@ -40,7 +42,10 @@ def train_from_config(
     Raises UserError (bad folder, data or model) with everything left as it was.
     """
     folder = Path(config.training.output_dir).expanduser()
+    build.check_folders(config)
     outputs.claim_output_dir(folder, resume=resume, overwrite=overwrite)
+    if resume:
+        build.check_same_run(config, folder)
     try:
         return _train(config, folder, resume)
     except UserError:
@@ -72,11 +77,11 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
     with accelerator.main_process_first():
         texts = build.prepare_texts(config, material, tokenizer)
     screen.note(*_data_words(texts))
+    if training.kl_mode != "budget":
+        screen.note(*_mode_words(config))
     order = build.style_order(config, texts.style, accelerator.num_processes)
     steps = training.max_steps if training.max_steps > 0 else order.steps(training.num_train_epochs)
 
-    if first and not resume:
-        outputs.clear_earlier_run(folder)
     policy.to(accelerator.device)
     policy.reference_to(accelerator.device)
     before = write_samples(policy, tokenizer, texts.prompts, training.seed, base=True)
@@ -91,10 +96,21 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
     wrapped, optimizer = accelerator.prepare(policy, optimizer)
     metrics_file = None
     if first:
+        if not resume:
+            outputs.clear_earlier_run(folder)
+        (folder / DIAL).unlink(missing_ok=True)
         write_text(folder / "train_config.yaml", as_file(config))
         metrics_file = MetricsFile(folder / "metrics.jsonl", state.step)
 
     def on_log(metrics: StepMetrics) -> None:
+        if not math.isfinite(metrics.nll + metrics.kl + metrics.grad_norm):
+            raise StyleDialError(
+                f"update {metrics.step}: the loss is no longer a number. Lower "
+                "training.learning_rate and go on from the last checkpoint with --resume, or "
+                "start again.",
+                f"第 {metrics.step} 步：损失已不是数字。请调小 training.learning_rate，"
+                "用 --resume 从上一个检查点继续，或重新训练。",
+            )
         if metrics_file:
             metrics_file.write(_record(metrics, order))
             screen.step(metrics)
@@ -133,7 +149,13 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
     if first:
         summary = finish(config, policy, tokenizer, texts, state, before, screen, started)
         summary["anchor"] = _anchor_words(config, anchor)
+        summary["reference_rows_saved"] = references.saved if references else 0
         write_json(folder / SUMMARY, summary)
+        if references and references.saved:
+            screen.note(
+                f"reference cache: {references.saved:,} rows without a pass of the base",
+                f"参考缓存：{references.saved:,} 行无需再算基座前向",
+            )
         shutil.rmtree(cache, ignore_errors=True)
     accelerator.end_training()
     return summary
@@ -155,6 +177,8 @@ def finish(
     landing = land(
         policy, lambda: measure(policy, texts.heldout, only=landing_rows, **reading).kl, budget
     )
+    if budget and landing["kl_before_landing"] < 0.95 * budget:
+        screen.note(*_shortfall_words(landing["kl_before_landing"], budget))
     style = measure(policy, texts.heldout, only=report_rows, **reading)
     general = measure(policy, texts.general, **reading)
     after = write_samples(policy, tokenizer, texts.prompts, training.seed, base=False)
@@ -236,6 +260,28 @@ def _data_words(texts: build.Texts) -> tuple[str, str]:
     return (
         f"style text: {style:,} tokens in {len(texts.style):,} rows; held out {heldout:,}",
         f"风格文本：{style:,} token，{len(texts.style):,} 行；留出 {heldout:,} token",
+    )
+
+
+def _shortfall_words(reached: float, budget: float) -> tuple[str, str]:
+    return (
+        f"The run reached KL {reached:.4f} of its budget {budget:g}; the adapter is not scaled up. "
+        "More epochs or a higher learning rate bring it closer.",
+        f"本次训练的 KL 只达到 {reached:.4f}，预算为 {budget:g}；适配器不会放大。"
+        "增加训练轮数或调大学习率可以更接近预算。",
+    )
+
+
+def _mode_words(config: Config) -> tuple[str, str]:
+    beta = config.training.kl_beta
+    if config.training.kl_mode == "penalty":
+        return (
+            f"kl_mode penalty: {beta:g} is a fixed KL coefficient; larger means a weaker style.",
+            f"kl_mode penalty：{beta:g} 是固定的 KL 系数，越大风格越弱。",
+        )
+    return (
+        "kl_mode off: plain fine-tuning; kl_beta has no effect.",
+        "kl_mode off：普通微调；kl_beta 不起作用。",
     )
 
 

@@ -88,7 +88,15 @@ def test_precedence_and_sources(tmp_path: Path) -> None:
 
 def test_the_resolved_file_reads_back_the_same(tmp_path: Path) -> None:
     c = resolve(
-        None, "quick", {}, ["learning_rate=3e-7", "model.lora_target_modules=[q_proj, v_proj]"]
+        None,
+        "quick",
+        {},
+        [
+            "learning_rate=3e-7",
+            "model.lora_target_modules=["
+            + ", ".join(f"model.layers.{i}.self_attn.q_proj" for i in range(9))
+            + "]",
+        ],
     )
     assert resolve(write(tmp_path, as_file(c))).model_dump() == c.model_dump()
 

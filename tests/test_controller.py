@@ -44,6 +44,7 @@ def test_starts_sane_and_survives_a_broken_batch() -> None:
     controller.update(torch.tensor(0.0))
     assert 0 < controller.coefficient.item() < 0.1
     controller.update(torch.tensor(float("nan")))
+    controller.calibrate(float("nan"))
     assert math.isfinite(controller.coefficient.item())
 
 

@@ -16,10 +16,12 @@ from styledial.cli.main import app
 from styledial.config import resolve
 from styledial.data.novels import read_novels
 from styledial.data.pack import pack
+from styledial.errors import StyleDialError
 from styledial.evaluators.distance import measure
 from styledial.metrics import read_metrics
 from styledial.models.load import load_base, load_tokenizer
 from styledial.models.policy import with_lora
+from styledial.run import train_from_config
 
 SUMMARY_KEYS = {
     "model", "kl_beta", "kl_final", "style_nll_base", "style_nll", "general_nll_base",
@@ -140,7 +142,7 @@ def test_the_anchor_is_written_by_the_base_and_forgetting_is_less(
     assert held["general_kl"] < free["general_kl"]
     assert held["kl_final"] == pytest.approx(0.1, rel=0.25)
     assert read_metrics(output / "metrics.jsonl")[-1]["train/anchor_kl"] > 0
-    assert not (output / "cache").exists()
+    assert not (output / ".styledial-cache").exists()
 
 
 def test_a_fresh_adapter_is_exactly_the_base(tiny_base: Path, novels: Path) -> None:
@@ -188,6 +190,44 @@ def test_two_processes_train_as_one(tiny_base: Path, novels: Path, tmp_path: Pat
             assert a[key] == pytest.approx(b[key], abs=1e-5, rel=1e-4)
 
 
-def test_settings_reach_the_run(tiny_base: Path) -> None:
-    config = resolve(None, "large", {"training.kl_beta": 0.15})
-    assert (config.training.kl_beta, config.model.lora_r) == (0.15, 16)
+def test_a_folder_of_the_users_own_named_cache_is_left_alone(
+    tiny_base: Path, novels: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out/cache").mkdir(parents=True)
+    (tmp_path / "out/cache/mine.txt").write_text("keep")
+    settings = [*small_run(tiny_base, novels, tmp_path / "out"), "max_steps=1"]
+    assert invoke("train", *settings).returncode == 0
+    assert (tmp_path / "out/cache/mine.txt").read_text() == "keep"
+
+
+def test_resume_refuses_what_it_cannot_go_on_from(
+    tiny_base: Path, novels: Path, tmp_path: Path
+) -> None:
+    settings = [*small_run(tiny_base, novels, tmp_path / "out"), "max_steps=2"]
+    assert invoke("train", *settings).returncode == 0
+    before = (tmp_path / "out/metrics.jsonl").read_bytes()
+    assert "nothing to go on from" in invoke("train", *settings, "--resume").stderr
+    settings += ["save_steps=1", "--overwrite"]
+    assert invoke("train", *settings).returncode == 0
+    done = invoke("train", *settings[:-1], "--resume", "lora_r=4")
+    assert done.returncode == 2
+    assert "model.lora_r 8 -> 4" in done.stderr
+    assert len((tmp_path / "out/metrics.jsonl").read_bytes()) >= len(before)
+
+
+def test_a_run_that_comes_apart_says_so(
+    tiny_base: Path, novels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from styledial import trainer
+
+    real = trainer.objective
+
+    def broken(*args, **kwargs):
+        loss, parts = real(*args, **kwargs)
+        return loss * float("nan"), parts * float("nan")
+
+    monkeypatch.setattr(trainer, "objective", broken)
+    settings = [*small_run(tiny_base, novels, tmp_path / "out"), "max_steps=2"]
+    with pytest.raises(StyleDialError, match=r"Lower training.learning_rate"):
+        train_from_config(resolve(None, None, {}, settings))
+    assert not (tmp_path / "out/summary.json").exists()

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from styledial.cli.options import Adapter, Strength, scale_of
+from styledial.errors import UserError
 from styledial.words import say
 
 HELP = say("Continue a prompt with a trained adapter.", "用训练好的适配器续写。")
@@ -22,6 +23,10 @@ def generate(
         float, typer.Option(min=0.0, help=say("0 is greedy.", "0 为贪心解码。"))
     ] = 0.8,
 ) -> None:
+    if not prompt:
+        raise UserError(
+            "--prompt: is empty; give the beginning of a text.", "--prompt：为空；请给出文章开头。"
+        )
     from styledial.adapter import load_adapter, scale_adapter
     from styledial.generate import continue_text
     from styledial.models.load import quiet_libraries

@@ -33,6 +33,14 @@ app.command("convert", help=convert.HELP)(convert.convert)
 app.command("merge", help=merge.HELP)(merge.merge)
 
 
+_OUT_OF_MEMORY = say(
+    "The GPU is out of memory. Lower training.per_device_train_batch_size, then data.max_length; "
+    "keep training.gradient_checkpointing true; model.load_in_4bit=true saves most.",
+    "显存不足。请先调小 training.per_device_train_batch_size，再调小 data.max_length；保持 "
+    "training.gradient_checkpointing 为 true；model.load_in_4bit=true 最省显存。",
+)
+
+
 def guarded(command: Callable[[], None]) -> None:
     """Run a command; a known error is one message and its exit code, Ctrl-C is 130."""
     try:
@@ -40,6 +48,12 @@ def guarded(command: Callable[[], None]) -> None:
     except StyleDialError as error:
         print(error, file=sys.stderr)
         raise SystemExit(error.exit_code) from None
+    except Exception as error:
+        # Named by its class, so that the command line doesn't import torch to ask.
+        if type(error).__name__ != "OutOfMemoryError":
+            raise
+        print(_OUT_OF_MEMORY, file=sys.stderr)
+        raise SystemExit(2) from None
     except KeyboardInterrupt:
         print(say("stopped", "已停止"), file=sys.stderr)
         raise SystemExit(130) from None

@@ -81,4 +81,6 @@ def as_yaml(value: Any) -> str:
         return (plain + "0" if plain.endswith(".") else plain) if float(plain) == value else repr(
             value
         ).replace("e", ".0e" if "." not in repr(value) else "e")  # fmt: skip
-    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True).split("\n")[0]
+    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6).split(
+        "\n"
+    )[0]

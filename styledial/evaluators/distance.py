@@ -58,7 +58,7 @@ def measure(
         )  # fmt: skip
         base = fused_nll_kl(reference, None, policy.reference_head, targets, one, one)
         for i, values in enumerate((tuned.nll, base.nll, tuned.kl * kept)):
-            sums[i] += values.double().sum().cpu()
+            sums[i] += values.cpu().double().sum()
         tokens += sum(map(rows.targets_in, part))
     policy.train(was_training)
     nll, nll_base, kl = (sums / max(tokens, 1)).tolist()

@@ -141,7 +141,9 @@ def weights_dtype(name: str) -> torch.dtype:
         return getattr(torch, name)
     if not torch.cuda.is_available():
         return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return (
+        torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    )
 
 
 def _check_all_loaded(name: str, report: dict[str, Any]) -> None:

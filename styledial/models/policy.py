@@ -11,6 +11,7 @@ the KL of a fresh adapter is exactly 0. Full tuning has to keep a frozen copy of
 from __future__ import annotations
 
 import copy
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -123,13 +124,8 @@ def with_lora(
     from peft import LoraConfig, get_peft_model
 
     head_names = [n for n, m in model.named_modules() if m is model.get_output_embeddings()]
-    if isinstance(target_modules, list) and set(head_names) & set(target_modules):
-        raise ModelError(
-            f"model.lora_target_modules: {head_names[0]} is the output head, which a KL budget "
-            "keeps frozen; use all-linear or name other layers.",
-            f"model.lora_target_modules：{head_names[0]} 是输出层，KL 预算要求它保持冻结；"
-            "请用 all-linear 或其他层。",
-        )
+    if _reaches(target_modules, head_names):
+        raise _frozen_head(head_names[0])
     config = LoraConfig(
         r=r,
         # PEFT types alpha as int; a float scales just as well, and a whole one is saved as such.
@@ -150,6 +146,22 @@ def with_lora(
             f"model.lora_target_modules: {error}. This model has {', '.join(layers)}.",
             f"model.lora_target_modules：{error}。该模型的线性层有 {', '.join(layers)}。",
         ) from None
+
+
+def _reaches(target_modules: str | list[str], names: list[str]) -> bool:
+    """Whether PEFT would put an adapter on one of `names`: a list of endings, or a pattern."""
+    if isinstance(target_modules, list):
+        return bool(set(names) & set(target_modules))
+    return any(re.fullmatch(target_modules, name) for name in names)
+
+
+def _frozen_head(name: str) -> ModelError:
+    return ModelError(
+        f"model.lora_target_modules: {name} is the output head, which a KL budget keeps frozen; "
+        "use all-linear or name other layers.",
+        f"model.lora_target_modules：{name} 是输出层，KL 预算要求它保持冻结；"
+        "请用 all-linear 或其他层。",
+    )
 
 
 def with_all_weights(model: PreTrainedModel) -> Policy:
