@@ -12,7 +12,7 @@ import torch
 
 from styledial import reference
 from styledial.anchor import TOKENS, sample_rows
-from styledial.config import BUNDLED, OFF, Config, resolve
+from styledial.config import OFF, Config
 from styledial.controller import FixedCoefficient, KLController
 from styledial.data.novels import read_dialogues, read_novels
 from styledial.data.pack import PackedRows, pack
@@ -63,53 +63,6 @@ class Texts:
     prompts: tuple[str, ...]
 
 
-def check_folders(config: Config) -> None:
-    """Raises UserError where a run's own files would become its novels."""
-    if config.data.data_dir == BUNDLED:
-        return
-    novels = Path(config.data.data_dir).expanduser().resolve()
-    output = Path(config.training.output_dir).expanduser().resolve()
-    if output == novels or novels in output.parents:
-        raise UserError(
-            f"training.output_dir: {output} lies inside data.data_dir, so its samples would be "
-            "read as novels; name a folder outside.",
-            f"training.output_dir：{output} 在 data.data_dir 之内，其中的样例会被当作小说读入；"
-            "请换到外面的文件夹。",
-        )
-
-
-# What a resumed run must have in common with the run it goes on from.
-_SAME = {
-    "model": ("model_name_or_path", "use_peft", "lora_r", "lora_alpha", "lora_target_modules"),
-    "data": ("data_dir", "max_length", "validation_split", "anchor", "anchor_ratio"),
-    "training": ("kl_beta", "kl_mode", "kl_direction", "per_device_train_batch_size",
-                 "gradient_accumulation_steps", "seed"),
-}  # fmt: skip
-
-
-def check_same_run(config: Config, folder: Path) -> None:
-    """Raises UserError where `--resume` would go on with other settings than the run had."""
-    path = folder / "train_config.yaml"
-    if not path.is_file():
-        return
-    earlier = resolve(path)
-    changed = [
-        f"{section}.{key} {getattr(getattr(earlier, section), key)} -> "
-        f"{getattr(getattr(config, section), key)}"
-        for section, keys in _SAME.items()
-        for key in keys
-        if getattr(getattr(earlier, section), key) != getattr(getattr(config, section), key)
-    ]
-    if changed and int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        listed = "; ".join(changed)
-        raise UserError(
-            f"--resume: the run in {folder} had other settings ({listed}). Put them back, or "
-            "start a new run with --overwrite or in another folder.",
-            f"--resume：{folder} 中的训练设置不同（{listed}）。请改回原设置，"
-            "或用 --overwrite、换文件夹重新训练。",
-        )
-
-
 def read_material(config: Config, cache: Path, tell: Callable[[str], None]) -> Material:
     """The user's folder, cleaned and split; raises DataError. `tell` hears what was left out."""
     folder, split = style_folder(config.data.data_dir), config.data.validation_split
@@ -121,13 +74,18 @@ def read_material(config: Config, cache: Path, tell: Callable[[str], None]) -> M
     )
 
 
+def shares_rows(config: Config) -> bool:
+    """Whether short texts may share a row; see data.pack.pack."""
+    return config.model.attn_implementation != "flash_attention_2"
+
+
 def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedTokenizerBase) -> Texts:
     """Tokenise and pack. Raises DataError where there is too little text to train and measure."""
     length = config.data.max_length
     style, heldout = (
         pack(
             [p for p in material.passages if p.split == split], tokenizer, length,
-            [d for d in material.dialogues if d.split == split],
+            [d for d in material.dialogues if d.split == split], share_rows=shares_rows(config),
         )
         for split in ("train", "heldout")
     )  # fmt: skip
@@ -139,7 +97,10 @@ def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedToken
                 f"data.data_dir：{config.data.data_dir} 的文本太少（{zh}部分为空）；"
                 "请增加文本，至少几百字。",
             )
-    general = pack(general_passages(config.data.general, "data.general"), tokenizer, length)
+    general = pack(
+        general_passages(config.data.general, "data.general"), tokenizer, length,
+        share_rows=shares_rows(config),
+    )  # fmt: skip
     if len(general) == 0:
         raise _no_general("data.general", config.data.general)
     heldout, general = heldout.at_most(_HELDOUT_TOKENS), general.at_most(_GENERAL_TOKENS)
@@ -263,7 +224,7 @@ def build_anchor(
             rows.save(kept)
     else:
         passages = general_passages(config.data.anchor, "data.anchor", bundled="modern")
-        rows = pack(passages, tokenizer, config.data.max_length)
+        rows = pack(passages, tokenizer, config.data.max_length, share_rows=shares_rows(config))
         if len(rows) == 0:
             raise _no_general("data.anchor", config.data.anchor)
     # A stream of its own; its seed differs so that the two orders have nothing in common.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from styledial import build, outputs, report
+from styledial import build, checks, outputs, report
 from styledial.adapter import SUMMARY, save_model
 from styledial.checkpoint import TrainState, checkpoints, load_checkpoint, save_checkpoint
 from styledial.config import Config
@@ -42,10 +42,10 @@ def train_from_config(
     Raises UserError (bad folder, data or model) with everything left as it was.
     """
     folder = Path(config.training.output_dir).expanduser()
-    build.check_folders(config)
+    checks.check_folders(config)
     outputs.claim_output_dir(folder, resume=resume, overwrite=overwrite)
     if resume:
-        build.check_same_run(config, folder)
+        checks.check_same_run(config, folder)
     try:
         return _train(config, folder, resume)
     except UserError:

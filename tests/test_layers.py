@@ -13,12 +13,12 @@ LAYERS = [
     {"config", "losses", "controller", "order"},
     {"data", "models", "checkpoint", "metrics", "outputs", "prompts", "objective"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
-    {"screen", "report", "build"},
+    {"screen", "report", "build", "checks"},
     {"run", "redial"},
     {"cli"},
 ]
 # The parts take plain values: configuration is read in run and above.
-READS_CONFIG = {"build", "run", "redial", "cli", "config"}
+READS_CONFIG = {"build", "checks", "run", "redial", "cli", "config"}
 
 
 def layer_of(module: str) -> int:

@@ -41,6 +41,13 @@ def test_short_pieces_share_rows_without_waste(tokenizer) -> None:
     assert used / (len(rows) * 65) > 0.85
 
 
+def test_rows_are_not_shared_where_attention_would_mix_them(tokenizer) -> None:
+    passages = [Passage("江湖夜雨" * n, str(n), ends_book=True) for n in range(1, 8)]
+    rows = pack(passages, tokenizer, 64, share_rows=False)
+    assert [len(pieces) for pieces in rows.pieces] == [1] * 7
+    assert rows.total_targets == pack(passages, tokenizer, 64).total_targets
+
+
 def test_a_packed_document_is_computed_as_if_alone(tokenizer, tiny_base) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_base, dtype=torch.float32).eval()
     passages = [

@@ -119,8 +119,12 @@ def pack(
     tokenizer: PreTrainedTokenizerBase,
     max_length: int,
     dialogues: Iterable[Dialogue] = (),
+    share_rows: bool = True,
 ) -> PackedRows:
     """Tokenise and pack; first fit, longest first, for pieces shorter than a row.
+
+    `share_rows` false gives every short piece a row of its own: flash_attention_2 keeps the
+    pieces of a row apart only where a batch has one row.
 
     A dialogue is one piece, cut at a row's length, and left out if no answer is left in it.
     """
@@ -137,7 +141,7 @@ def pack(
         piece = [t if mask else ~t for t, mask in zip(ids, learnt, strict=True)][: max_length + 1]
         if any(token >= 0 for token in piece[1:]):
             (full if len(piece) == max_length + 1 else short).append(piece)
-    return _rows(full, short, max_length)
+    return _rows(full, short, max_length, share_rows)
 
 
 def documents(
@@ -189,12 +193,14 @@ def _blocks(text: str) -> Iterator[str]:
         start = end
 
 
-def _rows(full: list[list[int]], short: list[list[int]], max_length: int) -> PackedRows:
+def _rows(
+    full: list[list[int]], short: list[list[int]], max_length: int, share_rows: bool
+) -> PackedRows:
     rows: list[list[list[int]]] = []
     # (space left, row) in order of space: the tightest row that still fits is one bisection away.
     space: list[tuple[int, int]] = []
     for piece in sorted(short, key=len, reverse=True):
-        found = bisect.bisect_left(space, (len(piece), -1))
+        found = bisect.bisect_left(space, (len(piece), -1)) if share_rows else len(space)
         left, row = space.pop(found) if found < len(space) else (max_length + 1, len(rows))
         if row == len(rows):
             rows.append([])
