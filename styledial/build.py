@@ -14,7 +14,7 @@ from styledial import reference
 from styledial.anchor import TOKENS, sample_rows
 from styledial.config import OFF, Config
 from styledial.controller import FixedCoefficient, KLController
-from styledial.data.novels import read_dialogues, read_novels
+from styledial.data.novels import read_folder
 from styledial.data.pack import PackedRows, pack
 from styledial.data.passage import Dialogue, Passage
 from styledial.data.texts import general_passages, style_folder
@@ -65,13 +65,12 @@ class Texts:
 
 def read_material(config: Config, cache: Path, tell: Callable[[str], None]) -> Material:
     """The user's folder, cleaned and split; raises DataError. `tell` hears what was left out."""
-    folder, split = style_folder(config.data.data_dir), config.data.validation_split
-    cleaning: dict[str, Any] = {
-        "to_simplified": config.data.to_simplified, "dedup": config.data.dedup, "cache": cache,
-    }  # fmt: skip
     return Material(
-        read_novels(folder, split, tell=tell, **cleaning), read_dialogues(folder, split, **cleaning)
-    )
+        *read_folder(
+            style_folder(config.data.data_dir), config.data.validation_split, cache=cache,
+            to_simplified=config.data.to_simplified, dedup=config.data.dedup, tell=tell,
+        )
+    )  # fmt: skip
 
 
 def shares_rows(config: Config) -> bool:

@@ -291,5 +291,5 @@ def _anchor_words(config: Config, anchor: Anchor | None) -> dict[str, Any]:
     return {
         "source": config.data.anchor,
         "rows": len(anchor.rows),
-        "rows_per_update": anchor.order.batch_size,
+        "rows_per_update": anchor.per_update,
     }

@@ -11,7 +11,7 @@ import pytest
 from data_samples import STORY, novel
 
 from styledial.data.dialogues import read_messages, render_dialogue
-from styledial.data.novels import read_dialogues, read_novels
+from styledial.data.novels import read_folder, read_novels
 from styledial.data.passage import Dialogue, Passage
 from styledial.data.pipeline import Prepared, prepare_folder
 from styledial.errors import DataError, ModelError
@@ -175,10 +175,10 @@ def test_dialogues_are_apart_from_novels(tmp_path: Path) -> None:
     (at / "novel.txt").write_text(novel(1), encoding="utf-8")
     passages = read_novels(at, 0.1)
     assert {p.book for p in passages} == {"novel.txt"}
-    dialogues = read_dialogues(at, 0.1)
+    _, dialogues = read_folder(at, 0.1)
     assert len(dialogues) == 201
     assert 5 <= sum(d.split == "heldout" for d in dialogues) <= 40
-    assert dialogues == read_dialogues(at, 0.1)
+    assert dialogues == read_folder(at, 0.1)[1]
 
 
 TEMPLATE = (

@@ -28,7 +28,24 @@ def read_novels(
     workers: int | None = None,
     tell: Callable[[str], None] = _on_stderr,
 ) -> list[Passage]:
-    """All books under `folder` in name order, in passages; training calls this.
+    """The running text of `read_folder`, for those who want no dialogues."""
+    return read_folder(
+        folder, validation_split, to_simplified=to_simplified, dedup=dedup, cache=cache,
+        workers=workers, tell=tell,
+    )[0]  # fmt: skip
+
+
+def read_folder(
+    folder: Path,
+    validation_split: float,
+    *,
+    to_simplified: bool = False,
+    dedup: bool = True,
+    cache: Path | None = None,
+    workers: int | None = None,
+    tell: Callable[[str], None] = _on_stderr,
+) -> tuple[list[Passage], list[Dialogue]]:
+    """All books under `folder` in name order, in passages, and its dialogues; one reading.
 
     With `cache`, a folder, what was made of each file is kept there by its content, with a
     manifest.json, and a second call with the same files only reads it. `tell` gets a sentence
@@ -46,31 +63,14 @@ def read_novels(
         prepared = _prepared(
             folder, validation_split, to_simplified, dedup, cache or Path(passing), workers
         )
-        passages = list(prepared.passages())
+        passages, dialogues = list(prepared.passages()), list(prepared.dialogues())
         if cache:
             write_manifest(cache / "manifest.json", prepared)
     if not passages and not any(book.dialogues for book in prepared.books if book.kept):
         raise _no_text(folder, prepared)
     for line in left_out(prepared):
         tell(line)
-    return passages
-
-
-def read_dialogues(
-    folder: Path,
-    validation_split: float,
-    *,
-    to_simplified: bool = False,
-    dedup: bool = True,
-    cache: Path | None = None,
-    workers: int | None = None,
-) -> list[Dialogue]:
-    """The dialogue and instruction records under `folder`; empty where there are none."""
-    with tempfile.TemporaryDirectory(prefix="styledial-") as passing:
-        prepared = _prepared(
-            folder, validation_split, to_simplified, dedup, cache or Path(passing), workers
-        )
-        return list(prepared.dialogues())
+    return passages, dialogues
 
 
 def read_text(path: Path) -> str:
