@@ -1,0 +1,95 @@
+"""The end of a run: land on the budget, measure, sample, save, and say what changed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from styledial import build, report
+from styledial.adapter import save_model
+from styledial.checkpoint import TrainState
+from styledial.config import Config
+from styledial.evaluators.distance import halves, measure
+from styledial.generate import continue_text
+from styledial.landing import land
+from styledial.models.policy import Policy
+from styledial.screen import Screen
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_SAMPLE_TOKENS = 120
+
+
+def finish(
+    config: Config, policy: Policy, tokenizer: PreTrainedTokenizerBase, texts: build.Texts,
+    state: TrainState, before: list[str], screen: Screen, started: float,
+) -> dict[str, Any]:  # fmt: skip
+    """Land, measure, sample and save; returns the summary and shows it."""
+    training, folder = config.training, Path(config.training.output_dir).expanduser()
+    reading: dict[str, Any] = {
+        "batch_size": training.per_device_train_batch_size,
+        "device": policy.head.device,
+        "direction": training.kl_direction,
+    }
+    landing_rows, report_rows = halves(texts.heldout)
+    budget = training.kl_beta if training.kl_mode == "budget" and policy.is_adapter else None
+    landing = land(
+        policy, lambda: measure(policy, texts.heldout, only=landing_rows, **reading).kl, budget
+    )
+    if budget and landing["kl_before_landing"] < 0.95 * budget:
+        screen.note(*_shortfall_words(landing["kl_before_landing"], budget))
+    style = measure(policy, texts.heldout, only=report_rows, **reading)
+    general = measure(policy, texts.general, **reading)
+    after = write_samples(policy, tokenizer, texts.prompts, training.seed, base=False)
+    save_model(policy, tokenizer, folder)
+    samples = [report.Sample(*each) for each in zip(texts.prompts, before, after, strict=True)]
+    report.write_samples(folder / "samples.md", samples)
+    summary = {
+        "model": config.model.model_name_or_path,
+        "kl_beta": training.kl_beta,
+        "kl_mode": training.kl_mode,
+        "kl_direction": training.kl_direction,
+        **landing,
+        "kl_final": style.kl,
+        "style_nll_base": style.nll_base,
+        "style_nll": style.nll,
+        "general_nll_base": general.nll_base,
+        "general_nll": general.nll,
+        "general_kl": general.kl,
+        "steps": state.step,
+        "tokens": state.tokens,
+        "tokens_per_second": state.tokens / max(state.seconds, 1e-9),
+        "peak_memory_bytes": report.peak_memory_bytes(),
+        "wall_seconds": time.perf_counter() - started,
+        "versions": report.versions(),
+    }
+    for line in report.closing_lines(summary, samples, folder):
+        screen.line(line)
+    return summary
+
+
+def write_samples(
+    policy: Policy, tokenizer: PreTrainedTokenizerBase, prompts: tuple[str, ...], seed: int,
+    *, base: bool,
+) -> list[str]:  # fmt: skip
+    def write(model: Any) -> list[str]:
+        return [
+            continue_text(model, tokenizer, prompt, max_new_tokens=_SAMPLE_TOKENS, seed=seed)
+            for prompt in prompts
+        ]
+
+    if not base:
+        return write(policy.model)
+    with policy.as_base() as model:
+        return write(model)
+
+
+def _shortfall_words(reached: float, budget: float) -> tuple[str, str]:
+    return (
+        f"The run reached KL {reached:.4f} of its budget {budget:g}; the adapter is not scaled up. "
+        "More epochs or a higher learning rate bring it closer.",
+        f"本次训练的 KL 只达到 {reached:.4f}，预算为 {budget:g}；适配器不会放大。"
+        "增加训练轮数或调大学习率可以更接近预算。",
+    )
