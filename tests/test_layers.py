@@ -13,7 +13,7 @@ LAYERS = [
     {"config", "losses", "controller", "order"},
     {"data", "models", "checkpoint", "metrics", "outputs", "prompts", "objective"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
-    {"screen", "report", "build", "checks"},
+    {"screen", "closing", "build", "checks"},
     {"finish"},
     {"run", "redial"},
     {"cli"},
