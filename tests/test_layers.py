@@ -14,7 +14,7 @@ LAYERS = [
     {"data", "models", "checkpoint", "metrics", "outputs", "prompts", "objective"},
     {"step"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
-    {"screen", "report", "build", "checks"},
+    {"screen", "closing", "build", "checks"},
     {"finish"},
     {"run", "redial"},
     {"cli"},
