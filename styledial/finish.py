@@ -10,7 +10,8 @@ from styledial import build, report
 from styledial.adapter import save_model
 from styledial.checkpoint import TrainState
 from styledial.config import Config
-from styledial.evaluators.distance import halves, measure
+from styledial.evaluation import evaluate_at_end
+from styledial.evaluators.distance import Distance, halves, measure, read_rows
 from styledial.generate import continue_text
 from styledial.landing import land
 from styledial.models.policy import Policy
@@ -40,12 +41,16 @@ def finish(
     )
     if budget and landing["kl_before_landing"] < 0.95 * budget:
         screen.note(*_shortfall_words(landing["kl_before_landing"], budget))
-    style = measure(policy, texts.heldout, only=report_rows, **reading)
-    general = measure(policy, texts.general, **reading)
+    style_sums = read_rows(policy, texts.heldout, only=report_rows, **reading)
+    general_sums = read_rows(policy, texts.general, **reading)
+    style, general = Distance.of(style_sums), Distance.of(general_sums)
     after = write_samples(policy, tokenizer, texts.prompts, training.seed, base=False)
     save_model(policy, tokenizer, folder)
     samples = [report.Sample(*each) for each in zip(texts.prompts, before, after, strict=True)]
     report.write_samples(folder / "samples.md", samples)
+    evaluate_at_end(
+        config, policy, tokenizer, texts, reading, style_sums, general_sums, screen.note
+    )
     summary = {
         "model": config.model.model_name_or_path,
         "kl_beta": training.kl_beta,
