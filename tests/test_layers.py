@@ -14,14 +14,16 @@ LAYERS = [
     {"data", "models", "checkpoint", "metrics", "outputs", "prompts", "objective"},
     {"step"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
-    {"screen", "closing", "build", "checks"},
+    {"screen", "closing", "build", "checks", "doctor"},
     {"evaluation"},
     {"finish"},
     {"run", "redial"},
     {"cli"},
 ]
 # The parts take plain values: configuration is read in run and above.
-READS_CONFIG = {"build", "checks", "evaluation", "finish", "run", "redial", "cli", "config"}
+READS_CONFIG = {
+    "build", "checks", "doctor", "evaluation", "finish", "run", "redial", "cli", "config"
+}  # fmt: skip
 
 
 def layer_of(module: str) -> int:
