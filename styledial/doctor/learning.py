@@ -46,20 +46,21 @@ def learning_rate_too_low(run: Record) -> Iterator[tuple[Words, Words]]:
 def learning_rate_too_high(run: Record) -> Iterator[tuple[Words, Words]]:
     """KL shot far past its aim, or the loss far above where it began."""
     aim = max(run.budget or 0.1, 0.1)
-    kl, at = max((line["train/kl"], line["step"]) for line in run.updates)
-    read = max((line["val/kl"] for line in run.readings), default=0.0)
+    # Of the batches, and of held-out text where it was read: the larger, and when.
+    kl, at = max(
+        (line.get(key, 0.0), line["step"]) for line in run.lines for key in ("train/kl", "val/kl")
+    )
     began = run.updates[0]["train/nll"]
     nll, when = max((_smoothed(run, i), run.updates[i]["step"]) for i in range(len(run.updates)))
-    shot = run.budget is not None and max(kl, read) > _PEAK * aim
+    shot = run.budget is not None and kl > _PEAK * aim
     if not shot and nll < began + _WORSE:
         return
     rate = run.config.training.learning_rate
-    down = min(max(math.sqrt(max(kl, read) / (2 * aim)), 3.0), _FARTHEST)
-    lower = _rounded(rate / down)
+    lower = _rounded(rate / min(max(math.sqrt(kl / (2 * aim)), 3.0), _FARTHEST))
     yield (
-        (f"KL of a training batch was {kl:.2f} at update {at} (aim {aim:g})." if shot else
+        (f"KL was {kl:.2f} at update {at} (aim {aim:g})." if shot else
          f"The loss rose from {began:.2f} to {nll:.2f} at update {when}.",
-         f"第 {at} 步训练批次的 KL 达到 {kl:.2f}（目标 {aim:g}）。" if shot else
+         f"第 {at} 步的 KL 达到 {kl:.2f}（目标 {aim:g}）。" if shot else
          f"损失从 {began:.2f} 升到 {nll:.2f}（第 {when} 步）。"),
         (f"Lower learning_rate: {rate:g} -> {lower:g}, and keep a warm-up (warmup_ratio 0.05).",
          f"调小 learning_rate：{rate:g} -> {lower:g}，并保留预热（warmup_ratio 0.05）。"),
