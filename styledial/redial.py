@@ -49,13 +49,16 @@ def measure_dial(folder: Path, data_dir: str | None = None) -> None:
         "device": policy.head.device, "direction": config.training.kl_direction,
     }  # fmt: skip
 
+    base: dict[str, float] = {}
+
     def measure_at(scale: float) -> tuple[float, float, float]:
         with scaled(policy, scale):
             style = measure(policy, texts.heldout, **reading)
             general = measure(policy, texts.general, **reading)
+        base.update(style_nll=style.nll_base, general_nll=general.nll_base)
         return style.kl, style.nll, general.nll
 
-    save_dial(folder, config.training.kl_beta, read_points(measure_at))
+    save_dial(folder, config.training.kl_beta, read_points(measure_at), base)
 
 
 def described_run(folder: Path, data_dir: str | None) -> Config:
