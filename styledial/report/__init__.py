@@ -10,10 +10,12 @@ and paper all work.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from styledial.files import write_text
 from styledial.report import (
+    charts,
     configuration,
     dial_curve,
     memory,
@@ -42,3 +44,29 @@ def write_report(folder: Path, target: Path | None = None) -> Path:
     sections = [module.section(run) for module in SECTIONS]
     write_text(path, render("report.html", verdict=verdict.verdict(run), sections=sections))
     return path
+
+
+def report_at_end(folder: Path, note: Callable[[str, str], None]) -> None:
+    """The report of a run that is saved by now: a failure here is a sentence, no more."""
+    try:
+        write_report(folder)
+        if not charts.available():
+            note(
+                f"report.html has no figures: they need `{charts.INSTALL}`, then `styledial report "
+                f"{folder}`.",
+                f"report.html 中没有图形：需要 `{charts.INSTALL}`，然后运行 `styledial report "
+                f"{folder}`。",
+            )
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".split("\n")[0]
+        note(
+            f"Everything is saved, but the report could not be written ({reason}). Later: "
+            f"`styledial report {folder}`.",
+            f"结果均已保存，但未能写出报告（{reason}）。以后可运行 `styledial report {folder}`。",
+        )
+
+
+def refresh_report(folder: Path, note: Callable[[str, str], None]) -> None:
+    """Write a run's report anew where it has one, after a command added to the run."""
+    if (folder / FILE).is_file():
+        report_at_end(folder, note)

@@ -31,8 +31,11 @@ def available() -> bool:
 def curve(
     points: Points, *, label: str, x_title: str, smooth: bool = False, log: bool = False,
     rule: float | None = None, number_format: str = "~g", y_zero: bool = False,
+    dots: Points = (),
 ) -> str | None:  # fmt: skip
     """A metric over the run; `smooth` draws a running mean over the raw line.
+
+    `dots`: the same metric as read now and then on other text, in the second colour.
 
     `rule` is a level such as the budget, drawn dashed. None without the library or the data.
     """
@@ -61,6 +64,12 @@ def curve(
     if smooth:
         mean = alt.Chart(_data(_running_mean(points))).encode(x=x, y=y)
         layers.append(mean.mark_line(color="var(--accent)", aria=False, strokeWidth=2))
+    if dots:
+        others = alt.Chart(_data(dots)).encode(x=x, y=y)
+        layers.append(others.mark_line(color="var(--second)", aria=False, strokeWidth=1.5))
+        layers.append(
+            others.mark_point(color="var(--second)", aria=False, filled=True, size=22, opacity=1)
+        )
     layers.append(_hover(_thinned(points, _STRIPS), x, lambda px, py: f"{px:g}: {py:.4g}"))
     return _drawn(alt.layer(*layers), label)
 

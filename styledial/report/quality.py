@@ -68,7 +68,7 @@ def _from_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
              "general_nll": ("general_nll", summary.get("general_nll_base")),
              "general_kl": ("general_kl", 0.0)}  # fmt: skip
     return {
-        name: {"value": summary.get(key), "base": base, "unit": "nats/token"}
+        name: {"value": summary.get(key), "base": base, "unit": "nats per token"}
         for name, (key, base) in pairs.items()
         if is_number(summary.get(key))
     }
@@ -114,4 +114,5 @@ def _interval(ci: Any) -> tuple[float | None, float | None]:
 
 
 def _unit(unit: Any) -> str:
-    return unit if isinstance(unit, str) else ""
+    known = {"nats per token": say("nats per token", "nats/token")}
+    return known.get(unit, unit) if isinstance(unit, str) else ""

@@ -37,6 +37,10 @@ def _figures(run: Run) -> list[Figure]:
 
     def drawn(key: str, title: str, note: str, **how: Any) -> Figure:
         points = values(run.metrics, key, how.pop("unit", 1.0))
+        heldout = values(run.metrics, key.replace("train/", "val/"))
+        if heldout:
+            note += say(" Blue: held-out text.", "蓝色为留出文本。")
+            how["dots"] = heldout
         return Figure(title, curve(points, label=title, x_title=step, **how), note)
 
     return [
@@ -44,7 +48,7 @@ def _figures(run: Run) -> list[Figure]:
               say("Nats per token, training rows.", "nats/token，训练行。"), smooth=True,
               number_format=".2~f"),
         drawn("train/kl", say("KL to the base", "与基座的 KL"),
-              say("Nats per token, training rows; held-out text is what counts in the end.",
+              say("Nats per token, training rows; held-out text counts in the end.",
                   "nats/token，训练行；最终以留出文本为准。") + named,
               smooth=True, rule=budget, y_zero=True),
         drawn("train/lambda", say("Weight of KL (lambda)", "KL 的权重（lambda）"),
