@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from styledial.cli.options import Adapter, DataDir
+from styledial.cli.options import Adapter, DataDir, refresh
 from styledial.words import say
 
 if TYPE_CHECKING:

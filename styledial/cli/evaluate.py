@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from styledial.cli.options import Adapter, DataDir, Strength, scale_of
+from styledial.cli.options import Adapter, DataDir, Strength, refresh, scale_of
 from styledial.words import say
 
 if TYPE_CHECKING:

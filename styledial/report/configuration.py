@@ -18,7 +18,8 @@ def section(run: Run) -> Section:
             "训练文件夹中缺少 train_config.yaml。",
         )])  # fmt: skip
     defaults = {name: default for name, default, _ in settings_table()}
-    chosen, rest = [], []
+    chosen: list[Setting] = []
+    rest: list[Setting] = []
     for each in run.settings:
         default = defaults.get(f"{each.section}.{each.key}")
         (rest if default and _same(each.value, default) else chosen).append(each)

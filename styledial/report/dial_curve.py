@@ -72,7 +72,8 @@ def _figures(run: Run, points: list[DialPoint]) -> list[Figure]:
 def _table(run: Run, points: list[DialPoint]) -> Table:
     general = run.dial_base[1] if run.dial_base else None
     head = [say("scale", "缩放"), "KL", say("style NLL", "风格 NLL"),
-            say("general NLL", "通用 NLL"), say("forgotten", "遗忘"), say("band", "分档")]  # fmt: skip
+            say("general NLL", "通用 NLL"), say("forgotten", "遗忘"),
+            say("band", "分档")]  # fmt: skip
     rows = [
         [
             f"{p.scale:g}", number(p.kl, 4), number(p.style_nll), number(p.general_nll),

@@ -6,7 +6,7 @@ from typing import Any
 
 from styledial.report.numbers import is_number, memory_size
 from styledial.report.parts import Section, Table
-from styledial.report.run_folder import Run
+from styledial.report.run_folder import Run, mapping
 from styledial.words import say
 
 
@@ -26,12 +26,13 @@ def _sentence(plan: dict[str, Any], taken: Any) -> str:
     planned = plan.get("allocated_bytes")
     if not (is_number(planned) and is_number(taken)) or not taken:
         return say("The plan made before the run.", "训练前的估算。")
-    off = planned / taken - 1  # type: ignore[operator]
+    off = planned / taken - 1
     over = say("above", "高于") if off >= 0 else say("below", "低于")
     return say(
         f"Planned {memory_size(planned)}, taken {memory_size(taken)} at the peak: the plan was "
         f"{abs(off):.0%} {over} what was needed.",
-        f"估算 {memory_size(planned)}，实际峰值 {memory_size(taken)}：估算{over}实际 {abs(off):.0%}。",
+        f"估算 {memory_size(planned)}，实际峰值 {memory_size(taken)}："
+        f"估算{over}实际 {abs(off):.0%}。",
     )
 
 
@@ -44,8 +45,8 @@ def _tables(plan: dict[str, Any], taken: Any) -> list[Table]:
         [say("measured: peak allocated", "实测：已分配峰值"), memory_size(taken)],
     ]
     tables = [Table(head, totals, frozenset({1}), say("Plan and measurement", "估算与实测"))]
-    parts = plan.get("breakdown")
-    if isinstance(parts, dict) and parts:
+    parts = mapping(plan.get("breakdown"))
+    if parts:
         rows = [[str(part), memory_size(size)] for part, size in parts.items() if is_number(size)]
         where = " ".join(str(plan.get(k)) for k in ("peak_phase", "peak_op") if plan.get(k))
         title = say("What it is made of", "构成") + (f" ({where})" if where else "")

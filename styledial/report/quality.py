@@ -7,7 +7,7 @@ from typing import Any
 
 from styledial.report.numbers import NONE, general, is_number
 from styledial.report.parts import Section, Strong, Table
-from styledial.report.run_folder import Run
+from styledial.report.run_folder import Run, mapping
 from styledial.words import say
 
 # name -> English, Chinese, and which way is better ("" where neither is).
@@ -43,8 +43,8 @@ _GROUPS: dict[tuple[str, str], dict[str, tuple[str, str, str]]] = {
 
 def section(run: Run) -> Section:
     name, title = "quality", say("What changed", "前后变化")
-    metrics = (run.evaluation or {}).get("metrics")
-    if isinstance(metrics, dict) and metrics:
+    metrics = mapping((run.evaluation or {}).get("metrics"))
+    if metrics:
         return Section(name, title, [_measured(run)], tables=_tables(metrics))
     lines = [say(
         f"Without intervals, from the end of the run. `styledial evaluate {run.folder}` measures "
@@ -59,7 +59,8 @@ def _measured(run: Run) -> str:
     return say(
         "Measured on held-out text and on text that both models wrote; 95% intervals. Bold: base "
         "outside the interval, so the change is more than chance.",
-        "在留出文本和两个模型写出的文本上度量，95% 置信区间。粗体：基座值在区间之外，变化并非偶然。",
+        "在留出文本和两个模型写出的文本上度量，95% 置信区间。"
+        "粗体：基座值在区间之外，变化并非偶然。",
     )
 
 
@@ -76,7 +77,8 @@ def _from_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tables(metrics: Mapping[str, Any]) -> list[Table]:
     head = [say("measure", "度量"), say("base", "基座"), say("tuned", "微调后"),
-            say("95% interval", "95% 区间"), say("unit", "单位"), say("better", "更好")]  # fmt: skip
+            say("95% interval", "95% 区间"), say("unit", "单位"),
+            say("better", "更好")]  # fmt: skip
     tables = []
     known = {name for group in _GROUPS.values() for name in group}
     others = {name: (name, name, "") for name in metrics if name not in known}
@@ -95,7 +97,7 @@ def _row(words: tuple[str, str, str], metric: Mapping[str, Any]) -> list[str]:
     en, zh, better = words
     value, base = metric.get("value"), metric.get("base")
     low, high = _interval(metric.get("ci"))
-    sure = is_number(base) and low is not None and high is not None and not low <= base <= high  # type: ignore[operator]
+    sure = is_number(base) and low is not None and high is not None and not low <= base <= high
     shown = general(value)
     return [
         say(en, zh),

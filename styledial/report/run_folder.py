@@ -12,6 +12,7 @@ from styledial.dial import FILE as DIAL
 from styledial.dial import DialPoint, load_dial
 from styledial.errors import AdapterError, UserError
 from styledial.metrics import read_metrics
+from styledial.report.numbers import is_number
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,15 @@ def read_run(folder: Path) -> Run:
     return run
 
 
+def mapping(value: Any) -> dict[str, Any]:
+    """`value` if it is what it should be, else an empty one: files can be damaged."""
+    return value if isinstance(value, dict) else {}
+
+
+def mappings(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
 def _json(path: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -81,8 +91,8 @@ def _json(path: Path) -> dict[str, Any] | None:
 
 def _metrics(path: Path) -> list[dict[str, Any]]:
     try:
-        return [record for record in read_metrics(path) if "step" in record]
-    except (OSError, ValueError, TypeError):
+        return [r for r in mappings(read_metrics(path)) if is_number(r.get("step"))]
+    except (OSError, ValueError):
         return []
 
 
@@ -94,11 +104,9 @@ def _dial(folder: Path) -> list[DialPoint] | None:
 
 
 def _dial_base(folder: Path) -> tuple[float, float] | None:
-    base = (_json(folder / DIAL) or {}).get("base")
-    try:
-        return float(base["style_nll"]), float(base["general_nll"])
-    except (TypeError, KeyError, ValueError):
-        return None
+    base = mapping((_json(folder / DIAL) or {}).get("base"))
+    style, general = base.get("style_nll"), base.get("general_nll")
+    return (style, general) if is_number(style) and is_number(general) else None
 
 
 def _settings(path: Path) -> list[Setting]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from styledial.report.parts import Pair, Section
-from styledial.report.run_folder import Run
+from styledial.report.run_folder import Run, mappings
 from styledial.words import say
 
 
@@ -27,10 +27,7 @@ def section(run: Run) -> Section:
 
 
 def _pairs(samples: Any) -> list[Pair]:
-    if not isinstance(samples, list):
-        return []
     return [
         Pair(*(str(sample.get(part, "")) for part in ("prompt", "before", "after")))
-        for sample in samples
-        if isinstance(sample, dict)
+        for sample in mappings(samples)
     ]

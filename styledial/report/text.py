@@ -6,9 +6,9 @@ from collections import Counter
 from typing import Any
 
 from styledial.data.manifest import reason_name
-from styledial.report.numbers import whole
+from styledial.report.numbers import is_number, whole
 from styledial.report.parts import Section, Table
-from styledial.report.run_folder import Run
+from styledial.report.run_folder import Run, mapping, mappings
 from styledial.words import say
 
 # A folder of thousands of novels would make the page unreadable; the file has them all.
@@ -24,9 +24,10 @@ def section(run: Run) -> Section:
             "缺少 data_manifest.json；训练结束时会写出。`styledial prepare` "
             "可单独处理文件夹并说明去掉了什么。",
         )])  # fmt: skip
-    books = [b for b in run.manifest.get("books") or [] if isinstance(b, dict)]
+    books = mappings(run.manifest.get("books"))
     lines = [_totals(run.manifest, books)]
-    notes = [str(note) for note in run.manifest.get("notes") or []]
+    notes = run.manifest.get("notes")
+    notes = [str(note) for note in notes] if isinstance(notes, list) else []
     if len(books) > _SHOWN:
         notes.append(say(
             f"The first {_SHOWN} of {len(books)} files are shown; data_manifest.json has all.",
@@ -41,7 +42,7 @@ def section(run: Run) -> Section:
 
 def _totals(manifest: dict[str, Any], books: list[dict[str, Any]]) -> str:
     kept = sum(bool(b.get("kept")) for b in books)
-    tokens = manifest.get("tokens") or {}
+    tokens = mapping(manifest.get("tokens"))
     train, heldout, general = (whole(tokens.get(k)) for k in ("train", "heldout", "general"))
     return say(
         f"{kept} of {len(books)} files used: {train} tokens to train on; {heldout} held-out and "
@@ -73,8 +74,8 @@ def _files(books: list[dict[str, Any]]) -> Table:
 def _dropped(books: list[dict[str, Any]]) -> Table | None:
     drops: Counter[str] = Counter()
     for book in books:
-        if isinstance(book.get("drops"), dict):
-            drops.update({str(why): int(n) for why, n in book["drops"].items()})
+        of_book = mapping(book.get("drops"))
+        drops.update({why: int(n) for why, n in of_book.items() if is_number(n)})
     if not drops:
         return None
     rows = [[reason_name(why), whole(n)] for why, n in drops.most_common()]

@@ -77,7 +77,7 @@ def _budget(run: Run) -> float | None:
     mode = summary.get("kl_mode", run.setting("training.kl_mode"))
     if mode != "budget" or not is_number(beta):
         return None
-    return float(beta)  # type: ignore[arg-type]
+    return float(beta)
 
 
 def _as_float(text: str | None) -> float | None:

@@ -101,7 +101,7 @@ def _general(summary: dict[str, Any]) -> tuple[str, str]:
 
 def _change(summary: dict[str, Any], name: str) -> float | None:
     now, base = summary.get(name), summary.get(f"{name}_base")
-    return now - base if is_number(now) and is_number(base) else None  # type: ignore[operator]
+    return now - base if is_number(now) and is_number(base) else None
 
 
 def _facts(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
