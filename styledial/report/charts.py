@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from typing import Any
 from xml.etree import ElementTree
 
+from styledial.report.frontier import frontier, steps
+
 INSTALL = "pip install 'styledial[report]'"
 WIDTH, HEIGHT = 340, 190
 _SVG = "http://www.w3.org/2000/svg"
@@ -143,6 +145,64 @@ def named_curves(
     return _drawn(alt.layer(*layers), label)
 
 
+def frontier_figure(
+    points: Points, letters: Sequence[str], names: Sequence[str], *, label: str, x_title: str,
+    y_title: str,
+) -> str | None:  # fmt: skip
+    """(forgotten, gained) of each run with its letter, and the line through the frontier."""
+    if not available() or not points:
+        return None
+    import altair as alt
+
+    best = frontier(points)
+    x = alt.X("x:Q", title=x_title, scale=alt.Scale(zero=False, nice=True, padding=14),
+              axis=alt.Axis(tickCount=6, format="~g"))  # fmt: skip
+    y = alt.Y("y:Q", title=y_title, scale=alt.Scale(zero=False, nice=True, padding=14),
+              axis=alt.Axis(tickCount=6, format="~g"))  # fmt: skip
+    rows = [
+        {"x": px, "y": py, "t": letter, "on": i in best,
+         "words": f"{letter} {name}: {x_title} {px:+.4f}, {y_title} {py:.4f}"}
+        for i, ((px, py), letter, name) in enumerate(zip(points, letters, names, strict=True))
+    ]  # fmt: skip
+    layers: list[Any] = [
+        alt.Chart(_data(steps([points[i] for i in best]))).mark_line(
+            color="var(--accent)", aria=False, strokeWidth=1.5, opacity=0.6
+        ).encode(x=x, y=y, order="order:Q").transform_window(order="row_number()"),
+    ]  # fmt: skip
+    for on, color in ((True, "var(--accent)"), (False, "var(--muted)")):
+        mine = [row for row in rows if row["on"] == on]
+        if mine:
+            chart = alt.Chart(alt.Data(values=mine)).encode(x=x, y=y, description="words:N")
+            layers.append(chart.mark_point(color=color, filled=on, size=60, opacity=1))
+    for (dx, dy), chosen in _apart(rows).items():
+        text = alt.Chart(alt.Data(values=chosen)).encode(x=x, y=y, text="t:N")
+        layers.append(text.mark_text(color="var(--ink)", aria=False, dx=dx, dy=dy))
+    return _drawn(alt.layer(*layers), label, height=260)
+
+
+def _apart(rows: Sequence[dict[str, Any]]) -> dict[tuple[int, int], list[dict[str, Any]]]:
+    """Where each letter stands beside its point, (dx, dy) in pixels, clear of points and letters.
+
+    Pixels are reckoned from the spread of the data, which is near enough for letters.
+    """
+    spots = [(10, -8), (-10, -8), (10, 10), (-10, 10), (0, -14), (0, 15), (18, 0), (-18, 0)]
+    spans = [max(r[k] for r in rows) - min(r[k] for r in rows) or 1.0 for k in ("x", "y")]
+    places = [(r["x"] / spans[0] * 230, -r["y"] / spans[1] * 180) for r in rows]
+    taken = list(places)
+    chosen: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for row, (px, py) in zip(rows, places, strict=True):
+        room = {
+            (dx, dy): min(
+                max(abs(px + dx - tx), abs(py + dy - ty)) for tx, ty in taken
+            )
+            for dx, dy in spots
+        }  # fmt: skip
+        spot = next((s for s in spots if room[s] >= 9), max(spots, key=lambda s: room[s]))
+        taken.append((px + spot[0], py + spot[1]))
+        chosen.setdefault(spot, []).append(row)
+    return chosen
+
+
 def _chosen(chosen: tuple[float, float], x: Any, y: Any, name: str) -> list[Any]:
     import altair as alt
 
@@ -167,7 +227,7 @@ def _hover(points: Points, x: Any, words: Any) -> Any:
     return strips.encode(x=x, description="t:N")
 
 
-def _drawn(chart: Any, label: str) -> str:
+def _drawn(chart: Any, label: str, height: int = HEIGHT) -> str:
     """The chart as an <svg> that takes the width it is given; a single image to a reader."""
     import altair as alt
     import vl_convert
@@ -179,7 +239,7 @@ def _drawn(chart: Any, label: str) -> str:
         "titleFont": _FONT,
     }  # fmt: skip
     spec = chart.properties(
-        width=WIDTH, height=HEIGHT, background="transparent",
+        width=WIDTH, height=height, background="transparent",
         autosize=alt.AutoSizeParams(type="fit", contains="padding"),
     ).to_dict()  # fmt: skip
     spec["config"] = {
