@@ -50,18 +50,25 @@ def compare(
 
 
 def _show(runs: Sequence[Compared]) -> None:
+    from rich.cells import cell_len
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from styledial.report import comparison
     from styledial.report.frontier import text_figure
 
-    content = comparison.table(runs)
+    content = comparison.table(runs, narrow=True)
     table = Table(box=None, pad_edge=False)
     for i, title in enumerate(content.head):
-        table.add_column(title, justify="right" if i in content.right else "left")
+        # Titles and run names may break where the terminal is narrow, figures may not.
+        widest = max(cell_len(row[i]) for row in content.rows) if i in content.right else None
+        table.add_column(
+            title, justify="right" if i in content.right else "left", min_width=widest,
+            overflow="fold",
+        )  # fmt: skip
     for row in content.rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     console = Console()
     console.print(table)
     for line in comparison.warnings(runs):

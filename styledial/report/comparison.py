@@ -115,7 +115,8 @@ def warnings(runs: Sequence[Compared]) -> list[str]:
     )]  # fmt: skip
 
 
-def table(runs: Sequence[Compared]) -> Table:
+def table(runs: Sequence[Compared], *, narrow: bool = False) -> Table:
+    """`narrow` leaves out what a terminal has no room for; a column without a figure goes too."""
     columns: list[tuple[str, list[str]]] = [
         ("", [c.letter for c in runs]),
         (say("run", "训练"), [c.name for c in runs]),
@@ -131,12 +132,17 @@ def table(runs: Sequence[Compared]) -> Table:
         ("token/s", [whole(c.figure("tokens_per_second")) for c in runs]),
         (say("memory", "内存"), [memory_size(c.figure("peak_memory_bytes")) for c in runs]),
         (say("time", "用时"), [duration(c.figure("wall_seconds")) for c in runs]),
-        (say("on the frontier", "在前沿上"),
+        (say("frontier", "前沿"),
          [say("yes", "是") if c.on_frontier else "" for c in runs]),
     ]  # fmt: skip
-    shown = [each for each in columns if any(cell not in ("", NONE) for cell in each[1])]
+    wide = {say("95% interval", "95% 区间"), say("longest copy", "最长照抄"), say("time", "用时")}
+    shown = [
+        (head, cells)
+        for head, cells in columns
+        if any(cell not in ("", NONE) for cell in cells) and not (narrow and head in wide)
+    ]
     names = [head for head, _ in shown]
-    words = {"", say("run", "训练"), say("on the frontier", "在前沿上")}
+    words = {"", say("run", "训练"), say("frontier", "前沿")}
     right = frozenset(i for i, head in enumerate(names) if head not in words)
     rows = [list(row) for row in zip(*(cells for _, cells in shown), strict=True)]
     return Table(names, rows, right, say("Runs", "各次训练"))
