@@ -25,6 +25,7 @@ from styledial.models.policy import Policy, with_all_weights, with_lora
 from styledial.models.quantise import check_choice
 from styledial.order import RowOrder
 from styledial.prompts import sample_prompts
+from styledial.step import trained
 from styledial.trainer import Anchor, Controller
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def build_optimizer(config: Config, policy: Policy, total_steps: int) -> tuple[A
     from transformers import get_scheduler
 
     optimizer = torch.optim.AdamW(
-        [p for p in policy.parameters() if p.requires_grad],
+        trained(policy),
         lr=config.training.learning_rate,
         weight_decay=config.training.weight_decay,
     )

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from styledial import build, report
+from styledial import build, closing
 from styledial.adapter import save_model
 from styledial.checkpoint import TrainState
 from styledial.config import Config
@@ -14,6 +14,7 @@ from styledial.evaluators.distance import halves, measure
 from styledial.generate import continue_text
 from styledial.landing import land
 from styledial.models.policy import Policy
+from styledial.outputs import CACHE
 from styledial.screen import Screen
 
 if TYPE_CHECKING:
@@ -44,8 +45,15 @@ def finish(
     general = measure(policy, texts.general, **reading)
     after = write_samples(policy, tokenizer, texts.prompts, training.seed, base=False)
     save_model(policy, tokenizer, folder)
-    samples = [report.Sample(*each) for each in zip(texts.prompts, before, after, strict=True)]
-    report.write_samples(folder / "samples.md", samples)
+    samples = [closing.Sample(*each) for each in zip(texts.prompts, before, after, strict=True)]
+    closing.write_samples(folder, samples, seed=training.seed, tokens=_SAMPLE_TOKENS)
+    closing.write_data_manifest(
+        folder, folder / CACHE / "novels" / "manifest.json",
+        {"data_dir": config.data.data_dir, "general": config.data.general,
+         "anchor": config.data.anchor, "max_length": config.data.max_length,
+         "tokens": {"train": texts.style.total_targets, "heldout": texts.heldout.total_targets,
+                    "general": texts.general.total_targets}},
+    )  # fmt: skip
     summary = {
         "model": config.model.model_name_or_path,
         "kl_beta": training.kl_beta,
@@ -61,11 +69,11 @@ def finish(
         "steps": state.step,
         "tokens": state.tokens,
         "tokens_per_second": state.tokens / max(state.seconds, 1e-9),
-        "peak_memory_bytes": report.peak_memory_bytes(),
+        "peak_memory_bytes": closing.peak_memory_bytes(),
         "wall_seconds": time.perf_counter() - started,
-        "versions": report.versions(),
+        "versions": closing.versions(),
     }
-    for line in report.closing_lines(summary, samples, folder):
+    for line in closing.closing_lines(summary, samples, folder):
         screen.line(line)
     return summary
 

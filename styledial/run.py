@@ -13,6 +13,7 @@ import torch
 from styledial import build, checks, outputs
 from styledial.adapter import SUMMARY
 from styledial.checkpoint import TrainState, checkpoints, load_checkpoint, save_checkpoint
+from styledial.closing import peak_memory_bytes
 from styledial.config import Config
 from styledial.config.show import as_file
 from styledial.dial import FILE as DIAL
@@ -182,6 +183,8 @@ def _record(metrics: StepMetrics, order: RowOrder) -> dict[str, float]:
         "train/learning_rate": metrics.learning_rate,
         "train/grad_norm": metrics.grad_norm,
         "train/tokens_per_second": metrics.tokens_per_second,
+        # The allocator's own count: asking for it doesn't wait for the device.
+        "train/peak_memory_bytes": peak_memory_bytes(),
     }
 
 
