@@ -10,7 +10,7 @@ LAYERS = [
     {"errors", "files"},
     {"home"},
     {"hub"},
-    {"config", "losses", "controller", "order"},
+    {"config", "losses", "controller", "order", "phases"},
     {"data", "models", "checkpoint", "metrics", "outputs", "prompts", "objective"},
     {"step"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
