@@ -29,10 +29,10 @@ RUNS: dict[str, tuple[str, ...]] = {
     "memorising": (f"data_dir={SHORT}", *_PLAIN, "learning_rate=0.003", "max_steps=150"),
     "forgetting": (*_PLAIN, "learning_rate=0.003"),
     "not_fluent": (
-        "kl_mode=off",
-        "learning_rate=1",
+        *_PLAIN,
+        "learning_rate=0.1",
         "lr_scheduler_type=constant",
-        "max_steps=20",
+        "max_steps=12",
         "evaluate_at_end=quick",
     ),
     "slow_reference": ("reference_cache=off",),

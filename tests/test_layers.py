@@ -15,15 +15,24 @@ LAYERS = [
     {"step"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
     {"screen", "closing", "build", "checks", "doctor"},
-    {"evaluation"},
+    {"evaluation", "report"},
     {"finish"},
     {"run", "redial"},
     {"cli"},
 ]
 # The parts take plain values: configuration is read in run and above.
 READS_CONFIG = {
-    "build", "checks", "doctor", "evaluation", "finish", "run", "redial", "cli", "config"
-}  # fmt: skip
+    "report",
+    "build",
+    "checks",
+    "doctor",
+    "evaluation",
+    "finish",
+    "run",
+    "redial",
+    "cli",
+    "config",
+}
 
 
 def layer_of(module: str) -> int:
