@@ -51,7 +51,7 @@ def budget_binding(run: Record) -> Iterator[tuple[Words, Words]]:
     )  # fmt: skip
 
 
-@rule("advice", "readings", "updates")
+@rule("advice", "summary", "readings", "updates")
 def budget_not_reached(run: Record) -> Iterator[tuple[Words, Words]]:
     """The run ended below its budget while held-out text was still getting better: more epochs."""
     if not _short(run) or still_rising(run) < FLAT:
@@ -75,7 +75,7 @@ def budget_not_reached(run: Record) -> Iterator[tuple[Words, Words]]:
     )  # fmt: skip
 
 
-@rule("advice", "readings", "updates")
+@rule("advice", "summary", "readings", "updates")
 def style_saturated(run: Record) -> Iterator[tuple[Words, Words]]:
     """Below the budget, and nothing more is learnt: this text or this adapter gives no more."""
     if not _short(run) or still_rising(run) >= FLAT or run.steps < FEW_UPDATES:

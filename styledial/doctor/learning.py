@@ -21,7 +21,7 @@ _WORSE = 0.5
 _FARTHEST = 10.0
 
 
-@rule("advice", "readings", "updates")
+@rule("advice", "summary", "readings", "updates")
 def learning_rate_too_low(run: Record) -> Iterator[tuple[Words, Words]]:
     """Many updates, and KL is still so far off that more epochs would be the wrong remedy."""
     wanted = run.budget or _LIGHT

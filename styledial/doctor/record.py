@@ -62,13 +62,7 @@ class Record:
     @cached_property
     def timed(self) -> dict[str, float]:
         """Seconds per phase over the whole run; empty where the run kept no time."""
-        found: dict[str, float] = {}
-        for line in self.lines:
-            for key, share in line.items():
-                if key.startswith("time/") and key != "time/seconds":
-                    phase = key.removeprefix("time/")
-                    found[phase] = found.get(phase, 0.0) + share * line.get("time/seconds", 0.0)
-        return found if sum(found.values()) > 0 else {}
+        return seconds_of(self.lines)
 
     def share(self, phase: str) -> float:
         """Of the run's time, 0 to 1."""
@@ -125,6 +119,17 @@ class Record:
             "passages": self.metric("base_perplexity"), "tokens": self.tokens, "time": self.timed,
             "memory": self.summary.get("memory_bytes"),
         }[part])  # fmt: skip
+
+
+def seconds_of(lines: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Seconds per phase over some lines; empty where no time was kept."""
+    found: dict[str, float] = {}
+    for line in lines:
+        for key, share in line.items():
+            if key.startswith("time/") and key != "time/seconds":
+                phase = key.removeprefix("time/")
+                found[phase] = found.get(phase, 0.0) + share * line["time/seconds"]
+    return found if sum(found.values()) > 0 else {}
 
 
 # What makes a part that a run doesn't have; {} is the run's folder.
