@@ -37,7 +37,8 @@ def slow_reference(run: Record) -> Iterator[tuple[Words, Words]]:
     spared = share * (1 - 1 / run.epochs)
     yield (
         (f"The base's forward pass took {share:.0%} of the time after the first epoch, with "
-         f"nothing new to find ({run.epochs:.1f} epochs); " + ("reference_cache is off." if off else "there was no room for its cache."),
+         f"nothing new to find ({run.epochs:.1f} epochs); "
+         + ("reference_cache is off." if off else "there was no room for its cache."),
          f"第一轮之后仍在重算基座前向，结果不变，却占时间的 {share:.0%}"
          f"（共 {run.epochs:.1f} 轮）；"
          + ("reference_cache 为 off。" if off else "磁盘放不下缓存。")),
