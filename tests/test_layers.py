@@ -15,12 +15,13 @@ LAYERS = [
     {"step"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
     {"screen", "closing", "build", "checks"},
+    {"memory"},
     {"finish"},
     {"run", "redial"},
     {"cli"},
 ]
 # The parts take plain values: configuration is read in run and above.
-READS_CONFIG = {"build", "checks", "finish", "run", "redial", "cli", "config"}
+READS_CONFIG = {"build", "checks", "memory", "finish", "run", "redial", "cli", "config"}
 
 
 def layer_of(module: str) -> int:
