@@ -45,7 +45,8 @@ def sample_rows(
     """About `tokens` tokens sampled from the base, as rows of the same length as `style`.
 
     Costs one generation of max_length tokens for every 64 rows, or for as many as
-    `rows_at_once` allows; no row is shorter, so none needs a mask. The same seed gives the same rows on the same device.
+    `rows_at_once` allows; no row is shorter, so none needs a mask. The same seed gives the same
+    rows on the same device.
     """
     length = style.max_length
     rows = max(8, tokens // length)

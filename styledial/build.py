@@ -37,7 +37,7 @@ ANCHOR_WEIGHT = 1.0
 # Read several times at the end of a run; more would change the fourth digit.
 _HELDOUT_TOKENS, _GENERAL_TOKENS = 49_152, 32_768
 # Read a dozen times during a run.
-_CALIBRATION_TOKENS, _CALIBRATIONS = 6_144, 12
+_CALIBRATION_TOKENS, _READINGS = 6_144, 12
 
 
 @dataclass(frozen=True)
@@ -201,11 +201,15 @@ def calibration_rows(heldout: PackedRows) -> PackedRows:
     return heldout.select(halves(heldout)[0]).at_most(_CALIBRATION_TOKENS)
 
 
+def reads_heldout(step: int, steps: int) -> bool:
+    """Whether held-out text is to be read after update `step` of `steps`: a dozen times, evenly,
+    and at the end."""
+    return step % max(1, steps // _READINGS) == 0 or step == steps
+
+
 def calibrates(config: Config, step: int, steps: int) -> bool:
-    """Whether held-out KL is to be read after update `step` of `steps`: from a quarter on."""
-    every = max(1, steps // _CALIBRATIONS)
-    due = step % every == 0 and steps // 4 <= step < steps
-    return due and config.training.kl_mode == "budget"
+    """Whether that reading moves the controller's aim: from a quarter of the run on."""
+    return config.training.kl_mode == "budget" and steps // 4 <= step < steps
 
 
 def build_anchor(

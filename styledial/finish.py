@@ -10,7 +10,8 @@ from styledial import build, closing
 from styledial.adapter import save_model
 from styledial.checkpoint import TrainState
 from styledial.config import Config
-from styledial.evaluators.distance import halves, measure
+from styledial.evaluation import evaluate_at_end
+from styledial.evaluators.distance import Distance, halves, measure, read_rows
 from styledial.generate import continue_text
 from styledial.landing import land
 from styledial.models.policy import Policy
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _SAMPLE_TOKENS = 120
+# Of the training text, to set its gain beside that of unseen text; more changes the third digit.
+_LEARNT_TOKENS = 6_144
 
 
 def finish(
@@ -41,8 +44,10 @@ def finish(
     )
     if budget and landing["kl_before_landing"] < 0.95 * budget:
         screen.note(*_shortfall_words(landing["kl_before_landing"], budget))
-    style = measure(policy, texts.heldout, only=report_rows, **reading)
-    general = measure(policy, texts.general, **reading)
+    style_sums = read_rows(policy, texts.heldout, only=report_rows, **reading)
+    general_sums = read_rows(policy, texts.general, **reading)
+    style, general = Distance.of(style_sums), Distance.of(general_sums)
+    learnt = measure(policy, texts.style.at_most(_LEARNT_TOKENS), **reading)
     after = write_samples(policy, tokenizer, texts.prompts, training.seed, base=False)
     save_model(policy, tokenizer, folder)
     samples = [closing.Sample(*each) for each in zip(texts.prompts, before, after, strict=True)]
@@ -54,6 +59,9 @@ def finish(
          "tokens": {"train": texts.style.total_targets, "heldout": texts.heldout.total_targets,
                     "general": texts.general.total_targets}},
     )  # fmt: skip
+    evaluate_at_end(
+        config, policy, tokenizer, texts, reading, style_sums, general_sums, screen.note
+    )
     summary = {
         "model": config.model.model_name_or_path,
         "kl_beta": training.kl_beta,
@@ -66,10 +74,14 @@ def finish(
         "general_nll_base": general.nll_base,
         "general_nll": general.nll,
         "general_kl": general.kl,
+        "train_nll_base": learnt.nll_base,
+        "train_nll": learnt.nll,
         "steps": state.step,
         "tokens": state.tokens,
         "tokens_per_second": state.tokens / max(state.seconds, 1e-9),
+        "trainable_parameters": sum(t.numel() for t in policy.trainable_state().values()),
         "peak_memory_bytes": closing.peak_memory_bytes(),
+        "memory_bytes": closing.memory_bytes(),
         "wall_seconds": time.perf_counter() - started,
         "versions": closing.versions(),
     }

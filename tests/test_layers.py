@@ -10,18 +10,20 @@ LAYERS = [
     {"errors", "files"},
     {"home"},
     {"hub"},
-    {"config", "losses", "controller", "order"},
+    {"config", "losses", "controller", "order", "phases"},
     {"data", "models", "checkpoint", "metrics", "outputs", "prompts", "objective"},
     {"step"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
     {"screen", "closing", "build", "checks"},
-    {"memory"},
+    {"evaluation", "memory"},
     {"finish"},
     {"run", "redial"},
     {"cli"},
 ]
 # The parts take plain values: configuration is read in run and above.
-READS_CONFIG = {"build", "checks", "memory", "finish", "run", "redial", "cli", "config"}
+READS_CONFIG = {
+    "build", "checks", "evaluation", "memory", "finish", "run", "redial", "cli", "config",
+}  # fmt: skip
 
 
 def layer_of(module: str) -> int:

@@ -7,7 +7,19 @@ from collections.abc import Callable
 
 import typer
 
-from styledial.cli import config, convert, dial, download, generate, merge, models, prepare, train
+from styledial.cli import (
+    config,
+    convert,
+    dial,
+    download,
+    evaluate,
+    generate,
+    merge,
+    models,
+    plan,
+    prepare,
+    train,
+)
 from styledial.errors import StyleDialError
 from styledial.words import say
 
@@ -23,10 +35,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("train", help=train.HELP, epilog=train.EPILOG)(train.train)
+app.command("plan", help=plan.HELP)(plan.plan)
 app.add_typer(config.app, name="config")
 app.command("prepare", help=prepare.HELP, epilog=prepare.EPILOG)(prepare.prepare)
 app.command("generate", help=generate.HELP)(generate.generate)
 app.command("dial", help=dial.HELP)(dial.dial)
+app.command("evaluate", help=evaluate.HELP)(evaluate.evaluate)
 app.command("models", help=models.HELP)(models.models)
 app.command("download", help=download.HELP)(download.download)
 app.command("convert", help=convert.HELP)(convert.convert)

@@ -1,12 +1,12 @@
 """What a trace can't see, each with a name, an amount and its source.
 
-    allocator       reserved minus in use: rounding and holes, from the replay (allocator.py)
-    cuda_context    kernels and state of CUDA itself: 0.3 to 0.45 GiB by card and driver; the larger
-    cublas          workspace of matrix products: PyTorch's default, 8 MiB + 128 KiB, 32 on Hopper
-    quantisation    bitsandbytes' own kernels: an allowance of 64 MiB, not measured. Its scales and
-                    the weights that it unpacks are in the trace.
-    nccl            buffers of one communicator: 0.5 to 0.7 GiB; the larger, and DDP's buckets,
-                    a second copy of the trained parameters' gradients
+allocator       reserved minus in use: rounding and holes, from the replay (allocator.py)
+cuda_context    kernels and state of CUDA itself: 0.3 to 0.45 GiB by card and driver; the larger
+cublas          workspace of matrix products: PyTorch's default, 8 MiB + 128 KiB, 32 on Hopper
+quantisation    bitsandbytes' own kernels: an allowance of 64 MiB, not measured. Its scales and
+                the weights that it unpacks are in the trace.
+nccl            buffers of one communicator: 0.5 to 0.7 GiB; the larger, and DDP's buckets,
+                a second copy of the trained parameters' gradients
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ the first update a real one; the peak is the same, and the trace takes half as l
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,28 +85,31 @@ def _run(
         for group in optimizer.param_groups:
             group["foreach"] = True
     coefficient = build.build_controller(config, torch.device("cpu")).coefficient
-    wrapped = _Wrapped(policy, tracker, _autocast(config, policy, dtype, on_gpu))
-    reference = None if config.training.kl_mode == OFF else _Reference(policy, tracker)
+    wrapped = _Wrapped(policy, _autocast(policy, dtype, on_gpu))
     for parameter in step.trained(policy):
         parameter.register_post_accumulate_grad_hook(
             lambda p: tracker.see(p.grad, "gradient", "gradients")
         )
 
-    def backward(loss: Tensor) -> None:
-        tracker.phase, tracker.kind = "backward", "activations"
-        loss.backward()
+    def phase(name: str) -> None:
+        tracker.phase = name
+        tracker.kind = {"loss": "loss", "optimizer": "optimizer"}.get(name, "activations")
+
+    def reference(batch: Batch) -> Tensor:
+        return policy.reference(batch.input_ids, batch.position_ids)
 
     def one() -> None:
-        tracker.phase, tracker.kind = "batch", "activations"
+        phase("batch")
         step.micro_batch(
             policy, wrapped, _batch(rows, config.data.max_length, packed), rows.style,
-            reference=reference, coefficient=coefficient, tokens=1, anchor_tokens=1,
+            reference=None if config.training.kl_mode == OFF else reference,
+            coefficient=coefficient, tokens=1, anchor_tokens=1,
             anchor_weight=build.ANCHOR_WEIGHT, direction=config.training.kl_direction,
-            backward=backward,
+            backward=lambda loss: loss.backward(), phase=phase,
         )  # fmt: skip
 
     def finish() -> None:
-        tracker.phase, tracker.kind = "optimizer", "optimizer"
+        phase("optimizer")
         step.update(policy, optimizer, _clip(config.training.max_grad_norm, on_gpu))
 
     with tracker:
@@ -134,40 +136,27 @@ def _clip(limit: float, on_gpu: bool) -> Callable[[list[torch.nn.Parameter]], Te
 
 def _batch(rows: Rows, length: int, packed: bool) -> Batch:
     shape = (rows.style + rows.anchor, length)
-    positions = torch.empty(shape, dtype=torch.long) if packed else None
-    return Batch(*(torch.empty(shape, dtype=torch.long) for _ in range(2)), positions)
+    ids, targets, positions = (torch.empty(shape, dtype=torch.long) for _ in range(3))
+    return Batch(ids, targets, positions if packed else None)
 
 
-def _autocast(config: Config, policy: Policy, dtype: torch.dtype, on_gpu: bool) -> Any:
+def _autocast(policy: Policy, dtype: torch.dtype, on_gpu: bool) -> Any:
     """As accelerate wraps the forward where build.mixed_precision asks for it."""
-    half = on_gpu and dtype != torch.float32
-    if half and (dtype == torch.float16 or not policy.is_adapter):
+    if on_gpu and (dtype == torch.float16 or (dtype != torch.float32 and not policy.is_adapter)):
         return lambda: torch.autocast("cpu", dtype=dtype)
-    return contextlib.nullcontext
+    return None
 
 
 class _Wrapped(torch.nn.Module):
-    """The policy as accelerate prepares it; tells the tracker which phase this is."""
+    """The policy as accelerate prepares it."""
 
-    def __init__(self, policy: Policy, tracker: Tracker, autocast: Any) -> None:
+    def __init__(self, policy: Policy, autocast: Any) -> None:
         super().__init__()
-        self._inner = (policy, tracker, autocast)
+        self._inner = (policy, autocast)
 
     def forward(self, input_ids: Tensor, position_ids: Tensor | None) -> Tensor:
-        policy, tracker, autocast = self._inner
-        tracker.phase, tracker.kind = "forward", "activations"
+        policy, autocast = self._inner
+        if autocast is None:
+            return policy(input_ids, position_ids)
         with autocast():
-            hidden = policy(input_ids, position_ids)
-        if autocast is not contextlib.nullcontext:
-            hidden = hidden.float()  # accelerate gives back fp32
-        tracker.phase, tracker.kind = "loss", "loss"
-        return hidden
-
-
-class _Reference:
-    def __init__(self, policy: Policy, tracker: Tracker) -> None:
-        self.policy, self.tracker = policy, tracker
-
-    def __call__(self, batch: Batch) -> Tensor:
-        self.tracker.phase, self.tracker.kind = "reference", "activations"
-        return self.policy.reference(batch.input_ids, batch.position_ids)
+            return policy(input_ids, position_ids).float()  # accelerate gives back fp32

@@ -245,8 +245,8 @@ def as_in_training(*, packed: bool, on_gpu: bool) -> Iterator[None]:
 
     original, before = masking_utils.find_packed_sequence_indices, losses._on_gpu
     try:
-        masking_utils.find_packed_sequence_indices = (
-            lambda position_ids: original(position_ids) if packed else None
+        masking_utils.find_packed_sequence_indices = lambda position_ids: (
+            original(position_ids) if packed else None
         )
         losses._on_gpu = lambda tensor: on_gpu
         yield

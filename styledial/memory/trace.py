@@ -16,7 +16,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -132,7 +132,8 @@ def peak(trace: Trace, start: int = 0) -> Peak:
 
 def phase_peaks(trace: Trace) -> dict[str, int]:
     """Bytes in use at the worst moment of each phase."""
-    used, worst = 0, {}
+    used = 0
+    worst: dict[str, int] = {}
     for event in trace.events:
         used += event.size
         phase = trace.storages[event.id].phase
@@ -141,7 +142,7 @@ def phase_peaks(trace: Trace) -> dict[str, int]:
     return worst
 
 
-@lru_cache(maxsize=None)
+@cache
 def _name(func: Any) -> str:
     return str(func)
 
