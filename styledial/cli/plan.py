@@ -41,10 +41,6 @@ def plan(
     processes: Annotated[
         int, typer.Option(min=1, help=say("GPUs that train together.", "一起训练的 GPU 数。"))
     ] = 1,
-    savings: Annotated[
-        bool,
-        typer.Option("--savings", help=say("What saves how much.", "各项设置能省多少。")),
-    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help=say("For programs: bytes.", "供程序读取，单位字节。"))
     ] = False,
