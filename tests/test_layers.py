@@ -15,15 +15,24 @@ LAYERS = [
     {"step"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
     {"screen", "closing", "build", "checks"},
-    {"evaluation", "memory"},
+    {"evaluation", "report", "memory"},
     {"finish"},
     {"run", "redial"},
     {"cli"},
 ]
 # The parts take plain values: configuration is read in run and above.
 READS_CONFIG = {
-    "build", "checks", "evaluation", "memory", "finish", "run", "redial", "cli", "config",
-}  # fmt: skip
+    "report",
+    "build",
+    "checks",
+    "evaluation",
+    "memory",
+    "finish",
+    "run",
+    "redial",
+    "cli",
+    "config",
+}
 
 
 def layer_of(module: str) -> int:

@@ -1,15 +1,17 @@
 """CUDA's caching allocator, replayed: from bytes in use to bytes reserved from the GPU.
 
-PyTorch takes segments from CUDA and hands out blocks of them (c10/cuda/CUDACachingAllocator.cpp,
-default settings):
+PyTorch takes segments from CUDA and hands out blocks of them (c10/cuda/CUDACachingAllocator.cpp).
+The smallest free block that is large enough is taken; neighbours that are free become one. Segments
+are kept, so holes between blocks are memory that the GPU no longer has for others.
 
     request          rounded up to   segment it may come from
     <= 1 MiB         512 B           2 MiB, cut anywhere
     < 10 MiB         512 B           20 MiB, cut if more than 1 MiB is left
     >= 10 MiB        512 B           its size rounded up to 2 MiB, cut as above
 
-The smallest free block that is large enough is taken; neighbours that are free become one. Segments
-are kept, so holes between blocks are memory that the GPU no longer has for others.
+That is PyTorch's default, under which a step of many sizes leaves holes of every size. With
+`expandable_segments:True`, which `styledial train` asks for, each of the two kinds has one segment
+that grows at its end by 2 or 20 MiB, and no hole is lost between segments.
 """
 
 from __future__ import annotations
@@ -35,9 +37,11 @@ class _Block:
 class Allocator:
     """`reserved` and `highest` in bytes; one operation costs a search in a sorted list."""
 
-    def __init__(self) -> None:
+    def __init__(self, expandable: bool = False) -> None:
         self.reserved = self.highest = 0
+        self._expandable = expandable
         self._next = 0
+        self._last: dict[bool, _Block] = {}
         self._pools: dict[bool, list[tuple[int, int, _Block]]] = {True: [], False: []}
         self._held: dict[int, _Block] = {}
 
@@ -48,19 +52,29 @@ class Allocator:
         small = size <= _SMALL
         pool = self._pools[small]
         at = bisect.bisect_left(pool, (size, -1))
-        block = pool.pop(at)[2] if at < len(pool) else self._segment(size, small)
+        if at < len(pool):
+            block = pool.pop(at)[2]
+        else:
+            block = self._grown(size, small) if self._expandable else self._segment(size, small)
         left = block.size - size
-        if left >= 512 if small else left > _SMALL:
+        # What is left of an expandable segment is always cut off.
+        if left >= 512 if small or self._expandable else left > _SMALL:
             rest = _Block(block.address + size, left)
             rest.before, rest.after = block, block.after
             if block.after:
                 block.after.before = rest
+            else:
+                self._last[small] = rest
             block.after, block.size = rest, size
             self._put(rest, small)
         block.free = False
         self._held[key] = block
 
-    def give(self, key: int, small: bool) -> None:
+    def give(self, key: int, size: int) -> None:
+        """Take back what `take` handed out."""
+        if size == 0:
+            return
+        small = size <= _SMALL
         block = self._held.pop(key)
         block.free = True
         before, after = block.before, block.after
@@ -77,6 +91,8 @@ class Allocator:
             block.after = after.after
             if after.after:
                 after.after.before = block
+        if block.after is None:
+            self._last[small] = block
         self._put(block, small)
 
     def _segment(self, size: int, small: bool) -> _Block:
@@ -85,7 +101,29 @@ class Allocator:
         elif size < _LARGE:
             size = _LARGE_SEGMENT
         else:
-            size = -(-size // (2 * MIB)) * 2 * MIB
+            size = _up(size, _SMALL_SEGMENT)
+        return self._new(size)
+
+    def _grown(self, size: int, small: bool) -> _Block:
+        """The free end of the one segment of this kind, made long enough."""
+        unit = _SMALL_SEGMENT if small else _LARGE_SEGMENT
+        last = self._last.get(small)
+        if last is not None and last.free:
+            self._remove(last, small)
+            more = _up(size - last.size, unit)
+            last.size += more
+            self.reserved += more
+            self.highest = max(self.highest, self.reserved)
+            return last
+        block = self._new(_up(size, unit))
+        block.address = last.address + last.size if last else (0 if small else 1 << 60)
+        block.before = last
+        if last is not None:
+            last.after = block
+        self._last[small] = block
+        return block
+
+    def _new(self, size: int) -> _Block:
         self.reserved += size
         self.highest = max(self.highest, self.reserved)
         block = _Block(self._next, size)
@@ -100,12 +138,16 @@ class Allocator:
         pool.pop(bisect.bisect_left(pool, (block.size, block.address)))
 
 
-def reserved(events: list[Event]) -> int:
+def _up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple
+
+
+def reserved(events: list[Event], *, expandable: bool = True) -> int:
     """Bytes that the allocator has reserved at the worst moment of these events."""
-    allocator = Allocator()
+    allocator = Allocator(expandable)
     for event in events:
         if event.size > 0:
             allocator.take(event.id, event.size)
-        elif event.size < 0:
-            allocator.give(event.id, -event.size <= _SMALL)
+        else:
+            allocator.give(event.id, -event.size)
     return allocator.highest
