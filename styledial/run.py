@@ -17,6 +17,7 @@ from styledial.closing import peak_memory_bytes
 from styledial.config import Config
 from styledial.config.show import as_file
 from styledial.dial import FILE as DIAL
+from styledial.doctor import last_words
 from styledial.errors import StyleDialError, UserError
 from styledial.evaluators.distance import Distance, measure
 from styledial.files import write_json, write_text
@@ -169,6 +170,9 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
             )
         shutil.rmtree(cache, ignore_errors=True)
     accelerator.end_training()
+    if first:
+        for text in last_words(folder):
+            screen.line(text)
     return summary
 
 

@@ -46,6 +46,7 @@ def invoke(args: list[str]) -> tuple[str, int]:
             "model.load_in_4bit",
             2,
         ),
+        (["doctor", "nowhere"], "no run here", 2),
         (["report", "nowhere"], "no run here", 2),
         (["compare", "nowhere"], "two runs or more", 2),
         (["compare", "nowhere", "elsewhere"], "no run here", 2),
