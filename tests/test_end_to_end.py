@@ -218,15 +218,15 @@ def test_resume_refuses_what_it_cannot_go_on_from(
 def test_a_run_that_comes_apart_says_so(
     tiny_base: Path, novels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from styledial import trainer
+    from styledial import step
 
-    real = trainer.objective
+    real = step.objective
 
     def broken(*args, **kwargs):
         loss, parts = real(*args, **kwargs)
         return loss * float("nan"), parts * float("nan")
 
-    monkeypatch.setattr(trainer, "objective", broken)
+    monkeypatch.setattr(step, "objective", broken)
     settings = [*small_run(tiny_base, novels, tmp_path / "out"), "max_steps=2"]
     with pytest.raises(StyleDialError, match=r"Lower training.learning_rate"):
         train_from_config(resolve(None, None, {}, settings))

@@ -13,6 +13,7 @@ LAYERS = [
     {"hub"},
     {"config", "losses", "controller", "order"},
     {"data", "models", "checkpoint", "metrics", "outputs", "prompts", "objective"},
+    {"step"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
     {"screen", "closing", "build", "checks"},
     {"prepared"},
