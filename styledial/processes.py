@@ -161,17 +161,13 @@ def one_of_many(command: Callable[[], None]) -> None:
             raise
         raise SystemExit(error.exit_code) from None
     except Exception as error:
-        who = say(
-            f"[process {here.rank} of {here.count}]", f"[{here.count} 个进程中的 {here.rank}]"
-        )
         if _lost_another(error):
             en = "lost the connection to another process, whose own error is the reason"
             zh = "与另一进程的连接中断，原因见该进程的报错"
-            print(who, say(en, zh), file=sys.stderr, flush=True)
+            print(f"[rank{here.rank}]: {say(en, zh)}", file=sys.stderr, flush=True)
             _wait_to_be_ended()
-        print(who, file=sys.stderr)
         _tell_launcher(traceback.format_exc())
-        raise
+        raise  # torch prints it with the rank before each line
 
 
 def _tell_launcher(text: str) -> bool:
