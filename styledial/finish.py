@@ -10,7 +10,8 @@ from styledial import build, closing
 from styledial.adapter import save_model
 from styledial.checkpoint import TrainState
 from styledial.config import Config
-from styledial.evaluators.distance import halves, measure
+from styledial.evaluation import evaluate_at_end
+from styledial.evaluators.distance import Distance, halves, measure, read_rows
 from styledial.generate import continue_text
 from styledial.landing import land
 from styledial.models.policy import Policy
@@ -43,8 +44,9 @@ def finish(
     )
     if budget and landing["kl_before_landing"] < 0.95 * budget:
         screen.note(*_shortfall_words(landing["kl_before_landing"], budget))
-    style = measure(policy, texts.heldout, only=report_rows, **reading)
-    general = measure(policy, texts.general, **reading)
+    style_sums = read_rows(policy, texts.heldout, only=report_rows, **reading)
+    general_sums = read_rows(policy, texts.general, **reading)
+    style, general = Distance.of(style_sums), Distance.of(general_sums)
     learnt = measure(policy, texts.style.at_most(_LEARNT_TOKENS), **reading)
     after = write_samples(policy, tokenizer, texts.prompts, training.seed, base=False)
     save_model(policy, tokenizer, folder)
@@ -57,6 +59,9 @@ def finish(
          "tokens": {"train": texts.style.total_targets, "heldout": texts.heldout.total_targets,
                     "general": texts.general.total_targets}},
     )  # fmt: skip
+    evaluate_at_end(
+        config, policy, tokenizer, texts, reading, style_sums, general_sums, screen.note
+    )
     summary = {
         "model": config.model.model_name_or_path,
         "kl_beta": training.kl_beta,

@@ -16,13 +16,23 @@ LAYERS = [
     {"step"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
     {"screen", "closing", "build", "checks"},
-    {"prepared"},
+    {"prepared", "evaluation"},
     {"finish"},
     {"run", "redial"},
     {"cli"},
 ]
 # The parts take plain values: configuration is read in run and above.
-READS_CONFIG = {"build", "checks", "finish", "run", "redial", "cli", "config"}
+READS_CONFIG = {
+    "build",
+    "checks",
+    "prepared",
+    "evaluation",
+    "finish",
+    "run",
+    "redial",
+    "cli",
+    "config",
+}
 
 
 def layer_of(module: str) -> int:
