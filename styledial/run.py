@@ -27,6 +27,7 @@ from styledial.metrics import MetricsFile
 from styledial.models.load import load_tokenizer, quiet_libraries
 from styledial.models.policy import Policy
 from styledial.order import RowOrder
+from styledial.phases import PhaseClock, time_record
 from styledial.prepared import read_texts
 from styledial.screen import Screen
 from styledial.trainer import Anchor, Controller, StepMetrics, train
@@ -121,9 +122,11 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
 
     line: dict[str, float] = {}  # of metrics.jsonl, for the update that has just been made
     calibration = build.calibration_rows(texts.heldout)
+    clock = PhaseClock(accelerator.device)
 
     def after_step(state: TrainState) -> bool:
         if build.reads_heldout(state.step, steps):
+            clock("heldout")
             found = measure(
                 policy, calibration, batch_size=training.per_device_train_batch_size,
                 device=accelerator.device, direction=training.kl_direction,
@@ -133,10 +136,14 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
                 # Every process reads the same; the mean makes them agree to the last bit.
                 kl = torch.tensor(found.kl, device=accelerator.device)
                 controller.calibrate(accelerator.reduce(kl, "mean").item())
+        if line:
+            # What this line says was read from the device, so the clock waits for nothing.
+            line.update(time_record(clock.read()))
         if metrics_file and line:
             metrics_file.write(line)
         line.clear()
         if state.step % training.save_steps == 0 and state.step < steps:
+            clock("checkpoint")
             state.controller = controller.state_dict()
             if first:
                 save_checkpoint(
@@ -153,6 +160,7 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
             total_steps=steps, direction=training.kl_direction,
             max_grad_norm=training.max_grad_norm, anchor=anchor, references=references,
             log_every=training.logging_steps, on_log=on_log, after_step=after_step,
+            phase=clock,
         )  # fmt: skip
 
     summary: dict[str, Any] = {}

@@ -210,3 +210,15 @@ def test_a_run_that_comes_apart_says_so(
     with pytest.raises(StyleDialError, match=r"Lower training.learning_rate"):
         train_from_config(resolve(None, None, {}, settings))
     assert not (tmp_path / "out/summary.json").exists()
+
+
+def test_a_run_reads_heldout_text_and_its_own_clock(finished: Path) -> None:
+    records = read_metrics(finished / "metrics.jsonl")
+    read = [r for r in records if "val/nll" in r]
+    assert [r["step"] for r in read] == list(range(5, 61, 5))
+    assert read[-1]["val/nll"] < read[0]["val/nll_base"]
+    for record in records:
+        shares = {k: v for k, v in record.items() if k.startswith("time/") and k != "time/seconds"}
+        assert sum(shares.values()) == pytest.approx(1)
+        assert record["time/seconds"] > 0
+        assert "val/nll" not in record or record["time/heldout"] > 0

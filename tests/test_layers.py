@@ -11,7 +11,7 @@ LAYERS = [
     {"processes"},
     {"home"},
     {"hub"},
-    {"config", "losses", "controller", "order"},
+    {"config", "losses", "controller", "order", "phases"},
     {"data", "models", "checkpoint", "metrics", "outputs", "prompts", "objective"},
     {"step"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
