@@ -39,7 +39,7 @@ def runs(tiny_base: Path, novels: Path, tmp_path_factory) -> dict[str, Path]:
     ]
     done = subprocess.run(
         [sys.executable, str(ROOT / "tests/many.py"), json.dumps(order)],
-        cwd=ROOT, env=ENV, capture_output=True, text=True, timeout=300, check=False,
+        cwd=ROOT, env=ENV, capture_output=True, text=True, timeout=1500, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return {name: folder / name for name in shapes}
