@@ -29,6 +29,7 @@ from styledial.models.policy import Policy
 from styledial.order import RowOrder
 from styledial.phases import PhaseClock, time_record
 from styledial.prepared import read_texts
+from styledial.report import report_at_end
 from styledial.screen import Screen
 from styledial.trainer import Anchor, Controller, StepMetrics, train
 
@@ -169,6 +170,7 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
         summary["anchor"] = _anchor_words(config, anchor)
         summary["reference_rows_saved"] = references.saved if references else 0
         write_json(folder / SUMMARY, summary)
+        report_at_end(folder, screen.note)
         if references and references.saved:
             screen.note(
                 f"reference cache: {references.saved:,} rows without a pass of the base",

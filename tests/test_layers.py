@@ -16,16 +16,17 @@ LAYERS = [
     {"step"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
     {"screen", "closing", "build", "checks"},
-    {"prepared", "evaluation"},
+    {"prepared", "evaluation", "report"},
     {"finish"},
     {"run", "redial"},
     {"cli"},
 ]
 # The parts take plain values: configuration is read in run and above.
 READS_CONFIG = {
+    "prepared",
+    "report",
     "build",
     "checks",
-    "prepared",
     "evaluation",
     "finish",
     "run",

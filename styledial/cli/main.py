@@ -10,6 +10,7 @@ import typer
 
 from styledial import processes
 from styledial.cli import (
+    compare,
     config,
     convert,
     dial,
@@ -19,6 +20,7 @@ from styledial.cli import (
     merge,
     models,
     prepare,
+    report,
     train,
 )
 from styledial.errors import StyleDialError
@@ -44,6 +46,8 @@ app.command("evaluate", help=evaluate.HELP)(evaluate.evaluate)
 app.command("models", help=models.HELP)(models.models)
 app.command("download", help=download.HELP)(download.download)
 app.command("convert", help=convert.HELP)(convert.convert)
+app.command("report", help=report.HELP)(report.report)
+app.command("compare", help=compare.HELP)(compare.compare)
 app.command("merge", help=merge.HELP)(merge.merge)
 
 
