@@ -19,6 +19,7 @@ from styledial.closing import peak_memory_bytes
 from styledial.config import Config
 from styledial.config.show import as_file
 from styledial.dial import FILE as DIAL
+from styledial.doctor import last_words
 from styledial.errors import StyleDialError, UserError
 from styledial.evaluators.distance import Distance, measure
 from styledial.files import write_json, write_text
@@ -180,6 +181,9 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
     elif here.first_here:  # on a disk of its own, or the same folder once more
         outputs.leave(folder)
     accelerator.end_training()
+    if first:
+        for text in last_words(folder):
+            screen.line(text)
     return summary
 
 
