@@ -8,6 +8,7 @@ replay: data-free, no labels). Figures: docs/experiments.md.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,13 +41,15 @@ def rows_at_once(config: Any, length: int, itemsize: int) -> int:
 
 @torch.no_grad()
 def sample_rows(
-    base: PreTrainedModel, style: PackedRows, *, seed: int, tokens: int = TOKENS
-) -> PackedRows:
+    base: PreTrainedModel, style: PackedRows, *, seed: int, tokens: int = TOKENS,
+    rank: int = 0, processes: int = 1, gather: Callable[[list[Any]], list[Any]] = list,
+) -> PackedRows:  # fmt: skip
     """About `tokens` tokens sampled from the base, as rows of the same length as `style`.
 
-    Costs one generation of max_length tokens for every 64 rows, or for as many as
-    `rows_at_once` allows; no row is shorter, so none needs a mask. The same seed gives the same
-    rows on the same device.
+    Costs one generation of max_length tokens for every `rows_at_once`, 64 at most; no row is
+    shorter, so none needs a mask. They have a seed each and are shared out over the `processes`,
+    who `gather`
+    them: the same seed gives the same rows on the same kind of device, whoever wrote them.
     """
     length = style.max_length
     rows = max(8, tokens // length)
@@ -54,11 +57,14 @@ def sample_rows(
     first = style.tokens[generator.integers(len(style), size=rows),
                          generator.integers(length, size=rows)]  # fmt: skip
     first = np.where(first < 0, ~first, first)  # questions of dialogues are kept as ~t
-    written = []
     at_once = rows_at_once(base.config, length, base.dtype.itemsize)
+    starts = list(range(0, rows, at_once))
+    written = []
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        for start in range(0, rows, at_once):
+        # As many for each process, some twice: a sharded base needs all of them in each pass.
+        for turn in range(0, len(starts), processes):
+            start = starts[min(turn + rank, len(starts) - 1)]
+            torch.manual_seed(seed + start)
             opening = torch.from_numpy(first[start : start + at_once].astype(np.int64))
             ids = base.generate(
                 input_ids=opening.unsqueeze(1).to(base.device),
@@ -68,5 +74,8 @@ def sample_rows(
                 do_sample=True, temperature=1.0, top_k=0, top_p=1.0, repetition_penalty=1.0,
                 use_cache=True, pad_token_id=0,
             )  # fmt: skip
-            written.append(ids.cpu().numpy().astype(np.int32))
-    return PackedRows(np.concatenate(written), [[(0, length + 1)]] * rows)
+            written.append((start, ids.cpu().numpy().astype(np.int32)))
+    whole = dict(gather(written))
+    return PackedRows(
+        np.concatenate([whole[start] for start in starts]), [[(0, length + 1)]] * rows
+    )
