@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import typer
 
+from styledial import processes
 from styledial.cli import (
     compare,
     config,
@@ -18,6 +20,7 @@ from styledial.cli import (
     generate,
     merge,
     models,
+    plan,
     prepare,
     report,
     train,
@@ -37,6 +40,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("train", help=train.HELP, epilog=train.EPILOG)(train.train)
+app.command("plan", help=plan.HELP)(plan.plan)
 app.add_typer(config.app, name="config")
 app.command("prepare", help=prepare.HELP, epilog=prepare.EPILOG)(prepare.prepare)
 app.command("generate", help=generate.HELP)(generate.generate)
@@ -61,6 +65,8 @@ _OUT_OF_MEMORY = say(
 
 def guarded(command: Callable[[], None]) -> None:
     """Run a command; a known error is one message and its exit code, Ctrl-C is 130."""
+    if processes.place().count > 1:
+        command = partial(processes.one_of_many, command)
     try:
         command()
     except StyleDialError as error:
