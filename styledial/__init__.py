@@ -8,7 +8,7 @@ The package is flat and its imports point down only (tests/test_layers.py holds 
     controller, checkpoint, ...  never a config object
     trainer, evaluators,
     generate
-    run, report                  the one place that wires the parts together
+    run                          the one place that wires the parts together
     cli                          what the user types
 """
 

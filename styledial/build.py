@@ -25,6 +25,7 @@ from styledial.models.policy import Policy, with_all_weights, with_lora
 from styledial.models.quantise import check_choice
 from styledial.order import RowOrder
 from styledial.prompts import sample_prompts
+from styledial.step import trained
 from styledial.trainer import Anchor, Controller
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ ANCHOR_WEIGHT = 1.0
 # Read several times at the end of a run; more would change the fourth digit.
 _HELDOUT_TOKENS, _GENERAL_TOKENS = 49_152, 32_768
 # Read a dozen times during a run.
-_CALIBRATION_TOKENS, _CALIBRATIONS = 6_144, 12
+_CALIBRATION_TOKENS, _READINGS = 6_144, 12
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def build_optimizer(config: Config, policy: Policy, total_steps: int) -> tuple[A
     from transformers import get_scheduler
 
     optimizer = torch.optim.AdamW(
-        [p for p in policy.parameters() if p.requires_grad],
+        trained(policy),
         lr=config.training.learning_rate,
         weight_decay=config.training.weight_decay,
     )
@@ -189,11 +190,15 @@ def calibration_rows(heldout: PackedRows) -> PackedRows:
     return heldout.select(halves(heldout)[0]).at_most(_CALIBRATION_TOKENS)
 
 
+def reads_heldout(step: int, steps: int) -> bool:
+    """Whether held-out text is to be read after update `step` of `steps`: a dozen times, evenly,
+    and at the end."""
+    return step % max(1, steps // _READINGS) == 0 or step == steps
+
+
 def calibrates(config: Config, step: int, steps: int) -> bool:
-    """Whether held-out KL is to be read after update `step` of `steps`: from a quarter on."""
-    every = max(1, steps // _CALIBRATIONS)
-    due = step % every == 0 and steps // 4 <= step < steps
-    return due and config.training.kl_mode == "budget"
+    """Whether that reading moves the controller's aim: from a quarter of the run on."""
+    return config.training.kl_mode == "budget" and steps // 4 <= step < steps
 
 
 def build_anchor(

@@ -6,20 +6,24 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from styledial import build, report
+from styledial import build, closing
 from styledial.adapter import save_model
 from styledial.checkpoint import TrainState
 from styledial.config import Config
-from styledial.evaluators.distance import halves, measure
+from styledial.evaluation import evaluate_at_end
+from styledial.evaluators.distance import Distance, halves, measure, read_rows
 from styledial.generate import continue_text
 from styledial.landing import land
 from styledial.models.policy import Policy
+from styledial.outputs import CACHE
 from styledial.screen import Screen
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _SAMPLE_TOKENS = 120
+# Of the training text, to set its gain beside that of unseen text; more changes the third digit.
+_LEARNT_TOKENS = 6_144
 
 
 def finish(
@@ -40,12 +44,24 @@ def finish(
     )
     if budget and landing["kl_before_landing"] < 0.95 * budget:
         screen.note(*_shortfall_words(landing["kl_before_landing"], budget))
-    style = measure(policy, texts.heldout, only=report_rows, **reading)
-    general = measure(policy, texts.general, **reading)
+    style_sums = read_rows(policy, texts.heldout, only=report_rows, **reading)
+    general_sums = read_rows(policy, texts.general, **reading)
+    style, general = Distance.of(style_sums), Distance.of(general_sums)
+    learnt = measure(policy, texts.style.at_most(_LEARNT_TOKENS), **reading)
     after = write_samples(policy, tokenizer, texts.prompts, training.seed, base=False)
     save_model(policy, tokenizer, folder)
-    samples = [report.Sample(*each) for each in zip(texts.prompts, before, after, strict=True)]
-    report.write_samples(folder / "samples.md", samples)
+    samples = [closing.Sample(*each) for each in zip(texts.prompts, before, after, strict=True)]
+    closing.write_samples(folder, samples, seed=training.seed, tokens=_SAMPLE_TOKENS)
+    closing.write_data_manifest(
+        folder, folder / CACHE / "novels" / "manifest.json",
+        {"data_dir": config.data.data_dir, "general": config.data.general,
+         "anchor": config.data.anchor, "max_length": config.data.max_length,
+         "tokens": {"train": texts.style.total_targets, "heldout": texts.heldout.total_targets,
+                    "general": texts.general.total_targets}},
+    )  # fmt: skip
+    evaluate_at_end(
+        config, policy, tokenizer, texts, reading, style_sums, general_sums, screen.note
+    )
     summary = {
         "model": config.model.model_name_or_path,
         "kl_beta": training.kl_beta,
@@ -58,14 +74,18 @@ def finish(
         "general_nll_base": general.nll_base,
         "general_nll": general.nll,
         "general_kl": general.kl,
+        "train_nll_base": learnt.nll_base,
+        "train_nll": learnt.nll,
         "steps": state.step,
         "tokens": state.tokens,
         "tokens_per_second": state.tokens / max(state.seconds, 1e-9),
-        "peak_memory_bytes": report.peak_memory_bytes(),
+        "trainable_parameters": sum(t.numel() for t in policy.trainable_state().values()),
+        "peak_memory_bytes": closing.peak_memory_bytes(),
+        "memory_bytes": closing.memory_bytes(),
         "wall_seconds": time.perf_counter() - started,
-        "versions": report.versions(),
+        "versions": closing.versions(),
     }
-    for line in report.closing_lines(summary, samples, folder):
+    for line in closing.closing_lines(summary, samples, folder):
         screen.line(line)
     return summary
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from styledial.errors import UserError
 
 # What a run writes; nothing else in the folder is ever touched.
-RUN_FILES = ("summary.json", "metrics.jsonl", "samples.md", "train_config.yaml",
+RUN_FILES = ("summary.json", "metrics.jsonl", "samples.md", "samples.json",
+             "data_manifest.json", "report.html", "train_config.yaml",
              "adapter_config.json", "adapter_model.safetensors", "model.safetensors",
-             "style_dial.json", "config.json", "generation_config.json")  # fmt: skip
+             "style_dial.json", "evaluation.json", "config.json",
+             "generation_config.json")  # fmt: skip
 CHECKPOINTS = "checkpoints"
 CACHE = ".styledial-cache"  # sampled anchor text and reference states; gone when the run is done
 

@@ -1,11 +1,13 @@
-"""Taking up a finished run again: measuring its dial and exporting strengths of it."""
+"""Taking up a finished run again: measuring its dial, evaluating it, exporting strengths."""
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from styledial import build
 from styledial.adapter import (
@@ -19,9 +21,14 @@ from styledial.adapter import (
 from styledial.config import Config, resolve
 from styledial.dial import DialPoint, read_points, save_dial, scale_for
 from styledial.errors import AdapterError
+from styledial.evaluation import Evaluation, Tick, evaluate
 from styledial.evaluators.distance import measure
 from styledial.files import write_json
 from styledial.models.load import quiet_libraries
+from styledial.models.policy import Policy
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 def measure_dial(folder: Path, data_dir: str | None = None) -> None:
@@ -30,32 +37,92 @@ def measure_dial(folder: Path, data_dir: str | None = None) -> None:
     The text is read as the run read it, so its held-out part has never been trained on. Costs
     one reading of held-out and general text per scale.
     """
-    quiet_libraries()
-    config = described_run(folder, data_dir)
-    policy, tokenizer = load_adapter(
-        folder, dtype=config.model.dtype,
-        load_in_4bit=config.model.load_in_4bit, load_in_8bit=config.model.load_in_8bit,
-    )  # fmt: skip
+    run = reopen(folder, data_dir)
+    policy, texts = run.policy, run.texts
     if not policy.is_adapter:
         raise AdapterError(
             f"{folder}: all weights were tuned; only an adapter can be dialled (use_peft: true).",
             f"{folder}：这是全量微调的模型；只有适配器可以调节强度（use_peft: true）。",
         )
-    with tempfile.TemporaryDirectory(prefix="styledial-") as passing:
-        material = build.read_material(config, Path(passing), lambda line: None)
-    texts = build.prepare_texts(config, material, tokenizer)
-    reading: dict[str, Any] = {
-        "batch_size": config.training.per_device_train_batch_size,
-        "device": policy.head.device, "direction": config.training.kl_direction,
-    }  # fmt: skip
 
     def measure_at(scale: float) -> tuple[float, float, float]:
         with scaled(policy, scale):
-            style = measure(policy, texts.heldout, **reading)
-            general = measure(policy, texts.general, **reading)
+            style = measure(policy, texts.heldout, **run.reading)
+            general = measure(policy, texts.general, **run.reading)
         return style.kl, style.nll, general.nll
 
-    save_dial(folder, config.training.kl_beta, read_points(measure_at))
+    save_dial(folder, run.config.training.kl_beta, read_points(measure_at))
+
+
+def evaluate_run(
+    folder: Path, *, data_dir: str | None = None, scale: float = 1.0, against: Path | None = None,
+    tick: Tick = lambda *_: None,
+) -> Evaluation:  # fmt: skip
+    """Measure a finished run at `scale` times its adapter, on the text that it held out.
+
+    `against`, another adapter of the same base, is measured on the same text and shown beside
+    it; the two are in memory one after the other. Raises AdapterError where it doesn't fit.
+    """
+    if against is not None:
+        _check_same_base(folder, against)
+    run = reopen(folder, data_dir)
+    with scaled(run.policy, scale) if run.policy.is_adapter else contextlib.nullcontext():
+        found = evaluate(run.policy, run.tokenizer, run.texts, run.reading, tick=tick)
+    found.settings["data_dir"] = run.config.data.data_dir
+    if against is None:
+        return found
+    config, texts, reading = run.config, run.texts, run.reading
+    del run  # its weights make room for the other's
+    policy, tokenizer = _load(against, config)
+    return found.beside(evaluate(policy, tokenizer, texts, reading, tick=tick))
+
+
+@dataclass(frozen=True)
+class Reopened:
+    """A finished run in memory: its settings, its model, and its text, split as it was."""
+
+    config: Config
+    policy: Policy
+    tokenizer: PreTrainedTokenizerBase
+    texts: build.Texts
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How the text is read, for evaluators.distance."""
+        training = self.config.training
+        return {
+            "batch_size": training.per_device_train_batch_size,
+            "device": self.policy.head.device,
+            "direction": training.kl_direction,
+        }
+
+
+def reopen(folder: Path, data_dir: str | None = None) -> Reopened:
+    """Load a run and read its text as it did; `data_dir` says where the novels are now."""
+    quiet_libraries()
+    config = described_run(folder, data_dir)
+    policy, tokenizer = _load(folder, config)
+    with tempfile.TemporaryDirectory(prefix="styledial-") as passing:
+        material = build.read_material(config, Path(passing), lambda line: None)
+    return Reopened(config, policy, tokenizer, build.prepare_texts(config, material, tokenizer))
+
+
+def _load(folder: Path, config: Config) -> tuple[Policy, PreTrainedTokenizerBase]:
+    return load_adapter(
+        folder, dtype=config.model.dtype,
+        load_in_4bit=config.model.load_in_4bit, load_in_8bit=config.model.load_in_8bit,
+    )  # fmt: skip
+
+
+def _check_same_base(folder: Path, other: Path) -> None:
+    base, others = (describe_adapter(each)["model"] for each in (folder, other))
+    if base != others:
+        raise AdapterError(
+            f"--against {other}: is of {others}, and {folder} of {base}; only adapters of one "
+            "base can be compared.",
+            f"--against {other}：其基座是 {others}，而 {folder} 的是 {base}；"
+            "只能比较同一基座的适配器。",
+        )
 
 
 def described_run(folder: Path, data_dir: str | None) -> Config:

@@ -13,11 +13,12 @@ import torch
 from styledial import build, checks, outputs
 from styledial.adapter import SUMMARY
 from styledial.checkpoint import TrainState, checkpoints, load_checkpoint, save_checkpoint
+from styledial.closing import peak_memory_bytes
 from styledial.config import Config
 from styledial.config.show import as_file
 from styledial.dial import FILE as DIAL
 from styledial.errors import StyleDialError, UserError
-from styledial.evaluators.distance import measure
+from styledial.evaluators.distance import Distance, measure
 from styledial.files import write_json, write_text
 from styledial.finish import finish, write_samples
 from styledial.metrics import MetricsFile
@@ -105,21 +106,27 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
                 f"第 {metrics.step} 步：损失已不是数字。请调小 training.learning_rate，"
                 "用 --resume 从上一个检查点继续，或重新训练。",
             )
-        if metrics_file:
-            metrics_file.write(_record(metrics, order))
+        line.update(_record(metrics, order))
+        if first:
             screen.step(metrics)
 
+    line: dict[str, float] = {}  # of metrics.jsonl, for the update that has just been made
     calibration = build.calibration_rows(texts.heldout)
 
     def after_step(state: TrainState) -> bool:
-        if build.calibrates(config, state.step, steps):
-            kl = measure(
+        if build.reads_heldout(state.step, steps):
+            found = measure(
                 policy, calibration, batch_size=training.per_device_train_batch_size,
                 device=accelerator.device, direction=training.kl_direction,
-            ).kl  # fmt: skip
-            # Every process reads the same; the mean makes them agree to the last bit.
-            shared = accelerator.reduce(torch.tensor(kl, device=accelerator.device), "mean")
-            controller.calibrate(shared.item())
+            )  # fmt: skip
+            line.update(_place(state, order), **_heldout_record(found))
+            if build.calibrates(config, state.step, steps):
+                # Every process reads the same; the mean makes them agree to the last bit.
+                kl = torch.tensor(found.kl, device=accelerator.device)
+                controller.calibrate(accelerator.reduce(kl, "mean").item())
+        if metrics_file and line:
+            metrics_file.write(line)
+        line.clear()
         if state.step % training.save_steps == 0 and state.step < steps:
             state.controller = controller.state_dict()
             if first:
@@ -170,11 +177,27 @@ def restore(
     return state
 
 
+def _place(state: TrainState | StepMetrics, order: RowOrder) -> dict[str, float]:
+    return {
+        "step": state.step,
+        "epoch": round(order.epoch(state.step), 4),
+        "tokens": state.tokens,
+    }
+
+
+def _heldout_record(found: Distance) -> dict[str, float]:
+    """A reading of held-out text during the run; nats per token, and perplexity."""
+    return {
+        "val/nll": found.nll,
+        "val/nll_base": found.nll_base,
+        "val/ppl": math.exp(min(found.nll, 700.0)),  # beyond, a float overflows
+        "val/kl": found.kl,
+    }
+
+
 def _record(metrics: StepMetrics, order: RowOrder) -> dict[str, float]:
     return {
-        "step": metrics.step,
-        "epoch": round(order.epoch(metrics.step), 4),
-        "tokens": metrics.tokens,
+        **_place(metrics, order),
         "train/nll": metrics.nll,
         "train/kl": metrics.kl,
         "train/anchor_kl": metrics.anchor_kl,
@@ -182,6 +205,8 @@ def _record(metrics: StepMetrics, order: RowOrder) -> dict[str, float]:
         "train/learning_rate": metrics.learning_rate,
         "train/grad_norm": metrics.grad_norm,
         "train/tokens_per_second": metrics.tokens_per_second,
+        # The allocator's own count: asking for it doesn't wait for the device.
+        "train/peak_memory_bytes": peak_memory_bytes(),
     }
 
 

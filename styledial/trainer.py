@@ -5,7 +5,7 @@
             policy hidden    (adapter on)           style rows + anchor rows
             reference hidden (adapter off)
             loss             (objective.py)
-            backward
+            backward         these four are step.py
         clip, step
         lambda <- controller(mean KL of the update)
 
@@ -19,16 +19,17 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from styledial import step
 from styledial.checkpoint import TrainState
 from styledial.data.pack import Batch, PackedRows
 from styledial.losses import Direction
 from styledial.models.policy import Policy
-from styledial.objective import objective
 from styledial.order import RowOrder, shared_out
 
 
@@ -119,28 +120,23 @@ def train(
             last = micro_step == order.accumulation - 1
             style, held = _rows_of(order, anchor, state.step, micro_step, accelerator.process_index)
             batch = _batch(rows, style, anchor, held).to(device)
-            reference = references(batch, style, held) if references else None
+            # DDP averages gradients over processes; these sums are over all of them.
             with contextlib.nullcontext() if last else accelerator.no_sync(wrapped):
-                hidden = wrapped(batch.input_ids, batch.position_ids)
-                loss, parts = objective(
-                    policy.head, policy.reference_head, hidden, reference, batch.targets,
-                    len(style),
+                sums += step.micro_batch(
+                    policy, wrapped, batch, len(style),
+                    reference=partial(references, style=style, anchor=held) if references else None,
                     coefficient=controller.coefficient, tokens=tokens,
                     anchor_tokens=anchor_tokens, anchor_weight=anchor.weight if anchor else 0.0,
                     direction=direction,
+                    backward=lambda loss: accelerator.backward(loss * accelerator.num_processes),
                 )  # fmt: skip
-                # DDP averages gradients over processes; these sums are over all of them.
-                accelerator.backward(loss * accelerator.num_processes)
-            sums += parts
         sums = accelerator.reduce(sums, reduction="sum")
-        grad_norm = accelerator.clip_grad_norm_(
-            [p for p in policy.parameters() if p.requires_grad], max_grad_norm
-        )
         learning_rate = scheduler.get_last_lr()[0]
         coefficient = controller.coefficient.clone()
-        optimizer.step()
+        grad_norm = step.update(
+            policy, optimizer, lambda params: accelerator.clip_grad_norm_(params, max_grad_norm)
+        )
         scheduler.step()
-        optimizer.zero_grad()
         controller.update(sums[1] / tokens)
         state.step += 1
         state.tokens += tokens

@@ -37,6 +37,7 @@ def invoke(args: list[str]) -> tuple[str, int]:
         (["train", "whatever"], "section.key=value", 2),
         (["train", "--nonsense"], "No such option", 2),
         (["generate", "nowhere", "--prompt", "x"], "no adapter here", 2),
+        (["evaluate", "nowhere"], "no adapter here", 2),
         (["trian"], "No such command", 2),
     ],
 )

@@ -44,8 +44,8 @@ def summary_of(folder: Path) -> dict:
 
 def test_exact_files(finished: Path) -> None:
     assert {p.name for p in finished.iterdir()} == {
-        "adapter_config.json", "adapter_model.safetensors", "metrics.jsonl", "samples.md",
-        "summary.json", "tokenizer.json", "tokenizer_config.json", "train_config.yaml",
+        "adapter_config.json", "adapter_model.safetensors", "data_manifest.json", "evaluation.json",
+        "metrics.jsonl", "samples.json", "samples.md", "summary.json", "tokenizer.json", "tokenizer_config.json", "train_config.yaml",
     }  # fmt: skip
     assert set(summary_of(finished)) >= SUMMARY_KEYS
 
@@ -218,15 +218,15 @@ def test_resume_refuses_what_it_cannot_go_on_from(
 def test_a_run_that_comes_apart_says_so(
     tiny_base: Path, novels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from styledial import trainer
+    from styledial import step
 
-    real = trainer.objective
+    real = step.objective
 
     def broken(*args, **kwargs):
         loss, parts = real(*args, **kwargs)
         return loss * float("nan"), parts * float("nan")
 
-    monkeypatch.setattr(trainer, "objective", broken)
+    monkeypatch.setattr(step, "objective", broken)
     settings = [*small_run(tiny_base, novels, tmp_path / "out"), "max_steps=2"]
     with pytest.raises(StyleDialError, match=r"Lower training.learning_rate"):
         train_from_config(resolve(None, None, {}, settings))

@@ -12,14 +12,16 @@ LAYERS = [
     {"hub"},
     {"config", "losses", "controller", "order"},
     {"data", "models", "checkpoint", "metrics", "outputs", "prompts", "objective"},
+    {"step"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
-    {"screen", "report", "build", "checks"},
+    {"screen", "closing", "build", "checks"},
+    {"evaluation"},
     {"finish"},
     {"run", "redial"},
     {"cli"},
 ]
 # The parts take plain values: configuration is read in run and above.
-READS_CONFIG = {"build", "checks", "finish", "run", "redial", "cli", "config"}
+READS_CONFIG = {"build", "checks", "evaluation", "finish", "run", "redial", "cli", "config"}
 
 
 def layer_of(module: str) -> int:

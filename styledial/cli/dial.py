@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from styledial.cli.options import Adapter
+from styledial.cli.options import Adapter, DataDir
 from styledial.words import say
 
 if TYPE_CHECKING:
@@ -31,15 +31,7 @@ def dial(
             )
         ),
     ] = None,
-    data_dir: Annotated[
-        str | None,
-        typer.Option(
-            help=say(
-                "The novels, if they are no longer where the run found them.",
-                "小说文件夹，若已不在训练时的位置。",
-            )
-        ),
-    ] = None,
+    data_dir: DataDir = None,
     remeasure: Annotated[
         bool, typer.Option("--remeasure", help=say("Measure again.", "重新测量。"))
     ] = False,

@@ -7,7 +7,18 @@ from collections.abc import Callable
 
 import typer
 
-from styledial.cli import config, convert, dial, download, generate, merge, models, prepare, train
+from styledial.cli import (
+    config,
+    convert,
+    dial,
+    download,
+    evaluate,
+    generate,
+    merge,
+    models,
+    prepare,
+    train,
+)
 from styledial.errors import StyleDialError
 from styledial.words import say
 
@@ -27,6 +38,7 @@ app.add_typer(config.app, name="config")
 app.command("prepare", help=prepare.HELP, epilog=prepare.EPILOG)(prepare.prepare)
 app.command("generate", help=generate.HELP)(generate.generate)
 app.command("dial", help=dial.HELP)(dial.dial)
+app.command("evaluate", help=evaluate.HELP)(evaluate.evaluate)
 app.command("models", help=models.HELP)(models.models)
 app.command("download", help=download.HELP)(download.download)
 app.command("convert", help=convert.HELP)(convert.convert)

@@ -18,6 +18,15 @@ Strength = Annotated[
         help=say("Strength to dial the adapter to.", "将适配器调到的强度。"),
     ),
 ]
+DataDir = Annotated[
+    str | None,
+    typer.Option(
+        help=say(
+            "The novels, if they are no longer where the run found them.",
+            "小说文件夹，若已不在训练时的位置。",
+        )
+    ),
+]
 
 
 def scale_of(adapter: Path, kl_beta: float | None) -> float:

@@ -259,11 +259,18 @@ class TrainingSettings(Section):
     save_total_limit: int = setting(
         2, "Checkpoints kept; older ones are removed.", "保留的检查点个数，更早的会删除。", ge=1
     )
+    evaluate_at_end: Literal["quick", "full", "off"] = setting(
+        "quick",
+        "Measure style, forgetting, fluency and copying when the run ends: quick (a few passages), "
+        "full (as `styledial evaluate`), off.",
+        "训练结束时度量风格、遗忘、流畅度与照抄：quick（少量段落）、full"
+        "（同 styledial evaluate）或 off。",
+    )
     seed: int = setting(
         42, "Seed of data order, adapter and samples.", "随机种子。", ge=0, le=2**31 - 1
     )
 
-    @field_validator("kl_mode", "reference_cache", mode="before")
+    @field_validator("kl_mode", "reference_cache", "evaluate_at_end", mode="before")
     @classmethod
     def _off_is_false_in_yaml(cls, value: Any) -> Any:
         return OFF if value is False else value

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from styledial.data.pack import PackedRows
+from styledial.evaluators.result import Result, Statistic, of_sums, ratio
 from styledial.losses import IGNORE_INDEX, Direction, fused_nll_kl
 from styledial.models.policy import Policy
+
+NATS = "nats per token"
 
 
 @dataclass(frozen=True)
@@ -24,8 +28,14 @@ class Distance:
     kl: float
     tokens: int
 
+    @classmethod
+    def of(cls, sums: np.ndarray) -> Distance:
+        """From the rows' sums that `read_rows` gives."""
+        nll, nll_base, kl, tokens = sums.sum(axis=0).tolist()
+        of = max(tokens, 1)
+        return cls(nll / of, nll_base / of, kl / of, int(tokens))
 
-@torch.no_grad()
+
 def measure(
     policy: Policy,
     rows: PackedRows,
@@ -35,15 +45,32 @@ def measure(
     direction: Direction = "reverse",
     only: Sequence[int] | None = None,
 ) -> Distance:
-    """Read `rows` (or those in `only`) with both models: two forwards, three head products.
+    """Read `rows` (or those in `only`) with both models: two forwards, three head products."""
+    return Distance.of(
+        read_rows(
+            policy, rows, batch_size=batch_size, device=device, direction=direction, only=only
+        )
+    )
 
-    Sums are kept in fp64, so the mean doesn't depend on the batch size beyond rounding.
+
+@torch.no_grad()
+def read_rows(
+    policy: Policy,
+    rows: PackedRows,
+    *,
+    batch_size: int,
+    device: torch.device,
+    direction: Direction = "reverse",
+    only: Sequence[int] | None = None,
+) -> np.ndarray:
+    """[rows read, 4]: each row's sums of NLL, the base's NLL and KL in nats, and its tokens.
+
+    Sums are in fp64, so a mean over rows doesn't depend on the batch size beyond rounding.
     """
     was_training = policy.training
     policy.eval()
     chosen = list(range(len(rows))) if only is None else list(only)
-    sums = torch.zeros(3, dtype=torch.float64)
-    tokens = 0
+    sums = np.zeros((len(chosen), 4))
     for start in range(0, len(chosen), batch_size):
         part = chosen[start : start + batch_size]
         batch = rows.batch(part).to(device)
@@ -57,12 +84,12 @@ def measure(
             direction=direction, reference_head=policy.reference_head,
         )  # fmt: skip
         base = fused_nll_kl(reference, None, policy.reference_head, targets, one, one)
-        for i, values in enumerate((tuned.nll, base.nll, tuned.kl * kept)):
-            sums[i] += values.cpu().double().sum()
-        tokens += sum(map(rows.targets_in, part))
+        per_token = torch.stack([tuned.nll, base.nll, tuned.kl * kept]).cpu().double()
+        of_row = per_token.unflatten(1, (len(part), -1)).sum(dim=2)  # [3, rows]
+        sums[start : start + len(part), :3] = of_row.T.numpy()
+        sums[start : start + len(part), 3] = list(map(rows.targets_in, part))
     policy.train(was_training)
-    nll, nll_base, kl = (sums / max(tokens, 1)).tolist()
-    return Distance(nll, nll_base, kl, tokens)
+    return sums
 
 
 def halves(rows: PackedRows) -> tuple[list[int], list[int]]:
@@ -73,3 +100,44 @@ def halves(rows: PackedRows) -> tuple[list[int], list[int]]:
     """
     every = list(range(len(rows)))
     return every[1::2] or every, every[::2]
+
+
+@dataclass(frozen=True)
+class StyleText:
+    """kl, style_nll, style_nll_gain: on held-out text of the novels.
+
+    kl is docs/kl_beta.md's: mean over tokens of KL(tuned || base) over the full vocabulary.
+    style_nll_gain = NLL(base) - NLL(tuned); above 0 is better. `read` gives rows' sums as
+    read_rows does; intervals are over rows.
+    """
+
+    read: Callable[[], np.ndarray]
+
+    def run(self) -> Iterator[Result]:
+        sums = self.read()
+        at = Distance.of(sums)
+        yield Result("kl", *of_sums(sums, _column(2)), NATS, 0.0)
+        yield Result("style_nll", *of_sums(sums, ratio), NATS, at.nll_base)
+        yield Result(
+            "style_nll_gain", *of_sums(sums, lambda s: (s[:, 1] - s[:, 0]) / s[:, 3]), NATS, 0.0
+        )
+
+
+@dataclass(frozen=True)
+class GeneralText:
+    """general_nll, general_kl: what is forgotten, on general text (data.general).
+
+    Forgetting is general_nll above its base; KL as on the style text. Intervals over rows.
+    """
+
+    read: Callable[[], np.ndarray]
+
+    def run(self) -> Iterator[Result]:
+        sums = self.read()
+        at = Distance.of(sums)
+        yield Result("general_nll", *of_sums(sums, ratio), NATS, at.nll_base)
+        yield Result("general_kl", *of_sums(sums, _column(2)), NATS, 0.0)
+
+
+def _column(number: int) -> Statistic:
+    return lambda sums: sums[:, number] / np.maximum(sums[:, 3], 1)

@@ -1,10 +1,12 @@
-"""A run's results as files and as the closing words on the screen."""
+"""What a run says at its end: samples, the manifest of its text, versions, closing lines."""
 
 from __future__ import annotations
 
+import json
+import os
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,10 @@ from typing import Any
 import torch
 
 from styledial import __version__
-from styledial.files import write_text
+from styledial.files import write_json, write_text
 from styledial.words import say
 
+SAMPLES, SAMPLES_DATA, DATA_MANIFEST = "samples.md", "samples.json", "data_manifest.json"
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "tokenizers", "safetensors")
 
 
@@ -53,7 +56,22 @@ def peak_memory_bytes() -> int:
     return peak if platform.system() == "Darwin" else peak * 1024
 
 
-def write_samples(path: Path, samples: Sequence[Sample]) -> None:
+def memory_bytes() -> int:
+    """What the GPU, or without one this machine, has in all; 0 where that can't be asked."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return 0
+
+
+def write_samples(folder: Path, samples: Sequence[Sample], *, seed: int, tokens: int) -> None:
+    """samples.md for people and samples.json for programs: each at most `tokens` new tokens."""
+    write_json(
+        folder / SAMPLES_DATA,
+        {"seed": seed, "max_new_tokens": tokens, "samples": [asdict(s) for s in samples]},
+    )
     parts = [say("# Samples: same prompt, same seed", "# 样例：相同开头，相同随机种子"), ""]
     for sample in samples:
         parts += [
@@ -61,11 +79,20 @@ def write_samples(path: Path, samples: Sequence[Sample]) -> None:
             say("Before", "训练前"), "", *_quoted(sample.before), "",
             say("After", "训练后"), "", *_quoted(sample.after), "",
         ]  # fmt: skip
-    write_text(path, "\n".join(parts))
+    write_text(folder / SAMPLES, "\n".join(parts))
 
 
 def _quoted(text: str) -> list[str]:
     return [f"> {line}" for line in text.split("\n")]
+
+
+def write_data_manifest(folder: Path, manifest: Path, more: dict[str, Any]) -> None:
+    """data_manifest.json: what each file of the novels gave, and `more`, such as token counts.
+
+    `manifest` is the record that reading the novels left (data.manifest).
+    """
+    read = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
+    write_json(folder / DATA_MANIFEST, {**more, **read})
 
 
 def closing_lines(summary: dict[str, Any], samples: Sequence[Sample], folder: Path) -> list[str]:

@@ -1,0 +1,103 @@
+"""`styledial evaluate`: what an adapter does, in figures with intervals."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from styledial.cli.options import Adapter, DataDir, Strength, scale_of
+from styledial.words import say
+
+if TYPE_CHECKING:
+    from styledial.evaluation import Evaluation, Tick
+
+HELP = say(
+    "Measure style, forgetting, fluency and copying of an adapter, and write evaluation.json.",
+    "度量适配器的风格、遗忘、流畅度与照抄，并写出 evaluation.json。",
+)
+
+
+def evaluate(
+    adapter: Adapter,
+    against: Annotated[
+        str,
+        typer.Option(
+            help=say(
+                "`base`, or the folder of another adapter to show beside this one.",
+                "base，或另一个适配器的文件夹，并排显示。",
+            )
+        ),
+    ] = "base",
+    kl_beta: Strength = None,
+    data_dir: DataDir = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help=say("Print JSON.", "输出 JSON。"))
+    ] = False,
+) -> None:
+    from styledial.evaluation import save_evaluation
+    from styledial.redial import evaluate_run
+
+    scale = scale_of(adapter, kl_beta)
+    other = None if against == "base" else Path(against).expanduser()
+    with _progress() as tick:
+        found = evaluate_run(adapter, data_dir=data_dir, scale=scale, against=other, tick=tick)
+    found.settings.update(kl_beta=kl_beta, scale=scale, against=against)
+    if kl_beta is None:  # evaluation.json is about the adapter as it lies there
+        save_evaluation(adapter, found)
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
+    else:
+        _show(found)
+
+
+@contextmanager
+def _progress() -> Iterator[Tick]:
+    """A bar on stderr in a terminal, a line for each stage elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    if not sys.stderr.isatty():
+
+        def tell(words: str, done: int, total: int) -> None:
+            if words:
+                typer.echo(words, err=True)
+
+        yield tell
+        return
+    columns = (TextColumn("{task.completed}/{task.total}"), BarColumn(bar_width=24),
+               TextColumn("{task.description}"))  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("")
+        yield lambda words, done, total: progress.update(
+            task, description=words, completed=done, total=total
+        )
+
+
+def _show(found: Evaluation) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None)
+    table.add_column(say("metric", "指标"))
+    titles = [say("value", "数值"), say("95 % interval", "95 % 区间"), say("base", "基座")]
+    for title in titles + ([say("other", "另一个")] if found.against else []):
+        table.add_column(title, justify="right")
+    table.add_column(say("unit", "单位"))
+    for name, result in found.metrics.items():
+        low, high = result.ci
+        cells = [f"{result.value:.4g}", f"{low:.4g} - {high:.4g}", _number(result.base)]
+        if found.against:
+            beside = found.against.get(name)
+            cells.append(_number(beside.value if beside else None))
+        table.add_row(name, *cells, result.unit)
+    Console().print(table)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
