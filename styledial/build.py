@@ -144,6 +144,7 @@ def build_optimizer(config: Config, policy: Policy, total_steps: int) -> tuple[A
         trained(policy),
         lr=config.training.learning_rate,
         weight_decay=config.training.weight_decay,
+        fused=True,  # one kernel, and it can be told on the device to leave a step out: guards.py
     )
     scheduler = get_scheduler(
         config.training.lr_scheduler_type,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from styledial.config import BUNDLED, Config, resolve
@@ -24,29 +24,36 @@ def check_folders(config: Config) -> None:
         )
 
 
-# What a resumed run must have in common with the run it goes on from.
+# What a resumed run must have in common with the run it goes on from: the model, the text, what is
+# aimed at. Rows an update, and the files' contents, are compared with the checkpoint itself.
 _SAME = {
-    "model": ("model_name_or_path", "use_peft", "lora_r", "lora_alpha", "lora_target_modules"),
-    "data": ("data_dir", "max_length", "validation_split", "anchor", "anchor_ratio"),
-    "training": ("kl_beta", "kl_mode", "kl_direction", "per_device_train_batch_size",
-                 "gradient_accumulation_steps", "seed"),
+    "model": ("model_name_or_path", "use_peft", "lora_r", "alpha", "lora_target_modules",
+              "use_rslora", "use_dora", "load_in_4bit", "load_in_8bit", "dtype"),
+    "data": ("data_dir", "max_length", "validation_split", "to_simplified", "dedup", "anchor",
+             "anchor_ratio"),
+    "training": ("kl_beta", "kl_mode", "kl_direction", "seed"),
+}  # fmt: skip
+# May change in the middle, and changes the result: said, not refused.
+_SAID = {
+    "model": ("lora_dropout", "attn_implementation"),
+    "data": (),
+    "training": ("learning_rate", "num_train_epochs", "max_steps", "warmup_ratio",
+                 "lr_scheduler_type", "weight_decay", "max_grad_norm",
+                 "per_device_train_batch_size", "gradient_accumulation_steps"),
 }  # fmt: skip
 
 
-def check_same_run(config: Config, folder: Path) -> None:
-    """Raises UserError where `--resume` would go on with other settings than the run had."""
+def check_same_run(config: Config, folder: Path) -> list[str]:
+    """What differs from the settings of the run in `folder` and may: "section.key old -> new".
+
+    Raises UserError where `--resume` would go on with settings that make it another run.
+    """
     path = folder / "train_config.yaml"
     if not path.is_file():
-        return
+        return []
     earlier = resolve(path)
-    changed = [
-        f"{section}.{key} {getattr(getattr(earlier, section), key)} -> "
-        f"{getattr(getattr(config, section), key)}"
-        for section, keys in _SAME.items()
-        for key in keys
-        if getattr(getattr(earlier, section), key) != getattr(getattr(config, section), key)
-    ]
-    if changed and int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    changed = _differences(earlier, config, _SAME)
+    if changed:
         listed = "; ".join(changed)
         raise UserError(
             f"--resume: the run in {folder} had other settings ({listed}). Put them back, or "
@@ -54,3 +61,13 @@ def check_same_run(config: Config, folder: Path) -> None:
             f"--resume：{folder} 中的训练设置不同（{listed}）。请改回原设置，"
             "或用 --overwrite、换文件夹重新训练。",
         )
+    return _differences(earlier, config, _SAID)
+
+
+def _differences(one: Config, two: Config, keys: Mapping[str, tuple[str, ...]]) -> list[str]:
+    values = [
+        (f"{section}.{key}", *(getattr(getattr(each, section), key) for each in (one, two)))
+        for section, names in keys.items()
+        for key in names
+    ]
+    return [f"{name} {before} -> {after}" for name, before, after in values if before != after]

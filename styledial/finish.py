@@ -33,7 +33,7 @@ def finish(
     """Land, measure, sample and save; returns the summary and shows it."""
     training, folder = config.training, Path(config.training.output_dir).expanduser()
     reading: dict[str, Any] = {
-        "batch_size": training.per_device_train_batch_size,
+        "batch_size": state.micro_batch_size or training.per_device_train_batch_size,
         "device": policy.head.device,
         "direction": training.kl_direction,
     }
@@ -79,6 +79,9 @@ def finish(
         "steps": state.step,
         "tokens": state.tokens,
         "tokens_per_second": state.tokens / max(state.seconds, 1e-9),
+        "skipped_updates": state.skipped,
+        "oom_step_downs": state.step_downs,
+        "micro_batch_size": state.micro_batch_size,
         "trainable_parameters": sum(t.numel() for t in policy.trainable_state().values()),
         "peak_memory_bytes": closing.peak_memory_bytes(),
         "memory_bytes": closing.memory_bytes(),

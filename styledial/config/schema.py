@@ -238,6 +238,12 @@ class TrainingSettings(Section):
     max_grad_norm: float = setting(
         1.0, "Gradients are clipped to this norm.", "梯度裁剪的范数上限。", gt=0
     )
+    max_skipped_updates: int = setting(
+        16,
+        "Updates whose loss or gradient is no number are skipped; so many in a row end the run.",
+        "损失或梯度不是数字的更新会被跳过；连续这么多次则结束训练。",
+        ge=1,
+    )
     reference_cache: str = setting(
         "auto",
         "Keep the base's hidden states on disk so that later epochs need no reference pass: auto "
