@@ -28,6 +28,7 @@ from styledial.incidents import Incidents
 from styledial.metrics import MetricsFile
 from styledial.models.load import load_tokenizer, quiet_libraries
 from styledial.order import RowOrder
+from styledial.phases import PhaseClock, time_record
 from styledial.screen import Screen
 from styledial.signals import StopRequest
 from styledial.trainer import Anchor, StepMetrics, train
@@ -150,10 +151,12 @@ def _train(
     line: dict[str, float] = {}  # of metrics.jsonl, for the update that has just been made
     saved = stopping = False
     calibration = build.calibration_rows(texts.heldout)
+    clock = PhaseClock(accelerator.device)
 
     def after_step(state: TrainState, stop: bool) -> bool:
         nonlocal saved, stopping
         if build.reads_heldout(state.step, steps):
+            clock("heldout")
             found = measure(
                 policy, calibration, batch_size=order.batch_size,
                 device=accelerator.device, direction=training.kl_direction,
@@ -163,11 +166,15 @@ def _train(
                 # Every process reads the same; the mean makes them agree to the last bit.
                 kl = torch.tensor(found.kl, device=accelerator.device)
                 controller.calibrate(accelerator.reduce(kl, "mean").item())
+        if line:
+            # What this line says was read from the device, so the clock waits for nothing.
+            line.update(time_record(clock.read()))
         if metrics_file and line:
             metrics_file.write(line)
         line.clear()
         due = state.step % training.save_steps == 0 or state.step == steps >= training.save_steps
         if due or stop:
+            clock("checkpoint")
             saved = keeper.save(state)
         stopping = stop
         return not stop
@@ -180,7 +187,7 @@ def _train(
             watch=watch, state=state, total_steps=steps, direction=training.kl_direction,
             max_grad_norm=training.max_grad_norm, anchor=anchor, references=references,
             log_every=training.logging_steps, stop_asked=request.asked,
-            on_step_down=on_step_down, on_log=on_log, after_step=after_step,
+            on_step_down=on_step_down, on_log=on_log, after_step=after_step, phase=clock,
         )  # fmt: skip
     if stopping:
         raise resume.stopped(state, saved, command or _resume_command(folder))

@@ -107,13 +107,14 @@ def train(
     on_step_down: Callable[[RowOrder], None] = lambda order: None,
     on_log: Callable[[StepMetrics], None] = lambda metrics: None,
     after_step: Callable[[TrainState, bool], bool] = lambda state, stop: not stop,
+    phase: Callable[[str], None] = lambda name: None,
 ) -> TrainState:
     """Run updates state.step .. total_steps; `state` moves with them and is returned.
 
     `wrapped` is the policy as accelerate prepared it; it alone takes the forward that needs
     gradients, and it doesn't sum them. `after_step` hears whether any process was asked to stop,
-    and may save a checkpoint; the loop ends where it returns False. The device is read only when
-    a metric is logged.
+    and may save a checkpoint; the loop ends where it returns False. `phase` is told what begins.
+    The device is read only when a metric is logged.
 
     Raises torch.OutOfMemoryError where not even one row fits.
     """
@@ -135,16 +136,18 @@ def train(
             micro-batch of the update whose loss is no number."""
             seen = torch.zeros(3 + order.accumulation * order.processes, device=device)
             for micro_step in range(order.accumulation):
+                phase("data")
                 style, held = _rows_of(order, anchor, state.step, micro_step, rank)
                 parts = step.micro_batch(
                     policy, wrapped, _batch(rows, style, anchor, held).to(device), len(style),
                     reference=_reference(references, style, held),
                     coefficient=controller.coefficient, tokens=tokens,
                     anchor_tokens=anchor_tokens, anchor_weight=anchor.weight if anchor else 0.0,
-                    direction=direction, backward=accelerator.backward,
+                    direction=direction, backward=accelerator.backward, phase=phase,
                 )  # fmt: skip
                 seen[:3] += parts
                 seen[3 + micro_step * order.processes + rank] = ~torch.isfinite(parts).all()
+            phase("optimizer")
             agreement.reserve(weights)
             reserve_state(optimizer)
             return seen

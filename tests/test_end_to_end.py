@@ -230,6 +230,20 @@ def test_a_run_that_comes_apart_says_so(
     monkeypatch.setattr(step, "objective", broken)
     settings = [*small_run(tiny_base, novels, tmp_path / "out"), "max_steps=6"]
     settings += ["training.max_skipped_updates=2"]
-    with pytest.raises(StyleDialError, match=r"2 times in a row; rows \d+ 「.+Lower training.learn"):
+    with pytest.raises(
+        StyleDialError, match=r"2 times in a row; rows \d+ 「.+Lower training.learn"
+    ):
         train_from_config(resolve(None, None, {}, settings))
     assert not (tmp_path / "out/summary.json").exists()
+
+
+def test_a_run_reads_heldout_text_and_its_own_clock(finished: Path) -> None:
+    records = read_metrics(finished / "metrics.jsonl")
+    read = [r for r in records if "val/nll" in r]
+    assert [r["step"] for r in read] == list(range(5, 61, 5))
+    assert read[-1]["val/nll"] < read[0]["val/nll_base"]
+    for record in records:
+        shares = {k: v for k, v in record.items() if k.startswith("time/") and k != "time/seconds"}
+        assert sum(shares.values()) == pytest.approx(1)
+        assert record["time/seconds"] > 0
+        assert "val/nll" not in record or record["time/heldout"] > 0

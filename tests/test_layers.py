@@ -10,7 +10,7 @@ LAYERS = [
     {"errors", "files"},
     {"home"},
     {"hub"},
-    {"config", "losses", "controller", "order", "agree", "guards", "signals"},
+    {"config", "losses", "controller", "order", "agree", "guards", "signals", "phases"},
     {"data", "models", "checkpoint", "metrics", "outputs", "prompts", "objective"},
     {"step", "stepdown"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
