@@ -118,6 +118,8 @@ def read_checkpoint(path: Path) -> Snapshot:
     """What `path` holds, tensors on the CPU. Raises CheckpointError unless all of it is whole."""
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["files"]
+        if not {STATE, WEIGHTS, REST, "rng-0.pt"} <= manifest.keys():
+            raise ValueError("a file is missing")
         for name, expected in manifest.items():
             if _described(path / name) != expected:
                 raise ValueError(f"{name} is not what was written")
