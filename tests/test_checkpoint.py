@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -123,10 +124,8 @@ def test_a_failure_at_any_call_leaves_a_checkpoint(
         save_checkpoint(folder, first, keep=1)
         with monkeypatch.context() as patch:
             inject(patch, at, error, after)
-            try:
+            with contextlib.suppress(Crash, CheckpointError):
                 save_checkpoint(folder, second, keep=1)
-            except (Crash, CheckpointError):
-                pass
         found = newest_step(folder)
         assert found in (10, 20), at
         # And the run can go on saving from there.
