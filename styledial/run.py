@@ -29,6 +29,7 @@ from styledial.metrics import MetricsFile
 from styledial.models.load import load_tokenizer, quiet_libraries
 from styledial.order import RowOrder
 from styledial.phases import PhaseClock, time_record
+from styledial.report import report_at_end
 from styledial.screen import Screen
 from styledial.signals import StopRequest
 from styledial.trainer import Anchor, StepMetrics, train
@@ -198,6 +199,7 @@ def _train(
         summary["anchor"] = _anchor_words(config, anchor)
         summary["reference_rows_saved"] = references.saved if references else 0
         write_json(folder / SUMMARY, summary)
+        report_at_end(folder, screen.note)
         if references and references.saved:
             screen.note(
                 f"reference cache: {references.saved:,} rows without a pass of the base",

@@ -15,13 +15,23 @@ LAYERS = [
     {"step", "stepdown"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
     {"screen", "closing", "build", "checks", "resume", "incidents"},
-    {"evaluation"},
+    {"evaluation", "report"},
     {"finish"},
     {"run", "redial"},
     {"cli"},
 ]
 # The parts take plain values: configuration is read in run and above.
-READS_CONFIG = {"build", "checks", "evaluation", "finish", "run", "redial", "cli", "config"}
+READS_CONFIG = {
+    "report",
+    "build",
+    "checks",
+    "evaluation",
+    "finish",
+    "run",
+    "redial",
+    "cli",
+    "config",
+}
 
 
 def layer_of(module: str) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import typer
 
 from styledial.cli import (
+    compare,
     config,
     convert,
     dial,
@@ -17,6 +18,7 @@ from styledial.cli import (
     merge,
     models,
     prepare,
+    report,
     train,
 )
 from styledial.errors import StyleDialError
@@ -42,6 +44,8 @@ app.command("evaluate", help=evaluate.HELP)(evaluate.evaluate)
 app.command("models", help=models.HELP)(models.models)
 app.command("download", help=download.HELP)(download.download)
 app.command("convert", help=convert.HELP)(convert.convert)
+app.command("report", help=report.HELP)(report.report)
+app.command("compare", help=compare.HELP)(compare.compare)
 app.command("merge", help=merge.HELP)(merge.merge)
 
 
