@@ -19,6 +19,7 @@ from styledial.closing import peak_memory_bytes
 from styledial.config import Config
 from styledial.config.show import as_file
 from styledial.dial import FILE as DIAL
+from styledial.doctor import last_words
 from styledial.errors import UserError
 from styledial.evaluators.distance import Distance, measure
 from styledial.files import write_json, write_text
@@ -207,6 +208,9 @@ def _train(
             )
         shutil.rmtree(cache, ignore_errors=True)
     accelerator.end_training()
+    if first:
+        for text in last_words(folder):
+            screen.line(text)
     return summary
 
 

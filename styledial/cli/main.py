@@ -12,6 +12,7 @@ from styledial.cli import (
     config,
     convert,
     dial,
+    doctor,
     download,
     evaluate,
     generate,
@@ -41,6 +42,7 @@ app.command("prepare", help=prepare.HELP, epilog=prepare.EPILOG)(prepare.prepare
 app.command("generate", help=generate.HELP)(generate.generate)
 app.command("dial", help=dial.HELP)(dial.dial)
 app.command("evaluate", help=evaluate.HELP)(evaluate.evaluate)
+app.command("doctor", help=doctor.HELP)(doctor.doctor)
 app.command("models", help=models.HELP)(models.models)
 app.command("download", help=download.HELP)(download.download)
 app.command("convert", help=convert.HELP)(convert.convert)
