@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from styledial.config import BUNDLED, Config, resolve
+from styledial.config import BUNDLED, OFF, Config, resolve
 from styledial.errors import UserError
+from styledial.processes import Place
 
 
 def check_folders(config: Config) -> None:
@@ -71,3 +72,26 @@ def _differences(one: Config, two: Config, keys: Mapping[str, tuple[str, ...]]) 
         for key in names
     ]
     return [f"{name} {before} -> {after}" for name, before, after in values if before != after]
+
+
+def check_sharding(config: Config, here: Place) -> None:
+    """Raises UserError where `training.fsdp: on` can't work."""
+    if config.training.fsdp != "on":
+        return
+    model, cache = config.model, config.training.reference_cache
+    for refused, en, zh in (
+        (here.count == 1, "needs several processes (torchrun --nproc_per_node=2 or more)",
+         "需要多个进程（torchrun --nproc_per_node=2 或更多）"),
+        (not model.use_peft, "shards a frozen base and needs model.use_peft: true",
+         "分片的是冻结的基座，需要 model.use_peft: true"),
+        (model.use_dora, "doesn't work with model.use_dora", "不能与 model.use_dora 同用"),
+        (model.load_in_8bit, "doesn't work with model.load_in_8bit; load_in_4bit does",
+         "不能与 model.load_in_8bit 同用；load_in_4bit 可以"),
+        (cache not in ("auto", OFF), "works without a reference cache (reference_cache: off)",
+         "不能使用参考缓存（请设 reference_cache: off）"),
+    ):  # fmt: skip
+        if refused:
+            raise UserError(
+                f"training.fsdp: on {en}. Change that, or set fsdp: off.",
+                f"training.fsdp：on {zh}。请修改，或设 fsdp: off。",
+            )

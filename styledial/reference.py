@@ -119,18 +119,26 @@ def has_room(folder: Path, wanted: int) -> bool:
     return wanted <= (1 - _LEAVE_FREE) * shutil.disk_usage(there).free
 
 
-@torch.no_grad()
 def contents(policy: Policy, rows: PackedRows) -> str:
     """Fingerprint of the base's weights (the first values of each), tokens and packing."""
-    digest = hashlib.sha256()
-    with policy.as_base() as base:
-        for name, weight in base.named_parameters():
-            if "lora_" not in name:
-                values = weight.detach().flatten()[:64].float().cpu().numpy()
-                digest.update(name.encode() + values.tobytes())
+    digest = hashlib.sha256(base_digest(policy))
     digest.update(np.ascontiguousarray(rows.tokens).tobytes())
     digest.update(json.dumps(rows.pieces).encode())
     return digest.hexdigest()
+
+
+@torch.no_grad()
+def base_digest(policy: Policy) -> bytes:
+    """Of the base's weights, taken once: a base that is sharded later has no first values."""
+    if policy.base_digest is None:
+        digest = hashlib.sha256()
+        with policy.as_base() as base:
+            for name, weight in base.named_parameters():
+                if "lora_" not in name:
+                    values = weight.detach().flatten()[:64].float().cpu().numpy()
+                    digest.update(name.encode() + values.tobytes())
+        policy.base_digest = digest.digest()
+    return policy.base_digest
 
 
 def fingerprint(described: list[Any], policy: Policy, rows: PackedRows) -> str:

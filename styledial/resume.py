@@ -31,6 +31,7 @@ from styledial.errors import StyleDialError, UserError
 from styledial.guards import Watch
 from styledial.models.policy import Policy
 from styledial.order import RowOrder
+from styledial.parts import load_state, parted_like, whole_state
 from styledial.reference import contents
 from styledial.stepdown import random_state, set_random_state
 from styledial.trainer import Controller
@@ -41,8 +42,8 @@ Note = Callable[[str, str], None]
 def newest(folder: Path, *, first: bool, agreement: Agreement, note: Note) -> Snapshot | None:
     """The newest whole checkpoint in `folder`, or None. Call on all processes.
 
-    The first process looks and puts damaged ones aside; the others read what it chose, from the
-    same disk.
+    The first process looks and puts damaged ones aside; the others read what it chose from the
+    same disk, or get it from the first where one of them doesn't see that disk.
     """
     found: Snapshot | None = None
     name: str | None = None
@@ -55,6 +56,8 @@ def newest(folder: Path, *, first: bool, agreement: Agreement, note: Note) -> Sn
             "--resume：没有可用的检查点，训练从头开始。",
         )
         return None
+    if agreement.any(not (folder / name).is_dir())[0]:
+        found = agreement.gather(found)[0]
     found = found or read_checkpoint(folder / name)
     note(f"--resume: going on from {folder / name}", f"--resume：从 {folder / name} 继续")
     return found
@@ -138,13 +141,14 @@ class Keeper:
         """
         rng = self.agreement.gather(random_state())
         values = self.watch.values.tolist()
+        weights, moments = self.policy.trainable_state(), whole_state(self.optimizer)
         state.controller = self.controller.state_dict()
         state.watch, state.skipped = values, int(values[0])
         state.source = self.source
         problem: CheckpointError | None = None
         if self.rank == 0:
             snapshot = Snapshot(
-                state, self.policy.trainable_state(), self.optimizer.state_dict(),
+                state, weights, moments,
                 self.scheduler.state_dict(), rng, self.scaler and self.scaler.state_dict(),
             )  # fmt: skip
             try:
@@ -180,7 +184,7 @@ class Keeper:
         groups = self.optimizer.state_dict()["param_groups"]
         for saved, now in zip(snapshot.optimizer["param_groups"], groups, strict=True):
             saved.update(initial_lr=now["initial_lr"], weight_decay=now["weight_decay"])
-        self.optimizer.load_state_dict(snapshot.optimizer)
+        load_state(self.optimizer, snapshot.optimizer)
         base = self.scheduler.base_lrs
         self.scheduler.load_state_dict({**snapshot.scheduler, "base_lrs": base})
         self._set_learning_rate()
@@ -195,7 +199,7 @@ class Keeper:
         return state
 
     def _load_weights(self, snapshot: Snapshot) -> None:
-        own = self.policy.trainable_state()
+        own = {n: p for n, p in self.policy.named_parameters() if p.requires_grad}
         if own.keys() != snapshot.weights.keys():
             raise UserError(
                 "--resume: the checkpoint holds other weights than this run trains; start a new "
@@ -204,7 +208,7 @@ class Keeper:
             )
         with torch.no_grad():
             for name, weight in own.items():
-                weight.copy_(snapshot.weights[name])
+                weight.copy_(parted_like(snapshot.weights[name], weight))
 
     def _set_learning_rate(self) -> None:
         """As the schedule now in force has it: the same where the settings are the same."""

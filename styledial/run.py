@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from styledial import build, checks, outputs, processes, resume
+from styledial import build, checks, outputs, processes, resume, sharding
 from styledial.adapter import SUMMARY
 from styledial.agree import Agreement
 from styledial.checkpoint import TrainState
@@ -30,9 +30,11 @@ from styledial.guards import Watch
 from styledial.incidents import Incidents
 from styledial.metrics import MetricsFile
 from styledial.models.load import load_tokenizer, quiet_libraries
+from styledial.models.policy import Policy
 from styledial.order import RowOrder
 from styledial.phases import PhaseClock, time_record
 from styledial.prepared import read_texts
+from styledial.reference import base_digest
 from styledial.report import report_at_end
 from styledial.screen import Screen
 from styledial.signals import StopRequest
@@ -49,6 +51,7 @@ def train_from_config(
     """
     folder = Path(config.training.output_dir).expanduser()
     checks.check_folders(config)
+    checks.check_sharding(config, processes.place())
     outputs.claim_output_dir(folder, resume=resume, overwrite=overwrite)
     changed = checks.check_same_run(config, folder) if resume else []
     try:
@@ -61,7 +64,6 @@ def train_from_config(
 def _train(
     config: Config, folder: Path, resuming: bool, changed: list[str], command: str
 ) -> dict[str, Any]:
-    from accelerate import Accelerator
     from accelerate.utils import set_seed
 
     quiet_libraries()
@@ -85,10 +87,9 @@ def _train(
     set_seed(training.seed)
     policy = build.build_policy(config)
     processes.meet(here, store)
-    # accelerate takes several CPU processes for one unless it is told that this is a CPU run.
-    accelerator = Accelerator(
-        mixed_precision=build.mixed_precision(config, policy),
-        cpu=not torch.accelerator.is_available(),
+    sharded = sharding.is_wanted(training.fsdp, policy, here)
+    accelerator = sharding.make_accelerator(
+        policy, build.mixed_precision(config, policy), sharded=sharded
     )
     screen.note(*_data_words(texts))
     if training.kl_mode != "budget":
@@ -108,18 +109,24 @@ def _train(
         order = resume.same_rows(order, snapshot, screen.note)
     steps = training.max_steps if training.max_steps > 0 else order.steps(training.num_train_epochs)
 
-    policy.to(accelerator.device)
-    policy.reference_to(accelerator.device)
+    optimizer, scheduler = build.build_optimizer(config, policy, steps)
+    base_digest(policy)  # while every process has whole weights
+    if sharded:
+        optimizer = sharding.prepare(accelerator, policy, optimizer)
+        wrapped: torch.nn.Module = policy
+        screen.note(*_sharding_words(policy, here.count))
+    else:
+        policy.to(accelerator.device)
+        policy.reference_to(accelerator.device)
+        # Not wrapped for several processes: agree.py sums the gradients, once an update.
+        wrapped = accelerator.prepare_model(policy, evaluation_mode=True)
+        optimizer = accelerator.prepare_optimizer(optimizer)
     before = write_samples(policy, tokenizer, texts.prompts, training.seed, base=True)
     anchor = build.build_anchor(config, policy, texts.style, order, tokenizer, cache, steps, here)
     references = build.build_references(
-        config, policy, texts, anchor, cache, order.epoch(steps), here
+        config, policy, texts, anchor, cache, order.epoch(steps), here, sharded=sharded
     )
-    optimizer, scheduler = build.build_optimizer(config, policy, steps)
     controller = build.build_controller(config, accelerator.device)
-    # Not wrapped for several processes: agree.py sums the gradients, once an update.
-    wrapped = accelerator.prepare_model(policy, evaluation_mode=True)
-    optimizer = accelerator.prepare_optimizer(optimizer)
     watch = Watch(accelerator.device)
     keeper = resume.Keeper(
         folder / outputs.CHECKPOINTS, training.save_total_limit, policy, optimizer, scheduler,
@@ -200,8 +207,13 @@ def _train(
         raise resume.stopped(state, saved, command or _resume_command(folder))
 
     summary: dict[str, Any] = {}
+    if first or sharded:
+        summary = finish(
+            config, policy, tokenizer, texts, state, before, screen, started, write=first
+        )
     if first:
-        summary = finish(config, policy, tokenizer, texts, state, before, screen, started)
+        summary["processes"] = here.count
+        summary["fsdp"] = sharding.record(policy) if sharded else None
         summary["anchor"] = _anchor_words(config, anchor)
         summary["reference_rows_saved"] = references.saved if references else 0
         write_json(folder / SUMMARY, summary)
@@ -266,6 +278,15 @@ def _data_words(texts: build.Texts) -> tuple[str, str]:
     return (
         f"style text: {style:,} tokens in {len(texts.style):,} rows; held out {heldout:,}",
         f"风格文本：{style:,} token，{len(texts.style):,} 行；留出 {heldout:,} token",
+    )
+
+
+def _sharding_words(policy: Policy, processes: int) -> tuple[str, str]:
+    here, all_of_it = sharding.bytes_here(policy) / 1e9, sharding.base_bytes(policy) / 1e9
+    return (
+        f"fsdp: the base's {all_of_it:.3g} GB are shared out over {processes} processes, "
+        f"{here:.3g} GB on each",
+        f"fsdp：基座共 {all_of_it:.3g} GB，分到 {processes} 个进程，每个 {here:.3g} GB",
     )
 
 

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from styledial.agree import Agreement
 from styledial.order import RowOrder
+from styledial.parts import everywhere_like
 
 
 def with_step_down(
@@ -31,11 +32,13 @@ def with_step_down(
     drop: Callable[[], None],
     stop_asked: Callable[[], bool],
     tell: Callable[[RowOrder], None],
+    sharded: bool = False,
 ) -> tuple[RowOrder, Tensor, bool]:
     """(order in force, what `attempt` gave, whether any process was asked to stop).
 
     `drop` discards half-made gradients; `tell` hears the smaller order. Raises
-    torch.OutOfMemoryError on every process where micro-batches of one row don't fit.
+    torch.OutOfMemoryError on every process where micro-batches of one row don't fit, and at once
+    where the model is `sharded`: the others wait for this process in the middle of a layer.
     """
     before = random_state()
     while True:
@@ -43,7 +46,7 @@ def with_step_down(
         try:
             result = attempt(order)
         except Exception as error:
-            if not is_out_of_memory(error):
+            if sharded or not is_out_of_memory(error):
                 raise
             problem = str(error) or "out of memory"
         # The traceback held the attempt's tensors; from here on they can go.
@@ -82,7 +85,7 @@ def reserve_state(optimizer: Any) -> None:
     missing = [p for p in wanted if p not in raw.state]
     if not missing:
         return
-    raw.found_inf = torch.ones((), device=missing[0].device)
+    raw.found_inf = everywhere_like(torch.ones((), device=missing[0].device), missing[0])
     try:
         raw.step()
     except BaseException:

@@ -32,6 +32,7 @@ from styledial.guards import Reading, Watch
 from styledial.losses import Direction
 from styledial.models.policy import Policy
 from styledial.order import RowOrder, shared_out
+from styledial.parts import everywhere_like, is_part, own_part, whole
 from styledial.stepdown import reserve_state, with_step_down
 
 
@@ -120,6 +121,8 @@ def train(
     """
     device, rank = accelerator.device, accelerator.process_index
     weights = step.trained(policy)
+    sharded = is_part(weights[0])  # then FSDP sums the gradients, as a mean over processes
+    scale = accelerator.num_processes if sharded else 1
     raw: Any = getattr(optimizer, "optimizer", optimizer)  # under accelerate's wrapper
     state.effective_batch = order.effective_batch
     wrapped.train()
@@ -143,12 +146,14 @@ def train(
                     reference=_reference(references, style, held),
                     coefficient=controller.coefficient, tokens=tokens,
                     anchor_tokens=anchor_tokens, anchor_weight=anchor.weight if anchor else 0.0,
-                    direction=direction, backward=accelerator.backward, phase=phase,
+                    direction=direction, backward=lambda loss: accelerator.backward(loss * scale),
+                    phase=phase,
                 )  # fmt: skip
                 seen[:3] += parts
                 seen[3 + micro_step * order.processes + rank] = ~torch.isfinite(parts).all()
             phase("optimizer")
-            agreement.reserve(weights)
+            if not sharded:
+                agreement.reserve(weights)
             reserve_state(optimizer)
             return seen
 
@@ -158,10 +163,11 @@ def train(
 
         order, seen, stop = with_step_down(
             attempt, order, agreement=agreement, drop=optimizer.zero_grad,
-            stop_asked=stop_asked, tell=stepped_down,
+            stop_asked=stop_asked, tell=stepped_down, sharded=sharded,
         )  # fmt: skip
         state.micro_batch_size = order.batch_size
-        agreement.sum_gradients(weights)
+        if not sharded:
+            agreement.sum_gradients(weights)
         seen = accelerator.reduce(seen, reduction="sum")
         sums = seen[:3]
         learning_rate = scheduler.get_last_lr()[0]
@@ -171,11 +177,11 @@ def train(
             weights: list[torch.nn.Parameter], seen: Tensor = seen, tokens: int = tokens
         ) -> Tensor:
             # A loss that is no number makes its gradient one too, so that one test is enough.
-            weights[0].grad.view(-1)[:1].add_(seen[:3].sum() * 0)  # type: ignore[union-attr]
-            norm = accelerator.clip_grad_norm_(weights, max_grad_norm)
+            own_part(weights[0].grad).view(-1)[:1].add_(seen[:3].sum() * 0)  # type: ignore[arg-type]
+            norm = whole(accelerator.clip_grad_norm_(weights, max_grad_norm))
             skip = watch.update(state.step + 1, seen[0] / tokens, norm, seen[3:])
             # fp16's GradScaler sets its own when it steps, by the same gradients.
-            raw.found_inf = skip
+            raw.found_inf = everywhere_like(skip, weights[0])
             return norm
 
         grad_norm = step.update(policy, optimizer, clip)
