@@ -73,6 +73,7 @@ def train(
     )
     for note in resolved.notes:
         typer.echo(note, err=True)
+    _allocate_in_one_piece()
     from styledial.run import train_from_config
 
     train_from_config(resolved, resume=resume, overwrite=overwrite, command=_resume_command())
@@ -89,3 +90,13 @@ def _resume_command() -> str:
         typed = ["styledial.cli.main"] if processes != "1" else typed
     kept = [word for word in rest if word not in ("--overwrite", "--resume")]
     return shlex.join([*launcher, *typed, *kept, "--resume"])
+
+
+def _allocate_in_one_piece() -> None:
+    """CUDA's allocator in segments that grow, unless the user chose: see memory/allocator.py.
+
+    PyTorch reads this when it first allocates on a GPU. Windows' CUDA doesn't have it.
+    """
+    chosen = {"PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"} & os.environ.keys()
+    if sys.platform == "linux" and not chosen:
+        os.environ["PYTORCH_ALLOC_CONF"] = "expandable_segments:True"
