@@ -24,13 +24,14 @@ import numpy as np
 from styledial import build
 from styledial.config import OFF, Config
 from styledial.errors import AdapterError
+from styledial.evaluators.bench import Bench
 from styledial.evaluators.copying import Copying, Extraction
 from styledial.evaluators.distance import GeneralText, StyleText, halves, read_rows
 from styledial.evaluators.fluency import Fluency
 from styledial.evaluators.result import CONFIDENCE, RESAMPLES, SEED, Evaluator, Result
 from styledial.evaluators.rhythm import Rhythm
 from styledial.evaluators.style import StyleScore
-from styledial.evaluators.writing import Passages, openings, sample
+from styledial.evaluators.writing import Passage, Passages, openings, sample
 from styledial.files import write_json
 from styledial.models.policy import Policy
 from styledial.words import say
@@ -52,6 +53,7 @@ class Evaluation:
     metrics: dict[str, Result]
     settings: dict[str, Any] = field(default_factory=dict)
     against: dict[str, Result] = field(default_factory=dict)
+    passages: Passages | None = None
 
     def beside(self, other: Evaluation) -> Evaluation:
         """This one, with the other's figures for comparison."""
@@ -68,11 +70,15 @@ class Evaluation:
 @dataclass(frozen=True)
 class Effort:
     """How much is generated: `passages` of `tokens` each, by the tuned model and by the base;
-    `places` of the training books at which copying is tried, with three prefix lengths."""
+    `places` of the training books at which copying is tried, with three prefix lengths; tasks
+    of lm-evaluation-harness, which have to be asked for (evaluators/bench.py)."""
 
     passages: int
     tokens: int
     places: int
+    bench: tuple[str, ...] = ()
+    bench_limit: int | None = None
+    bench_folder: Path | None = None
 
 
 FULL = Effort(passages=192, tokens=128, places=96)
@@ -97,6 +103,7 @@ def evaluate(
     seed: int = 42,
     style_sums: np.ndarray | None = None,
     general_sums: np.ndarray | None = None,
+    like: Evaluation | None = None,
     tick: Tick = lambda *_: None,
 ) -> Evaluation:
     """Measure `policy` on held-out and general text and on what it writes.
@@ -104,7 +111,8 @@ def evaluate(
     `reading` holds what read_rows needs (batch_size, device, direction). Sums that the caller
     has already read are not read again. KL and style NLL are on the rows that landing didn't
     use, as kl_final is. Passages are sampled with `seed`. Metrics for which there is too little
-    text are left out.
+    text are left out. `like` is another adapter's evaluation on the same base, texts, effort and
+    seed: the base's passages are taken from it.
     """
     rows = halves(texts.heldout)[1]
 
@@ -129,14 +137,20 @@ def evaluate(
     run(say("general text", "通用文本"), GeneralText(general))
     passages = openings(texts.heldout, texts.style, passages=effort.passages, tokens=effort.tokens)
     if passages:
-        passages = _written(policy, passages, seed, tick)
+        known = like.passages.base if like and like.passages else None
+        passages = _written(policy, passages, seed, known, tick)
         run(say("style of passages", "段落的风格"), StyleScore(passages, tokenizer))
         run(say("words and rhythm", "虚词与句子节奏"), Rhythm(passages, tokenizer))
         run(say("fluency", "流畅度"), Fluency(passages, policy, reading["batch_size"]))
         run(say("copies of the books", "照抄原文"), Copying(passages, texts.style))
     words = say("from true prefixes", "由真实开头续写")
     run(words, Extraction(policy, texts.style, effort.places, lambda *at: tick(words, *at)))
+    if effort.bench:
+        tasks = Bench(policy, tokenizer, effort.bench, reading["batch_size"], effort.bench_limit,
+                      effort.bench_folder)  # fmt: skip
+        run("lm-evaluation-harness", tasks)
     settings = {
+        "bench": list(effort.bench), "bench_limit": effort.bench_limit,
         "passages": len(passages.opened) if passages else 0,
         "prompt_tokens": passages.prompts.shape[1] if passages else 0,
         "passage_tokens": passages.tokens if passages else 0,
@@ -144,14 +158,17 @@ def evaluate(
         "confidence": CONFIDENCE, "resamples": RESAMPLES, "resampling_seed": SEED,
         "kl_direction": reading["direction"],
     }  # fmt: skip
-    return Evaluation(metrics, settings)
+    return Evaluation(metrics, settings, passages=passages)
 
 
-def _written(policy: Policy, passages: Passages, seed: int, tick: Tick) -> Passages:
+def _written(
+    policy: Policy, passages: Passages, seed: int, base: list[Passage] | None, tick: Tick
+) -> Passages:
     """The passages of both models."""
     theirs, ours = say("base writes", "基座续写"), say("tuned model writes", "微调模型续写")
-    with policy.as_base() as model:
-        base = sample(model, passages, seed=seed, tick=lambda *at: tick(theirs, *at))
+    if base is None:
+        with policy.as_base() as model:
+            base = sample(model, passages, seed=seed, tick=lambda *at: tick(theirs, *at))
     tuned = sample(policy.model, passages, seed=seed, tick=lambda *at: tick(ours, *at))
     return passages.written_by(tuned, base)
 

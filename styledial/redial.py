@@ -75,7 +75,7 @@ def evaluate_run(
     config, texts, reading = run.config, run.texts, run.reading
     del run  # its weights make room for the other's
     policy, tokenizer = _load(against, config)
-    return found.beside(evaluate(policy, tokenizer, texts, reading, **how))
+    return found.beside(evaluate(policy, tokenizer, texts, reading, like=found, **how))
 
 
 @dataclass(frozen=True)

@@ -53,16 +53,43 @@ def evaluate(
         ),
     ] = 128,
     seed: Annotated[int, typer.Option(min=0)] = 42,
+    bench: Annotated[
+        str | None,
+        typer.Option(
+            help=say(
+                "Tasks of lm-evaluation-harness, before and after: cmmlu,ceval-valid,mmlu or "
+                "single subjects (extra `bench`).",
+                "lm-evaluation-harness 的任务，训练前后对比：cmmlu,ceval-valid,mmlu 或单个科目"
+                "（需安装 bench 附加包）。",
+            )
+        ),
+    ] = None,
+    bench_limit: Annotated[
+        int | None,
+        typer.Option("--bench-limit", min=1, help=say("Questions of a task.", "每个任务的题数。")),
+    ] = None,
+    bench_tasks: Annotated[
+        Path | None,
+        typer.Option(
+            "--bench-tasks",
+            help=say("A folder with your own tasks (YAML).", "自备任务（YAML）所在的文件夹。"),
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help=say("Print JSON.", "输出 JSON。"))
     ] = False,
 ) -> None:
     from styledial.evaluation import FULL, save_evaluation, warnings
+    from styledial.evaluators.bench import require_harness
     from styledial.redial import evaluate_run
 
     scale = scale_of(adapter, kl_beta)
     other = None if against == "base" else Path(against).expanduser()
-    effort = replace(FULL, passages=passages, tokens=max_new_tokens)
+    tasks = tuple(filter(None, (name.strip() for name in (bench or "").split(","))))
+    if tasks:
+        require_harness()
+    effort = replace(FULL, passages=passages, tokens=max_new_tokens, bench=tasks,
+                     bench_limit=bench_limit, bench_folder=bench_tasks)  # fmt: skip
     with _progress() as tick:
         found = evaluate_run(
             adapter, data_dir=data_dir, scale=scale, against=other, effort=effort, seed=seed,

@@ -70,7 +70,8 @@ def _compared(
 ) -> Result:
     distance = _to(reference.sum(axis=0))
     others = (float(distance(side.sum(axis=0, keepdims=True))[0]) for side in (base, books))
-    return Result(name, *of_sums(tuned, distance), BITS, *others)
+    value, (low, high) = of_sums(tuned, distance)
+    return Result(name, value, (max(low, 0.0), high), BITS, *others)
 
 
 def _to(reference: np.ndarray) -> Statistic:
