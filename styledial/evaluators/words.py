@@ -14,7 +14,7 @@ CHINESE = tuple(
     "的地得了着著过過之乎者也矣焉哉耳其而以于於则則乃且若与與为為所不是在有无無"
     "我你您他她它吾汝尔爾彼此这這那哪何谁誰某和就都又便却卻只祇把被将將教叫让讓"
     "吧呢吗嗎啊呀哩罢罷么麼甚很太更最已曾正方才再还還亦皆俱各每从從自到向往由因"
-    "故虽雖然但如似像们們来來去上下里裡里中儿兒个個些道说說"
+    "故虽雖然但如似像们們来來去上下里裡中儿兒个個些道说說"
 )
 _ENGLISH = """
 a about above after again against all am an and any are as at be because been before being
