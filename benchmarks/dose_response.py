@@ -2,6 +2,7 @@
 
     python benchmarks/dose_response.py --base MODEL --style FOLDER --general FILE \\
         --output OUT [--budgets 0.02 ...] [--seeds 0 1 2] [--kinds budget self general ...]
+    python benchmarks/dose_table.py OUT [--figure FILE.svg]
 
 Kinds of run, each on the same rows in the same order per seed:
 
@@ -10,10 +11,11 @@ Kinds of run, each on the same rows in the same order per seed:
     replay      NLL on style + a fifth general   penalty  fixed coefficient, reverse
     penalty-f   fixed coefficient, forward       asft     DFT-weighted NLL + 0.1 forward KL
 
-`sft` is measured along its training (stopped early) and scaled down afterwards. One line of
-JSON per reading is appended to OUT/readings.jsonl, so an interrupted experiment goes on; the
-table is printed by --table. Held-out style and general test text are never trained on, and the
-anchor's general text is another source than the general test text.
+`sft` and `replay` are measured along their training (stopped early) and scaled down afterwards.
+One line of JSON per reading is appended to OUT/readings.jsonl, so an interrupted experiment goes
+on; adapters with a budget are kept, landed, in OUT/adapters. Held-out style and general test text
+are never trained on, and the anchor's general text is another source than the general test text.
+All runs read the base's hidden states from one reference cache, which changes no figure.
 """
 
 from __future__ import annotations
@@ -31,19 +33,20 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 from accelerate import Accelerator  # noqa: E402
 
-from styledial.adapter import scaled  # noqa: E402
+from styledial.adapter import save_model, scale_adapter, scaled  # noqa: E402
 from styledial.anchor import sample_rows  # noqa: E402
 from styledial.controller import FixedCoefficient, KLController  # noqa: E402
 from styledial.data.novels import read_novels, read_text  # noqa: E402
 from styledial.data.pack import PackedRows, pack  # noqa: E402
 from styledial.data.passage import Passage  # noqa: E402
+from styledial.dial import read_points, scale_for  # noqa: E402
 from styledial.evaluators.distance import halves, measure  # noqa: E402
 from styledial.landing import find_scale  # noqa: E402
 from styledial.losses import IGNORE_INDEX, fused_nll_kl  # noqa: E402
 from styledial.models.load import load_base, load_tokenizer, quiet_libraries  # noqa: E402
 from styledial.models.policy import Policy, with_lora  # noqa: E402
 from styledial.order import RowOrder  # noqa: E402
-from styledial.reference import References  # noqa: E402
+from styledial.reference import ReferenceCache, References, fingerprint  # noqa: E402
 from styledial.trainer import Anchor, train  # noqa: E402
 
 BATCH, RATE = 16, 2e-3
@@ -66,11 +69,9 @@ def main() -> None:
     )
     options.add_argument("--steps", type=int, default=120)
     options.add_argument("--length", type=int, default=128)
-    options.add_argument("--table", action="store_true", help="print the table and stop")
+    options.add_argument("--anchor-rows", type=int, default=BATCH // 4, help="beside 16 style rows")
+    options.add_argument("--anchor-weight", type=float, default=1.0)
     given = options.parse_args()
-    if given.table:
-        print_table(given.output)
-        return
     quiet_libraries()
     bench = Bench(given)
     for seed in given.seeds:
@@ -99,6 +100,7 @@ class Bench:
         self.test = pack(general, self.tokenizer, length).at_most(10_240)
         self.anchor_text = self._anchor_text(given.anchor)
         self.accelerator = Accelerator(cpu=True)
+        self.sampled: dict[int, PackedRows] = {}
 
     def _anchor_text(self, source: str) -> PackedRows:
         from styledial.data.texts import general_passages
@@ -111,8 +113,9 @@ class Bench:
 
     def run(self, kind: str, budget: float | None, seed: int) -> None:
         path = self.given.output / "readings.jsonl"
+        name = self._name(kind)
         done = {(r["kind"], r["budget"], r["seed"]) for r in readings(self.given.output)}
-        if (kind, budget, seed) in done:
+        if (name, budget, seed) in done:
             return
         torch.manual_seed(seed)
         policy = with_lora(
@@ -124,10 +127,16 @@ class Bench:
         seconds = time.perf_counter() - started
         with path.open("a", encoding="utf-8") as file:
             for reading in found:
-                line = {"kind": kind, "budget": budget, "seed": seed, **reading,
+                line = {"kind": name, "budget": budget, "seed": seed, **reading,
                         "seconds": round(seconds, 1)}  # fmt: skip
                 file.write(json.dumps(line) + "\n")
                 print(line, flush=True)
+
+    def _name(self, kind: str) -> str:
+        """The kind, with what is unusual about its anchor."""
+        rows, weight = self.given.anchor_rows, self.given.anchor_weight
+        usual = kind not in ("self", "general") or (rows, weight) == (BATCH // 4, 1.0)
+        return kind if usual else f"{kind}, {rows} rows, weight {weight:g}"
 
     def _train(
         self, kind: str, budget: float | None, seed: int, policy: Policy
@@ -163,24 +172,44 @@ class Bench:
                 policy, self.style, order, wrapped=policy, accelerator=self.accelerator,
                 optimizer=optimizer, scheduler=scheduler, controller=controller,
                 state=TrainState(), total_steps=steps, direction=direction, max_grad_norm=1.0,
-                anchor=self._anchor(kind, policy, seed),
-                references=None if kind == "sft" else References(policy, None, None),
+                anchor=(anchor := self._anchor(kind, policy, seed)),
+                references=None if kind == "sft" else self._references(policy, anchor),
                 log_every=steps, after_step=after_step,
             )  # fmt: skip
         if budget:
-            return [*found, *self._landed(policy, budget)]
+            found += self._landed(policy, budget)
+            name = f"{self._name(kind)}-{budget:.2f}-seed{seed}".replace(", ", "-").replace(" ", "")
+            save_model(policy, self.tokenizer, self.given.output / "adapters" / name)
+            return found
         scales = (1.0, 0.85, 0.7, 0.5, 0.35) if kind in ("sft", "replay") else (1.0,)
         return found + [self._reading(policy, s, f"scale {s:g}") for s in scales]
 
     def _anchor(self, kind: str, policy: Policy, seed: int) -> Anchor | None:
         if kind == "self":
-            with policy.as_base() as base:
-                rows = sample_rows(base, self.style, seed=seed)
+            if seed not in self.sampled:
+                with policy.as_base() as base:
+                    self.sampled[seed] = sample_rows(base, self.style, seed=seed)
+            rows = self.sampled[seed]
         elif kind == "general":
             rows = self.anchor_text
         else:
             return None
-        return Anchor(rows, RowOrder(len(rows), BATCH // 4, 1, 1, seed + 1), 1.0)
+        order = RowOrder(len(rows), self.given.anchor_rows, 1, 1, seed + 1)
+        return Anchor(rows, order, self.given.anchor_weight)
+
+    def _references(self, policy: Policy, anchor: Anchor | None) -> References:
+        """Every run trains on the same style rows, so all share one cache of the base's states."""
+        caches = []
+        for rows in (self.style, anchor.rows if anchor else None):
+            if rows is None:
+                caches.append(None)
+                continue
+            shape = (len(rows), rows.max_length, policy.head.shape[1])
+            name = fingerprint([self.given.base], policy, rows)
+            caches.append(
+                ReferenceCache(self.given.output / "cache", name, shape, torch.float32)
+            )  # fmt: skip
+        return References(policy, *caches)
 
     def _landed(self, policy: Policy, budget: float) -> list[dict[str, Any]]:
         def kl_at(scale: float) -> float:
@@ -191,11 +220,27 @@ class Bench:
 
         scale, _ = find_scale(kl_at, budget)
         found = [self._reading(policy, scale, "landed", scale=scale)]
+        scale_adapter(policy, scale)
         if budget >= 0.2:
-            # The dial: the same run asked for smaller strengths.
-            for wanted in (0.05, 0.08, 0.1, 0.15):
-                dialled, _ = find_scale(kl_at, wanted, highest=scale)
-                found.append(self._reading(policy, dialled, f"dialled {wanted:g}", scale=dialled))
+            found += self._dialled(policy)
+        return found
+
+    def _dialled(self, policy: Policy) -> list[dict[str, Any]]:
+        """The landed run asked for smaller strengths, as `styledial dial` turns them into scales;
+        the dial is measured on one half of the held-out text and checked on the other."""
+
+        def measure_at(scale: float) -> tuple[float, float, float]:
+            with scaled(policy, scale):
+                read = measure(
+                    policy, self.heldout, batch_size=BATCH, device=CPU, only=self.landing
+                )
+            return read.kl, read.nll, 0.0  # general text plays no part in finding a scale
+
+        points = read_points(measure_at)
+        found = []
+        for wanted in (0.05, 0.08, 0.1, 0.15):
+            scale = scale_for(points, wanted)
+            found.append(self._reading(policy, scale, f"dialled {wanted:g}", scale=scale))
         return found
 
     def _reading(self, policy: Policy, strength: float, at: str, **more: float) -> dict[str, Any]:
@@ -252,28 +297,6 @@ def readings(output: Path) -> list[dict[str, Any]]:
     for path in sorted(output.glob("readings*.jsonl")):
         found += [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return found
-
-
-def print_table(output: Path) -> None:
-    """Means over seeds, with the range of KL."""
-    groups: dict[tuple[str, Any, str], list[dict[str, Any]]] = {}
-    for reading in readings(output):
-        groups.setdefault((reading["kind"], reading["budget"], reading["at"]), []).append(reading)
-    print(
-        "| run | budget | read at | seeds | KL | KL range | style NLL | forgetting | KL on general |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|")
-    for (kind, budget, at), found in groups.items():
-
-        def mean(key: str, found: list[dict[str, Any]] = found) -> float:
-            return sum(reading[key] for reading in found) / len(found)
-
-        kls = [reading["kl"] for reading in found]
-        print(
-            f"| {kind} | {budget or ''} | {at} | {len(found)} | {mean('kl'):.4f} | "
-            f"{min(kls):.4f}-{max(kls):.4f} | {mean('style_nll'):.4f} | "
-            f"{mean('general_nll') - mean('general_nll_base'):+.4f} | {mean('general_kl'):.4f} |"
-        )
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 LoRA's update is linear in a scale s, and KL(s) grows with s, so a table of KL(s) on held-out
 text, measured once, tells which scale gives the KL that a user asks for:
 
-    style_dial.json   {"trained_kl_beta": 0.2,
+    style_dial.json   {"trained_kl_beta": 0.2, "base": {"style_nll": .., "general_nll": ..},
                        "points": [{"scale": 0.5, "kl": 0.06, "style_nll": .., "general_nll": ..}]}
 
 Between two points log KL is taken as linear in log s, below the first as quadratic in s, which
@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from styledial.files import write_json
 FILE = "style_dial.json"
 # A little above the trained strength is measured too; beyond it an adapter was never trained.
 SCALES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
-# The guide's bands, each by one value within it.
+# The guide's bands in nats per token, and each by one value within it.
+BANDS = {"light": (0.05, 0.08), "medium": (0.1, 0.15), "strong": (0.15, 0.2)}
 NAMED = {"light": 0.065, "medium": 0.1, "strong": 0.175}
 
 
@@ -45,7 +46,7 @@ def scale_for(points: Sequence[DialPoint], kl: float) -> float:
 
     Raises UserError beyond the strongest measured point.
     """
-    rising = _rising(points)
+    rising = rising_part(points)
     if not 0 < kl <= rising[-1].kl:
         raise UserError(
             f"--kl_beta {kl:g}: this adapter can be dialled from above 0 to {rising[-1].kl:.3f}. "
@@ -61,7 +62,7 @@ def scale_for(points: Sequence[DialPoint], kl: float) -> float:
     return low.scale * (high.scale / low.scale) ** part
 
 
-def _rising(points: Sequence[DialPoint]) -> list[DialPoint]:
+def rising_part(points: Sequence[DialPoint]) -> list[DialPoint]:
     """The points in order of scale, as far as KL goes up with it."""
     rising: list[DialPoint] = []
     for point in sorted(points, key=lambda point: point.scale):
@@ -75,11 +76,14 @@ def read_points(measure_at: Callable[[float], tuple[float, float, float]]) -> li
     return [DialPoint(scale, *measure_at(scale)) for scale in SCALES]
 
 
-def save_dial(folder: Path, trained_kl_beta: float, points: Sequence[DialPoint]) -> None:
-    write_json(
-        folder / FILE,
-        {"trained_kl_beta": trained_kl_beta, "points": [asdict(point) for point in points]},
-    )
+def save_dial(
+    folder: Path, trained_kl_beta: float, points: Sequence[DialPoint],
+    base: Mapping[str, float] | None = None,
+) -> None:  # fmt: skip
+    """`base`: the base's own NLL on the same texts, as style_nll and general_nll."""
+    kept = [asdict(point) for point in points]
+    content = {"trained_kl_beta": trained_kl_beta, "base": base, "points": kept}
+    write_json(folder / FILE, content)
 
 
 def load_dial(folder: Path) -> list[DialPoint]:
@@ -96,7 +100,7 @@ def load_dial(folder: Path) -> list[DialPoint]:
         ) from None
     except (ValueError, KeyError, TypeError):
         points = []
-    if not _rising(points):
+    if not rising_part(points):
         raise AdapterError(
             f"{path}: cannot be read; write it again with `styledial dial {folder}`.",
             f"{path}：无法读取；请用 `styledial dial {folder}` 重新生成。",

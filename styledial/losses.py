@@ -30,8 +30,11 @@ from torch.autograd.function import once_differentiable
 
 IGNORE_INDEX = -100
 Direction = Literal["reverse", "forward"]
-# Rows at a time: four fp32 buffers of CHUNK x V live at once (0.31 GB at V = 152k).
+# Rows at a time: four fp32 buffers of CHUNK x V live at once on a GPU (0.31 GB at V = 152k), two
+# on a CPU.
 CHUNK = 128
+# Logits whose four buffers a CPU's second-level cache holds.
+_CACHED = 2**18
 
 
 class TokenLosses(NamedTuple):
@@ -69,8 +72,8 @@ def fused_nll_kl(
             leaves the device.
         reference_head: [V, d] where the base has its own head; `head` if None.
 
-    Cost: per chunk two products with the head, a third for the gradient; memory
-    4 x chunk_size x V fp32 beyond the [N, d] gradient. Under no_grad the third is skipped.
+    Cost: per chunk two products with the head, a third for the gradient, which is skipped under
+    no_grad; memory 4 x chunk_size x V fp32 (2 on a CPU) beyond the [N, d] gradient.
     """
     needs = torch.is_grad_enabled() and (policy_hidden.requires_grad or head.requires_grad)
     loss, nll, kl = _FusedNllKl.apply(
@@ -99,25 +102,33 @@ class _FusedNllKl(torch.autograd.Function):
             else None
         )
         # Buffers live through all chunks: on a CPU, fresh pages cost as much as the arithmetic.
-        shape, count = (step, vocabulary), 2 if r is None else 4
-        buffers = [torch.empty(shape, dtype=exact, device=h.device) for _ in range(count)]
+        block = _block_rows(h.device, step, vocabulary)
+        sizes = (step, block) if r is None else (step, block, step, block)
+        buffers = [torch.empty((n, vocabulary), dtype=exact, device=h.device) for n in sizes]
         for start in range(0, rows, step):
             part = slice(start, min(start + step, rows))
-            z, e, *rest = (buffer[: part.stop - start] for buffer in buffers)
-            policy = _softmax(logits(h[part], head, out=z), e)
+            count = part.stop - start
+            z = logits(h[part], head, out=buffers[0][:count])
+            z_r = None if r is None else logits(r[part], reference_head, out=buffers[2][:count])
             target = targets[part].clamp_min(0).unsqueeze(1)
             kept = (targets[part] != IGNORE_INDEX).unsqueeze(1)
-            nll[part] = ((policy.log_sum - z.gather(1, target)) * kept).squeeze(1)
             w_nll = nll_weight[part].to(exact).unsqueeze(1) * kept
-            if r is None:
-                gradient = e.mul_(w_nll / policy.sum) if needs_grad else e
-            else:
-                reference = _softmax(logits(r[part], reference_head, out=rest[0]), rest[1])
-                w_kl = kl_weight[part].to(exact).unsqueeze(1)
+            w_kl = kl_weight[part].to(exact).unsqueeze(1)
+            for first in range(0, count, block):
+                some = slice(first, min(first + block, count))
+                here = slice(start + some.start, start + some.stop)
+                policy = _softmax(z[some], buffers[1])
+                picked = policy.log_sum - policy.z.gather(1, target[some])
+                nll[here] = (picked * kept[some]).squeeze(1)
+                if z_r is None:
+                    if needs_grad:
+                        torch.mul(policy.e, w_nll[some] / policy.sum, out=policy.z)
+                    continue
+                reference = _softmax(z_r[some], buffers[3])
                 divergence = _reverse if direction == "reverse" else _forward
-                kl[part], gradient = divergence(policy, reference, w_nll, w_kl, needs_grad)
+                kl[here] = divergence(policy, reference, w_nll[some], w_kl[some], needs_grad)
             if grad_h is not None:
-                gradient.scatter_add_(1, target, -w_nll)
+                gradient = z.scatter_add_(1, target, -w_nll)
                 into_hidden(gradient, head, out=grad_h[part])
                 if grad_head is not None:
                     grad_head.addmm_(gradient.t(), h[part].to(exact))
@@ -151,9 +162,19 @@ class _Softmax(NamedTuple):
     log_sum: Tensor
 
 
+def _block_rows(device: torch.device, rows: int, vocabulary: int) -> int:
+    """Rows whose element-wise work is done together.
+
+    On a CPU as many as its cache holds, or each of a dozen steps would fetch the rows from memory
+    again; on a GPU all rows of the chunk, as launching costs more there.
+    """
+    return rows if device.type != "cpu" else max(1, min(rows, _CACHED // vocabulary))
+
+
 def _softmax(z: Tensor, e: Tensor) -> _Softmax:
+    """`e` [at least n, V] is overwritten."""
     highest = z.amax(dim=-1, keepdim=True)
-    torch.sub(z, highest, out=e).exp_()
+    e = torch.sub(z, highest, out=e[: len(z)]).exp_()
     # Summed apart from exp: torch.sum adds pairwise, where log_softmax adds one by one and is
     # off by 2e-6 at V = 152k, which is visible in a KL of 0.05.
     total = e.sum(dim=-1, keepdim=True)
@@ -162,29 +183,31 @@ def _softmax(z: Tensor, e: Tensor) -> _Softmax:
 
 def _reverse(
     policy: _Softmax, reference: _Softmax, w_nll: Tensor, w_kl: Tensor, needs_grad: bool
-) -> tuple[Tensor, Tensor]:
-    """KL(p || q) of each row and the logits' gradient; all four buffers are overwritten."""
+) -> Tensor:
+    """KL(p || q) of each row; the gradient in the logits takes the place of the policy's z, the
+    other buffers are overwritten."""
     difference = torch.sub(policy.z, reference.z, out=reference.z)
     offset = policy.log_sum - reference.log_sum
     kl = _row_dot(policy.e, difference, spare=reference.e) / policy.sum - offset
-    if not needs_grad:
-        return kl.squeeze(1), difference
-    # p (w_nll + w_kl (difference - offset - kl)), the constants of a row gathered first
-    factor = (w_nll - w_kl * (offset + kl)) / policy.sum
-    return kl.squeeze(1), difference.mul_(w_kl / policy.sum).add_(factor).mul_(policy.e)
+    if needs_grad:
+        # p (w_nll + w_kl (difference - offset - kl)), the constants of a row gathered first
+        factor = (w_nll - w_kl * (offset + kl)) / policy.sum
+        difference.mul_(w_kl / policy.sum).add_(factor)
+        torch.mul(difference, policy.e, out=policy.z)
+    return kl.squeeze(1)
 
 
 def _forward(
     policy: _Softmax, reference: _Softmax, w_nll: Tensor, w_kl: Tensor, needs_grad: bool
-) -> tuple[Tensor, Tensor]:
-    """KL(q || p) of each row and the logits' gradient; all four buffers are overwritten."""
+) -> Tensor:
+    """KL(q || p) of each row; otherwise as `_reverse`."""
     difference = torch.sub(reference.z, policy.z, out=reference.z)
     offset = reference.log_sum - policy.log_sum
     kl = _row_dot(reference.e, difference, spare=policy.z) / reference.sum - offset
-    if not needs_grad:
-        return kl.squeeze(1), difference
-    p = policy.e.mul_((w_nll + w_kl) / policy.sum)
-    return kl.squeeze(1), p.sub_(reference.e.mul_(w_kl / reference.sum))
+    if needs_grad:
+        p = policy.e.mul_((w_nll + w_kl) / policy.sum)
+        torch.sub(p, reference.e.mul_(w_kl / reference.sum), out=policy.z)
+    return kl.squeeze(1)
 
 
 def _row_dot(a: Tensor, b: Tensor, spare: Tensor) -> Tensor:

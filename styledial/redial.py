@@ -45,13 +45,16 @@ def measure_dial(folder: Path, data_dir: str | None = None) -> None:
             f"{folder}：这是全量微调的模型；只有适配器可以调节强度（use_peft: true）。",
         )
 
+    base: dict[str, float] = {}
+
     def measure_at(scale: float) -> tuple[float, float, float]:
         with scaled(policy, scale):
             style = measure(policy, texts.heldout, **run.reading)
             general = measure(policy, texts.general, **run.reading)
+        base.update(style_nll=style.nll_base, general_nll=general.nll_base)
         return style.kl, style.nll, general.nll
 
-    save_dial(folder, run.config.training.kl_beta, read_points(measure_at))
+    save_dial(folder, run.config.training.kl_beta, read_points(measure_at), base)
 
 
 def evaluate_run(

@@ -17,6 +17,7 @@ from styledial.closing import peak_memory_bytes
 from styledial.config import Config
 from styledial.config.show import as_file
 from styledial.dial import FILE as DIAL
+from styledial.doctor import last_words
 from styledial.errors import StyleDialError, UserError
 from styledial.evaluators.distance import Distance, measure
 from styledial.files import write_json, write_text
@@ -25,6 +26,8 @@ from styledial.metrics import MetricsFile
 from styledial.models.load import load_tokenizer, quiet_libraries
 from styledial.models.policy import Policy
 from styledial.order import RowOrder
+from styledial.phases import PhaseClock, time_record
+from styledial.report import report_at_end
 from styledial.screen import Screen
 from styledial.trainer import Anchor, Controller, StepMetrics, train
 
@@ -112,9 +115,11 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
 
     line: dict[str, float] = {}  # of metrics.jsonl, for the update that has just been made
     calibration = build.calibration_rows(texts.heldout)
+    clock = PhaseClock(accelerator.device)
 
     def after_step(state: TrainState) -> bool:
         if build.reads_heldout(state.step, steps):
+            clock("heldout")
             found = measure(
                 policy, calibration, batch_size=training.per_device_train_batch_size,
                 device=accelerator.device, direction=training.kl_direction,
@@ -124,10 +129,14 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
                 # Every process reads the same; the mean makes them agree to the last bit.
                 kl = torch.tensor(found.kl, device=accelerator.device)
                 controller.calibrate(accelerator.reduce(kl, "mean").item())
+        if line:
+            # What this line says was read from the device, so the clock waits for nothing.
+            line.update(time_record(clock.read()))
         if metrics_file and line:
             metrics_file.write(line)
         line.clear()
         if state.step % training.save_steps == 0 and state.step < steps:
+            clock("checkpoint")
             state.controller = controller.state_dict()
             if first:
                 save_checkpoint(
@@ -144,6 +153,7 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
             total_steps=steps, direction=training.kl_direction,
             max_grad_norm=training.max_grad_norm, anchor=anchor, references=references,
             log_every=training.logging_steps, on_log=on_log, after_step=after_step,
+            phase=clock,
         )  # fmt: skip
 
     summary: dict[str, Any] = {}
@@ -152,6 +162,7 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
         summary["anchor"] = _anchor_words(config, anchor)
         summary["reference_rows_saved"] = references.saved if references else 0
         write_json(folder / SUMMARY, summary)
+        report_at_end(folder, screen.note)
         if references and references.saved:
             screen.note(
                 f"reference cache: {references.saved:,} rows without a pass of the base",
@@ -159,6 +170,9 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
             )
         shutil.rmtree(cache, ignore_errors=True)
     accelerator.end_training()
+    if first:
+        for text in last_words(folder):
+            screen.line(text)
     return summary
 
 

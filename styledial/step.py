@@ -35,21 +35,26 @@ def micro_batch(
     anchor_weight: float,
     direction: Direction,
     backward: Callable[[Tensor], Any],
+    phase: Callable[[str], None] = lambda name: None,
 ) -> Tensor:
     """Add one micro-batch's gradients to those that are there; returns objective's [3] sums.
 
     `batch` [B, T] is on the device, its first `style_rows` rows are style text, the others anchor
     text. `wrapped` is the policy as accelerate prepared it. `reference` gives the base's hidden
-    states [B, T, d]; None leaves KL out.
+    states [B, T, d]; None leaves KL out. `phase` is told what begins (phases.PHASES).
     """
+    phase("reference")
     held = reference(batch) if reference else None
+    phase("forward")
     hidden = wrapped(batch.input_ids, batch.position_ids)
+    phase("loss")
     loss, sums = objective(
         policy.head, policy.reference_head, hidden, held, batch.targets, style_rows,
         coefficient=coefficient, tokens=tokens, anchor_tokens=anchor_tokens,
         anchor_weight=anchor_weight, direction=direction,
     )  # fmt: skip
     del hidden, held  # the graph keeps what backward needs of them
+    phase("backward")
     backward(loss)
     return sums
 

@@ -100,12 +100,13 @@ def train(
     log_every: int = 1,
     on_log: Callable[[StepMetrics], None] = lambda metrics: None,
     after_step: Callable[[TrainState], bool] = lambda state: True,
+    phase: Callable[[str], None] = lambda name: None,
 ) -> TrainState:
     """Run updates state.step .. total_steps; `state` moves with them and is returned.
 
     `wrapped` is the policy as accelerate prepared it; it alone takes the forward that needs
     gradients. `after_step` may save a checkpoint; the loop ends where it returns False.
-    The device is read only when a metric is logged.
+    `phase` is told what begins. The device is read only when a metric is logged.
     """
     device = accelerator.device
     wrapped.train()
@@ -117,6 +118,7 @@ def train(
         anchor_tokens = _anchor_tokens(anchor, state.step)
         sums = torch.zeros(3, device=device)  # nll, kl, anchor kl
         for micro_step in range(order.accumulation):
+            phase("data")
             last = micro_step == order.accumulation - 1
             style, held = _rows_of(order, anchor, state.step, micro_step, accelerator.process_index)
             batch = _batch(rows, style, anchor, held).to(device)
@@ -129,7 +131,9 @@ def train(
                     anchor_tokens=anchor_tokens, anchor_weight=anchor.weight if anchor else 0.0,
                     direction=direction,
                     backward=lambda loss: accelerator.backward(loss * accelerator.num_processes),
+                    phase=phase,
                 )  # fmt: skip
+        phase("optimizer")
         sums = accelerator.reduce(sums, reduction="sum")
         learning_rate = scheduler.get_last_lr()[0]
         coefficient = controller.coefficient.clone()

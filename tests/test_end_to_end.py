@@ -46,7 +46,8 @@ def summary_of(folder: Path) -> dict:
 def test_exact_files(finished: Path) -> None:
     assert {p.name for p in finished.iterdir()} == {
         "adapter_config.json", "adapter_model.safetensors", "data_manifest.json", "evaluation.json",
-        "metrics.jsonl", "samples.json", "samples.md", "summary.json", "tokenizer.json", "tokenizer_config.json", "train_config.yaml",
+        "metrics.jsonl", "report.html", "samples.json", "samples.md", "summary.json", "tokenizer.json",
+        "tokenizer_config.json", "train_config.yaml",
     }  # fmt: skip
     assert set(summary_of(finished)) >= SUMMARY_KEYS
 
@@ -232,3 +233,15 @@ def test_a_run_that_comes_apart_says_so(
     with pytest.raises(StyleDialError, match=r"Lower training.learning_rate"):
         train_from_config(resolve(None, None, {}, settings))
     assert not (tmp_path / "out/summary.json").exists()
+
+
+def test_a_run_reads_heldout_text_and_its_own_clock(finished: Path) -> None:
+    records = read_metrics(finished / "metrics.jsonl")
+    read = [r for r in records if "val/nll" in r]
+    assert [r["step"] for r in read] == list(range(5, 61, 5))
+    assert read[-1]["val/nll"] < read[0]["val/nll_base"]
+    for record in records:
+        shares = {k: v for k, v in record.items() if k.startswith("time/") and k != "time/seconds"}
+        assert sum(shares.values()) == pytest.approx(1)
+        assert record["time/seconds"] > 0
+        assert "val/nll" not in record or record["time/heldout"] > 0

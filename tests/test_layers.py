@@ -10,18 +10,29 @@ LAYERS = [
     {"errors", "files"},
     {"home"},
     {"hub"},
-    {"config", "losses", "controller", "order"},
+    {"config", "losses", "controller", "order", "phases"},
     {"data", "models", "checkpoint", "metrics", "outputs", "prompts", "objective"},
     {"step"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
-    {"screen", "closing", "build", "checks"},
-    {"evaluation"},
+    {"screen", "closing", "build", "checks", "doctor"},
+    {"evaluation", "report"},
     {"finish"},
     {"run", "redial"},
     {"cli"},
 ]
 # The parts take plain values: configuration is read in run and above.
-READS_CONFIG = {"build", "checks", "evaluation", "finish", "run", "redial", "cli", "config"}
+READS_CONFIG = {
+    "report",
+    "build",
+    "checks",
+    "doctor",
+    "evaluation",
+    "finish",
+    "run",
+    "redial",
+    "cli",
+    "config",
+}
 
 
 def layer_of(module: str) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from styledial.cli.options import Adapter, DataDir
+from styledial.cli.options import Adapter, DataDir, refresh
 from styledial.words import say
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def dial(
         from styledial.redial import measure_dial
 
         measure_dial(adapter, data_dir)
+        refresh(adapter)
     points = load_dial(adapter)
     _show(points)
     if wanted:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from styledial.cli.options import Adapter, DataDir, Strength, scale_of
+from styledial.cli.options import Adapter, DataDir, Strength, refresh, scale_of
 from styledial.words import say
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def evaluate(
     found.settings.update(effort="full", kl_beta=kl_beta, scale=scale, against=against)
     if kl_beta is None:  # evaluation.json is about the adapter as it lies there
         save_evaluation(adapter, found)
+        refresh(adapter)
     if as_json:
         typer.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
     else:

@@ -8,15 +8,18 @@ from collections.abc import Callable
 import typer
 
 from styledial.cli import (
+    compare,
     config,
     convert,
     dial,
+    doctor,
     download,
     evaluate,
     generate,
     merge,
     models,
     prepare,
+    report,
     train,
 )
 from styledial.errors import StyleDialError
@@ -39,9 +42,12 @@ app.command("prepare", help=prepare.HELP, epilog=prepare.EPILOG)(prepare.prepare
 app.command("generate", help=generate.HELP)(generate.generate)
 app.command("dial", help=dial.HELP)(dial.dial)
 app.command("evaluate", help=evaluate.HELP)(evaluate.evaluate)
+app.command("doctor", help=doctor.HELP)(doctor.doctor)
 app.command("models", help=models.HELP)(models.models)
 app.command("download", help=download.HELP)(download.download)
 app.command("convert", help=convert.HELP)(convert.convert)
+app.command("report", help=report.HELP)(report.report)
+app.command("compare", help=compare.HELP)(compare.compare)
 app.command("merge", help=merge.HELP)(merge.merge)
 
 

@@ -34,3 +34,10 @@ def scale_of(adapter: Path, kl_beta: float | None) -> float:
     from styledial.dial import load_dial, scale_for
 
     return 1.0 if kl_beta is None else scale_for(load_dial(adapter), kl_beta)
+
+
+def refresh(adapter: Path) -> None:
+    """The run's report, if it has one, with what a command has just measured."""
+    from styledial.report import refresh_report
+
+    refresh_report(adapter, lambda en, zh: typer.echo(say(en, zh), err=True))

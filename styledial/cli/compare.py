@@ -1,0 +1,84 @@
+"""`styledial compare`: several runs in one table and one figure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from styledial.words import say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from styledial.report.comparison import Compared
+
+HELP = say(
+    "Set finished runs side by side: one table, one figure with the frontier.",
+    "并列比较多次训练：一张表，一张带前沿的图。",
+)
+
+
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(help=say("The runs' output_dirs.", "各次训练的 output_dir。"))
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o",
+            help=say("Also write one HTML file.", "同时写出一个 HTML 文件。"),
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help=say("Print JSON instead.", "改为输出 JSON。"))
+    ] = False,
+) -> None:  # fmt: skip
+    from styledial.report import comparison
+
+    found = comparison.compare(runs)
+    if output is not None:
+        comparison.write_comparison(found, output)
+    if as_json:
+        typer.echo(json.dumps(comparison.as_json(found), ensure_ascii=False, indent=2))
+        return
+    _show(found)
+    if output is not None:
+        typer.echo(str(output))
+
+
+def _show(runs: Sequence[Compared]) -> None:
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from styledial.report import comparison
+    from styledial.report.frontier import text_figure
+
+    content = comparison.table(runs, narrow=True)
+    table = Table(box=None, pad_edge=False)
+    for i, title in enumerate(content.head):
+        # Titles and run names may break where the terminal is narrow, figures may not.
+        widest = max(cell_len(row[i]) for row in content.rows) if i in content.right else None
+        table.add_column(
+            title, justify="right" if i in content.right else "left", min_width=widest,
+            overflow="fold",
+        )  # fmt: skip
+    for row in content.rows:
+        table.add_row(*map(escape, row))
+    console = Console()
+    console.print(table)
+    for line in comparison.warnings(runs):
+        console.print(line)
+    placed = [each for each in runs if comparison.point(each) is not None]
+    if len(placed) > 1:
+        typer.echo("")
+        typer.echo(say(
+            "style gained (up) against general text forgotten (right); dots: the frontier",
+            "纵轴风格收益，横轴通用文本遗忘；点线为前沿",
+        ))  # fmt: skip
+        for line in text_figure(comparison.points(placed), [c.letter for c in placed]):
+            typer.echo(line)

@@ -1,0 +1,72 @@
+"""report.html: everything a run left, on one page that needs nothing else.
+
+    run folder -> run_folder.Run -> a Section of each module in SECTIONS -> templates/report.html
+
+A section is plain data (parts.Section): words, tables, figures, samples. The template alone
+writes HTML and escapes all of it; samples and file names are text that nobody has checked. The
+page has no script: figures are SVG in the page's own colours (charts.py), so that light, dark
+and paper all work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from styledial.files import write_text
+from styledial.report import (
+    charts,
+    configuration,
+    dial_curve,
+    memory,
+    quality,
+    samples,
+    text,
+    training,
+    verdict,
+    versions,
+)
+from styledial.report.page import render
+from styledial.report.run_folder import read_run
+
+FILE = "report.html"
+SECTIONS = (training, dial_curve, quality, samples, text, memory, configuration, versions)
+
+
+def write_report(folder: Path, target: Path | None = None) -> Path:
+    """Write the report of the run in `folder` (to `target`, else report.html there).
+
+    A file that the run doesn't have is named on the page with the command that makes it. Raises
+    UserError where there is no run. Reads only; some seconds, no GPU.
+    """
+    run = read_run(folder)
+    path = target or folder / FILE
+    sections = [module.section(run) for module in SECTIONS]
+    write_text(path, render("report.html", verdict=verdict.verdict(run), sections=sections))
+    return path
+
+
+def report_at_end(folder: Path, note: Callable[[str, str], None]) -> None:
+    """The report of a run that is saved by now: a failure here is a sentence, no more."""
+    try:
+        write_report(folder)
+        if not charts.available():
+            note(
+                f"report.html has no figures: they need `{charts.INSTALL}`, then `styledial report "
+                f"{folder}`.",
+                f"report.html 中没有图形：需要 `{charts.INSTALL}`，然后运行 `styledial report "
+                f"{folder}`。",
+            )
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".split("\n")[0]
+        note(
+            f"Everything is saved, but the report could not be written ({reason}). Later: "
+            f"`styledial report {folder}`.",
+            f"结果均已保存，但未能写出报告（{reason}）。以后可运行 `styledial report {folder}`。",
+        )
+
+
+def refresh_report(folder: Path, note: Callable[[str, str], None]) -> None:
+    """Write a run's report anew where it has one, after a command added to the run."""
+    if (folder / FILE).is_file():
+        report_at_end(folder, note)

@@ -1,0 +1,301 @@
+"""Figures as SVG text, drawn by Vega-Altair without a browser.
+
+Colours are the page's CSS variables, so one drawing serves light, dark and paper. All figures
+have one size, about the width of a phone; the page sets them in one, two or three columns. A
+pointer held over a figure shows the values there (SVG titles: no script).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any
+from xml.etree import ElementTree
+
+from styledial.report.frontier import frontier, steps
+
+INSTALL = "pip install 'styledial[report]'"
+WIDTH, HEIGHT = 340, 190
+_SVG = "http://www.w3.org/2000/svg"
+_FONT = "system-ui, sans-serif"
+# More points than there are pixels show nothing more; hover strips need some width.
+_POINTS, _STRIPS = 400, 60
+
+Points = Sequence[tuple[float, float]]
+
+
+def available() -> bool:
+    """Whether the plotting library is installed (extra `report`)."""
+    return find_spec("altair") is not None and find_spec("vl_convert") is not None
+
+
+def curve(
+    points: Points, *, label: str, x_title: str, smooth: bool = False, log: bool = False,
+    rule: float | None = None, number_format: str = "~g", y_zero: bool = False,
+    dots: Points = (),
+) -> str | None:  # fmt: skip
+    """A metric over the run; `smooth` draws a running mean over the raw line.
+
+    `dots`: the same metric as read now and then on other text, in the second colour.
+
+    `rule` is a level such as the budget, drawn dashed. None without the library or the data.
+    """
+    points = [(x, y) for x, y in points if math.isfinite(y) and (y > 0 or not log)]
+    if not available() or not points:
+        return None
+    import altair as alt
+
+    thin = _thinned(points, _POINTS)
+    scale = alt.Scale(type="log") if log else alt.Scale(zero=y_zero, nice=True)
+    x = alt.X("x:Q", title=x_title, scale=alt.Scale(nice=False, domain=_span(points)))
+    axis = alt.Axis(
+        labelExpr=f"datum.value == 0 ? '0' : format(datum.value, '{number_format}')",
+        **({"values": _powers(points)} if log else {"tickCount": 4}),
+    )
+    y = alt.Y("y:Q", title=None, scale=scale, axis=axis)
+    layers: list[Any] = []
+    if rule is not None:
+        level = alt.Chart(alt.Data(values=[{"y": rule}]))
+        layers.append(
+            level.mark_rule(color="var(--ink)", aria=False, strokeDash=[4, 3]).encode(y=y)
+        )
+    faint = {"opacity": 0.35, "strokeWidth": 1.0} if smooth else {"strokeWidth": 1.75}
+    base = alt.Chart(_data(thin)).encode(x=x, y=y)
+    layers.append(base.mark_line(color="var(--accent)", aria=False, **faint))
+    if smooth:
+        mean = alt.Chart(_data(_running_mean(points))).encode(x=x, y=y)
+        layers.append(mean.mark_line(color="var(--accent)", aria=False, strokeWidth=2))
+    if dots:
+        others = alt.Chart(_data(dots)).encode(x=x, y=y)
+        layers.append(others.mark_line(color="var(--second)", aria=False, strokeWidth=1.5))
+        layers.append(
+            others.mark_point(color="var(--second)", aria=False, filled=True, size=22, opacity=1)
+        )
+    layers.append(_hover(_thinned(points, _STRIPS), x, lambda px, py: f"{px:g}: {py:.4g}"))
+    return _drawn(alt.layer(*layers), label)
+
+
+def bands_curve(
+    points: Points, *, chosen: tuple[float, float] | None, bands: Mapping[str, tuple[float, float]],
+    label: str, x_title: str, chosen_name: str,
+) -> str | None:  # fmt: skip
+    """KL over scale with the guide's bands behind it and the chosen point on it."""
+    if not available() or not points:
+        return None
+    import altair as alt
+
+    top = max(max(y for _, y in points), max(high for _, high in bands.values())) * 1.05
+    x = alt.X("x:Q", title=x_title, scale=alt.Scale(domain=[0, max(x for x, _ in points)]))
+    y = alt.Y("y:Q", title=None, scale=alt.Scale(domain=[0, top], nice=False),
+              axis=alt.Axis(tickCount=5))  # fmt: skip
+    rows = [{"y": low, "y2": high, "name": name} for name, (low, high) in bands.items()]
+    band = alt.Chart(alt.Data(values=rows))
+    layers: list[Any] = [
+        band.mark_rect(color="var(--band)", aria=False, stroke="var(--paper)").encode(
+            y=y, y2="y2:Q"
+        ),
+        band.mark_text(color="var(--muted)", align="left", aria=False, fontSize=11).encode(
+            x=alt.value(6), y=alt.Y("middle:Q"), text="name:N"
+        ).transform_calculate(middle="(datum.y + datum.y2) / 2"),
+        alt.Chart(_data([(0.0, 0.0), *points])).mark_line(
+            color="var(--accent)", aria=False, strokeWidth=2, interpolate="monotone"
+        ).encode(x=x, y=y),
+        alt.Chart(_data(points)).mark_point(
+            color="var(--accent)", aria=False, filled=True, size=18, opacity=1
+        ).encode(x=x, y=y),
+    ]  # fmt: skip
+    if chosen:
+        layers += _chosen(chosen, x, y, chosen_name)
+    layers.append(_hover(points, x, lambda px, py: f"{px:g}: {py:.4f}"))
+    return _drawn(alt.layer(*layers), label)
+
+
+def named_curves(
+    curves: Mapping[str, Points], *, label: str, x_title: str, marked_x: float | None = None
+) -> str | None:
+    """Two curves over one axis, each with its name at its end."""
+    if not available() or not any(curves.values()):
+        return None
+    import altair as alt
+
+    end = max(x for points in curves.values() for x, _ in points)
+    x = alt.X("x:Q", title=x_title, scale=alt.Scale(domain=[0, end * 1.02], nice=False))
+    y = alt.Y("y:Q", title=None, axis=alt.Axis(tickCount=5, format="~g"))
+    layers: list[Any] = [
+        alt.Chart(_data([(0, 0)])).mark_rule(color="var(--muted)", aria=False).encode(y="y:Q")
+    ]
+    if marked_x is not None:
+        layers.append(
+            alt.Chart(_data([(marked_x, 0)])).mark_rule(
+                color="var(--ink)", aria=False, strokeDash=[3, 3]
+            ).encode(x=x)
+        )  # fmt: skip
+    for color, (name, points) in zip(("var(--accent)", "var(--second)"), curves.items(),
+                                     strict=False):  # fmt: skip
+        drawn = alt.Chart(_data([(0.0, 0.0), *points])).encode(x=x, y=y)
+        layers.append(drawn.mark_line(color=color, aria=False, strokeWidth=2))
+        last = alt.Chart(alt.Data(values=[{"x": points[-1][0], "y": points[-1][1], "t": name}]))
+        layers.append(
+            last.mark_text(color=color, aria=False, align="right", dy=-9, fontSize=12).encode(
+                x=x, y=y, text="t:N"
+            )
+        )
+        layers.append(_hover(points, x, lambda px, py: f"{px:.4f}: {py:+.4f}"))
+    return _drawn(alt.layer(*layers), label)
+
+
+def frontier_figure(
+    points: Points, letters: Sequence[str], names: Sequence[str], *, label: str, x_title: str,
+    y_title: str,
+) -> str | None:  # fmt: skip
+    """(forgotten, gained) of each run with its letter, and the line through the frontier."""
+    if not available() or not points:
+        return None
+    import altair as alt
+
+    best = frontier(points)
+    x = alt.X("x:Q", title=x_title, scale=alt.Scale(zero=False, nice=True, padding=14),
+              axis=alt.Axis(tickCount=6, format="~g"))  # fmt: skip
+    y = alt.Y("y:Q", title=y_title, scale=alt.Scale(zero=False, nice=True, padding=14),
+              axis=alt.Axis(tickCount=6, format="~g"))  # fmt: skip
+    rows = [
+        {"x": px, "y": py, "t": letter, "on": i in best,
+         "words": f"{letter} {name}: {x_title} {px:+.4f}, {y_title} {py:.4f}"}
+        for i, ((px, py), letter, name) in enumerate(zip(points, letters, names, strict=True))
+    ]  # fmt: skip
+    layers: list[Any] = [
+        alt.Chart(_data(steps([points[i] for i in best]))).mark_line(
+            color="var(--accent)", aria=False, strokeWidth=1.5, opacity=0.6
+        ).encode(x=x, y=y, order="order:Q").transform_window(order="row_number()"),
+    ]  # fmt: skip
+    for on, color in ((True, "var(--accent)"), (False, "var(--muted)")):
+        mine = [row for row in rows if row["on"] == on]
+        if mine:
+            chart = alt.Chart(alt.Data(values=mine)).encode(x=x, y=y, description="words:N")
+            layers.append(chart.mark_point(color=color, filled=on, size=60, opacity=1))
+    for (dx, dy), chosen in _apart(rows).items():
+        text = alt.Chart(alt.Data(values=chosen)).encode(x=x, y=y, text="t:N")
+        layers.append(text.mark_text(color="var(--ink)", aria=False, dx=dx, dy=dy))
+    return _drawn(alt.layer(*layers), label, height=260)
+
+
+def _apart(rows: Sequence[dict[str, Any]]) -> dict[tuple[int, int], list[dict[str, Any]]]:
+    """Where each letter stands beside its point, (dx, dy) in pixels, clear of points and letters.
+
+    Pixels are reckoned from the spread of the data, which is near enough for letters.
+    """
+    spots = [(10, -8), (-10, -8), (10, 10), (-10, 10), (0, -14), (0, 15), (18, 0), (-18, 0)]
+    spans = [max(r[k] for r in rows) - min(r[k] for r in rows) or 1.0 for k in ("x", "y")]
+    places = [(r["x"] / spans[0] * 230, -r["y"] / spans[1] * 180) for r in rows]
+    taken = list(places)
+    chosen: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for row, (px, py) in zip(rows, places, strict=True):
+        room = {
+            (dx, dy): min(
+                max(abs(px + dx - tx), abs(py + dy - ty)) for tx, ty in taken
+            )
+            for dx, dy in spots
+        }  # fmt: skip
+        spot = next((s for s in spots if room[s] >= 9), max(spots, key=lambda s: room[s]))
+        taken.append((px + spot[0], py + spot[1]))
+        chosen.setdefault(spot, []).append(row)
+    return chosen
+
+
+def _chosen(chosen: tuple[float, float], x: Any, y: Any, name: str) -> list[Any]:
+    import altair as alt
+
+    row = alt.Chart(alt.Data(values=[{"x": chosen[0], "y": chosen[1], "t": name}]))
+    return [
+        row.mark_point(color="var(--ink)", aria=False, size=110, strokeWidth=2, opacity=1).encode(
+            x=x, y=y
+        ),
+        row.mark_text(color="var(--ink)", aria=False, align="right", dx=-10, dy=-8).encode(
+            x=x, y=y, text="t:N"
+        ),
+    ]
+
+
+def _hover(points: Points, x: Any, words: Any) -> Any:
+    """Invisible strips of the figure's height, each with the words of its point."""
+    import altair as alt
+
+    rows = [{"x": px, "t": words(px, py)} for px, py in points]
+    width = max(2.0, WIDTH / max(len(points), 1))
+    strips = alt.Chart(alt.Data(values=rows)).mark_rule(opacity=0, strokeWidth=width)
+    return strips.encode(x=x, description="t:N")
+
+
+def _drawn(chart: Any, label: str, height: int = HEIGHT) -> str:
+    """The chart as an <svg> that takes the width it is given; a single image to a reader."""
+    import altair as alt
+    import vl_convert
+
+    axis = {
+        "labelColor": "var(--muted)", "titleColor": "var(--muted)", "gridColor": "var(--line)",
+        "domainColor": "var(--line)", "ticks": False, "labelPadding": 6, "titlePadding": 6,
+        "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal", "labelFont": _FONT,
+        "titleFont": _FONT,
+    }  # fmt: skip
+    spec = chart.properties(
+        width=WIDTH, height=height, background="transparent",
+        autosize=alt.AutoSizeParams(type="fit", contains="padding"),
+    ).to_dict()  # fmt: skip
+    spec["config"] = {
+        "axis": axis, "axisX": {"grid": False, "labelFlush": False}, "axisY": {"domain": False},
+        "view": {"stroke": None}, "text": {"font": _FONT, "fontSize": 12}, "padding": 2,
+    }  # fmt: skip
+    return _as_image(vl_convert.vegalite_to_svg(spec), label)
+
+
+def _as_image(svg: str, label: str) -> str:
+    """Drop the library's many roles, keep the hover words as <title>, name the whole."""
+    ElementTree.register_namespace("", _SVG)
+    root = ElementTree.fromstring(svg)
+    for node in root.iter():
+        words = node.attrib.pop("aria-label", None)
+        for name in ("role", "aria-roledescription", "aria-hidden"):
+            node.attrib.pop(name, None)
+        if words and not node.tag.endswith("}g"):
+            ElementTree.SubElement(node, f"{{{_SVG}}}title").text = words
+    for name in ("width", "height", "class", "version"):
+        root.attrib.pop(name, None)
+    root.set("role", "img")
+    root.set("aria-label", label)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _data(points: Points) -> Any:
+    import altair as alt
+
+    return alt.Data(values=[{"x": x, "y": y} for x, y in points])
+
+
+def _powers(points: Points) -> list[float]:
+    """The powers of ten around the values, at most about five: the lines of a log axis."""
+    low = math.floor(math.log10(min(y for _, y in points)))
+    high = math.ceil(math.log10(max(y for _, y in points)))
+    every = max(1, (high - low) // 4)
+    return [10.0**power for power in range(low, high + 1, every)]
+
+
+def _span(points: Points) -> list[float]:
+    first, last = points[0][0], points[-1][0]
+    return [first, last] if last > first else [first - 1, last + 1]
+
+
+def _thinned(points: Points, most: int) -> Points:
+    """At most about `most` of the points, evenly, the last among them."""
+    every = math.ceil(len(points) / most)
+    return points if every == 1 else [*points[: len(points) - 1 : every], points[-1]]
+
+
+def _running_mean(points: Points) -> Points:
+    """Over a twentieth of the run, centred; at the ends over what there is."""
+    half = max(1, len(points) // 40)
+    found = []
+    for i, (x, _) in enumerate(points):
+        window = [y for _, y in points[max(0, i - half) : i + half + 1]]
+        found.append((x, sum(window) / len(window)))
+    return _thinned(found, _POINTS)

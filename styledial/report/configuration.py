@@ -1,0 +1,57 @@
+"""Every setting in force and where it was set; those that differ from their default come first."""
+
+from __future__ import annotations
+
+import yaml
+
+from styledial.config.show import settings_table
+from styledial.report.parts import Section, Table
+from styledial.report.run_folder import Run, Setting
+from styledial.words import say
+
+
+def section(run: Run) -> Section:
+    name, title = "configuration", say("Configuration", "配置")
+    if not run.settings:
+        return Section(name, title, [say(
+            "train_config.yaml is missing from the run's folder.",
+            "训练文件夹中缺少 train_config.yaml。",
+        )])  # fmt: skip
+    defaults = {name: default for name, default, _ in settings_table()}
+    chosen: list[Setting] = []
+    rest: list[Setting] = []
+    for each in run.settings:
+        default = defaults.get(f"{each.section}.{each.key}")
+        (rest if default and _same(each.value, default) else chosen).append(each)
+    lines = [say(
+        f"`styledial train --config {run.folder / 'train_config.yaml'} "
+        "training.output_dir=NEW` repeats the run.",
+        f"`styledial train --config {run.folder / 'train_config.yaml'} "
+        "training.output_dir=NEW` 可重复这次训练。",
+    )]  # fmt: skip
+    tables = []
+    if chosen:
+        tables.append(_table(chosen, say("Other than by default", "与默认不同"), folded=False))
+    if rest:
+        tables.append(_table(rest, say("As by default", "与默认相同"), folded=True))
+    return Section(name, title, lines, tables=tables)
+
+
+def _table(settings: list[Setting], title: str, *, folded: bool) -> Table:
+    head = [say("setting", "设置"), say("value", "值"), say("set by", "来源")]
+    rows = [[f"{s.section}.{s.key}", s.value, _source(s.source)] for s in settings]
+    return Table(head, rows, title=title, folded=folded)
+
+
+def _source(source: str) -> str:
+    return {"default": say("default", "默认"), "command line": say("command line", "命令行")}.get(
+        source, source
+    )
+
+
+def _same(value: str, default: str) -> bool:
+    """Whether two YAML scalars mean the same: 16.0 and 16 do."""
+    try:
+        return bool(yaml.safe_load(value) == yaml.safe_load(default))
+    except yaml.YAMLError:
+        return False

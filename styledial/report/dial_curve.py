@@ -1,0 +1,85 @@
+"""The dial: KL at every scale with the guide's bands, and what each strength buys and costs."""
+
+from __future__ import annotations
+
+from styledial.dial import DialPoint
+from styledial.report.bands import band_of, named_bands
+from styledial.report.charts import bands_curve, named_curves
+from styledial.report.numbers import NONE, number, signed
+from styledial.report.parts import Figure, Section, Table
+from styledial.report.run_folder import Run
+from styledial.words import say
+
+
+def section(run: Run) -> Section:
+    name, title = "dial", say("The dial", "强度旋钮")
+    if not run.dial:
+        return Section(name, title, [say(
+            f"Not measured yet. `styledial dial {run.folder}` measures every strength that this "
+            "adapter can be turned to, and the report shows them.",
+            f"尚未测量。`styledial dial {run.folder}` 会测量该适配器的各个强度，报告随之更新。",
+        )])  # fmt: skip
+    points = sorted(run.dial, key=lambda point: point.scale)
+    top = max(point.kl for point in points)
+    lines = [say(
+        f"The adapter can be turned to any strength up to {top:.3f} without training again: "
+        f"`styledial dial {run.folder} --export light` writes a weaker one.",
+        f"无需重新训练，适配器可调到 {top:.3f} 以内的任何强度："
+        f"`styledial dial {run.folder} --export light` 导出较弱的一个。",
+    )]  # fmt: skip
+    return Section(name, title, lines, _figures(run, points), [_table(run, points)])
+
+
+def _figures(run: Run, points: list[DialPoint]) -> list[Figure]:
+    whole = next((p for p in points if p.scale == 1), None)
+    strength = say("Strength at each scale", "各缩放下的强度")
+    cost = say("Style and forgetting at each strength", "各强度下的风格与遗忘")
+    figures = [
+        Figure(
+            strength,
+            bands_curve(
+                [(p.scale, p.kl) for p in points], bands=named_bands(), label=strength,
+                chosen=(whole.scale, whole.kl) if whole else None,
+                chosen_name=say("this adapter", "本适配器"),
+                x_title=say("scale of the adapter", "适配器缩放"),
+            ),
+            say("KL in nats per token on held-out text; shaded: the guide's bands.",
+                "KL（nats/token，留出文本）；阴影为指南的强度分档。"),
+        )
+    ]  # fmt: skip
+    base = run.dial_base
+    if base:
+        style, general = base
+        curves = {
+            say("style gained", "风格收益"): [(p.kl, style - p.style_nll) for p in points],
+            say("general text lost", "通用文本损失"): [
+                (p.kl, p.general_nll - general) for p in points
+            ],
+        }
+        figures.append(
+            Figure(
+                cost,
+                named_curves(curves, label=cost, x_title="KL",
+                             marked_x=whole.kl if whole else None),
+                say("NLL against the base, nats per token; below 0 general text got better. "
+                    "Dashed: this adapter.",
+                    "相对基座的 NLL 变化（nats/token）；低于 0 表示通用文本变好。虚线为本适配器。"),
+            )
+        )  # fmt: skip
+    return figures
+
+
+def _table(run: Run, points: list[DialPoint]) -> Table:
+    general = run.dial_base[1] if run.dial_base else None
+    head = [say("scale", "缩放"), "KL", say("style NLL", "风格 NLL"),
+            say("general NLL", "通用 NLL"), say("forgotten", "遗忘"),
+            say("band", "分档")]  # fmt: skip
+    rows = [
+        [
+            f"{p.scale:g}", number(p.kl, 4), number(p.style_nll), number(p.general_nll),
+            signed(p.general_nll - general) if general is not None else NONE, band_of(p.kl) or "",
+        ]
+        for p in points
+    ]  # fmt: skip
+    title = say("Every measured scale", "全部测量值")
+    return Table(head, rows, frozenset(range(5)), title, folded=True)

@@ -1,0 +1,62 @@
+"""Numbers as a reader wants them: three or four figures, a true minus sign, units with a space."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeGuard
+
+from styledial.words import say
+
+NONE = "–"
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """Fixed point with `digits` decimals, thousands grouped; a dash for what is no number."""
+    if not is_number(value):
+        return NONE
+    return f"{value:,.{digits}f}".replace("-", "\u2212")
+
+
+def signed(value: Any, digits: int = 3) -> str:
+    if not is_number(value):
+        return NONE
+    return f"{value:+,.{digits}f}".replace("-", "\u2212")
+
+
+def general(value: Any) -> str:
+    """For a metric of unknown size: four significant figures, whole numbers as they are."""
+    if not is_number(value):
+        return NONE
+    if isinstance(value, int) or (value == int(value) and abs(value) >= 1):
+        return f"{int(value):,}".replace("-", "\u2212")
+    digits = max(0, 3 - math.floor(math.log10(abs(value)))) if value else 1
+    return number(value, min(digits, 4))
+
+
+def whole(value: Any) -> str:
+    return f"{round(value):,}" if is_number(value) else NONE
+
+
+def memory_size(value: Any) -> str:
+    """Bytes in GiB, or MiB below one."""
+    if not is_number(value) or value <= 0:
+        return NONE
+    gib = value / 2**30
+    return f"{gib:,.2f} GiB" if gib >= 1 else f"{value / 2**20:,.0f} MiB"
+
+
+def duration(seconds: Any) -> str:
+    """1 h 02 min, 3 min 20 s, 41 s."""
+    if not is_number(seconds):
+        return NONE
+    left = round(seconds)
+    hours, minutes, rest = left // 3600, left % 3600 // 60, left % 60
+    if hours:
+        return say(f"{hours} h {minutes:02d} min", f"{hours} 小时 {minutes:02d} 分")
+    if minutes:
+        return say(f"{minutes} min {rest:02d} s", f"{minutes} 分 {rest:02d} 秒")
+    return say(f"{rest} s", f"{rest} 秒")

@@ -1,0 +1,120 @@
+"""Style, fluency, forgetting and memorisation against the base: evaluation.json, or the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from styledial.report.numbers import NONE, general, is_number
+from styledial.report.parts import Section, Strong, Table
+from styledial.report.run_folder import Run, mapping
+from styledial.words import say
+
+# name -> English, Chinese, and which way is better ("" where neither is).
+_GROUPS: dict[tuple[str, str], dict[str, tuple[str, str, str]]] = {
+    ("Style", "风格"): {
+        "kl": ("KL to the base", "与基座的 KL", ""),
+        "style_nll": ("NLL of your novels", "小说 NLL", "-"),
+        "style_nll_gain": ("NLL gained on your novels", "小说 NLL 收益", "+"),
+        "style_score": ("looks like your novels (classifier)", "像你的小说（分类器）", "+"),
+        "function_word_distance": ("distance of function words", "虚词使用的距离", "-"),
+        "sentence_rhythm_distance": ("distance of sentence rhythm", "句子节奏的距离", "-"),
+    },
+    ("Fluency", "流畅"): {
+        "distinct_2": ("distinct pairs of tokens", "不同二元组比例", "+"),
+        "distinct_3": ("distinct triples of tokens", "不同三元组比例", "+"),
+        "longest_loop": ("longest loop", "最长的循环重复", "-"),
+        "base_perplexity": ("perplexity to the base", "基座困惑度", ""),
+        "truncated": ("ends in the middle of a sentence", "句子中途截断", "-"),
+    },
+    ("Forgetting", "遗忘"): {
+        "general_nll": ("NLL of general text", "通用文本 NLL", "-"),
+        "general_kl": ("KL on general text", "通用文本上的 KL", "-"),
+    },
+    ("Memorisation", "记忆"): {
+        "longest_copy": ("longest passage copied", "最长的照抄", "-"),
+        "long_copy_rate": ("samples with a long copy", "含长照抄的样例比例", "-"),
+        "extraction_rate_16": ("extracted, 16 tokens given", "给出 16 token 时的可提取率", "-"),
+        "extraction_rate_32": ("extracted, 32 tokens given", "给出 32 token 时的可提取率", "-"),
+        "extraction_rate_64": ("extracted, 64 tokens given", "给出 64 token 时的可提取率", "-"),
+    },
+}  # fmt: skip
+
+
+def section(run: Run) -> Section:
+    name, title = "quality", say("What changed", "前后变化")
+    metrics = mapping((run.evaluation or {}).get("metrics"))
+    if metrics:
+        return Section(name, title, [_measured(run)], tables=_tables(metrics))
+    lines = [say(
+        f"Without intervals, from the end of the run. `styledial evaluate {run.folder}` measures "
+        "style, fluency, forgetting and memorisation with intervals.",
+        f"训练结束时的读数，没有置信区间。`styledial evaluate {run.folder}` "
+        "会给出风格、流畅、遗忘、记忆的度量及区间。",
+    )]  # fmt: skip
+    return Section(name, title, lines, tables=_tables(_from_summary(run.summary or {})))
+
+
+def _measured(run: Run) -> str:
+    return say(
+        "Measured on held-out text and on text that both models wrote; 95% intervals. Bold: base "
+        "outside the interval, so the change is more than chance.",
+        "在留出文本和两个模型写出的文本上度量，95% 置信区间。"
+        "粗体：基座值在区间之外，变化并非偶然。",
+    )
+
+
+def _from_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
+    pairs = {"kl": ("kl_final", 0.0), "style_nll": ("style_nll", summary.get("style_nll_base")),
+             "general_nll": ("general_nll", summary.get("general_nll_base")),
+             "general_kl": ("general_kl", 0.0)}  # fmt: skip
+    return {
+        name: {"value": summary.get(key), "base": base, "unit": "nats per token"}
+        for name, (key, base) in pairs.items()
+        if is_number(summary.get(key))
+    }
+
+
+def _tables(metrics: Mapping[str, Any]) -> list[Table]:
+    head = [say("measure", "度量"), say("base", "基座"), say("tuned", "微调后"),
+            say("95% interval", "95% 区间"), say("unit", "单位"),
+            say("better", "更好")]  # fmt: skip
+    tables = []
+    known = {name for group in _GROUPS.values() for name in group}
+    others = {name: (name, name, "") for name in metrics if name not in known}
+    for (en, zh), group in {**_GROUPS, ("Other", "其他"): others}.items():
+        rows = [
+            _row(words, metrics[name])
+            for name, words in group.items()
+            if isinstance(metrics.get(name), dict)
+        ]
+        if rows:
+            tables.append(Table(head, rows, frozenset({1, 2, 3}), say(en, zh)))
+    return tables
+
+
+def _row(words: tuple[str, str, str], metric: Mapping[str, Any]) -> list[str]:
+    en, zh, better = words
+    value, base = metric.get("value"), metric.get("base")
+    low, high = _interval(metric.get("ci"))
+    sure = is_number(base) and low is not None and high is not None and not low <= base <= high
+    shown = general(value)
+    return [
+        say(en, zh),
+        general(base),
+        Strong(shown) if sure else shown,
+        NONE if low is None else f"{general(low)} … {general(high)}",
+        _unit(metric.get("unit")),
+        {"-": say("lower", "低"), "+": say("higher", "高")}.get(better, ""),
+    ]
+
+
+def _interval(ci: Any) -> tuple[float | None, float | None]:
+    if isinstance(ci, list | tuple) and len(ci) == 2 and all(map(is_number, ci)):
+        return float(ci[0]), float(ci[1])
+    return None, None
+
+
+def _unit(unit: Any) -> str:
+    known = {"nats per token": say("nats per token", "nats/token")}
+    return known.get(unit, unit) if isinstance(unit, str) else ""

@@ -1,0 +1,33 @@
+"""Before and after, side by side: the same prompt, the same seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from styledial.report.parts import Pair, Section
+from styledial.report.run_folder import Run, mappings
+from styledial.words import say
+
+
+def section(run: Run) -> Section:
+    name, title = "samples", say("Samples", "样例")
+    content = run.samples or {}
+    pairs = _pairs(content.get("samples"))
+    if not pairs:
+        return Section(name, title, [say(
+            "samples.json is missing; a run writes it at its end.",
+            "缺少 samples.json；训练结束时会写出。",
+        )])  # fmt: skip
+    seed, most = content.get("seed"), content.get("max_new_tokens")
+    lines = [say(
+        f"Same prompt, same seed ({seed}), at most {most} tokens; unselected.",
+        f"相同开头，相同随机种子（{seed}），至多 {most} 个 token；未经挑选。",
+    )]  # fmt: skip
+    return Section(name, title, lines, pairs=pairs)
+
+
+def _pairs(samples: Any) -> list[Pair]:
+    return [
+        Pair(*(str(sample.get(part, "")) for part in ("prompt", "before", "after")))
+        for sample in mappings(samples)
+    ]

@@ -1,0 +1,21 @@
+"""What the run was made with."""
+
+from __future__ import annotations
+
+from styledial.report.parts import Section, Table
+from styledial.report.run_folder import Run
+from styledial.words import say
+
+
+def section(run: Run) -> Section:
+    name, title = "versions", say("Versions", "版本")
+    summary = run.summary or {}
+    versions = summary.get("versions")
+    if not isinstance(versions, dict):
+        return Section(name, title, [say(
+            "summary.json has them once the run has finished.",
+            "训练完成后可见于 summary.json。",
+        )])  # fmt: skip
+    rows = [[str(name), str(version)] for name, version in versions.items()]
+    head = [say("part", "组成"), say("version", "版本")]
+    return Section(name, title, tables=[Table(head, rows)])

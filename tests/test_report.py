@@ -1,0 +1,233 @@
+"""report.html of a real run: every section, both languages, nothing loaded, nothing believed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from running import invoke, small_run
+from test_dial import CURVE
+
+from styledial.dial import save_dial
+from styledial.report import SECTIONS, charts, write_report
+from styledial.report.bands import band_of
+from styledial.report.numbers import duration, general, memory_size, number
+from styledial.report.verdict import sentence
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> {{ 7*7 }} `<b>`"
+LOADING = {"script", "link", "img", "iframe", "object", "embed", "audio", "video", "base", "form",
+           "image", "use", "foreignobject", "animate", "set"}  # fmt: skip
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text of a page as a browser would see them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def run(tiny_base: Path, novels: Path, tmp_path_factory) -> Path:
+    """A finished run with a dial (a known curve: measuring one is tested elsewhere)."""
+    folder = tmp_path_factory.mktemp("reported") / "run"
+    done = invoke("train", *small_run(tiny_base, novels, folder), "max_steps=24")
+    assert done.returncode == 0, done.stderr
+    save_dial(folder, 0.1, CURVE, {"style_nll": 5.0, "general_nll": 4.0})
+    return folder
+
+
+@pytest.fixture
+def copied(run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(run, tmp_path / "run"))
+
+
+def read(path: Path) -> tuple[str, Page]:
+    html = path.read_text(encoding="utf-8")
+    return html, Page(html)
+
+
+def test_a_run_leaves_it(run: Path) -> None:
+    html, page = read(run / "report.html")
+    summary = json.loads((run / "summary.json").read_text())
+    assert f"{summary['kl_final']:.4f}" in page.text
+    assert page.tags.count("svg") == 6  # the dial was not measured yet
+    assert f"styledial dial {run}" in page.text
+    for sample in json.loads((run / "samples.json").read_text())["samples"]:
+        assert sample["prompt"] in page.text
+        assert sample["after"].strip() in page.text
+    assert "one.txt" in page.text
+    assert "training.max_steps" in page.text
+    assert "command line" in page.text
+    assert summary["versions"]["torch"] in page.text
+    assert len(html.encode()) < 400_000
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "The dial"), ("zh", "强度旋钮")])
+def test_both_languages_with_every_section(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str, words: str
+) -> None:
+    monkeypatch.setenv("STYLEDIAL_LANG", language)
+    _, page = read(write_report(run, tmp_path / "r.html"))
+    assert words in page.text
+    assert ("lang", {"en": "en", "zh": "zh-Hans"}[language]) in page.attributes
+    assert page.tags.count("section") == len(SECTIONS)
+    assert page.tags.count("svg") == 8
+
+
+def test_it_loads_nothing(run: Path, tmp_path: Path) -> None:
+    html, page = read(write_report(run, tmp_path / "r.html"))
+    assert LOADING.isdisjoint(page.tags)
+    assert [v for n, v in page.attributes if n in ("href", "xlink:href") and v[:1] != "#"] == []
+    assert [
+        n for n, _ in page.attributes if n in ("src", "srcset", "action") or n[:2] == "on"
+    ] == []
+    assert "url(" not in html
+    assert "@import" not in html
+    assert html.replace("http://www.w3.org/", "").count("http") == html.count("http-equiv")
+
+
+def test_samples_and_names_are_only_text(copied: Path) -> None:
+    samples = json.loads((copied / "samples.json").read_text())
+    samples["samples"] = [{"prompt": HOSTILE, "before": HOSTILE, "after": HOSTILE}]
+    (copied / "samples.json").write_text(json.dumps(samples))
+    manifest = json.loads((copied / "data_manifest.json").read_text())
+    manifest["books"][0].update(file=HOSTILE, encoding=HOSTILE, drops={HOSTILE: 3})
+    manifest.update(notes=[HOSTILE], data_dir=HOSTILE)
+    (copied / "data_manifest.json").write_text(json.dumps(manifest))
+    summary = json.loads((copied / "summary.json").read_text())
+    summary["versions"] = {HOSTILE: HOSTILE}
+    (copied / "summary.json").write_text(json.dumps(summary))
+    (copied / "train_config.yaml").write_text(f'model:\n  x: "{HOSTILE}"  # {HOSTILE}\n')
+    (copied / "evaluation.json").write_text(json.dumps(
+        {"metrics": {HOSTILE: {"value": 1, "ci": [0, HOSTILE], "base": HOSTILE, "unit": HOSTILE}}}
+    ))  # fmt: skip
+    _, page = read(write_report(copied))
+    assert LOADING.isdisjoint(page.tags)
+    assert [n for n, _ in page.attributes if n[:2] == "on"] == []
+    assert page.text.count("{{ 7*7 }}") >= 10
+
+
+def test_each_missing_file_is_named(copied: Path) -> None:
+    for path in copied.iterdir():
+        if path.is_file() and path.name != "metrics.jsonl":
+            path.unlink()
+    _, page = read(write_report(copied))
+    assert "This run has not finished: 24 updates" in page.text
+    for words in ("styledial dial", "styledial evaluate", "samples.json is missing",
+                  "styledial prepare", "plan.json is missing", "train_config.yaml is missing"):  # fmt: skip
+        assert words in page.text
+    (copied / "metrics.jsonl").unlink()
+    done = invoke("report", copied)
+    assert done.returncode == 2
+    assert "no run here" in done.stderr
+
+
+def test_torn_files_do_no_harm(copied: Path) -> None:
+    for name in ("evaluation.json", "plan.json", "samples.json", "data_manifest.json",
+                 "style_dial.json"):  # fmt: skip
+        (copied / name).write_text('{"metrics": {"kl"')
+    assert invoke("report", copied).returncode == 0
+    for content in ("[]", '{"metrics": [1], "samples": {"a": 1}, "books": 3, "breakdown": []}',
+                    '{"tokens": 5, "samples": [null, {}], "metrics": {"kl": {"ci": 1}}}'):  # fmt: skip
+        for name in ("evaluation.json", "plan.json", "samples.json", "data_manifest.json"):
+            (copied / name).write_text(content)
+        assert invoke("report", copied).returncode == 0
+
+
+def test_plan_against_measurement(copied: Path) -> None:
+    summary = json.loads((copied / "summary.json").read_text())
+    summary["peak_memory_bytes"] = 4 * 2**30
+    (copied / "summary.json").write_text(json.dumps(summary))
+    (copied / "plan.json").write_text(json.dumps(
+        {"allocated_bytes": 5 * 2**30, "reserved_bytes": 6 * 2**30, "total_bytes": 7 * 2**30,
+         "breakdown": {"weights": 3 * 2**30}, "peak_phase": "backward", "peak_op": "mm"}
+    ))  # fmt: skip
+    _, page = read(write_report(copied))
+    assert "the plan was 25% above what was needed" in page.text
+    assert "weights" in page.text
+    assert "backward" in page.text
+
+
+def test_without_the_plotting_library_the_words_stay(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(charts, "find_spec", lambda name: None)
+    _, page = read(write_report(run, tmp_path / "r.html"))
+    assert "svg" not in page.tags
+    assert "pip install 'styledial[report]'" in page.text
+    assert "NLL of your novels" in page.text
+
+
+def test_a_command_that_measures_brings_it_up_to_date(copied: Path) -> None:
+    (copied / "style_dial.json").unlink()
+    write_report(copied)
+    assert "Strength at each scale" not in read(copied / "report.html")[1].text
+    done = invoke("dial", copied)
+    assert done.returncode == 0, done.stderr
+    assert "Strength at each scale" in read(copied / "report.html")[1].text
+
+
+def test_a_report_that_fails_does_not_fail_the_run(
+    tiny_base: Path, novels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    from styledial import report
+
+    def broken(*args, **more):
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(report, "write_report", broken)
+    done = invoke("train", *small_run(tiny_base, novels, tmp_path / "out"), "max_steps=1")
+    assert done.returncode == 0
+    assert (tmp_path / "out/adapter_model.safetensors").is_file()
+    assert "RuntimeError: no room" in capfd.readouterr().err + done.stderr
+
+
+BASE = {"kl_mode": "budget", "kl_beta": 0.1, "kl_final": 0.101, "style_nll": 4.5,
+        "style_nll_base": 5.0, "general_nll": 4.01, "general_nll_base": 4.0}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, "moved 0.101 nats per token from its base, as asked (0.1, medium); it predicts held-out text of your novels better by 0.500; general text worse by 0.010."),
+        ({"kl_final": 0.04}, "0.040 nats per token from its base, less than the 0.1 that were asked for"),
+        ({"kl_final": 0.3}, "more than the 0.1 that were asked for"),
+        ({"kl_mode": "off", "kl_final": 0.4}, "0.400 nats per token from its base, without a budget"),
+        ({"style_nll": 5.1}, "no better than the base"),
+        ({"general_nll": 3.9}, "general text better by 0.100"),
+        ({"general_nll": 4.0}, "general text as well as before"),
+        ({"kl_final": None}, "was not measured"),
+    ],
+)  # fmt: skip
+def test_the_verdict_says_what_the_figures_say(change: dict, expected: str) -> None:
+    assert expected in sentence({**BASE, **change})
+
+
+@pytest.mark.parametrize(
+    ("kl", "band"), [(0.065, "light"), (0.0995, "medium"), (0.15, "medium"), (0.2003, "strong"), (0.09, None), (0.3, None)]
+)  # fmt: skip
+def test_bands(kl: float, band: str | None) -> None:
+    assert band_of(kl) == band
+
+
+def test_numbers() -> None:
+    assert number(-1234.5678) == "−1,234.568"
+    assert [general(v) for v in (0, 7, 0.01234, 123.456, None, float("nan"), True)] == [
+        "0", "7", "0.0123", "123.5", "–", "–", "–",
+    ]  # fmt: skip
+    assert [memory_size(v) for v in (2**29, 3 * 2**30, 0)] == ["512 MiB", "3.00 GiB", "–"]
+    assert [duration(v) for v in (41, 200, 3720)] == ["41 s", "3 min 20 s", "1 h 02 min"]
