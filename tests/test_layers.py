@@ -8,6 +8,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "styledial"
 LAYERS = [
     {"__init__", "words"},
     {"errors", "files"},
+    {"processes"},
     {"home"},
     {"hub"},
     {"config", "losses", "controller", "order", "phases"},
@@ -15,13 +16,14 @@ LAYERS = [
     {"step"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
     {"screen", "closing", "build", "checks", "doctor"},
-    {"evaluation", "report"},
+    {"prepared", "evaluation", "report"},
     {"finish"},
     {"run", "redial"},
     {"cli"},
 ]
 # The parts take plain values: configuration is read in run and above.
 READS_CONFIG = {
+    "prepared",
     "report",
     "build",
     "checks",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import typer
 
+from styledial import processes
 from styledial.cli import (
     compare,
     config,
@@ -61,6 +63,8 @@ _OUT_OF_MEMORY = say(
 
 def guarded(command: Callable[[], None]) -> None:
     """Run a command; a known error is one message and its exit code, Ctrl-C is 130."""
+    if processes.place().count > 1:
+        command = partial(processes.one_of_many, command)
     try:
         command()
     except StyleDialError as error:
