@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
-from styledial import build, checks, outputs
+from styledial import build, checks, outputs, trackers
 from styledial.adapter import SUMMARY
 from styledial.checkpoint import TrainState, checkpoints, load_checkpoint, save_checkpoint
 from styledial.closing import peak_memory_bytes
 from styledial.config import Config
-from styledial.config.show import as_file
+from styledial.config.show import as_file, flat
 from styledial.dial import FILE as DIAL
 from styledial.errors import StyleDialError, UserError
 from styledial.evaluators.distance import Distance, measure
@@ -40,6 +40,7 @@ def train_from_config(
     """
     folder = Path(config.training.output_dir).expanduser()
     checks.check_folders(config)
+    trackers.check(trackers.wanted(config.training.report_to))
     outputs.claim_output_dir(folder, resume=resume, overwrite=overwrite)
     if resume:
         checks.check_same_run(config, folder)
@@ -70,7 +71,11 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
         config.model.model_name_or_path, trust_remote_code=config.model.trust_remote_code
     )
     policy = build.build_policy(config)
-    accelerator = Accelerator(mixed_precision=build.mixed_precision(config, policy), cpu=on_cpu)
+    followed = trackers.wanted(training.report_to)
+    accelerator = Accelerator(
+        mixed_precision=build.mixed_precision(config, policy), cpu=on_cpu,
+        **trackers.arguments(followed, folder),
+    )  # fmt: skip
     with accelerator.main_process_first():
         texts = build.prepare_texts(config, material, tokenizer)
     screen.note(*_data_words(texts))
@@ -98,6 +103,7 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
         (folder / DIAL).unlink(missing_ok=True)
         write_text(folder / "train_config.yaml", as_file(config))
         metrics_file = MetricsFile(folder / "metrics.jsonl", state.step)
+    live = trackers.Live(accelerator, followed, folder, flat(config), state.step, screen.note)
 
     def on_log(metrics: StepMetrics) -> None:
         if not math.isfinite(metrics.nll + metrics.kl + metrics.grad_norm):
@@ -133,6 +139,7 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
             line.update(time_record(clock.read()))
         if metrics_file and line:
             metrics_file.write(line)
+            live.log(line)
         line.clear()
         if state.step % training.save_steps == 0 and state.step < steps:
             clock("checkpoint")

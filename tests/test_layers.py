@@ -14,7 +14,7 @@ LAYERS = [
     {"data", "models", "checkpoint", "metrics", "outputs", "prompts", "objective"},
     {"step"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
-    {"screen", "closing", "build", "checks"},
+    {"screen", "closing", "trackers", "build", "checks"},
     {"evaluation", "report"},
     {"finish"},
     {"run", "redial"},
