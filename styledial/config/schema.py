@@ -257,7 +257,7 @@ class TrainingSettings(Section):
         "none",
         "Live metrics: none, tensorboard, wandb, trackio, swanlab, a list of them, or all that are "
         "installed.",
-        "实时指标：none、tensorboard、wandb、trackio、swanlab、它们的列表，或 all（全部已安装的）。",
+        "实时指标：none、tensorboard、wandb、trackio、swanlab、其列表，或 all（全部已安装的）。",
     )
     logging_steps: int = setting(
         1, "Write metrics every so many updates.", "每隔多少步记录一次指标。", ge=1
