@@ -37,7 +37,7 @@ def curve(
 ) -> str | None:  # fmt: skip
     """A metric over the run; `smooth` draws a running mean over the raw line.
 
-    `dots`: the same metric as read now and then on other text, in the second colour.
+    `dots`: the same metric as read now and then on other text, in blue.
 
     `rule` is a level such as the budget, drawn dashed. None without the library or the data.
     """
@@ -111,15 +111,15 @@ def bands_curve(
     return _drawn(alt.layer(*layers), label)
 
 
-def named_curves(
-    curves: Mapping[str, Points], *, label: str, x_title: str, marked_x: float | None = None
+def two_curves(
+    curves: Sequence[Points], *, label: str, x_title: str, marked_x: float | None = None
 ) -> str | None:
-    """Two curves over one axis, each with its name at its end."""
-    if not available() or not any(curves.values()):
+    """Two curves from the origin over one axis; the page's legend names them."""
+    if not available() or not any(curves):
         return None
     import altair as alt
 
-    end = max(x for points in curves.values() for x, _ in points)
+    end = max(x for points in curves for x, _ in points)
     x = alt.X("x:Q", title=x_title, scale=alt.Scale(domain=[0, end * 1.02], nice=False))
     y = alt.Y("y:Q", title=None, axis=alt.Axis(tickCount=5, format="~g"))
     layers: list[Any] = [
@@ -131,16 +131,13 @@ def named_curves(
                 color="var(--ink)", aria=False, strokeDash=[3, 3]
             ).encode(x=x)
         )  # fmt: skip
-    for color, (name, points) in zip(("var(--accent)", "var(--second)"), curves.items(),
-                                     strict=False):  # fmt: skip
+    for i, points in enumerate(curves):
+        color = "var(--second)" if i else "var(--accent)"
         drawn = alt.Chart(_data([(0.0, 0.0), *points])).encode(x=x, y=y)
         layers.append(drawn.mark_line(color=color, aria=False, strokeWidth=2))
-        last = alt.Chart(alt.Data(values=[{"x": points[-1][0], "y": points[-1][1], "t": name}]))
-        layers.append(
-            last.mark_text(color=color, aria=False, align="right", dy=-9, fontSize=12).encode(
-                x=x, y=y, text="t:N"
-            )
-        )
+        if i:
+            dots = alt.Chart(_data(points)).encode(x=x, y=y)
+            layers.append(dots.mark_point(color=color, aria=False, filled=True, size=22, opacity=1))
         layers.append(_hover(points, x, lambda px, py: f"{px:.4f}: {py:+.4f}"))
     return _drawn(alt.layer(*layers), label)
 
