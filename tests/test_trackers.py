@@ -122,8 +122,8 @@ def test_the_others_offline(
 
 @pytest.mark.filterwarnings("ignore")
 def test_trackio(tiny_base: Path, novels: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))  # read when it is imported
     pytest.importorskip("trackio", reason="needs the extra `trackio`")
-    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
     args = [*small_run(tiny_base, novels, tmp_path / "out"), "max_steps=2", "report_to=trackio"]
     assert invoke("train", *args).returncode == 0
     assert (tmp_path / "trackio/styledial.db").is_file()
