@@ -8,7 +8,8 @@ replay: data-free, no labels). Figures: docs/experiments.md.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,12 +26,14 @@ _BATCH = 64
 
 @torch.no_grad()
 def sample_rows(
-    base: PreTrainedModel, style: PackedRows, *, seed: int, tokens: int = TOKENS
-) -> PackedRows:
+    base: PreTrainedModel, style: PackedRows, *, seed: int, tokens: int = TOKENS,
+    rank: int = 0, processes: int = 1, gather: Callable[[list[Any]], list[Any]] = list,
+) -> PackedRows:  # fmt: skip
     """About `tokens` tokens sampled from the base, as rows of the same length as `style`.
 
     Costs one generation of max_length tokens for every 64 rows; no row is shorter, so none
-    needs a mask. The same seed gives the same rows on the same device.
+    needs a mask. The 64s have a seed each and are shared out over the `processes`, who `gather`
+    them: the same seed gives the same rows on the same kind of device, whoever wrote them.
     """
     length = style.max_length
     rows = max(8, tokens // length)
@@ -38,10 +41,13 @@ def sample_rows(
     first = style.tokens[generator.integers(len(style), size=rows),
                          generator.integers(length, size=rows)]  # fmt: skip
     first = np.where(first < 0, ~first, first)  # questions of dialogues are kept as ~t
+    starts = list(range(0, rows, _BATCH))
     written = []
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        for start in range(0, rows, _BATCH):
+        # As many for each process, some twice: a sharded base needs all of them in each pass.
+        for turn in range(0, len(starts), processes):
+            start = starts[min(turn + rank, len(starts) - 1)]
+            torch.manual_seed(seed + start)
             opening = torch.from_numpy(first[start : start + _BATCH].astype(np.int64))
             ids = base.generate(
                 input_ids=opening.unsqueeze(1).to(base.device),
@@ -51,5 +57,8 @@ def sample_rows(
                 do_sample=True, temperature=1.0, top_k=0, top_p=1.0, repetition_penalty=1.0,
                 use_cache=True, pad_token_id=0,
             )  # fmt: skip
-            written.append(ids.cpu().numpy().astype(np.int32))
-    return PackedRows(np.concatenate(written), [[(0, length + 1)]] * rows)
+            written.append((start, ids.cpu().numpy().astype(np.int32)))
+    whole = dict(gather(written))
+    return PackedRows(
+        np.concatenate([whole[start] for start in starts]), [[(0, length + 1)]] * rows
+    )

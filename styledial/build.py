@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from styledial.models.load import load_base, recompute_activations
 from styledial.models.policy import Policy, with_all_weights, with_lora
 from styledial.models.quantise import check_choice
 from styledial.order import RowOrder
+from styledial.processes import Place, taking_turns
 from styledial.prompts import sample_prompts
 from styledial.step import trained
 from styledial.trainer import Anchor, Controller
@@ -203,29 +203,35 @@ def calibrates(config: Config, step: int, steps: int) -> bool:
 
 def build_anchor(
     config: Config, policy: Policy, style: PackedRows, order: RowOrder,
-    tokenizer: PreTrainedTokenizerBase, cache: Path, steps: int,
+    tokenizer: PreTrainedTokenizerBase, cache: Path, steps: int, here: Place,
 ) -> Anchor | None:  # fmt: skip
     """The anchor text as rows, about `anchor_ratio` of every update; None where it is off.
 
-    Text written by the base is kept in `cache`, so that all processes and a resumed run share
-    it. Plain fine-tuning (kl_mode: off) has no anchor.
+    Text written by the base is kept in `cache` for a resumed run, by the first process; all
+    write their share of it, and none has to see the others' disk. Plain fine-tuning (kl_mode:
+    off) has no anchor.
     """
     if config.data.anchor == OFF or config.training.kl_mode == OFF:
         return None
     ratio = config.data.anchor_ratio
     per_update = max(1, round(order.effective_batch * ratio / (1 - ratio)))
     if config.data.anchor == SELF:
+        from accelerate.utils import broadcast_object_list, gather_object
+
         described = [config.model.model_name_or_path, config.training.seed, steps, per_update]
-        kept = cache / f"anchor-{reference.fingerprint(described, policy, style)}.npy"
-        if kept.is_file():
-            rows = PackedRows.load(kept)
+        kept = cache / f"anchor-{reference.fingerprint(described, policy, style)}.npz"
+        (found,) = broadcast_object_list([here.first and kept.is_file()])
+        if found:
+            (rows,) = broadcast_object_list([PackedRows.load(kept) if here.first else None])
         else:
             with policy.as_base() as base:
                 rows = sample_rows(
                     base, style, seed=config.training.seed,
                     tokens=min(TOKENS, steps * per_update * style.max_length),
+                    rank=here.rank, processes=here.count, gather=gather_object,
                 )  # fmt: skip
-            rows.save(kept)
+            if here.first:
+                rows.save(kept)
     else:
         passages = general_passages(config.data.anchor, "data.anchor", bundled="modern")
         rows = pack(passages, tokenizer, config.data.max_length, share_rows=shares_rows(config))
@@ -238,7 +244,7 @@ def build_anchor(
 
 def build_references(
     config: Config, policy: Policy, texts: Texts, anchor: Anchor | None, cache: Path,
-    epochs: float, processes: int,
+    epochs: float, here: Place,
 ) -> reference.References | None:  # fmt: skip
     """Where the base's hidden states come from; None where nothing asks for them.
 
@@ -254,8 +260,7 @@ def build_references(
         for rows in [texts.style] + ([anchor.rows] if anchor else [])
     ]
     size = sum(reference.cache_bytes(shape, dtype) for _, shape in parts)
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", processes)) == processes
-    useful = epochs > 1 and local and reference.has_room(folder, size)
+    useful = epochs > 1 and here.one_machine and reference.has_room(folder, size)
     if wanted == OFF or (wanted == "auto" and not useful):
         return reference.References(policy, None, None)
     if not reference.has_room(folder, size):
@@ -269,7 +274,8 @@ def build_references(
     for rows, shape in parts:
         name = reference.fingerprint([config.model.model_name_or_path, str(dtype)], policy, rows)
         try:
-            caches.append(reference.ReferenceCache(folder, name, shape, dtype))
+            with taking_turns(folder):
+                caches.append(reference.ReferenceCache(folder, name, shape, dtype))
         except OSError as error:
             raise UserError(
                 f"training.reference_cache: cannot write to {folder} ({error.strerror}); use off "

@@ -46,7 +46,7 @@ def scale_for(points: Sequence[DialPoint], kl: float) -> float:
 
     Raises UserError beyond the strongest measured point.
     """
-    rising = _rising(points)
+    rising = rising_part(points)
     if not 0 < kl <= rising[-1].kl:
         raise UserError(
             f"--kl_beta {kl:g}: this adapter can be dialled from above 0 to {rising[-1].kl:.3f}. "
@@ -62,7 +62,7 @@ def scale_for(points: Sequence[DialPoint], kl: float) -> float:
     return low.scale * (high.scale / low.scale) ** part
 
 
-def _rising(points: Sequence[DialPoint]) -> list[DialPoint]:
+def rising_part(points: Sequence[DialPoint]) -> list[DialPoint]:
     """The points in order of scale, as far as KL goes up with it."""
     rising: list[DialPoint] = []
     for point in sorted(points, key=lambda point: point.scale):
@@ -100,7 +100,7 @@ def load_dial(folder: Path) -> list[DialPoint]:
         ) from None
     except (ValueError, KeyError, TypeError):
         points = []
-    if not _rising(points):
+    if not rising_part(points):
         raise AdapterError(
             f"{path}: cannot be read; write it again with `styledial dial {folder}`.",
             f"{path}：无法读取；请用 `styledial dial {folder}` 重新生成。",

@@ -69,6 +69,13 @@ def release_output_dir(folder: Path) -> None:
         folder.rmdir()
 
 
+def leave(folder: Path) -> None:
+    """Tidy up on a machine that writes no results: its cache goes, and the folder if empty."""
+    shutil.rmtree(folder / CACHE, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
 def holds_run(folder: Path) -> bool:
     return any((folder / name).exists() for name in (*RUN_FILES, CHECKPOINTS))
 

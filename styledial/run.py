@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 import shutil
 import time
+from functools import cache as cached
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from styledial import build, checks, outputs, trackers
+from styledial import build, checks, outputs, processes, trackers
 from styledial.adapter import SUMMARY
 from styledial.checkpoint import TrainState, checkpoints, load_checkpoint, save_checkpoint
 from styledial.closing import peak_memory_bytes
 from styledial.config import Config
 from styledial.config.show import as_file, flat
 from styledial.dial import FILE as DIAL
+from styledial.doctor import last_words
 from styledial.errors import StyleDialError, UserError
 from styledial.evaluators.distance import Distance, measure
 from styledial.files import write_json, write_text
@@ -26,6 +29,7 @@ from styledial.models.load import load_tokenizer, quiet_libraries
 from styledial.models.policy import Policy
 from styledial.order import RowOrder
 from styledial.phases import PhaseClock, time_record
+from styledial.prepared import read_texts
 from styledial.report import report_at_end
 from styledial.screen import Screen
 from styledial.trainer import Anchor, Controller, StepMetrics, train
@@ -52,46 +56,50 @@ def train_from_config(
 
 
 def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
-    from accelerate import Accelerator, PartialState
+    from accelerate import Accelerator
     from accelerate.utils import set_seed
 
     quiet_libraries()
     started = time.perf_counter()
     training = config.training
     cache = folder / outputs.CACHE
-    # accelerate takes several CPU processes for one unless it is told that this is a CPU run.
-    on_cpu = not torch.accelerator.is_available()
-    first = PartialState(cpu=on_cpu).is_main_process
+    here = processes.place()
+    first = here.first
     screen = Screen(training.kl_beta, quiet=not first)
-    with PartialState().main_process_first():
-        material = build.read_material(config, cache / "novels", lambda line: screen.line(line))
-
-    set_seed(training.seed)
-    tokenizer = load_tokenizer(
-        config.model.model_name_or_path, trust_remote_code=config.model.trust_remote_code
-    )
-    policy = build.build_policy(config)
-    followed = trackers.wanted(training.report_to)
-    accelerator = Accelerator(
-        mixed_precision=build.mixed_precision(config, policy), cpu=on_cpu,
-        **trackers.arguments(followed, folder),
+    # Up to `meet` there is no collective, so nothing here can run into the time limit of one.
+    store = processes.rendezvous(here)
+    processes.use_own_device(here)
+    tokenizer_once = cached(
+        partial(
+            load_tokenizer, config.model.model_name_or_path,
+            trust_remote_code=config.model.trust_remote_code,
+        )
     )  # fmt: skip
-    with accelerator.main_process_first():
-        texts = build.prepare_texts(config, material, tokenizer)
+    texts = read_texts(config, tokenizer_once, cache, here, screen.line)
+    tokenizer = tokenizer_once()
+    set_seed(training.seed)
+    policy = build.build_policy(config)
+    processes.meet(here, store)
+    followed = trackers.wanted(training.report_to)
+    # accelerate takes several CPU processes for one unless it is told that this is a CPU run.
+    accelerator = Accelerator(
+        mixed_precision=build.mixed_precision(config, policy),
+        cpu=not torch.accelerator.is_available(),
+        **trackers.arguments(followed, folder),
+    )
     screen.note(*_data_words(texts))
     if training.kl_mode != "budget":
         screen.note(*_mode_words(config))
-    order = build.style_order(config, texts.style, accelerator.num_processes)
+    order = build.style_order(config, texts.style, here.count)
     steps = training.max_steps if training.max_steps > 0 else order.steps(training.num_train_epochs)
 
     policy.to(accelerator.device)
     policy.reference_to(accelerator.device)
     before = write_samples(policy, tokenizer, texts.prompts, training.seed, base=True)
-    with accelerator.main_process_first():
-        anchor = build.build_anchor(config, policy, texts.style, order, tokenizer, cache, steps)
-        references = build.build_references(
-            config, policy, texts, anchor, cache, order.epoch(steps), accelerator.num_processes
-        )
+    anchor = build.build_anchor(config, policy, texts.style, order, tokenizer, cache, steps, here)
+    references = build.build_references(
+        config, policy, texts, anchor, cache, order.epoch(steps), here
+    )
     optimizer, scheduler = build.build_optimizer(config, policy, steps)
     controller = build.build_controller(config, accelerator.device)
     state = restore(folder, policy, optimizer, scheduler, controller) if resume else TrainState()
@@ -175,7 +183,12 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
                 f"参考缓存：{references.saved:,} 行无需再算基座前向",
             )
         shutil.rmtree(cache, ignore_errors=True)
+    elif here.first_here:  # on a disk of its own, or the same folder once more
+        outputs.leave(folder)
     accelerator.end_training()
+    if first:
+        for text in last_words(folder):
+            screen.line(text)
     return summary
 
 

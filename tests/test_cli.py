@@ -38,6 +38,7 @@ def invoke(args: list[str]) -> tuple[str, int]:
         (["train", "--nonsense"], "No such option", 2),
         (["generate", "nowhere", "--prompt", "x"], "no adapter here", 2),
         (["evaluate", "nowhere"], "no adapter here", 2),
+        (["doctor", "nowhere"], "no run here", 2),
         (["report", "nowhere"], "no run here", 2),
         (["compare", "nowhere"], "two runs or more", 2),
         (["compare", "nowhere", "elsewhere"], "no run here", 2),

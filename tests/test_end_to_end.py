@@ -170,27 +170,6 @@ def test_a_base_with_dropout_starts_at_kl_zero(
     assert read_metrics(output / "metrics.jsonl")[0]["train/kl"] == 0
 
 
-def test_two_processes_train_as_one(tiny_base: Path, novels: Path, tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
-    from running import ROOT
-
-    one, two = tmp_path / "one", tmp_path / "two"
-    args = ["max_steps=6", "training.gradient_accumulation_steps=1", "--overwrite"]
-    assert invoke("train", *small_run(tiny_base, novels, one), *args).returncode == 0
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2",
-         "--master-addr=127.0.0.1", "--master-port=29617", "train.py",
-         *small_run(tiny_base, novels, two), *args, "per_device_train_batch_size=4"],
-        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    for a, b in zip(*(read_metrics(f / "metrics.jsonl") for f in (one, two)), strict=True):
-        for key in ("train/nll", "train/kl", "train/lambda", "train/grad_norm"):
-            assert a[key] == pytest.approx(b[key], abs=1e-5, rel=1e-4)
-
-
 def test_a_folder_of_the_users_own_named_cache_is_left_alone(
     tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:

@@ -8,23 +8,26 @@ PACKAGE = Path(__file__).resolve().parents[1] / "styledial"
 LAYERS = [
     {"__init__", "words"},
     {"errors", "files"},
+    {"processes"},
     {"home"},
     {"hub"},
     {"config", "losses", "controller", "order", "phases"},
     {"data", "models", "checkpoint", "metrics", "outputs", "prompts", "objective"},
     {"step"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
-    {"screen", "closing", "trackers", "build", "checks"},
-    {"evaluation", "report"},
+    {"screen", "closing", "trackers", "build", "checks", "doctor"},
+    {"prepared", "evaluation", "report"},
     {"finish"},
     {"run", "redial"},
     {"cli"},
 ]
 # The parts take plain values: configuration is read in run and above.
 READS_CONFIG = {
+    "prepared",
     "report",
     "build",
     "checks",
+    "doctor",
     "evaluation",
     "finish",
     "run",

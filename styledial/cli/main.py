@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import typer
 
+from styledial import processes
 from styledial.cli import (
     compare,
     config,
     convert,
     dial,
+    doctor,
     download,
     evaluate,
     generate,
@@ -41,6 +44,7 @@ app.command("prepare", help=prepare.HELP, epilog=prepare.EPILOG)(prepare.prepare
 app.command("generate", help=generate.HELP)(generate.generate)
 app.command("dial", help=dial.HELP)(dial.dial)
 app.command("evaluate", help=evaluate.HELP)(evaluate.evaluate)
+app.command("doctor", help=doctor.HELP)(doctor.doctor)
 app.command("models", help=models.HELP)(models.models)
 app.command("download", help=download.HELP)(download.download)
 app.command("convert", help=convert.HELP)(convert.convert)
@@ -59,6 +63,8 @@ _OUT_OF_MEMORY = say(
 
 def guarded(command: Callable[[], None]) -> None:
     """Run a command; a known error is one message and its exit code, Ctrl-C is 130."""
+    if processes.place().count > 1:
+        command = partial(processes.one_of_many, command)
     try:
         command()
     except StyleDialError as error:

@@ -15,10 +15,11 @@ kept as its complement ~t, which is negative.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -84,15 +85,31 @@ class PackedRows:
     def select(self, rows: list[int]) -> PackedRows:
         return PackedRows(self.tokens[rows], [self.pieces[row] for row in rows])
 
+    def arrays(self) -> dict[str, Any]:
+        """All of it as arrays; `from_arrays` turns them back."""
+        return {
+            "tokens": self.tokens,
+            "pieces": np.array([p for row in self.pieces for p in row], dtype=np.int32),
+            "in_row": np.array([len(row) for row in self.pieces], dtype=np.int32),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> PackedRows:
+        pieces = iter(map(tuple, arrays["pieces"].tolist()))
+        return cls(
+            arrays["tokens"],
+            [list(itertools.islice(pieces, count)) for count in arrays["in_row"].tolist()],
+        )
+
     def save(self, path: Path) -> None:
-        """Keep rows that are single whole pieces, such as sampled text."""
+        """Keep the rows in a file of numpy's (.npz)."""
         with written_aside(path) as aside, aside.open("wb") as file:
-            np.save(file, self.tokens)
+            np.savez(file, **self.arrays())
 
     @classmethod
     def load(cls, path: Path) -> PackedRows:
-        tokens = np.load(path, allow_pickle=False)
-        return cls(tokens, [[(0, tokens.shape[1])]] * len(tokens))
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls.from_arrays(arrays)
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """The rows as tensors; costs one copy of [B, T]."""

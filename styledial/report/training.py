@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from styledial.report.charts import Points, curve
+from styledial.report.charts import curve
+from styledial.report.drawing import Points
 from styledial.report.numbers import is_number
 from styledial.report.parts import Figure, Section
 from styledial.report.run_folder import Run

@@ -1,0 +1,61 @@
+"""`styledial doctor`: what limits a run, and the next step."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from styledial.cli.options import Adapter
+from styledial.words import say
+
+if TYPE_CHECKING:
+    from styledial.doctor.record import Record
+
+HELP = say(
+    "Say what limits a run, by which figures, and what to do next.",
+    "说明一次训练受什么限制、依据哪些数字、下一步做什么。",
+)
+
+
+def doctor(
+    run: Adapter,
+    as_json: Annotated[
+        bool, typer.Option("--json", help=say("Print JSON.", "输出 JSON。"))
+    ] = False,
+) -> None:
+    from styledial.doctor import examine, unjudged
+    from styledial.doctor.record import read_run
+    from styledial.doctor.words import finding_lines, state_line, time_line
+
+    record = read_run(run)
+    findings, silent = examine(record), unjudged(record)
+    if as_json:
+        typer.echo(_as_json(record))
+        return
+    typer.echo(state_line(record))
+    if record.timed:
+        typer.echo(time_line(record))
+    for finding in findings:
+        typer.echo("\n" + "\n".join(finding_lines(finding)))
+    if not findings:
+        typer.echo(say("Nothing to mend was found.", "没有发现需要改进之处。"))
+    reasons: dict[str, list[str]] = {}
+    for name, why in silent:
+        reasons.setdefault(say(*why), []).append(name)
+    if reasons:
+        typer.echo("")
+    for reason, names in reasons.items():
+        typer.echo(say("Not judged: ", "无法判断：") + f"{', '.join(names)}: {reason}")
+
+
+def _as_json(record: Record) -> str:
+    from styledial.doctor import examine, unjudged
+
+    content = {
+        "findings": [finding.as_json() for finding in examine(record)],
+        "unjudged": [{"rule": name, "reason": say(*why)} for name, why in unjudged(record)],
+        "time": {phase: record.share(phase) for phase in record.timed},
+    }
+    return json.dumps(content, ensure_ascii=False, indent=2)

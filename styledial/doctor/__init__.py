@@ -1,0 +1,14 @@
+"""What limits a run, from its own files: rules, each with its evidence and its next step.
+
+budget    budget_binding, budget_not_reached, style_saturated
+learning  learning_rate_too_high, learning_rate_too_low
+text      too_little_data, overfitting, memorising
+output    not_fluent, forgetting
+speed     slow_reference, slow_small_micro_batch, slow_checkpoints, memory_headroom
+"""
+
+from styledial.doctor.examine import RULES, examine, unjudged
+from styledial.doctor.finding import Finding, Severity
+from styledial.doctor.words import last_words
+
+__all__ = ["RULES", "Finding", "Severity", "examine", "last_words", "unjudged"]

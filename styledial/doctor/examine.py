@@ -1,0 +1,53 @@
+"""All rules on one run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from styledial.doctor import budget, learning, output, speed, text
+from styledial.doctor.finding import ORDER, Finding, Rule, Words
+from styledial.doctor.record import MISSING, Record, read_run
+
+# Within a severity, the first is the first to mend: what spoils a run before what wastes it.
+RULES: tuple[Rule, ...] = (
+    learning.learning_rate_too_high,
+    text.memorising,
+    text.overfitting,
+    output.not_fluent,
+    output.forgetting,
+    text.too_little_data,
+    learning.learning_rate_too_low,
+    budget.budget_not_reached,
+    budget.style_saturated,
+    speed.slow_reference,
+    speed.slow_small_micro_batch,
+    speed.slow_checkpoints,
+    budget.budget_binding,
+    speed.memory_headroom,
+)
+
+
+def examine(run: Path | Record) -> list[Finding]:
+    """What limits this run, the most important first; empty for a healthy one.
+
+    Reads the run's files only: no model is loaded. A rule whose files aren't there is silent;
+    `unjudged` names it. Raises UserError for a folder that is no run.
+    """
+    record = run if isinstance(run, Record) else read_run(run)
+    found = [finding for rule in RULES if not _lacks(rule, record)
+             for finding in rule.findings(record)]  # fmt: skip
+    return sorted(found, key=lambda finding: ORDER.index(finding.severity))
+
+
+def unjudged(record: Record) -> list[tuple[str, Words]]:
+    """(rule, why it could not judge and what would let it) for every rule that was silent so."""
+    skipped = []
+    for rule in RULES:
+        if lacking := _lacks(rule, record):
+            en, zh = MISSING[lacking[0]]
+            skipped.append((rule.name, (en.format(record.folder), zh.format(record.folder))))
+    return skipped
+
+
+def _lacks(rule: Rule, record: Record) -> list[str]:
+    return [part for part in rule.needs if not record.has(part)]

@@ -1,0 +1,109 @@
+"""Rules about the text: too little of it, learnt too well, or learnt by heart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from styledial.doctor.finding import Words, rule
+from styledial.doctor.record import Record
+
+# NLL varies by about 2.5 nats from token to token: over 1,000 tokens its mean is known to 0.08,
+# and gains are 0.1 to 0.5. KL and the budget are read on the same text.
+_HELDOUT_TOKENS = 1_000
+# A weight can hold about 2 bits (Allen-Zhu and Li, arXiv 2404.05405), a token of text has about
+# 4: at this ratio the adapter could hold the text some fifty times over.
+_TOKENS_PER_WEIGHT = 0.01
+# Held-out gain may fall this much below its best before it is called a fall: nats, and part.
+_FALL, _PART = 0.02, 0.1
+# Learnt by heart: training text at half the NLL of unseen text of the same books.
+_HALF = 0.5
+# Of 32-token openings of the training text, continued word for word.
+_RECITED = 0.01
+
+
+@rule("advice", "tokens", "summary")
+def too_little_data(run: Record) -> Iterator[tuple[Words, Words]]:
+    """Less text than can be measured on, or far less than the adapter could store."""
+    train, heldout = run.tokens.get("train", 0), run.tokens.get("heldout", 0)
+    weights = run.summary.get("trainable_parameters", 0)
+    crowded = run.config.model.use_peft and train < _TOKENS_PER_WEIGHT * weights
+    if heldout >= _HELDOUT_TOKENS and not crowded:
+        return
+    yield (
+        (f"{train:,} tokens to learn from, {train / max(weights, 1):.2g} for each of {weights:,} "
+         f"trained weights; {heldout:,} held out (below {_HELDOUT_TOKENS:,} KL and style are "
+         "known only roughly)." + _gap(run)[0],
+         f"训练 {train:,} token，每个可训练参数（共 {weights:,}）只有 {train / max(weights, 1):.2g}"
+         f" 个；留出 {heldout:,} token（少于 {_HELDOUT_TOKENS:,} 时 KL 与风格只能粗略得知）。"
+         + _gap(run)[1]),
+        ("Add text: a whole novel is 100,000 tokens or more. `styledial prepare` shows what was "
+         "left out of your folder and why."
+         + (f" Meanwhile a smaller lora_r ({run.config.model.lora_r} -> 4)." if crowded
+            and run.config.model.lora_r > 4 else ""),
+         "增加文本：一部小说通常有十万 token 以上。`styledial prepare` 会列出文件夹中未采用的部分"
+         "及原因。"
+         + (f"在此之前可减小 lora_r（{run.config.model.lora_r} -> 4）。" if crowded
+            and run.config.model.lora_r > 4 else "")),
+    )  # fmt: skip
+
+
+def _gap(run: Record) -> Words:
+    if "train_nll" not in run.summary:
+        return "", ""
+    gain = run.summary["train_nll_base"] - run.summary["train_nll"]
+    return (f" Gained on it {gain:.3f} nats per token, on held-out text {run.gain:.3f}.",
+            f"训练文本改善 {gain:.3f} nats/token，留出文本改善 {run.gain:.3f}。")  # fmt: skip
+
+
+@rule("warning", "readings")
+def overfitting(run: Record) -> Iterator[tuple[Words, Words]]:
+    """Held-out text got worse again although the model did not come nearer to its base."""
+    best = _best(run)
+    fall = run.gains[best] - run.gains[-1]
+    nearer = run.readings[-1]["val/kl"] < 0.9 * run.readings[best]["val/kl"]
+    if nearer or fall < max(_FALL, _PART * run.gains[best]):
+        return
+    epoch = run.readings[best]["epoch"]
+    less = max(round(epoch), 1)
+    yield (
+        (f"Held-out NLL was best at epoch {epoch:.1f} (update {run.readings[best]['step']}) and "
+         f"has risen by {fall:.3f} nats per token since.",
+         f"留出文本的 NLL 在第 {epoch:.1f} 轮（第 {run.readings[best]['step']} 步）最好，"
+         f"之后上升了 {fall:.3f} nats/token。"),
+        (f"Fewer epochs ({run.epochs:.1f} -> {less}), more text, or a KL budget of 0.1 "
+         "(kl_mode: budget).",
+         f"减少轮数（{run.epochs:.1f} -> {less}）、增加文本，或用 0.1 的 KL 预算"
+         "（kl_mode: budget）。"),
+    )  # fmt: skip
+
+
+@rule("warning", "summary")
+def memorising(run: Record) -> Iterator[tuple[Words, Words]]:
+    """The novels themselves come back, not their style."""
+    recited = run.metric("extraction_rate_32")
+    by_heart = recited is not None and recited.value - recited.base > _RECITED
+    learnt, unseen = run.summary.get("train_nll"), run.summary["style_nll"]
+    if not by_heart and (learnt is None or learnt > _HALF * unseen):
+        return
+    seen = [("", "")]
+    if by_heart and recited:
+        seen.append((f" {recited.value:.1%} of openings of 32 tokens were continued word for word.",
+                     f"32 token 的开头有 {recited.value:.1%} 被逐字续出。"))  # fmt: skip
+    if learnt is not None:
+        seen.append((f" NLL {learnt:.2f} on the training text, {unseen:.2f} on unseen text of the "
+                     "same books.",
+                     f"训练文本 NLL {learnt:.2f}，同样书籍的未见文本 {unseen:.2f}。"))  # fmt: skip
+    best = run.readings[_best(run)]["epoch"] if run.readings else run.epochs
+    epochs = max(round(min(best, run.epochs / 2)), 1)
+    yield (
+        ("".join(each[0] for each in seen).strip(), "".join(each[1] for each in seen)),
+        (f"Fewer epochs ({run.epochs:.1f} -> {epochs}) and a lower kl_beta; don't publish this "
+         "adapter's output as new text if the novels are under copyright.",
+         f"减少轮数（{run.epochs:.1f} -> {epochs}）并减小 kl_beta；若小说有版权，"
+         "不要把它的输出当作新作发布。"),
+    )  # fmt: skip
+
+
+def _best(run: Record) -> int:
+    """The reading at which held-out text was predicted best."""
+    return max(range(len(run.gains)), key=lambda i: run.gains[i])

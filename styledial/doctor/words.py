@@ -1,0 +1,75 @@
+"""How findings and the state of a run read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from styledial.doctor.examine import examine
+from styledial.doctor.finding import Finding
+from styledial.doctor.record import Record
+from styledial.words import say
+
+# How many findings a run names at its end; `styledial doctor` has them all.
+_AT_END = 2
+_PHASES = {
+    "data": "数据", "reference": "基座参考", "forward": "前向", "loss": "损失",
+    "backward": "反向", "optimizer": "优化器", "heldout": "读取留出文本",
+    "checkpoint": "检查点",
+}  # fmt: skip
+
+
+def state_line(run: Record) -> str:
+    """Where the run is, in one line."""
+    en = f"{run.folder}: {run.steps} updates, {run.epochs:.1f} epochs"
+    zh = f"{run.folder}：{run.steps} 步，{run.epochs:.1f} 轮"
+    if run.summary or run.readings:
+        of = (f" of {run.budget:g}", f"，预算 {run.budget:g}") if run.budget else ("", "")
+        en += f"; KL {run.kl_now:.4f}{of[0]}, style gained {run.gain:.3f} nats per token"
+        zh += f"；KL {run.kl_now:.4f}{of[1]}，风格改善 {run.gain:.3f} nats/token"
+    if not run.summary:
+        en, zh = en + "; not finished", zh + "；未完成"
+    return say(en + ".", zh + "。")
+
+
+def time_line(run: Record) -> str:
+    """What the time went on, the largest first."""
+    parts = [
+        say(phase, _PHASES.get(phase, phase)) + f" {run.share(phase):.0%}"
+        for phase in sorted(run.timed, key=run.share, reverse=True)
+        if run.share(phase) >= 0.01
+    ]
+    return say("Time: ", "耗时：") + say(", ", "，").join(parts) + say(".", "。")
+
+
+def finding_lines(finding: Finding) -> list[str]:
+    kinds = {"warning": ("warning", "警告"), "advice": ("advice", "建议"), "info": ("info", "提示")}
+    return [
+        f"[{say(*kinds[finding.severity])}] {finding.rule}",
+        f"  {say(*finding.evidence)}",
+        f"  {say('Next:', '下一步：')} {say(*finding.advice)}",
+    ]
+
+
+def last_words(folder: Path) -> list[str]:
+    """Two or three lines for the end of a run; a run that is done fails for nothing said here."""
+    try:
+        return _lines(examine(folder), folder)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        return [say(f"styledial doctor could not read this run ({reason}).",
+                    f"styledial doctor 无法读取这次训练（{reason}）。")]  # fmt: skip
+
+
+def _lines(findings: Sequence[Finding], folder: Path) -> list[str]:
+    if not findings:
+        return [say("doctor: nothing to mend was found.", "doctor：没有发现需要改进之处。")]
+    lines = [
+        f"{finding.rule}: {say(*finding.evidence)} {say(*finding.advice)}"
+        for finding in findings[:_AT_END]
+    ]
+    if len(findings) > _AT_END:
+        more = len(findings) - _AT_END
+        lines.append(say(f"{more} more: styledial doctor {folder}",
+                         f"另有 {more} 条：styledial doctor {folder}"))  # fmt: skip
+    return lines
