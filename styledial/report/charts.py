@@ -136,7 +136,7 @@ def frontier_figure(
 
     best = frontier(points)
     x = alt.X("x:Q", title=x_title, scale=alt.Scale(zero=False, nice=True, padding=14),
-              axis=alt.Axis(tickCount=6, format="~g"))  # fmt: skip
+              axis=alt.Axis(tickCount=5, format="~g"))  # fmt: skip
     y = alt.Y("y:Q", title=y_title, scale=alt.Scale(zero=False, nice=True, padding=14),
               axis=alt.Axis(tickCount=6, format="~g"))  # fmt: skip
     rows = [

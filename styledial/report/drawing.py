@@ -51,7 +51,9 @@ def as_svg(chart: Any, label: str, height: int = HEIGHT) -> str:
         autosize=alt.AutoSizeParams(type="fit", contains="padding"),
     ).to_dict()  # fmt: skip
     spec["config"] = {
-        "axis": axis, "axisX": {"grid": False, "labelFlush": False}, "axisY": {"domain": False},
+        "axis": axis, "axisX": {
+            "grid": False, "labelFlush": False, "labelOverlap": "greedy", "labelSeparation": 10,
+        }, "axisY": {"domain": False, "titlePadding": 12},
         "view": {"stroke": None}, "text": {"font": _FONT, "fontSize": 12}, "padding": 2,
     }  # fmt: skip
     return _as_image(vl_convert.vegalite_to_svg(spec), label)
