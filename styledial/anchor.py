@@ -21,7 +21,22 @@ if TYPE_CHECKING:
 
 # 32k tokens: in the trials more text of the base's own changed nothing that could be measured.
 TOKENS = 32_768
-_BATCH = 64
+# Rows written at once: as many as this, and as keep their keys and values under half a GiB; for a
+# 14B 64 rows of 512 tokens would be 6 GiB, more than the training step needs beside the weights.
+_BATCH, _CACHE = 64, 2**29
+
+
+def cache_bytes(config: Any, length: int, itemsize: int) -> int:
+    """Keys and values of one row of `length` tokens in all layers of a model of this config."""
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(2 * config.num_hidden_layers * heads * size * length * itemsize)
+
+
+def rows_at_once(config: Any, length: int, itemsize: int) -> int:
+    """How many rows of `length` tokens the base writes in one go: a function of its shape alone,
+    so that the same seed gives the same rows."""
+    return max(1, min(_BATCH, _CACHE // cache_bytes(config, length, itemsize)))
 
 
 @torch.no_grad()
@@ -31,8 +46,9 @@ def sample_rows(
 ) -> PackedRows:  # fmt: skip
     """About `tokens` tokens sampled from the base, as rows of the same length as `style`.
 
-    Costs one generation of max_length tokens for every 64 rows; no row is shorter, so none
-    needs a mask. The 64s have a seed each and are shared out over the `processes`, who `gather`
+    Costs one generation of max_length tokens for every `rows_at_once`, 64 at most; no row is
+    shorter, so none needs a mask. They have a seed each and are shared out over the `processes`,
+    who `gather`
     them: the same seed gives the same rows on the same kind of device, whoever wrote them.
     """
     length = style.max_length
@@ -41,14 +57,15 @@ def sample_rows(
     first = style.tokens[generator.integers(len(style), size=rows),
                          generator.integers(length, size=rows)]  # fmt: skip
     first = np.where(first < 0, ~first, first)  # questions of dialogues are kept as ~t
-    starts = list(range(0, rows, _BATCH))
+    at_once = rows_at_once(base.config, length, base.dtype.itemsize)
+    starts = list(range(0, rows, at_once))
     written = []
     with torch.random.fork_rng():
         # As many for each process, some twice: a sharded base needs all of them in each pass.
         for turn in range(0, len(starts), processes):
             start = starts[min(turn + rank, len(starts) - 1)]
             torch.manual_seed(seed + start)
-            opening = torch.from_numpy(first[start : start + _BATCH].astype(np.int64))
+            opening = torch.from_numpy(first[start : start + at_once].astype(np.int64))
             ids = base.generate(
                 input_ids=opening.unsqueeze(1).to(base.device),
                 attention_mask=torch.ones(len(opening), 1, dtype=torch.long, device=base.device),

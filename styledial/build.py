@@ -170,6 +170,17 @@ def mixed_precision(config: Config, policy: Policy) -> str:
     return "no" if policy.is_adapter else "bf16"
 
 
+def micro_batch_size(config: Config) -> int:
+    """Rows of the user's text in a micro-batch."""
+    return config.training.per_device_train_batch_size
+
+
+def anchor_rows(config: Config, effective_batch: int) -> int:
+    """Anchor rows that an update of so many rows of the user's text gets, at least one."""
+    ratio = config.data.anchor_ratio
+    return max(1, round(effective_batch * ratio / (1 - ratio)))
+
+
 def style_order(config: Config, rows: PackedRows, processes: int) -> RowOrder:
     training = config.training
     return RowOrder(
@@ -213,8 +224,7 @@ def build_anchor(
     """
     if config.data.anchor == OFF or config.training.kl_mode == OFF:
         return None
-    ratio = config.data.anchor_ratio
-    per_update = max(1, round(order.effective_batch * ratio / (1 - ratio)))
+    per_update = anchor_rows(config, order.effective_batch)
     if config.data.anchor == SELF:
         from accelerate.utils import broadcast_object_list, gather_object
 

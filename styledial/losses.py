@@ -223,7 +223,7 @@ def logits(hidden: Tensor, head: Tensor, out: Tensor) -> Tensor:
     hidden = hidden.to(head.dtype)
     if head.dtype == out.dtype:
         return torch.mm(hidden, head.t(), out=out)
-    if hidden.is_cuda:
+    if _on_gpu(hidden):
         # bf16 operands, fp32 result: tensor cores at full rate without rounding the logits.
         return torch.mm(hidden, head.t(), out_dtype=out.dtype, out=out)
     for tile in _vocabulary_tiles(head):
@@ -235,17 +235,22 @@ def into_hidden(gradient: Tensor, head: Tensor, out: Tensor) -> None:
     """gradient [n, V] x head [V, d] into `out` [n, d]."""
     if head.dtype == gradient.dtype:
         product = torch.mm(gradient, head)
-    elif gradient.is_cuda and head.dtype == torch.float16:
+    elif _on_gpu(gradient) and head.dtype == torch.float16:
         # A row's gradient is scaled to 1 and back: 1/tokens is below what fp16 can hold.
         size = gradient.abs().amax(dim=1, keepdim=True).clamp_min(1e-30)
         product = torch.mm((gradient / size).to(head.dtype), head).float() * size
-    elif gradient.is_cuda:
+    elif _on_gpu(gradient):
         product = torch.mm(gradient.to(head.dtype), head)
     else:
         product = torch.zeros(out.shape, dtype=gradient.dtype, device=out.device)
         for tile in _vocabulary_tiles(head):
             product.addmm_(gradient[:, tile], head[tile].to(gradient.dtype))
     out.copy_(product)
+
+
+def _on_gpu(tensor: Tensor) -> bool:
+    """The memory plan, whose tensors are nowhere, answers for the device that it plans for."""
+    return tensor.is_cuda
 
 
 def _vocabulary_tiles(head: Tensor, size: int = 8192) -> list[slice]:

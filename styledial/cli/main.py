@@ -20,6 +20,7 @@ from styledial.cli import (
     generate,
     merge,
     models,
+    plan,
     prepare,
     report,
     train,
@@ -39,6 +40,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("train", help=train.HELP, epilog=train.EPILOG)(train.train)
+app.command("plan", help=plan.HELP)(plan.plan)
 app.add_typer(config.app, name="config")
 app.command("prepare", help=prepare.HELP, epilog=prepare.EPILOG)(prepare.prepare)
 app.command("generate", help=generate.HELP)(generate.generate)

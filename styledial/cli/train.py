@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -70,6 +72,17 @@ def train(
     )
     for note in resolved.notes:
         typer.echo(note, err=True)
+    _allocate_in_one_piece()
     from styledial.run import train_from_config
 
     train_from_config(resolved, resume=resume, overwrite=overwrite)
+
+
+def _allocate_in_one_piece() -> None:
+    """CUDA's allocator in segments that grow, unless the user chose: see memory/allocator.py.
+
+    PyTorch reads this when it first allocates on a GPU. Windows' CUDA doesn't have it.
+    """
+    chosen = {"PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"} & os.environ.keys()
+    if sys.platform == "linux" and not chosen:
+        os.environ["PYTORCH_ALLOC_CONF"] = "expandable_segments:True"

@@ -112,10 +112,15 @@ def load_base(
     model.name_or_path = on_hugging_face(name_or_path)
     if load_in_4bit:
         same_arithmetic(model)
+    check_behaviour(frozen(model), name_or_path)
+    return model
+
+
+def frozen(model: PreTrainedModel) -> PreTrainedModel:
+    """The model itself, as a base is to be: no gradients, no dropout, no cache."""
     model.config.use_cache = False
     model.requires_grad_(False).eval()
     _without_dropout(model)
-    check_behaviour(model, name_or_path)
     return model
 
 

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from styledial.errors import ModelError
+from styledial.models.lean import lean
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -138,7 +139,7 @@ def with_lora(
     )
     try:
         with quiet_peft():
-            return Policy(get_peft_model(model, config), None)
+            return Policy(lean(get_peft_model(model, config)), None)
     except ValueError as error:
         layers = sorted({n.rpartition(".")[2] for n, m in model.named_modules()
                          if isinstance(m, nn.Linear) and n not in head_names})  # fmt: skip

@@ -1,0 +1,76 @@
+"""`styledial plan`: the memory and the time of a run, before it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from styledial.config import PRESETS, resolve
+from styledial.words import say
+
+HELP = say(
+    "Tell how much GPU memory a run will need, without GPU or weights.",
+    "估算一次训练需要多少显存；无需 GPU 和权重。",
+)
+
+
+def plan(
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[section.key=value]...",
+            help=say("Settings that win over the file.", "优先于配置文件的设置。"),
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help=say("Configuration file.", "配置文件。"))
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help=say("A ready-made configuration: ", "预设：") + ", ".join(PRESETS)),
+    ] = None,
+    gpu: Annotated[
+        str | None, typer.Option(help=say('A card, such as "RTX 3060".', "显卡，如 RTX 3060。"))
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(help=say("Or its memory, such as 24GB.", "或显存，如 24GB。"))
+    ] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, help=say("GPUs that train together.", "一起训练的 GPU 数。"))
+    ] = 1,
+    as_json: Annotated[
+        bool, typer.Option("--json", help=say("For programs: bytes.", "供程序读取，单位字节。"))
+    ] = False,
+) -> None:
+    from styledial.errors import UserError
+
+    if gpu is not None and memory is not None:
+        raise UserError("--gpu and --memory: give one of them.", "--gpu 与 --memory：请只写一个。")
+    if config is None and preset is None and Path("train_config.yaml").is_file():
+        config = Path("train_config.yaml")
+    resolved = resolve(config, preset, {}, settings or [])
+    for note in resolved.notes:
+        typer.echo(note, err=True)
+    from styledial.memory import gpus, show
+    from styledial.memory.plan import plan as planned
+    from styledial.models.load import quiet_libraries
+
+    quiet_libraries()
+    card = gpus.found_card()
+    if gpu is not None:
+        card = gpus.card_named(gpu)
+    elif memory is not None:
+        card = gpus.memory_card(memory)
+    found = planned(resolved, card=card, processes=processes)
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+        return
+    for line in show.table(found):
+        typer.echo(line)
+    if card is not None:
+        typer.echo(show.verdict(found, card))
+    for line in show.pace(resolved, found, card):
+        typer.echo(line)

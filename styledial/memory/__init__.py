@@ -1,0 +1,1 @@
+"""What a run needs of memory, known before it starts: see docs/memory.md."""

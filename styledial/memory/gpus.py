@@ -1,0 +1,115 @@
+"""Graphics cards: how much memory a run can have of them, and how fast they multiply.
+
+`memory` is what CUDA reports as total, in GiB, not what the box says; it varies by some tenths with
+driver and ECC. `tflops` is the vendor's dense figure for 16-bit products added up in fp32. Neither
+was measured here. A card that drives a screen has less.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from styledial.errors import UserError, nearest
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Card:
+    """memory: bytes; tflops: 0 where unknown; bf16: whether it computes in bfloat16; hopper:
+    whether cuBLAS takes its larger workspace."""
+
+    name: str
+    memory: int
+    tflops: float = 0.0
+    bf16: bool = True
+    hopper: bool = False
+
+
+def _card(name: str, gib: float, tflops: float, *, bf16: bool = True, hopper: bool = False) -> Card:
+    return Card(name, int(gib * GIB), tflops, bf16, hopper)
+
+
+CARDS: tuple[Card, ...] = (
+    _card("RTX 2080 Ti", 10.7, 57, bf16=False),
+    _card("RTX 3060", 11.8, 25),
+    _card("RTX 3060 Laptop", 5.8, 22),
+    _card("RTX 3070", 7.7, 41),
+    _card("RTX 3080", 9.7, 59),
+    _card("RTX 3090", 23.6, 71),
+    _card("RTX 4060", 7.7, 30),
+    _card("RTX 4060 Ti 16GB", 15.6, 44),
+    _card("RTX 4070", 11.7, 58),
+    _card("RTX 4080", 15.7, 97),
+    _card("RTX 4090", 23.6, 165),
+    _card("RTX 5090", 31.4, 209, hopper=True),
+    _card("RTX A6000", 47.5, 155),
+    _card("T4", 14.6, 65, bf16=False),
+    _card("V100 16GB", 15.8, 125, bf16=False),
+    _card("V100 32GB", 31.7, 125, bf16=False),
+    _card("A10", 22.0, 125),
+    _card("L4", 22.0, 121),
+    _card("L40S", 44.4, 362),
+    _card("A100 40GB", 39.4, 312),
+    _card("A100 80GB", 79.2, 312),
+    _card("H100", 79.1, 989, hopper=True),
+    _card("H200", 139.8, 989, hopper=True),
+)
+
+
+def card_named(name: str) -> Card:
+    """The card of this name; raises UserError that lists the known ones."""
+    wanted = _plain(name)
+    for card in CARDS:
+        if _plain(card.name) == wanted:
+            return card
+    # "A100": the smaller one, so that the plan also holds on the larger.
+    starting = [card for card in CARDS if _plain(card.name).startswith(wanted)] if wanted else []
+    if starting:
+        return starting[0]
+    guess = nearest(name, [card.name for card in CARDS])
+    listed = ", ".join(card.name for card in CARDS)
+    raise UserError(
+        f"--gpu {name}: not in the table"
+        + (f"; did you mean {guess}?" if guess else ";")
+        + f" There are {listed}. For another card give its memory: --memory 24GB.",
+        f"--gpu {name}：表中没有这张显卡"
+        + (f"；是否想写 {guess}？" if guess else "。")
+        + f"已知：{listed}。其他显卡请直接写显存：--memory 24GB。",
+    )
+
+
+def memory_card(text: str) -> Card:
+    """A card of the memory written as 24GB, 24GiB, 24G or 24576MB; raises UserError.
+
+    GB means GiB here, as it does in the names of cards.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([gm])(?:i?b)?\s*", text.lower())
+    if not found or float(found[1]) == 0:
+        raise UserError(
+            f"--memory {text}: write it as 24GB or 8192MB.",
+            f"--memory {text}：请写成 24GB 或 8192MB。",
+        )
+    return Card(text.strip(), int(float(found[1]) * (GIB if found[2] == "g" else 2**20)))
+
+
+def found_card() -> Card | None:
+    """The GPU that this process would train on, or None."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+    known = [c for c in CARDS if _plain(c.name) in _plain(properties.name)]
+    return Card(
+        properties.name,
+        properties.total_memory,
+        max(known, key=lambda c: len(c.name)).tflops if known else 0.0,
+        torch.cuda.is_bf16_supported(including_emulation=False),
+        properties.major >= 9,
+    )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"nvidia|geforce|tesla|[^a-z0-9]", "", name.lower())

@@ -1,0 +1,157 @@
+"""Peak memory and speed of a run, known from its configuration alone.
+
+    config -> skeleton (shapes) -> rehearse (the real step on fakes) -> trace
+           -> allocator (reserved) + extras -> Plan
+
+See docs/memory.md for what is measured, what is assumed and how far off it has been.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from styledial import build
+from styledial.config import OFF
+from styledial.memory import skeleton
+from styledial.memory.allocator import reserved
+from styledial.memory.extras import extras
+from styledial.memory.gpus import Card
+from styledial.memory.rehearse import rehearse, rows_of
+from styledial.memory.sampling import sampling_bytes
+from styledial.memory.trace import peak
+
+if TYPE_CHECKING:
+    from styledial.config import Config
+
+KINDS = ("weights", "adapter", "optimizer", "gradients", "activations", "loss")
+# Part of a card's published speed that a step is assumed to reach; not measured on a GPU.
+UTILISATION = 0.35
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All sizes in bytes.
+
+    allocated: tensors in use at the worst moment; reserved: what the allocator holds by then;
+    extras: what comes on top, by name (`allocator` is reserved - allocated); total: all of it.
+    breakdown: `allocated` by kind. peak_phase is batch, reference, forward, loss, backward,
+    optimizer or sampling (of anchor text). flops: of one update on one process, products alone.
+    """
+
+    allocated: int
+    reserved: int
+    extras: dict[str, int]
+    breakdown: dict[str, int]
+    peak_phase: str
+    peak_op: str
+    dtype: str
+    rows: int
+    tokens_per_update: int
+    flops: float
+
+    @property
+    def total(self) -> int:
+        return self.allocated + sum(self.extras.values())
+
+    def seconds_per_update(self, card: Card) -> float | None:
+        """At UTILISATION of the card's published speed; None for a card of unknown speed."""
+        if not card.tflops:
+            return None
+        return self.flops / (card.tflops * 1e12 * UTILISATION)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "allocated_bytes": self.allocated,
+            "reserved_bytes": self.reserved,
+            "extras": self.extras,
+            "total_bytes": self.total,
+            "breakdown": self.breakdown,
+            "peak_phase": self.peak_phase,
+            "peak_op": self.peak_op,
+            "dtype": self.dtype,
+            "rows_per_micro_batch": self.rows,
+            "tokens_per_update": self.tokens_per_update,
+            "flops_per_update": self.flops,
+        }
+
+
+def plan(
+    config: Config,
+    *,
+    card: Card | None = None,
+    device: str = "cuda",
+    processes: int = 1,
+    packed: bool | None = None,
+    layers: int | None = None,
+    thorough: bool = False,
+) -> Plan:
+    """What training as `config` says will need at its worst moment.
+
+    `card` settles the precision of `dtype: auto` and the size of cuBLAS's workspace. `device`
+    "cpu" plans for this machine's CPU, with nothing but the tensors in use. `packed`: whether
+    rows hold several texts; None takes the worse case that the configuration allows. `layers`
+    plans a model of so many layers. Costs 5 to 15 s of one core for a 7B to a 14B, no GPU, no
+    weights and, for the guide's six, no network. Raises ModelError as training would.
+    """
+    on_gpu = device == "cuda"
+    dtype = planned_dtype(config, card, on_gpu)
+    shape = skeleton.model_config(
+        config.model.model_name_or_path, trust_remote_code=config.model.trust_remote_code
+    )
+    if layers is not None:
+        skeleton.cut(shape, layers)
+    rows = rows_of(config, processes)
+    if packed is None:
+        packed = build.shares_rows(config)
+    trace = rehearse(
+        config, shape, dtype=dtype, on_gpu=on_gpu, rows=rows, packed=packed, thorough=thorough
+    )
+    worst = peak(trace)
+    used = worst.bytes
+    held = reserved(trace.events) if on_gpu else used
+    breakdown = {kind: worst.by_kind.get(kind, 0) for kind in KINDS}
+    phase, operation = worst.phase, worst.operation
+    sampling = _sampling(config, shape, dtype, trace, on_gpu)
+    if sampling[1] > held:
+        used, held = sampling
+        phase, operation = "sampling", "generate"
+        resident = {k: v for k, v in breakdown.items() if k in ("weights", "adapter")}
+        breakdown = {kind: resident.get(kind, 0) for kind in KINDS}
+        breakdown["activations"] = used - sum(resident.values())
+    training = config.training
+    length = config.data.max_length
+    return Plan(
+        used, held,
+        extras(
+            on_gpu=on_gpu, hopper=bool(card and card.hopper), processes=processes,
+            quantised=config.model.load_in_4bit or config.model.load_in_8bit,
+            gradients=sum(s.size for s in trace.storages if s.kind == "adapter"),
+            holes=held - used,
+        ),
+        breakdown, phase, operation, str(dtype).removeprefix("torch."),
+        rows.style + rows.anchor,
+        rows.style * length * training.gradient_accumulation_steps * processes,
+        float(sum(trace.micro_flops.values())) * training.gradient_accumulation_steps,
+    )  # fmt: skip
+
+
+def planned_dtype(config: Config, card: Card | None, on_gpu: bool) -> torch.dtype:
+    """load.weights_dtype, for a device that isn't here."""
+    if config.model.dtype != "auto":
+        return getattr(torch, config.model.dtype)
+    if not on_gpu:
+        return torch.float32
+    return torch.bfloat16 if card is None or card.bf16 else torch.float16
+
+
+def _sampling(
+    config: Config, shape: Any, dtype: torch.dtype, trace: Any, on_gpu: bool
+) -> tuple[int, int]:
+    """(in use, reserved) while the base writes its anchor text; zeros where it doesn't."""
+    if config.data.anchor != build.SELF or config.training.kl_mode == OFF:
+        return 0, 0
+    weights = sum(s.size for s in trace.storages if s.kind in ("weights", "adapter"))
+    return sampling_bytes(shape, config.data.max_length, dtype.itemsize, weights, on_gpu)

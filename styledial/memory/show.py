@@ -1,0 +1,134 @@
+"""A plan in words: the table, what fits, how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from styledial.data.texts import style_folder
+from styledial.memory.gpus import GIB, Card
+from styledial.memory.plan import UTILISATION, Plan
+from styledial.words import say
+
+if TYPE_CHECKING:
+    from styledial.config import Config
+
+_KINDS = {
+    "weights": ("base weights", "基座权重"),
+    "adapter": ("adapter", "适配器"),
+    "optimizer": ("optimizer", "优化器"),
+    "gradients": ("gradients", "梯度"),
+    "activations": ("activations", "激活"),
+    "loss": ("loss", "损失"),
+}
+_EXTRAS = {
+    "allocator": ("allocator, rounding and holes", "分配器取整与空隙"),
+    "cuda_context": ("CUDA context", "CUDA 上下文"),
+    "cublas": ("cuBLAS workspace", "cuBLAS 工作区"),
+    "quantisation": ("bitsandbytes kernels", "bitsandbytes 内核"),
+    "nccl": ("NCCL and gradient buckets", "NCCL 与梯度桶"),
+}
+_PHASES = {
+    "batch": ("between steps", "两步之间"),
+    "reference": ("the reference pass", "参考前向"),
+    "forward": ("the forward pass", "前向"),
+    "loss": ("the loss", "损失计算"),
+    "backward": ("the backward pass", "反向"),
+    "optimizer": ("the optimizer's step", "优化器更新"),
+    "sampling": ("writing the anchor text", "采样锚定文本"),
+}
+# Left free of a card when something is to fit: what varies and what the plan may have wrong.
+MARGIN = 0.05
+# Bytes of UTF-8 text to a token; Chinese and English novels are both near it.
+_BYTES_PER_TOKEN = 4.4
+
+
+def fits(plan: Plan, card: Card) -> bool:
+    """Whether the plan leaves MARGIN of the card free."""
+    return plan.total <= card.memory * (1 - MARGIN)
+
+
+def gib(size: float) -> str:
+    return f"{size / GIB:.2f} GiB"
+
+
+def table(plan: Plan) -> Iterator[str]:
+    """The parts and their sum, one line each."""
+    parts = [(say(*_KINDS[kind]), size) for kind, size in plan.breakdown.items()]
+    parts += [(say(*_EXTRAS[name]), size) for name, size in plan.extras.items()]
+    for name, size in parts:
+        if size:
+            yield f"  {size / GIB:8.2f} GiB  {name}"
+    yield f"  {plan.total / GIB:8.2f} GiB  {say('peak', '峰值')}"
+    phase = say(*_PHASES[plan.peak_phase])
+    yield say(
+        f"Peak in {phase} ({plan.peak_op}); {plan.rows} rows a micro-batch, {plan.dtype}.",
+        f"峰值出现在{phase}（{plan.peak_op}）；每个微批次 {plan.rows} 行，{plan.dtype}。",
+    )
+
+
+def verdict(plan: Plan, card: Card) -> str:
+    """Whether it fits the card, with the margin."""
+    limit = card.memory * (1 - MARGIN)
+    numbers = f"{gib(plan.total)} / {gib(card.memory)}"
+    if fits(plan, card):
+        return say(
+            f"Fits {card.name}: {numbers}, {gib(limit - plan.total)} left beside a margin of "
+            f"{MARGIN:.0%}.",
+            f"{card.name} 放得下：{numbers}，"
+            f"除 {MARGIN:.0%} 余量外还剩 {gib(limit - plan.total)}。",
+        )
+    return say(
+        f"Does not fit {card.name}: {numbers}, with a margin of {MARGIN:.0%} "
+        f"{gib(plan.total - limit)} too much.",
+        f"{card.name} 放不下：{numbers}，按 {MARGIN:.0%} 余量超出 {gib(plan.total - limit)}。",
+    )
+
+
+def pace(config: Config, plan: Plan, card: Card | None) -> Iterator[str]:
+    """Tokens and time, as far as they can be told."""
+    seconds = plan.seconds_per_update(card) if card else None
+    line = say(
+        f"An update: {plan.tokens_per_update:,} tokens of your text, "
+        f"{plan.flops / 1e12:,.1f} TFLOP",
+        f"每次更新：{plan.tokens_per_update:,} 个风格 token，{plan.flops / 1e12:,.1f} TFLOP",
+    )
+    if card and seconds:
+        line += say(
+            f"; about {seconds:.1f} s if {card.name} reaches {UTILISATION:.0%} of its "
+            f"{card.tflops:g} TFLOPS (assumed, not measured)",
+            f"；若 {card.name} 达到 {card.tflops:g} TFLOPS 的 {UTILISATION:.0%}"
+            f"（假设，未实测），约 {seconds:.1f} 秒",
+        )
+    yield line + say(".", "。")
+    tokens = text_tokens(config)
+    if not tokens:
+        return
+    training = config.training
+    updates = training.max_steps
+    if updates < 0:
+        tokens *= 1 - config.data.validation_split
+        updates = max(1, round(tokens * training.num_train_epochs / plan.tokens_per_update))
+    line = say(
+        f"data.data_dir has about {tokens / 1e6:.2f} million tokens (file sizes over "
+        f"{_BYTES_PER_TOKEN}): {updates:,} updates",
+        f"data.data_dir 约有 {tokens / 1e6:.2f} 百万 token（文件大小除以 {_BYTES_PER_TOKEN}）："
+        f"{updates:,} 次更新",
+    )
+    if seconds:
+        line += say(
+            f", about {updates * seconds / 3600:.1f} hours",
+            f"，约 {updates * seconds / 3600:.1f} 小时",
+        )
+    yield line + say(".", "。")
+
+
+def text_tokens(config: Config) -> float:
+    """About how many tokens the novels have, by the sizes of their files; 0 without any."""
+    folder = Path(style_folder(config.data.data_dir))
+    if not folder.is_dir():
+        return 0.0
+    kinds = {".txt", ".md", ".jsonl"}
+    sizes = (p.stat().st_size for p in folder.rglob("*") if p.suffix in kinds and p.is_file())
+    return sum(sizes) / _BYTES_PER_TOKEN

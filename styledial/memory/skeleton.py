@@ -1,0 +1,255 @@
+"""The configured model as shapes alone: built from its config.json, no weights, no GPU, no network.
+
+    config.json (or the table of the guide's six) -> model on `meta`, LoRA injected
+        -> every parameter and buffer as a fake tensor with a storage of its own
+
+Two steps, since PEFT can't inject into fake tensors and `meta` has another attention kernel.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from styledial.errors import ModelError
+from styledial.models import quantise
+from styledial.models.chatglm.layout import glm_config, is_original
+from styledial.models.inspect import read_config
+from styledial.models.load import frozen, recompute_activations
+from styledial.models.locate import find_base
+from styledial.models.policy import Policy, with_all_weights, with_lora
+from styledial.models.registry import known
+from styledial.models.support import check_supported
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+    from styledial.config import Config
+
+
+def model_config(name: str, *, trust_remote_code: bool = False) -> PretrainedConfig:
+    """transformers' configuration of what `model_name_or_path` names.
+
+    A folder or a finished download is read; the guide's six are known offline; any other name
+    asks the hub for its config.json alone. Raises ModelError.
+    """
+    from transformers import AutoConfig
+
+    folder = Path(find_base(name))
+    if folder.is_dir():
+        raw = read_config(folder)
+        if is_original(raw):
+            return glm_config(raw)
+        check_supported(raw, name, trust_remote_code=trust_remote_code)
+        return AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    model = known(name)
+    if model is not None:
+        return AutoConfig.for_model(model.model_type, **model.config)
+    try:
+        return AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError):
+        raise ModelError(
+            f"model.model_name_or_path: {name} can't be planned: its config.json is neither here "
+            "nor to be had from the hub. Download the model first: `styledial download`.",
+            f"model.model_name_or_path：无法估算 {name}：本地没有它的 config.json，也无法从模型"
+            "中心取得。请先下载模型：styledial download。",
+        ) from None
+
+
+def cut(shape: PretrainedConfig, layers: int) -> None:
+    """The same model with fewer layers, or more."""
+    kinds = getattr(shape, "layer_types", None)
+    if kinds:
+        shape.layer_types = [kinds[i % len(kinds)] for i in range(layers)]
+    shape.num_hidden_layers = layers
+
+
+def build_skeleton(config: Config, shape: PretrainedConfig, dtype: torch.dtype) -> Policy:
+    """The policy that training would have, on `meta`. Raises ModelError as training would."""
+    from transformers import AutoModelForCausalLM
+
+    settings = config.model
+    quantise.check_choice(
+        load_in_4bit=settings.load_in_4bit, load_in_8bit=settings.load_in_8bit,
+        use_peft=settings.use_peft, use_dora=settings.use_dora,
+    )  # fmt: skip
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        base = AutoModelForCausalLM.from_config(
+            shape, dtype=dtype,
+            # The kernels of flash-attn are not here; theirs is sdpa's own flash kernel.
+            attn_implementation="eager" if settings.attn_implementation == "eager" else "sdpa",
+            trust_remote_code=settings.trust_remote_code,
+        )  # fmt: skip
+        if settings.load_in_4bit or settings.load_in_8bit:
+            _quantised(base, settings, dtype)
+        frozen(base)
+        if config.training.gradient_checkpointing:
+            recompute_activations(base)
+        if not settings.use_peft:
+            return with_all_weights(base)
+        return with_lora(
+            base, r=settings.lora_r, lora_alpha=settings.alpha,
+            lora_dropout=settings.lora_dropout, target_modules=settings.lora_target_modules,
+            use_dora=settings.use_dora, use_rslora=settings.use_rslora,
+        )  # fmt: skip
+
+
+def _quantised(base: Any, settings: Any, dtype: torch.dtype) -> None:
+    """Linear layers as bitsandbytes has them, as transformers would put them there."""
+    from transformers.integrations.bitsandbytes import replace_with_bnb_linear
+    from transformers.quantizers.base import get_keys_to_not_convert
+
+    options = quantise.loading_options(
+        load_in_4bit=settings.load_in_4bit, load_in_8bit=settings.load_in_8bit, dtype=dtype
+    )
+    bits = options["quantization_config"]
+    replace_with_bnb_linear(base, get_keys_to_not_convert(base), bits)
+    # PEFT asks these two which kind of layer it adapts.
+    base.is_loaded_in_4bit, base.is_loaded_in_8bit = settings.load_in_4bit, settings.load_in_8bit
+    if settings.load_in_4bit:
+        quantise.same_arithmetic(base)
+
+
+def materialise(policy: Policy, dtype: torch.dtype) -> None:
+    """Give every parameter and buffer a fake storage; to be called inside FakeTensorMode.
+
+    Ties stay ties. 4- and 8-bit weights get the packed storage and the scales that
+    bitsandbytes keeps beside it.
+    """
+    made: dict[int, Tensor] = {}
+
+    def fake(tensor: Tensor) -> Tensor:
+        if id(tensor) not in made:
+            made[id(tensor)] = torch.empty(tensor.shape, dtype=tensor.dtype)
+        return made[id(tensor)]
+
+    replaced: dict[int, nn.Parameter] = {}
+    for module in [m for root in _roots(policy) for m in root.modules()]:
+        for name, parameter in module._parameters.items():
+            if parameter is None:
+                continue
+            if type(parameter).__name__ == "Params4bit":
+                module._parameters[name] = _packed(module, parameter, dtype)
+            elif type(parameter).__name__ == "Int8Params":
+                module._parameters[name] = _int8(module, parameter)
+            else:
+                if id(parameter) not in replaced:
+                    replaced[id(parameter)] = nn.Parameter(fake(parameter), parameter.requires_grad)
+                module._parameters[name] = replaced[id(parameter)]
+        for name, buffer in module._buffers.items():
+            if buffer is not None:
+                module._buffers[name] = fake(buffer)
+
+
+def _roots(policy: Policy) -> list[nn.Module]:
+    """The model, and the frozen copy that full tuning keeps beside it."""
+    other = policy._frozen[0]
+    return [policy] if other is None else [policy, other]
+
+
+def _packed(module: Any, meta: Any, dtype: torch.dtype) -> Any:
+    """NF4 with double quantisation: half a byte a weight, a byte for 64, a float for 16384."""
+    from bitsandbytes.functional import QuantState
+
+    weights = meta.shape[0] * meta.shape[1]
+    blocks = -(-weights // 64)
+    second = QuantState(
+        absmax=torch.empty(-(-blocks // 256)), code=torch.empty(256), blocksize=256,
+        dtype=torch.float32,
+    )  # fmt: skip
+    state = QuantState(
+        absmax=torch.empty(blocks, dtype=torch.uint8), shape=meta.shape, dtype=dtype,
+        blocksize=64, code=torch.empty(16), quant_type="nf4", offset=torch.empty(()),
+        state2=second,
+    )  # fmt: skip
+    # Not a Params4bit: that class can't be made of a fake tensor. The layer asks for no more.
+    weight: Any = nn.Parameter(torch.empty(-(-weights // 2), 1, dtype=torch.uint8), False)
+    weight.quant_state = module.quant_state = state
+    return weight
+
+
+def _int8(module: Any, meta: Any) -> Any:
+    """A byte a weight and a float a row. The layer's own forward looks for outliers in the data,
+    which fakes don't have; `_Int8Product` allocates as it does when it finds none."""
+    weight = nn.Parameter(torch.empty(meta.shape, dtype=torch.int8), requires_grad=False)
+    module.row_scales = torch.empty(meta.shape[0])
+
+    def forward(x: Tensor) -> Tensor:
+        product = _Int8Product.apply(x, weight, module.row_scales)
+        return product if module.bias is None else product + module.bias
+
+    module.forward = forward
+    return weight
+
+
+class _Int8Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, scales: Tensor) -> Tensor:
+        rows = x.reshape(-1, x.shape[-1])
+        half = rows.to(torch.float16)
+        _values, _scales = torch.empty_like(half, dtype=torch.int8), half.new_empty(len(rows))
+        products = rows.new_empty(len(rows), len(weight), dtype=torch.int32)
+        out = products.to(x.dtype)
+        # bitsandbytes keeps the input although its gradient doesn't need it.
+        ctx.kept, ctx.weight, ctx.scales, ctx.shape = rows, weight, scales, x.shape
+        return out.reshape(*x.shape[:-1], len(weight))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None, None]:
+        (gradient,) = gradients
+        wide = ctx.weight.to(ctx.kept.dtype).mul_(ctx.scales.unsqueeze(1).to(ctx.kept.dtype))
+        gradient = gradient.reshape(-1, gradient.shape[-1]).to(wide.dtype)
+        return torch.matmul(gradient, wide).view(ctx.shape), None, None
+
+
+def weights_of(policy: Policy) -> Iterator[tuple[Tensor, str]]:
+    """Every storage that is there before the first step, as (tensor, kind)."""
+    for root in _roots(policy):
+        for module in root.modules():
+            for parameter in module._parameters.values():
+                if parameter is None:
+                    continue
+                adapter = parameter.requires_grad and policy.is_adapter
+                yield parameter, "adapter" if adapter else "weights"
+                state = getattr(parameter, "quant_state", None)
+                if state is not None:
+                    parts = (state.absmax, state.state2.absmax, state.state2.code, state.code)
+                    for part in parts:
+                        yield part, "weights"
+            for buffer in module._buffers.values():
+                if buffer is not None:
+                    yield buffer, "weights"
+            scales = module.__dict__.get("row_scales")
+            if scales is not None:
+                yield scales, "weights"
+
+
+@contextmanager
+def as_in_training(*, packed: bool, on_gpu: bool) -> Iterator[None]:
+    """Inside FakeTensorMode, take the branches that real tensors would take.
+
+    Whether a row holds several texts is a question about data, which transformers answers with
+    yes for tensors without any: a mask, and keys and values repeated for it. And the loss asks
+    whether tensors are on a GPU. Both are answered here.
+    """
+    from transformers import masking_utils
+
+    from styledial import losses
+
+    original, before = masking_utils.find_packed_sequence_indices, losses._on_gpu
+    try:
+        masking_utils.find_packed_sequence_indices = lambda position_ids: (
+            original(position_ids) if packed else None
+        )
+        losses._on_gpu = lambda tensor: on_gpu
+        yield
+    finally:
+        masking_utils.find_packed_sequence_indices = original
+        losses._on_gpu = before

@@ -1,0 +1,165 @@
+"""Who allocates what, in order: every storage that an operation makes, and when it goes.
+
+Under FakeTensorMode tensors have shapes and storages but no data, so a step of a 14B model runs on
+any machine. `Tracker` sees each operation above that mode:
+
+    (+, 17, 29360128, "forward", aten.mm)     an operation made a storage
+    (-, 17)                                   nobody holds it any more
+
+The events are the whole truth for `peaks` (bytes in use) and for `allocator` (bytes reserved).
+A storage's kind (weights, gradients, ...) may be learnt later than its birth, so peaks are
+computed at the end. What an operation allocates inside itself no mode sees: `within` tells.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+
+# CUDA's allocator hands out multiples of this.
+GRAIN = 512
+
+
+class Event(NamedTuple):
+    """Storage `id` of `size` bytes comes (size > 0) or goes (size < 0)."""
+
+    id: int
+    size: int
+
+
+@dataclass
+class Storage:
+    """phase: where in the step it was made; kind: what it turned out to be."""
+
+    size: int
+    phase: str
+    operation: str
+    kind: str
+
+
+@dataclass
+class Trace:
+    events: list[Event] = field(default_factory=list)
+    storages: list[Storage] = field(default_factory=list)
+    flops: dict[str, int] = field(default_factory=dict)
+    micro_flops: dict[str, int] = field(default_factory=dict)
+
+
+class Peak(NamedTuple):
+    """bytes in use at the worst moment, by kind, and the phase and operation that made it."""
+
+    bytes: int
+    by_kind: dict[str, int]
+    phase: str
+    operation: str
+
+
+class Tracker(TorchDispatchMode):
+    """Records events while it is entered; `phase` and `kind` label what comes next."""
+
+    def __init__(
+        self, grain: int = GRAIN, within: Callable[[Any, tuple, Any], int] | None = None
+    ) -> None:
+        super().__init__()
+        self.trace = Trace()
+        self.phase, self.kind = "build", "activations"
+        self._grain, self._within = grain, within
+        self._ids: dict[int, int] = {}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        name = _name(func)
+        if self._within:
+            inside = self._within(func, args, result)
+            if inside:
+                self._free(self._add(inside, name))
+        for tensor in (result,) if isinstance(result, torch.Tensor) else tree_iter(result):
+            if isinstance(tensor, torch.Tensor):
+                self.see(tensor, name)
+        flops = _flops(name, args, result)
+        if flops:
+            self.trace.flops[self.phase] = self.trace.flops.get(self.phase, 0) + flops
+        return result
+
+    def see(self, tensor: torch.Tensor, operation: str = "", kind: str | None = None) -> None:
+        """Count a tensor's storage from now on; one that is known may be given its kind."""
+        storage = tensor.untyped_storage()
+        key = id(storage)
+        if key not in self._ids:
+            number = self._add(storage.nbytes(), operation)
+            self._ids[key] = number
+            weakref.finalize(storage, self._gone, key)
+        if kind is not None:
+            self.trace.storages[self._ids[key]].kind = kind
+
+    def _add(self, size: int, operation: str) -> int:
+        size = -(-size // self._grain) * self._grain
+        number = len(self.trace.storages)
+        self.trace.storages.append(Storage(size, self.phase, operation, self.kind))
+        self.trace.events.append(Event(number, size))
+        return number
+
+    def _gone(self, key: int) -> None:
+        self._free(self._ids.pop(key))
+
+    def _free(self, number: int) -> None:
+        self.trace.events.append(Event(number, -self.trace.storages[number].size))
+
+
+def peak(trace: Trace, start: int = 0) -> Peak:
+    """The worst moment of a trace, looked for from event `start` on."""
+    used, highest, at = 0, -1, 0
+    for i, event in enumerate(trace.events):
+        used += event.size
+        if used > highest and event.size > 0 and i >= start:
+            highest, at = used, i
+    by_kind: dict[str, int] = {}
+    for event in trace.events[: at + 1]:
+        kind = trace.storages[event.id].kind
+        by_kind[kind] = by_kind.get(kind, 0) + event.size
+    made = trace.storages[trace.events[at].id]
+    return Peak(highest, by_kind, made.phase, made.operation)
+
+
+def phase_peaks(trace: Trace) -> dict[str, int]:
+    """Bytes in use at the worst moment of each phase."""
+    used = 0
+    worst: dict[str, int] = {}
+    for event in trace.events:
+        used += event.size
+        phase = trace.storages[event.id].phase
+        if event.size > 0:
+            worst[phase] = max(worst.get(phase, 0), used)
+    return worst
+
+
+@cache
+def _name(func: Any) -> str:
+    return str(func)
+
+
+_PRODUCTS = {
+    "aten.mm.default", "aten.mm.dtype", "aten.mm.out", "aten.mm.dtype_out", "aten.bmm.default",
+    "aten.addmm.default", "aten.addmm_.default", "bitsandbytes.gemm_4bit.default",
+}  # fmt: skip
+
+
+def _flops(name: str, args: tuple, result: Any) -> int:
+    """2 m n k of a matrix product, and of attention's two; everything else counts as nothing."""
+    if name in _PRODUCTS:
+        first = args[1] if "addmm" in name else args[0]
+        return 2 * result.numel() * first.shape[-1]
+    if "scaled_dot_product" in name:
+        backward = "backward" in name
+        query, key = (args[1], args[2]) if backward else (args[0], args[1])
+        return (10 if backward else 4) * query.numel() * key.shape[-2]
+    return 0
