@@ -2,7 +2,11 @@
 
     evaluation.json   {"metrics":  {"kl": {"value": 0.1, "ci": [0.09, 0.11], "base": 0.0,
                                            "unit": "nats per token"}, ...},
-                       "settings": {"effort": "quick", "text": ..., ...}}
+                       "settings": {"effort": "quick", "data_dir": ..., ...},
+                       "warnings": [{"en": ..., "zh": ...}]}
+
+A metric has `books` where real passages of the books have a value too, and `against` where a
+second adapter was measured.
 
 What each metric says and doesn't: docs/evaluation.md.
 """
@@ -20,8 +24,14 @@ import numpy as np
 from styledial import build
 from styledial.config import OFF, Config
 from styledial.errors import AdapterError
+from styledial.evaluators.bench import Bench
+from styledial.evaluators.copying import Copying, Extraction
 from styledial.evaluators.distance import GeneralText, StyleText, halves, read_rows
+from styledial.evaluators.fluency import Fluency
 from styledial.evaluators.result import CONFIDENCE, RESAMPLES, SEED, Evaluator, Result
+from styledial.evaluators.rhythm import Rhythm
+from styledial.evaluators.style import StyleScore
+from styledial.evaluators.writing import Passage, Passages, openings, sample
 from styledial.files import write_json
 from styledial.models.policy import Policy
 from styledial.words import say
@@ -32,6 +42,8 @@ if TYPE_CHECKING:
 FILE = "evaluation.json"
 # Hears what is being measured: a sentence, how much is done, and of how much.
 Tick = Callable[[str, int, int], None]
+# Above this share, copying is spoken of.
+COPIES = 0.02
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,7 @@ class Evaluation:
     metrics: dict[str, Result]
     settings: dict[str, Any] = field(default_factory=dict)
     against: dict[str, Result] = field(default_factory=dict)
+    passages: Passages | None = None
 
     def beside(self, other: Evaluation) -> Evaluation:
         """This one, with the other's figures for comparison."""
@@ -50,7 +63,34 @@ class Evaluation:
         metrics = {name: result.as_json() for name, result in self.metrics.items()}
         for name, result in self.against.items():
             metrics[name]["against"] = {"value": result.value, "ci": list(result.ci)}
-        return {"metrics": metrics, "settings": self.settings}
+        said = [{"en": en, "zh": zh} for en, zh in warnings(self)]
+        return {"metrics": metrics, "settings": self.settings, "warnings": said}
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is generated: `passages` of `tokens` each, by the tuned model and by the base;
+    `places` of the training books at which copying is tried, with three prefix lengths; tasks
+    of lm-evaluation-harness, which have to be asked for (evaluators/bench.py)."""
+
+    passages: int
+    tokens: int
+    places: int
+    bench: tuple[str, ...] = ()
+    bench_limit: int | None = None
+    bench_folder: Path | None = None
+
+
+FULL = Effort(passages=192, tokens=128, places=96)
+
+
+def quick(trained_tokens: int) -> Effort:
+    """At the end of a run: both models' passages are about 2 % of the tokens trained on.
+
+    Never fewer than 24 passages, below which there is nothing to see, nor more than 64.
+    """
+    tokens = 64
+    return Effort(min(max(trained_tokens // 50 // (2 * tokens), 24), 64), tokens, 24)
 
 
 def evaluate(
@@ -59,15 +99,20 @@ def evaluate(
     texts: build.Texts,
     reading: Mapping[str, Any],
     *,
+    effort: Effort = FULL,
+    seed: int = 42,
     style_sums: np.ndarray | None = None,
     general_sums: np.ndarray | None = None,
+    like: Evaluation | None = None,
     tick: Tick = lambda *_: None,
 ) -> Evaluation:
-    """Measure `policy` on held-out and general text.
+    """Measure `policy` on held-out and general text and on what it writes.
 
     `reading` holds what read_rows needs (batch_size, device, direction). Sums that the caller
     has already read are not read again. KL and style NLL are on the rows that landing didn't
-    use, as kl_final is.
+    use, as kl_final is. Passages are sampled with `seed`. Metrics for which there is too little
+    text are left out. `like` is another adapter's evaluation on the same base, texts, effort and
+    seed: the base's passages are taken from it.
     """
     rows = halves(texts.heldout)[1]
 
@@ -77,46 +122,81 @@ def evaluate(
         return read_rows(policy, texts.heldout, only=rows, **reading)
 
     def general() -> np.ndarray:
-        return (
-            general_sums if general_sums is not None
-            else read_rows(policy, texts.general, **reading)
-        )  # fmt: skip
+        if general_sums is not None:
+            return general_sums
+        return read_rows(policy, texts.general, **reading)
 
-    evaluators: list[tuple[str, Evaluator]] = [
-        (say("style text", "风格文本"), StyleText(style)),
-        (say("general text", "通用文本"), GeneralText(general)),
-    ]
     metrics: dict[str, Result] = {}
-    for done, (words, evaluator) in enumerate(evaluators):
-        tick(words, done, len(evaluators))
+
+    def run(words: str, evaluator: Evaluator) -> None:
+        tick(words, 0, 1)
         metrics.update((result.name, result) for result in evaluator.run())
-    tick("", len(evaluators), len(evaluators))
+        tick(words, 1, 1)
+
+    run(say("style text", "风格文本"), StyleText(style))
+    run(say("general text", "通用文本"), GeneralText(general))
+    passages = openings(texts.heldout, texts.style, passages=effort.passages, tokens=effort.tokens)
+    if passages:
+        known = like.passages.base if like and like.passages else None
+        passages = _written(policy, passages, seed, known, tick)
+        run(say("style of passages", "段落的风格"), StyleScore(passages, tokenizer))
+        run(say("words and rhythm", "虚词与句子节奏"), Rhythm(passages, tokenizer))
+        run(say("fluency", "流畅度"), Fluency(passages, policy, reading["batch_size"]))
+        run(say("copies of the books", "照抄原文"), Copying(passages, texts.style))
+    words = say("from true prefixes", "由真实开头续写")
+    run(words, Extraction(policy, texts.style, effort.places, lambda *at: tick(words, *at)))
+    if effort.bench:
+        tasks = Bench(policy, tokenizer, effort.bench, reading["batch_size"], effort.bench_limit,
+                      effort.bench_folder)  # fmt: skip
+        run("lm-evaluation-harness", tasks)
     settings = {
+        "bench": list(effort.bench), "bench_limit": effort.bench_limit,
+        "passages": len(passages.opened) if passages else 0,
+        "prompt_tokens": passages.prompts.shape[1] if passages else 0,
+        "passage_tokens": passages.tokens if passages else 0,
+        "places": effort.places, "seed": seed, "temperature": 1.0,
         "confidence": CONFIDENCE, "resamples": RESAMPLES, "resampling_seed": SEED,
         "kl_direction": reading["direction"],
     }  # fmt: skip
-    return Evaluation(metrics, settings)
+    return Evaluation(metrics, settings, passages=passages)
+
+
+def _written(
+    policy: Policy, passages: Passages, seed: int, base: list[Passage] | None, tick: Tick
+) -> Passages:
+    """The passages of both models."""
+    theirs, ours = say("base writes", "基座续写"), say("tuned model writes", "微调模型续写")
+    if base is None:
+        with policy.as_base() as model:
+            base = sample(model, passages, seed=seed, tick=lambda *at: tick(theirs, *at))
+    tuned = sample(policy.model, passages, seed=seed, tick=lambda *at: tick(ours, *at))
+    return passages.written_by(tuned, base)
 
 
 def evaluate_at_end(
     config: Config, policy: Policy, tokenizer: PreTrainedTokenizerBase, texts: build.Texts,
     reading: Mapping[str, Any], style_sums: np.ndarray, general_sums: np.ndarray,
-    note: Callable[[str, str], None],
+    trained_tokens: int, note: Callable[[str, str], None],
 ) -> Evaluation | None:  # fmt: skip
     """A run's own evaluation, written to its folder; None where it is off or didn't work.
 
     The run is finished and saved by then: whatever goes wrong here, Ctrl-C included, is said in
     a sentence and no more.
     """
-    if config.training.evaluate_at_end == OFF:
+    wanted = config.training.evaluate_at_end
+    if wanted == OFF:
         return None
+    effort = FULL if wanted == "full" else quick(trained_tokens)
     try:
         found = evaluate(
-            policy, tokenizer, texts, reading, style_sums=style_sums, general_sums=general_sums
-        )
-        found.settings.update(kl_beta=None, scale=1.0, against="base",
+            policy, tokenizer, texts, reading, effort=effort, seed=config.training.seed,
+            style_sums=style_sums, general_sums=general_sums,
+        )  # fmt: skip
+        found.settings.update(effort=wanted, kl_beta=None, scale=1.0, against="base",
                               data_dir=config.data.data_dir)  # fmt: skip
         save_evaluation(Path(config.training.output_dir).expanduser(), found)
+        for warning in warnings(found):
+            note(*warning)
         return found
     except (Exception, KeyboardInterrupt) as error:
         reason = f"{type(error).__name__}: {error}".split("\n")[0]
@@ -129,6 +209,30 @@ def evaluate_at_end(
         return None
 
 
+def warnings(found: Evaluation) -> list[tuple[str, str]]:
+    """What the user should know before passing the adapter on, in both languages.
+
+    A model copies where a rate is above 2 %, and surely (its interval's lower end) above both
+    the base's and what held-out text of the books has in common with the rest.
+    """
+    said = []
+    for name, result in found.metrics.items():
+        if name != "long_copy_rate" and not name.startswith("extraction_rate"):
+            continue
+        usual = max(result.base or 0.0, result.books or 0.0)
+        if result.value > COPIES and result.ci[0] > usual:
+            said.append(
+                (
+                    f"{name} is {result.value:.0%} (usual {usual:.0%}): the model gives back "
+                    "stretches of the training books word for word. The books are somebody's: "
+                    "dial it down, or train for fewer epochs, before passing it on.",
+                    f"{name} 为 {result.value:.0%}（通常 {usual:.0%}）：模型会逐字复述训练用书。"
+                    "书有其作者，交给他人之前请调低强度或减少训练轮数。",
+                )
+            )
+    return said
+
+
 def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
     write_json(folder / FILE, evaluation.as_json())
 
@@ -139,7 +243,14 @@ def load_evaluation(folder: Path) -> Evaluation | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         metrics = {
-            name: Result(name, found["value"], tuple(found["ci"]), found["unit"], found["base"])
+            name: Result(
+                name,
+                found["value"],
+                tuple(found["ci"]),
+                found["unit"],
+                found["base"],
+                found.get("books"),
+            )
             for name, found in content["metrics"].items()
         }
         return Evaluation(metrics, content["settings"])

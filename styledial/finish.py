@@ -60,8 +60,9 @@ def finish(
                     "general": texts.general.total_targets}},
     )  # fmt: skip
     evaluate_at_end(
-        config, policy, tokenizer, texts, reading, style_sums, general_sums, screen.note
-    )
+        config, policy, tokenizer, texts, reading, style_sums, general_sums, state.tokens,
+        screen.note,
+    )  # fmt: skip
     summary = {
         "model": config.model.model_name_or_path,
         "kl_beta": training.kl_beta,

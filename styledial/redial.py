@@ -21,7 +21,7 @@ from styledial.adapter import (
 from styledial.config import Config, resolve
 from styledial.dial import DialPoint, read_points, save_dial, scale_for
 from styledial.errors import AdapterError
-from styledial.evaluation import Evaluation, Tick, evaluate
+from styledial.evaluation import FULL, Effort, Evaluation, Tick, evaluate
 from styledial.evaluators.distance import measure
 from styledial.files import write_json
 from styledial.models.load import quiet_libraries
@@ -59,7 +59,7 @@ def measure_dial(folder: Path, data_dir: str | None = None) -> None:
 
 def evaluate_run(
     folder: Path, *, data_dir: str | None = None, scale: float = 1.0, against: Path | None = None,
-    tick: Tick = lambda *_: None,
+    effort: Effort = FULL, seed: int = 42, tick: Tick = lambda *_: None,
 ) -> Evaluation:  # fmt: skip
     """Measure a finished run at `scale` times its adapter, on the text that it held out.
 
@@ -69,15 +69,16 @@ def evaluate_run(
     if against is not None:
         _check_same_base(folder, against)
     run = reopen(folder, data_dir)
+    how: dict[str, Any] = {"effort": effort, "seed": seed, "tick": tick}
     with scaled(run.policy, scale) if run.policy.is_adapter else contextlib.nullcontext():
-        found = evaluate(run.policy, run.tokenizer, run.texts, run.reading, tick=tick)
+        found = evaluate(run.policy, run.tokenizer, run.texts, run.reading, **how)
     found.settings["data_dir"] = run.config.data.data_dir
     if against is None:
         return found
     config, texts, reading = run.config, run.texts, run.reading
     del run  # its weights make room for the other's
     policy, tokenizer = _load(against, config)
-    return found.beside(evaluate(policy, tokenizer, texts, reading, tick=tick))
+    return found.beside(evaluate(policy, tokenizer, texts, reading, like=found, **how))
 
 
 @dataclass(frozen=True)

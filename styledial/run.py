@@ -20,11 +20,12 @@ from styledial.config import Config
 from styledial.config.show import as_file, flat
 from styledial.dial import FILE as DIAL
 from styledial.doctor import last_words
+from styledial.doctor.record import seconds_of
 from styledial.errors import StyleDialError, UserError
 from styledial.evaluators.distance import Distance, measure
 from styledial.files import write_json, write_text
 from styledial.finish import finish, write_samples
-from styledial.metrics import MetricsFile
+from styledial.metrics import MetricsFile, read_metrics
 from styledial.models.load import load_tokenizer, quiet_libraries
 from styledial.models.policy import Policy
 from styledial.order import RowOrder
@@ -175,6 +176,7 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
         summary = finish(config, policy, tokenizer, texts, state, before, screen, started)
         summary["anchor"] = _anchor_words(config, anchor)
         summary["reference_rows_saved"] = references.saved if references else 0
+        summary["seconds"] = seconds_of(read_metrics(folder / "metrics.jsonl"))
         write_json(folder / SUMMARY, summary)
         report_at_end(folder, screen.note)
         if references and references.saved:

@@ -25,7 +25,7 @@ def doctor(
         bool, typer.Option("--json", help=say("Print JSON.", "输出 JSON。"))
     ] = False,
 ) -> None:
-    from styledial.doctor import examine, unjudged
+    from styledial.doctor import examine, limit, unjudged
     from styledial.doctor.record import read_run
     from styledial.doctor.words import finding_lines, state_line, time_line
 
@@ -41,6 +41,8 @@ def doctor(
         typer.echo("\n" + "\n".join(finding_lines(finding)))
     if not findings:
         typer.echo(say("Nothing to mend was found.", "没有发现需要改进之处。"))
+    if more := limit(record):
+        typer.echo("\n" + say(*more))
     reasons: dict[str, list[str]] = {}
     for name, why in silent:
         reasons.setdefault(say(*why), []).append(name)
@@ -51,10 +53,12 @@ def doctor(
 
 
 def _as_json(record: Record) -> str:
-    from styledial.doctor import examine, unjudged
+    from styledial.doctor import examine, limit, unjudged
 
+    more = limit(record)
     content = {
         "findings": [finding.as_json() for finding in examine(record)],
+        "limit": say(*more) if more else None,
         "unjudged": [{"rule": name, "reason": say(*why)} for name, why in unjudged(record)],
         "time": {phase: record.share(phase) for phase in record.timed},
     }

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,18 +37,65 @@ def evaluate(
     ] = "base",
     kl_beta: Strength = None,
     data_dir: DataDir = None,
+    passages: Annotated[
+        int,
+        typer.Option(min=10, help=say("Passages written by each model.", "每个模型续写的段落数。")),
+    ] = 192,
+    max_new_tokens: Annotated[
+        int,
+        typer.Option(
+            "--max-new-tokens",
+            min=16,
+            help=say(
+                "Tokens of a passage, as far as a row has room.",
+                "每段的 token 数，以一行的长度为限。",
+            ),
+        ),
+    ] = 128,
+    seed: Annotated[int, typer.Option(min=0)] = 42,
+    bench: Annotated[
+        str | None,
+        typer.Option(
+            help=say(
+                "Tasks of lm-evaluation-harness, before and after: cmmlu,ceval-valid,mmlu or "
+                "single subjects (extra `bench`).",
+                "lm-evaluation-harness 的任务，训练前后对比：cmmlu,ceval-valid,mmlu 或单个科目"
+                "（需安装 bench 附加包）。",
+            )
+        ),
+    ] = None,
+    bench_limit: Annotated[
+        int | None,
+        typer.Option("--bench-limit", min=1, help=say("Questions of a task.", "每个任务的题数。")),
+    ] = None,
+    bench_tasks: Annotated[
+        Path | None,
+        typer.Option(
+            "--bench-tasks",
+            help=say("A folder with your own tasks (YAML).", "自备任务（YAML）所在的文件夹。"),
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help=say("Print JSON.", "输出 JSON。"))
     ] = False,
 ) -> None:
-    from styledial.evaluation import save_evaluation
+    from styledial.evaluation import FULL, save_evaluation, warnings
+    from styledial.evaluators.bench import require_harness
     from styledial.redial import evaluate_run
 
     scale = scale_of(adapter, kl_beta)
     other = None if against == "base" else Path(against).expanduser()
+    tasks = tuple(filter(None, (name.strip() for name in (bench or "").split(","))))
+    if tasks:
+        require_harness()
+    effort = replace(FULL, passages=passages, tokens=max_new_tokens, bench=tasks,
+                     bench_limit=bench_limit, bench_folder=bench_tasks)  # fmt: skip
     with _progress() as tick:
-        found = evaluate_run(adapter, data_dir=data_dir, scale=scale, against=other, tick=tick)
-    found.settings.update(kl_beta=kl_beta, scale=scale, against=against)
+        found = evaluate_run(
+            adapter, data_dir=data_dir, scale=scale, against=other, effort=effort, seed=seed,
+            tick=tick,
+        )  # fmt: skip
+    found.settings.update(effort="full", kl_beta=kl_beta, scale=scale, against=against)
     if kl_beta is None:  # evaluation.json is about the adapter as it lies there
         save_evaluation(adapter, found)
         refresh(adapter)
@@ -55,6 +103,8 @@ def evaluate(
         typer.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
     else:
         _show(found)
+    for warning in warnings(found):
+        typer.echo(say(*warning), err=True)
 
 
 @contextmanager
@@ -66,7 +116,7 @@ def _progress() -> Iterator[Tick]:
     if not sys.stderr.isatty():
 
         def tell(words: str, done: int, total: int) -> None:
-            if words:
+            if done == 0:
                 typer.echo(words, err=True)
 
         yield tell
@@ -86,13 +136,23 @@ def _show(found: Evaluation) -> None:
 
     table = Table(box=None)
     table.add_column(say("metric", "指标"))
-    titles = [say("value", "数值"), say("95 % interval", "95 % 区间"), say("base", "基座")]
+    titles = [
+        say("value", "数值"),
+        say("95 % interval", "95 % 区间"),
+        say("base", "基座"),
+        say("books", "原著"),
+    ]
     for title in titles + ([say("other", "另一个")] if found.against else []):
         table.add_column(title, justify="right")
     table.add_column(say("unit", "单位"))
     for name, result in found.metrics.items():
         low, high = result.ci
-        cells = [f"{result.value:.4g}", f"{low:.4g} - {high:.4g}", _number(result.base)]
+        cells = [
+            f"{result.value:.4g}",
+            f"{low:.4g} - {high:.4g}",
+            _number(result.base),
+            _number(result.books),
+        ]
         if found.against:
             beside = found.against.get(name)
             cells.append(_number(beside.value if beside else None))

@@ -7,8 +7,8 @@ output    not_fluent, forgetting
 speed     slow_reference, slow_small_micro_batch, slow_checkpoints, memory_headroom
 """
 
-from styledial.doctor.examine import RULES, examine, unjudged
+from styledial.doctor.examine import RULES, examine, limit, unjudged
 from styledial.doctor.finding import Finding, Severity
 from styledial.doctor.words import last_words
 
-__all__ = ["RULES", "Finding", "Severity", "examine", "last_words", "unjudged"]
+__all__ = ["RULES", "Finding", "Severity", "examine", "last_words", "limit", "unjudged"]

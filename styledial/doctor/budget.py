@@ -30,25 +30,48 @@ def budget_binding(run: Record) -> Iterator[tuple[Words, Words]]:
     budget = run.budget
     if budget is None or budget >= MEDIUM or run.kl < REACHED * budget:
         return
-    wanted = MEDIUM
-    gain, measured = gain_at(run, wanted)
-    known = ("from the dial", "来自 dial") if measured else ("estimated", "估计")
-    folder = run.folder
-    if wanted <= strongest(run):
-        how = (f"no training needed: `styledial dial {folder} --export {wanted:g}`",
-               f"不必重新训练：`styledial dial {folder} --export {wanted:g}`")  # fmt: skip
-    else:
-        how = (f"train with kl_beta {wanted:g}", f"用 kl_beta {wanted:g} 训练")
+    more, zh = _stronger(run, MEDIUM)
     yield (
         (f"KL {run.kl_now:.3f} is all of the budget {budget:g}, which is below the recommended "
          f"{MEDIUM:g} to {STRONG:g}; style gained {run.gain:.3f} nats per token.",
          f"KL {run.kl_now:.3f} 已用完预算 {budget:g}，而预算低于推荐的 {MEDIUM:g} 到 {STRONG:g}；"
          f"风格改善 {run.gain:.3f} nats/token。"),
-        (f"If the style is too weak, raise kl_beta: at {wanted:g} the gain is about {gain:.3f} "
-         f"({known[0]}); {how[0]}. {STRONG:g} to {END:g} is stronger still.",
-         f"若觉得风格太弱，请提高 kl_beta：{wanted:g} 时约改善 {gain:.3f}（{known[1]}）；{how[1]}。"
-         f"{STRONG:g} 到 {END:g} 更强。"),
+        (f"If the style is too weak, {more} {STRONG:g} to {END:g} is stronger still.",
+         f"若觉得风格太弱，{zh}{STRONG:g} 到 {END:g} 更强。"),
     )  # fmt: skip
+
+
+def what_limits(run: Record) -> Words | None:
+    """What sets the strength of the style where that is as it should be: the budget, reached.
+
+    None where the run fell short of it, had none, or isn't finished, and where budget_binding
+    says it: then findings say more.
+    """
+    if not run.summary or run.budget is None or run.budget < MEDIUM or _short(run):
+        return None
+    wanted = next((band for band in (STRONG, END) if band > 1.05 * run.budget), None)
+    reached = (f"The budget sets the strength: KL {run.kl_now:.3f} of {run.budget:g}. ",
+               f"强度由预算决定：KL {run.kl_now:.3f}，预算 {run.budget:g}。")  # fmt: skip
+    if wanted is None:
+        return (reached[0] + "It is at the end of the guide's bands; more is less fluent.",
+                reached[1] + "已到指南分档的上限，再大会更不流畅。")  # fmt: skip
+    more, zh = _stronger(run, wanted)
+    return f"{reached[0]}For more style, {more}", f"{reached[1]}想要更强的风格，{zh}"
+
+
+def _stronger(run: Record, wanted: float) -> Words:
+    gain, measured = gain_at(run, wanted)
+    known = ("from the dial", "来自 dial") if measured else ("estimated", "估计")
+    how = (f"train with kl_beta {wanted:g}", f"用 kl_beta {wanted:g} 训练")
+    if wanted <= strongest(run):
+        command = f"`styledial dial {run.folder} --export {wanted:g}`"
+        how = (f"no training needed: {command}", f"不必重新训练：{command}")
+    return (
+        f"raise kl_beta to {wanted:g}: the gain is {run.gain:.3f} now and would be about "
+        f"{gain:.3f} ({known[0]}); {how[0]}.",
+        f"把 kl_beta 提高到 {wanted:g}：现在改善 {run.gain:.3f}，届时约 {gain:.3f}（{known[1]}）；"
+        f"{how[1]}。",
+    )
 
 
 @rule("advice", "summary", "readings", "updates")

@@ -39,6 +39,12 @@ def examine(run: Path | Record) -> list[Finding]:
     return sorted(found, key=lambda finding: ORDER.index(finding.severity))
 
 
+def limit(record: Record) -> Words | None:
+    """What sets the strength of the style where nothing has gone wrong; else None."""
+    wrong = any(finding.severity == "warning" for finding in examine(record))
+    return None if wrong else budget.what_limits(record)
+
+
 def unjudged(record: Record) -> list[tuple[str, Words]]:
     """(rule, why it could not judge and what would let it) for every rule that was silent so."""
     skipped = []

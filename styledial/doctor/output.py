@@ -40,15 +40,22 @@ def not_fluent(run: Record) -> Iterator[tuple[Words, Words]]:
                     )  # fmt: skip
     if not seen:
         return
-    lower = weaker(run.kl_now)
+    training, lower = run.config.training, weaker(run.kl_now)
+    if training.kl_mode == "budget":
+        how = (f"Lower kl_beta to {lower:g}.", f"把 kl_beta 减小到 {lower:g}。")
+    else:
+        how = ("Use kl_mode: budget with kl_beta 0.1.", "请用 kl_mode: budget、kl_beta 0.1。")
+    if run.config.model.use_peft:  # only an adapter has a dial
+        generate = f"`styledial generate {run.folder} --prompt ... --kl_beta {lower:g}`"
+        commands = (f"`styledial dial {run.folder}`", generate)
+        steps = f"{commands[0]}, {commands[1]}"
+        how = (f"{how[0]} Try {lower:g} first without training: {steps}.",
+               f"{how[1]}可先不训练，试试 {lower:g}：{steps}。")  # fmt: skip
     yield (
         ("What it writes is not fluent: " + "; ".join(each[0] for each in seen)
          + f". KL is {run.kl_now:.3f}.",
          "续写不流畅：" + "；".join(each[1] for each in seen) + f"。KL 为 {run.kl_now:.3f}。"),
-        (f"Lower kl_beta to {lower:g}. Try it first without training: `styledial dial "
-         f"{run.folder}`, then `styledial generate {run.folder} --prompt ... --kl_beta {lower:g}`.",
-         f"把 kl_beta 减小到 {lower:g}。可先不训练试试：`styledial dial {run.folder}`，再 "
-         f"`styledial generate {run.folder} --prompt ... --kl_beta {lower:g}`。"),
+        how,
     )  # fmt: skip
 
 

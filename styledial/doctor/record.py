@@ -12,7 +12,7 @@ from typing import Any
 from styledial.config import Config, resolve
 from styledial.dial import FILE as DIAL
 from styledial.dial import DialPoint, load_dial
-from styledial.errors import StyleDialError, UserError
+from styledial.errors import UserError
 from styledial.metrics import read_metrics
 
 # Written out, as the modules that write these files load torch.
@@ -99,11 +99,11 @@ class Record:
 
     @property
     def steps(self) -> int:
-        return int(self.lines[-1]["step"])
+        return int(self.lines[-1]["step"]) if self.lines else 0
 
     @property
     def epochs(self) -> float:
-        return float(self.lines[-1]["epoch"])
+        return float(self.lines[-1]["epoch"]) if self.lines else 0.0
 
     def metric(self, name: str) -> Metric | None:
         """Of evaluation.json; None where it or the base's value isn't there."""
@@ -162,29 +162,41 @@ def read_run(folder: Path) -> Record:
             f"{folder}：这里没有训练（缺少 {SETTINGS} 或 {METRICS}）。请写训练的 output_dir。",
         )
     try:
-        lines = read_metrics(folder / METRICS)
+        summary = _json(folder / SUMMARY, _SUMMARY_KEYS)
         manifest = _json(folder / MANIFEST)
-        return Record(
-            folder=folder,
-            config=resolve(folder / SETTINGS),
-            lines=lines,
-            summary=_json(folder / SUMMARY),
-            evaluation=_json(folder / EVALUATION).get("metrics", {}),
-            tokens=manifest.get("tokens", {}),
-            dial=_dial(folder),
-        )
-    except StyleDialError:
-        raise
-    except (OSError, ValueError, AttributeError) as error:
+        evaluation = _json(folder / EVALUATION).get("metrics", {})
+        lines = read_metrics(folder / METRICS)
+        if not all(isinstance(line, dict) and {"step", "epoch"} <= set(line) for line in lines):
+            raise ValueError(f"{METRICS}: a line without step or epoch")
+        if not all(isinstance(found, dict) for found in dict(evaluation).values()):
+            raise ValueError(f"{EVALUATION}: metrics")
+    except (OSError, ValueError, TypeError) as error:
         raise UserError(
             f"{folder}: a file of this run cannot be read ({error}); restore it, or train again.",
             f"{folder}：训练文件无法读取（{error}）；请恢复该文件，或重新训练。",
         ) from None
+    return Record(
+        folder=folder,
+        config=resolve(folder / SETTINGS),
+        lines=lines,
+        summary=summary,
+        evaluation=evaluation,
+        tokens=manifest.get("tokens", {}),
+        dial=load_dial(folder) if (folder / DIAL).is_file() else [],
+    )
 
 
-def _json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+# Of a finished run's summary, what rules take for granted.
+_SUMMARY_KEYS = ("kl_before_landing", "kl_final", "style_nll_base", "style_nll",
+                 "general_nll_base", "general_nll")  # fmt: skip
 
 
-def _dial(folder: Path) -> list[DialPoint]:
-    return load_dial(folder) if (folder / DIAL).is_file() else []
+def _json(path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
+    """{} where there is no file; raises ValueError for one that isn't an object with `keys`."""
+    if not path.is_file():
+        return {}
+    content = json.loads(path.read_text(encoding="utf-8"))
+    lacking = [key for key in keys if key not in content]
+    if not isinstance(content, dict) or lacking:
+        raise ValueError(f"{path.name}: without {', '.join(lacking) or 'names'}")
+    return content

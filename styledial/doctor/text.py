@@ -95,11 +95,14 @@ def memorising(run: Record) -> Iterator[tuple[Words, Words]]:
                      f"训练文本 NLL {learnt:.2f}，同样书籍的未见文本 {unseen:.2f}。"))  # fmt: skip
     best = run.readings[_best(run)]["epoch"] if run.readings else run.epochs
     epochs = max(round(min(best, run.epochs / 2)), 1)
+    held = run.budget is not None
     yield (
         ("".join(each[0] for each in seen).strip(), "".join(each[1] for each in seen)),
-        (f"Fewer epochs ({run.epochs:.1f} -> {epochs}) and a lower kl_beta; don't publish this "
+        (f"Fewer epochs ({run.epochs:.1f} -> {epochs}) and "
+         + ("a lower kl_beta" if held else "a budget (kl_mode: budget)") + "; don't publish this "
          "adapter's output as new text if the novels are under copyright.",
-         f"减少轮数（{run.epochs:.1f} -> {epochs}）并减小 kl_beta；若小说有版权，"
+         f"减少轮数（{run.epochs:.1f} -> {epochs}），并"
+         + ("减小 kl_beta" if held else "使用预算（kl_mode: budget）") + "；若小说有版权，"
          "不要把它的输出当作新作发布。"),
     )  # fmt: skip
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from styledial.doctor.examine import examine
+from styledial.doctor.examine import examine, limit
 from styledial.doctor.finding import Finding
-from styledial.doctor.record import Record
+from styledial.doctor.record import Record, read_run
 from styledial.words import say
 
 # How many findings a run names at its end; `styledial doctor` has them all.
@@ -54,7 +54,10 @@ def finding_lines(finding: Finding) -> list[str]:
 def last_words(folder: Path) -> list[str]:
     """Two or three lines for the end of a run; a run that is done fails for nothing said here."""
     try:
-        return _lines(examine(folder), folder)
+        run = read_run(folder)
+        lines = _lines(examine(run), folder)
+        more = limit(run) if len(lines) == 1 else None
+        return [*lines, say(*more)] if more else lines
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         return [say(f"styledial doctor could not read this run ({reason}).",

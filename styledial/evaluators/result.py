@@ -21,16 +21,22 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Result:
-    """`value` in `unit` with its interval `ci`; `base` is the untuned model's, if it has one."""
+    """`value` in `unit` with its interval `ci`.
+
+    `base` is the untuned model's value and `books` that of real passages of the books, where
+    there are such.
+    """
 
     name: str
     value: float
     ci: tuple[float, float]
     unit: str
     base: float | None = None
+    books: float | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return {"value": self.value, "ci": list(self.ci), "base": self.base, "unit": self.unit}
+        found = {"value": self.value, "ci": list(self.ci), "base": self.base, "unit": self.unit}
+        return found if self.books is None else {**found, "books": self.books}
 
 
 class Evaluator(Protocol):
@@ -57,6 +63,14 @@ def of_mean(values: np.ndarray) -> tuple[float, tuple[float, float]]:
     """The mean of one value per unit, with its interval."""
     values = np.asarray(values, dtype=np.float64)
     return of_sums(np.stack([values, np.ones_like(values)], axis=1), ratio)
+
+
+def of_max(values: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """The largest of one value per unit, with its interval."""
+    values = np.asarray(values, dtype=np.float64)
+    drawn = np.random.default_rng(SEED).integers(len(values), size=(RESAMPLES, len(values)))
+    value = float(values.max())
+    return value, _around(value, values[drawn].max(axis=1))
 
 
 def ratio(sums: np.ndarray) -> np.ndarray:

@@ -1,0 +1,157 @@
+"""Passages to judge: the same openings, continued by the tuned model, by the base and by the book.
+
+    held-out piece   [ prompt  p tokens | the book's own continuation, n tokens ]
+                     [ prompt           | the base's ]
+                     [ prompt           | the tuned model's ]
+
+Everything is sampled at temperature 1 from the full distribution: only such text has the
+model's own statistics. Lower temperatures and top-p make any text more alike and more common,
+by different amounts for two models, and would be measured along. One seed for both models, so
+that two models that agree write the same, and a small difference isn't lost in the noise.
+
+All passages pass through the tokenizer (token ids -> text), also the books': a character that
+the tokenizer can't write would give them away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from styledial.data.pack import PackedRows
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_BATCH = 64
+# Books' own passages are free; more would not change the classifier.
+_MOST_BOOKS = 384
+
+
+@dataclass(frozen=True)
+class Passage:
+    """`ids`: the continuation without its end mark; `place` is that of its opening in the text."""
+
+    place: int
+    ids: np.ndarray
+    ended: bool  # by the writer, before the limit
+
+
+@dataclass(frozen=True)
+class Passages:
+    """`opened` are the places whose prompts were continued; `book` has every place's own text.
+
+    prompts: int64 [places, p]. `reference` are pieces of the training text, cut in the same way.
+    """
+
+    prompts: np.ndarray
+    opened: list[int]
+    book: list[Passage]
+    reference: list[np.ndarray]
+    tokens: int
+    tuned: list[Passage]
+    base: list[Passage]
+
+    def written_by(self, tuned: list[Passage], base: list[Passage]) -> Passages:
+        return replace(self, tuned=tuned, base=base)
+
+    @property
+    def book_opened(self) -> list[Passage]:
+        """The book's own continuations of the prompts that the models continued."""
+        return [self.book[place] for place in self.opened]
+
+
+def openings(
+    heldout: PackedRows, style: PackedRows, *, passages: int, tokens: int
+) -> Passages | None:
+    """Prompts from held-out running text, spread evenly over it; None where there is too little.
+
+    A prompt has up to 32 tokens, at most a quarter of a row; the continuation `tokens`, or as
+    many as a row has left.
+    """
+    prompt = min(32, heldout.max_length // 4)
+    tokens = min(tokens, heldout.max_length + 1 - prompt)
+    pieces = pieces_of(heldout, prompt + tokens, _MOST_BOOKS)
+    if len(pieces) < 10:  # a handful says nothing, and the classifier needs its folds
+        return None
+    opened = np.linspace(0, len(pieces) - 1, min(passages, len(pieces))).round().astype(int)
+    book = [Passage(place, piece[prompt:], False) for place, piece in enumerate(pieces)]
+    reference = [piece[prompt:] for piece in pieces_of(style, prompt + tokens, 2000)]
+    return Passages(pieces[:, :prompt], opened.tolist(), book, reference, tokens, [], [])
+
+
+def pieces_of(rows: PackedRows, length: int, most: int) -> np.ndarray:
+    """int64 [pieces, length]: the beginnings of running text at least that long, evenly spread."""
+    found = [
+        (row, start)
+        for row, pieces in enumerate(rows.pieces)
+        for start, size in pieces
+        # A negative token is a question's: dialogues have another form than running text.
+        if size >= length and (rows.tokens[row, start : start + length] >= 0).all()
+    ]
+    if len(found) > most:
+        found = [found[i] for i in np.linspace(0, len(found) - 1, most).round().astype(int)]
+    cut = [rows.tokens[row, start : start + length] for row, start in found]
+    return np.array(cut, dtype=np.int64).reshape(len(found), length)
+
+
+def sample(
+    model: PreTrainedModel, passages: Passages, *, seed: int, tick: Callable[[int, int], None]
+) -> list[Passage]:
+    """Continue every opened prompt; the same seed gives the same text on the same device."""
+    ids = extend(
+        model, passages.prompts[passages.opened], tokens=passages.tokens, tick=tick, seed=seed,
+        do_sample=True, temperature=1.0, top_k=0, top_p=1.0,
+    )  # fmt: skip
+    ends = end_tokens(model)
+    found = []
+    for place, row in zip(passages.opened, ids, strict=True):
+        stop = np.flatnonzero(np.isin(row, ends))
+        found.append(Passage(place, row[: stop[0]] if len(stop) else row, bool(len(stop))))
+    return found
+
+
+@torch.no_grad()
+def extend(
+    model: PreTrainedModel,
+    prompts: np.ndarray,
+    *,
+    tokens: int,
+    seed: int,
+    tick: Callable[[int, int], None] = lambda *_: None,
+    **how: Any,
+) -> np.ndarray:
+    """int64 [P, p] -> [P, tokens], 64 prompts at a time; what follows an end mark is padding."""
+    was_training = model.training
+    model.eval()
+    ends = end_tokens(model)
+    written = np.zeros((len(prompts), tokens), dtype=np.int64)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for start in range(0, len(prompts), _BATCH):
+            tick(start, len(prompts))
+            part = torch.from_numpy(prompts[start : start + _BATCH]).to(model.device)
+            ids = model.generate(
+                input_ids=part, attention_mask=torch.ones_like(part), max_new_tokens=tokens,
+                repetition_penalty=1.0, use_cache=True, pad_token_id=ends[0] if ends else 0, **how,
+            )[:, part.shape[1] :]  # fmt: skip
+            written[start : start + len(part), : ids.shape[1]] = ids.cpu().numpy()
+            if ids.shape[1] < tokens and ends:  # all of them ended early
+                written[start : start + len(part), ids.shape[1] :] = ends[0]
+    model.train(was_training)
+    return written
+
+
+def end_tokens(model: PreTrainedModel) -> list[int]:
+    """The ids that end a text; a model may have several, or none."""
+    ends = model.generation_config.eos_token_id
+    return [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
+
+
+def as_text(tokenizer: PreTrainedTokenizerBase, ids: np.ndarray) -> str:
+    """The text of some tokens; characters that their ends cut in two are left out."""
+    return tokenizer.decode(ids.tolist(), skip_special_tokens=True).replace("\ufffd", "")

@@ -1,0 +1,163 @@
+"""Every rule finds its planted pathology in a real run, and nothing in a healthy one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pathologies import HEALTHY, RUNS, settings_of
+from running import ROOT, Done, invoke, small_run
+
+from styledial.doctor import RULES, Finding, examine, unjudged
+from styledial.doctor.record import read_run
+
+Runs = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def done(tiny_base: Path, novels: Path, tmp_path_factory) -> Callable[[str], tuple[Path, Done]]:
+    """A finished run by its name: trained when it is first asked for."""
+    scratch = tmp_path_factory.mktemp("doctor")
+    made: dict[str, tuple[Path, Done]] = {}
+
+    def run(name: str) -> tuple[Path, Done]:
+        if name not in made:
+            output = scratch / name
+            settings = small_run(tiny_base, novels, output)
+            settings += settings_of(name, novels, scratch)
+            result = invoke("train", "--preset", "quick", *settings)
+            assert result.returncode == 0, result.stderr
+            made[name] = output, result
+        return made[name]
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def runs(done) -> Runs:
+    return lambda name: done(name)[0]
+
+
+def names(findings: list[Finding]) -> list[str]:
+    return [finding.rule for finding in findings]
+
+
+def test_every_rule_has_a_planted_run() -> None:
+    assert {rule.name for rule in RULES} | {HEALTHY} == set(RUNS)
+    assert len(RULES) >= 12
+
+
+@pytest.mark.parametrize("rule", [name for name in RUNS if name != HEALTHY])
+def test_the_pathology_is_found(rule: str, runs: Runs) -> None:
+    found = examine(runs(rule))
+    assert rule in names(found)
+    # What is named first is the fault, or for text that has come apart what broke it.
+    assert found[0].rule in {rule, "learning_rate_too_high"}
+    for finding in found:
+        for en, zh in (finding.evidence, finding.advice):
+            assert en
+            assert zh
+            assert en != zh
+            assert any(character.isdigit() for character in finding.evidence[0])
+
+
+def test_a_healthy_run_has_a_clean_bill(done) -> None:
+    folder, result = done(HEALTHY)
+    assert names(examine(folder)) == []
+    assert unjudged(read_run(folder)) == []  # nothing was missed for want of a file
+    assert "nothing to mend" in result.stderr
+
+
+def test_matrix(runs: Runs) -> None:
+    """Which rules fire on which run, as docs/experiments.md has it: pytest -s shows it."""
+    table = {name: names(examine(runs(name))) for name in RUNS}
+    print("\n| planted | found |\n|---|---|")
+    for name, found in table.items():
+        print(f"| `{name}` | {', '.join(f'`{rule}`' for rule in found) or 'nothing'} |")
+    # A run with a single fault is not accused of another: these leave the training as it is.
+    for name in ("slow_reference", "slow_small_micro_batch", "slow_checkpoints",
+                 "memory_headroom", "budget_binding", "budget_not_reached",
+                 "learning_rate_too_low"):  # fmt: skip
+        assert table[name] == [name]
+
+
+def test_the_end_of_a_run_names_what_matters_most(done) -> None:
+    folder, result = done("memorising")
+    last = result.stderr.strip().split("\n")[-3:]
+    assert last[0].startswith("memorising: ")
+    assert last[1].startswith(names(examine(folder))[1])
+    assert last[2].endswith(f"styledial doctor {folder}")
+
+
+def test_json_and_words(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = runs("learning_rate_too_low")
+    said = json.loads(invoke("doctor", folder, "--json").stderr)
+    (finding,) = said["findings"]
+    assert set(finding) == {"rule", "severity", "evidence", "advice"}
+    assert finding["rule"] == "learning_rate_too_low"
+    assert "0.0005" in finding["advice"]
+    assert {"rule", "reason"} == set(said["unjudged"][0])
+    assert sum(said["time"].values()) == pytest.approx(1)
+    shown = invoke("doctor", folder).stderr
+    assert finding["evidence"] in shown
+    assert f"styledial evaluate {folder}" in shown  # what would let not_fluent be judged
+    monkeypatch.setenv("STYLEDIAL_LANG", "zh")
+    assert "调大 learning_rate" in invoke("doctor", folder).stderr
+
+
+def test_the_dial_says_by_how_much(runs: Runs, tmp_path: Path) -> None:
+    folder = tmp_path / "dialled"
+    shutil.copytree(runs("budget_binding"), folder)
+    assert "estimated" in examine(folder)[0].advice[0]
+    assert invoke("dial", folder).returncode == 0
+    (finding,) = examine(folder)
+    assert "from the dial" in finding.advice[0]
+    assert f"styledial dial {folder} --export 0.1" in finding.advice[0]
+
+
+def test_an_unfinished_run_is_judged_by_its_metrics(runs: Runs, tmp_path: Path) -> None:
+    folder = runs("learning_rate_too_high")
+    for name in ("metrics.jsonl", "train_config.yaml"):
+        shutil.copy(folder / name, tmp_path / name)
+    assert "learning_rate_too_high" in names(examine(tmp_path))
+    silent = dict(unjudged(read_run(tmp_path)))
+    assert "--resume" in silent["forgetting"][0]
+    assert "not finished" in invoke("doctor", tmp_path).stderr
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "empty"])
+def test_a_folder_that_is_no_run(folder: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = invoke("doctor", tmp_path / folder)
+    assert result.returncode == 2
+    assert "no run here" in result.stderr
+    assert "\n" not in result.stderr.strip()
+
+
+@pytest.mark.parametrize("name", ["summary.json", "metrics.jsonl", "evaluation.json"])
+@pytest.mark.parametrize("content", ["{", "[1]", '{"metrics": 3}'])
+def test_a_damaged_file_is_one_sentence(
+    name: str, content: str, runs: Runs, tmp_path: Path
+) -> None:
+    for kept in ("metrics.jsonl", "train_config.yaml", "summary.json"):
+        shutil.copy(runs(HEALTHY) / kept, tmp_path / kept)
+    (tmp_path / name).write_text(content + "\n")
+    result = invoke("doctor", tmp_path)
+    assert result.returncode == 2
+    assert "cannot be read" in result.stderr
+
+
+def test_the_doctor_loads_no_model_and_no_torch(runs: Runs) -> None:
+    code = (
+        "import sys; from pathlib import Path; from styledial.doctor import examine; "
+        f"examine(Path({str(runs(HEALTHY))!r})); print('torch' in sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "False"
