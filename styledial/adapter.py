@@ -17,6 +17,7 @@ from styledial.files import share, sync
 from styledial.models.dora import restore_norms, scale_norms
 from styledial.models.load import load_base, load_tokenizer
 from styledial.models.policy import Policy, quiet_peft
+from styledial.parts import has_parts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -24,16 +25,26 @@ if TYPE_CHECKING:
 SUMMARY = "summary.json"
 
 
-def save_model(policy: Policy, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+def save_model(
+    policy: Policy, tokenizer: PreTrainedTokenizerBase, folder: Path, *, write: bool = True
+) -> None:
     """Adapter (or all weights) and tokenizer files, as PEFT and transformers write them.
 
-    Written into a folder aside; each file then takes its place by a rename.
+    Written into a folder aside; each file then takes its place by a rename. Where the model is
+    sharded, all processes have to call this, and one of them to `write`.
     """
+    more: dict[str, Any] = {}
+    if has_parts(policy):
+        weights = policy.trainable_state()
+        more["state_dict"] = {name.removeprefix("model."): w for name, w in weights.items()}
+    if not write:
+        return
     folder.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=".model.", suffix=".part", dir=folder))
     try:
         # Left to itself, PEFT asks the hub whether the vocabulary was changed; it never is here.
-        more = {"save_embedding_layers": False} if policy.is_adapter else {}
+        if policy.is_adapter:
+            more["save_embedding_layers"] = False
         policy.model.save_pretrained(aside, **more)
         tokenizer.save_pretrained(aside)
         # PEFT's model card is a form with nothing filled in; summary.json says what this is.

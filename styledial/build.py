@@ -121,6 +121,7 @@ def build_policy(config: Config) -> Policy:
         trust_remote_code=config.model.trust_remote_code,
         load_in_4bit=config.model.load_in_4bit,
         load_in_8bit=config.model.load_in_8bit,
+        shardable=config.training.fsdp == "on",
     )
     if config.training.gradient_checkpointing:
         recompute_activations(base)
@@ -144,6 +145,7 @@ def build_optimizer(config: Config, policy: Policy, total_steps: int) -> tuple[A
         trained(policy),
         lr=config.training.learning_rate,
         weight_decay=config.training.weight_decay,
+        fused=True,  # one kernel, and it can be told on the device to leave a step out: guards.py
     )
     scheduler = get_scheduler(
         config.training.lr_scheduler_type,
@@ -254,11 +256,12 @@ def build_anchor(
 
 def build_references(
     config: Config, policy: Policy, texts: Texts, anchor: Anchor | None, cache: Path,
-    epochs: float, here: Place,
+    epochs: float, here: Place, *, sharded: bool = False,
 ) -> reference.References | None:  # fmt: skip
     """Where the base's hidden states come from; None where nothing asks for them.
 
-    A cache is kept where rows come round again, the disk has room and all processes share it.
+    A cache is kept where rows come round again, the disk has room and all processes share it. None
+    where the base is `sharded`: one process can't make the pass that another one needs.
     """
     if config.training.kl_mode == OFF:
         return None
@@ -271,7 +274,7 @@ def build_references(
     ]
     size = sum(reference.cache_bytes(shape, dtype) for _, shape in parts)
     useful = epochs > 1 and here.one_machine and reference.has_room(folder, size)
-    if wanted == OFF or (wanted == "auto" and not useful):
+    if sharded or wanted == OFF or (wanted == "auto" and not useful):
         return reference.References(policy, None, None)
     if not reference.has_room(folder, size):
         raise UserError(

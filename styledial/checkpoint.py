@@ -2,92 +2,210 @@
 
     output_dir/checkpoints/step-N/
         trainable.safetensors   the weights that training changes
-        optimizer.pt            optimizer and schedule, read back with weights_only
+        optimizer.pt            optimizer, schedule, loss scale; read back with weights_only
         rng-RANK.pt             random state of each process (dropout)
-        state.json              step, tokens, controller
+        state.json              step, tokens, controller, batch in force, counters
+        manifest.json           size and SHA-256 of each of these
 
-A folder appears under its name only when all of it is on the disk.
+    .step-N.part --write, fsync, read back--> rename --> step-N --> older ones go, by keep
+
+A folder appears under its name only when all of it is on the disk and has been read back. One
+that doesn't agree with its manifest, or holds a number that is none, counts as damaged and is
+never loaded; an older one is only removed once a newer one is whole.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from styledial.errors import UserError
+from styledial.errors import StyleDialError
 from styledial.files import sync, write_json
+
+MANIFEST, STATE, WEIGHTS, REST = (
+    "manifest.json", "state.json", "trainable.safetensors", "optimizer.pt",
+)  # fmt: skip
+
+
+class CheckpointError(StyleDialError):
+    """A checkpoint that could not be written, or one that must not be loaded."""
 
 
 @dataclass
 class TrainState:
     """Where a run is. The one home of what the loop changes besides weights and optimizer.
 
-    `step` counts optimizer updates, `tokens` the style tokens that carried loss.
+    `step` counts optimizer updates, `tokens` the style tokens that carried loss. The batch in
+    force may be smaller than the configured one, after running out of memory; the rows of an
+    update over all processes, `effective_batch`, never change. `skipped` updates were not made
+    because a loss or gradient was no number.
     """
 
     step: int = 0
     tokens: int = 0
     seconds: float = 0.0
     controller: dict[str, float] = field(default_factory=dict)
+    effective_batch: int = 0
+    micro_batch_size: int = 0
+    step_downs: int = 0
+    skipped: int = 0
+    watch: list[float] = field(default_factory=list)
+    source: str = ""  # fingerprint of base, text and packing: see reference.fingerprint
 
 
-def save_checkpoint(
-    folder: Path,
-    state: TrainState,
-    weights: dict[str, Tensor],
-    optimizer: dict[str, Any],
-    scheduler: dict[str, Any],
-    keep: int,
-) -> Path:
-    """Write `folder/step-N` and remove all but the newest `keep`. Call on one process only."""
-    final = folder / f"step-{state.step}"
-    aside = folder / f".step-{state.step}.part"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    save_file(
-        {n: w.contiguous().cpu() for n, w in weights.items()}, aside / "trainable.safetensors"
-    )
-    torch.save({"optimizer": optimizer, "scheduler": scheduler}, aside / "optimizer.pt")
-    torch.save({"cpu": torch.get_rng_state()}, aside / "rng-0.pt")
-    write_json(aside / "state.json", asdict(state))
-    for path in [*aside.iterdir(), aside]:
-        sync(path)
-    if final.exists():
-        shutil.rmtree(final)
-    aside.rename(final)
-    sync(folder)
-    for old in checkpoints(folder)[:-keep]:
-        shutil.rmtree(old)
+@dataclass
+class Snapshot:
+    """A checkpoint in memory. `rng` has the random state of each process, by rank."""
+
+    state: TrainState
+    weights: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    scheduler: dict[str, Any]
+    rng: list[dict[str, Tensor]]
+    scaler: dict[str, Any] | None = None
+
+
+def save_checkpoint(folder: Path, snapshot: Snapshot, keep: int) -> Path:
+    """Write `folder/step-N`, then remove all but the newest `keep`. Call on one process only.
+
+    Raises CheckpointError where it can't be written (a full disk) or shouldn't be (NaN); what
+    was there before is then still there. Costs one reading of the device and of the files.
+    """
+    step = snapshot.state.step
+    final, aside = folder / f"step-{step}", folder / f".step-{step}.part"
+    refuse_nan(final, snapshot)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(".step-*"):
+            shutil.rmtree(left)
+        aside.mkdir()
+        _write(aside, snapshot)
+        # A disk may lie about what it has written; older checkpoints depend on this one.
+        read_checkpoint(aside)
+        _put_in_place(aside, final)
+    except (OSError, SafetensorError, RuntimeError, CheckpointError) as error:
+        # RuntimeError and SafetensorError: what torch.save and save_file make of a full disk.
+        shutil.rmtree(aside, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or str(error).strip().split("\n")[0]
+        raise CheckpointError(
+            f"{final}: this checkpoint could not be written ({reason}).",
+            f"{final}：检查点无法写入（{reason}）。",
+        ) from error
+    with contextlib.suppress(OSError):  # too many checkpoints harm nobody
+        for old in [*checkpoints(folder)[:-keep], *folder.glob("*.damaged")]:
+            _remove(old)
     return final
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """Whole checkpoints, oldest first."""
-    found = [
-        p for p in folder.glob("step-*") if p.name[5:].isdigit() and (p / "state.json").exists()
-    ]
+    """Folders that have a checkpoint's name, oldest first; whether they are whole is not asked."""
+    found = [p for p in folder.glob("step-*") if p.name[5:].isdigit() and p.is_dir()]
     return sorted(found, key=lambda path: int(path.name[5:]))
 
 
-def load_checkpoint(path: Path) -> tuple[TrainState, dict[str, Tensor], dict[str, Any]]:
-    """(state, weights, {"optimizer", "scheduler"}). Raises UserError for a damaged one."""
+def read_checkpoint(path: Path) -> Snapshot:
+    """What `path` holds, tensors on the CPU. Raises CheckpointError unless all of it is whole."""
     try:
-        state = TrainState(**json.loads((path / "state.json").read_text(encoding="utf-8")))
-        weights = load_file(path / "trainable.safetensors")
-        rest = torch.load(path / "optimizer.pt", weights_only=True, map_location="cpu")
-        torch.set_rng_state(torch.load(path / "rng-0.pt", weights_only=True)["cpu"])
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["files"]
+        if not {STATE, WEIGHTS, REST, "rng-0.pt"} <= manifest.keys():
+            raise ValueError("a file is missing")
+        for name, expected in manifest.items():
+            if _described(path / name) != expected:
+                raise ValueError(f"{name} is not what was written")
+        state = TrainState(**json.loads((path / STATE).read_text(encoding="utf-8")))
+        rest = torch.load(path / REST, weights_only=True, map_location="cpu")
+        ranks = sum(name.startswith("rng-") for name in manifest)
+        rng = [torch.load(path / f"rng-{rank}.pt", weights_only=True) for rank in range(ranks)]
+        snapshot = Snapshot(state, load_file(path / WEIGHTS), **rest, rng=rng)
     except Exception as error:
         # Many libraries, many kinds of error; all mean that the files aren't what was written.
-        raise UserError(
-            f"{path}: this checkpoint cannot be read ({error}). Remove that folder to resume "
-            "from the one before it.",
-            f"{path}：检查点无法读取（{error}）。删除该文件夹后可从上一个检查点继续。",
+        raise CheckpointError(
+            f"{path}: this checkpoint is damaged ({error}).", f"{path}：检查点已损坏（{error}）。"
         ) from error
-    return state, weights, rest
+    refuse_nan(path, snapshot)
+    return snapshot
+
+
+def refuse_nan(path: Path, snapshot: Snapshot) -> None:
+    """Raises CheckpointError where a weight or an optimizer state is NaN or infinite."""
+    for name, tensor in _tensors(snapshot):
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(
+                f"{path}: {name} holds values that are not numbers; such a checkpoint is neither "
+                "saved nor loaded.",
+                f"{path}：{name} 中有非数值；这样的检查点既不保存也不加载。",
+            )
+
+
+def set_aside(path: Path) -> None:
+    """Rename a damaged checkpoint, so that it is out of the way; the next good one removes it."""
+    with contextlib.suppress(OSError):
+        target = path.with_name(path.name + ".damaged")
+        shutil.rmtree(target, ignore_errors=True)
+        path.rename(target)
+
+
+def _write(aside: Path, snapshot: Snapshot) -> None:
+    save_file(
+        {name: w.detach().contiguous().cpu() for name, w in snapshot.weights.items()},
+        aside / WEIGHTS,
+    )
+    rest = {
+        "optimizer": snapshot.optimizer,
+        "scheduler": snapshot.scheduler,
+        "scaler": snapshot.scaler,
+    }
+    torch.save(rest, aside / REST)
+    for rank, states in enumerate(snapshot.rng):
+        torch.save(states, aside / f"rng-{rank}.pt")
+    write_json(aside / STATE, asdict(snapshot.state))
+    written = sorted(aside.iterdir())
+    for path in written:
+        sync(path)
+    files = {path.name: _described(path) for path in written}
+    write_json(aside / MANIFEST, {"format": 1, "files": files})
+    sync(aside)
+
+
+def _put_in_place(aside: Path, final: Path) -> None:
+    if final.exists():  # of a run that went back to an older one: other settings, or damage
+        final.rename(final.with_name(f".{final.name}.old"))
+    aside.rename(final)
+    sync(final.parent)
+
+
+def _remove(path: Path) -> None:
+    """Out of sight first: half a removal must not look like a checkpoint."""
+    hidden = path.with_name(f".{path.name.removesuffix('.damaged')}.old")
+    shutil.rmtree(hidden, ignore_errors=True)
+    path.rename(hidden)
+    shutil.rmtree(hidden)
+
+
+def _described(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else None
+        if digest is None:  # Python 3.10
+            digest = hashlib.sha256()
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return {"bytes": path.stat().st_size, "sha256": digest.hexdigest()}
+
+
+def _tensors(snapshot: Snapshot) -> Iterator[tuple[str, Tensor]]:
+    yield from snapshot.weights.items()
+    for index, values in snapshot.optimizer.get("state", {}).items():
+        for key, value in values.items():
+            if isinstance(value, Tensor):
+                yield f"optimizer state {index}.{key}", value

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from styledial.config import BUNDLED, Config, resolve
+from styledial.config import BUNDLED, OFF, Config, resolve
 from styledial.errors import UserError
+from styledial.processes import Place
 
 
 def check_folders(config: Config) -> None:
@@ -24,29 +25,36 @@ def check_folders(config: Config) -> None:
         )
 
 
-# What a resumed run must have in common with the run it goes on from.
+# What a resumed run must have in common with the run it goes on from: the model, the text, what is
+# aimed at. Rows an update, and the files' contents, are compared with the checkpoint itself.
 _SAME = {
-    "model": ("model_name_or_path", "use_peft", "lora_r", "lora_alpha", "lora_target_modules"),
-    "data": ("data_dir", "max_length", "validation_split", "anchor", "anchor_ratio"),
-    "training": ("kl_beta", "kl_mode", "kl_direction", "per_device_train_batch_size",
-                 "gradient_accumulation_steps", "seed"),
+    "model": ("model_name_or_path", "use_peft", "lora_r", "alpha", "lora_target_modules",
+              "use_rslora", "use_dora", "load_in_4bit", "load_in_8bit", "dtype"),
+    "data": ("data_dir", "max_length", "validation_split", "to_simplified", "dedup", "anchor",
+             "anchor_ratio"),
+    "training": ("kl_beta", "kl_mode", "kl_direction", "seed"),
+}  # fmt: skip
+# May change in the middle, and changes the result: said, not refused.
+_SAID = {
+    "model": ("lora_dropout", "attn_implementation"),
+    "data": (),
+    "training": ("learning_rate", "num_train_epochs", "max_steps", "warmup_ratio",
+                 "lr_scheduler_type", "weight_decay", "max_grad_norm",
+                 "per_device_train_batch_size", "gradient_accumulation_steps"),
 }  # fmt: skip
 
 
-def check_same_run(config: Config, folder: Path) -> None:
-    """Raises UserError where `--resume` would go on with other settings than the run had."""
+def check_same_run(config: Config, folder: Path) -> list[str]:
+    """What differs from the settings of the run in `folder` and may: "section.key old -> new".
+
+    Raises UserError where `--resume` would go on with settings that make it another run.
+    """
     path = folder / "train_config.yaml"
     if not path.is_file():
-        return
+        return []
     earlier = resolve(path)
-    changed = [
-        f"{section}.{key} {getattr(getattr(earlier, section), key)} -> "
-        f"{getattr(getattr(config, section), key)}"
-        for section, keys in _SAME.items()
-        for key in keys
-        if getattr(getattr(earlier, section), key) != getattr(getattr(config, section), key)
-    ]
-    if changed and int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    changed = _differences(earlier, config, _SAME)
+    if changed:
         listed = "; ".join(changed)
         raise UserError(
             f"--resume: the run in {folder} had other settings ({listed}). Put them back, or "
@@ -54,3 +62,36 @@ def check_same_run(config: Config, folder: Path) -> None:
             f"--resume：{folder} 中的训练设置不同（{listed}）。请改回原设置，"
             "或用 --overwrite、换文件夹重新训练。",
         )
+    return _differences(earlier, config, _SAID)
+
+
+def _differences(one: Config, two: Config, keys: Mapping[str, tuple[str, ...]]) -> list[str]:
+    values = [
+        (f"{section}.{key}", *(getattr(getattr(each, section), key) for each in (one, two)))
+        for section, names in keys.items()
+        for key in names
+    ]
+    return [f"{name} {before} -> {after}" for name, before, after in values if before != after]
+
+
+def check_sharding(config: Config, here: Place) -> None:
+    """Raises UserError where `training.fsdp: on` can't work."""
+    if config.training.fsdp != "on":
+        return
+    model, cache = config.model, config.training.reference_cache
+    for refused, en, zh in (
+        (here.count == 1, "needs several processes (torchrun --nproc_per_node=2 or more)",
+         "需要多个进程（torchrun --nproc_per_node=2 或更多）"),
+        (not model.use_peft, "shards a frozen base and needs model.use_peft: true",
+         "分片的是冻结的基座，需要 model.use_peft: true"),
+        (model.use_dora, "doesn't work with model.use_dora", "不能与 model.use_dora 同用"),
+        (model.load_in_8bit, "doesn't work with model.load_in_8bit; load_in_4bit does",
+         "不能与 model.load_in_8bit 同用；load_in_4bit 可以"),
+        (cache not in ("auto", OFF), "works without a reference cache (reference_cache: off)",
+         "不能使用参考缓存（请设 reference_cache: off）"),
+    ):  # fmt: skip
+        if refused:
+            raise UserError(
+                f"training.fsdp: on {en}. Change that, or set fsdp: off.",
+                f"training.fsdp：on {zh}。请修改，或设 fsdp: off。",
+            )

@@ -16,7 +16,9 @@ from styledial.generate import continue_text
 from styledial.landing import land
 from styledial.models.policy import Policy
 from styledial.outputs import CACHE
+from styledial.parts import has_parts
 from styledial.screen import Screen
+from styledial.sharding import agreed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -28,19 +30,24 @@ _LEARNT_TOKENS = 6_144
 
 def finish(
     config: Config, policy: Policy, tokenizer: PreTrainedTokenizerBase, texts: build.Texts,
-    state: TrainState, before: list[str], screen: Screen, started: float,
+    state: TrainState, before: list[str], screen: Screen, started: float, *, write: bool = True,
 ) -> dict[str, Any]:  # fmt: skip
-    """Land, measure, sample and save; returns the summary and shows it."""
+    """Land, measure, sample and save; returns the summary and shows it.
+
+    Where the model is sharded, all processes have to call this, and one of them to `write`.
+    """
     training, folder = config.training, Path(config.training.output_dir).expanduser()
     reading: dict[str, Any] = {
-        "batch_size": training.per_device_train_batch_size,
+        "batch_size": state.micro_batch_size or training.per_device_train_batch_size,
         "device": policy.head.device,
         "direction": training.kl_direction,
     }
     landing_rows, report_rows = halves(texts.heldout)
     budget = training.kl_beta if training.kl_mode == "budget" and policy.is_adapter else None
     landing = land(
-        policy, lambda: measure(policy, texts.heldout, only=landing_rows, **reading).kl, budget
+        policy,
+        lambda: agreed(measure(policy, texts.heldout, only=landing_rows, **reading).kl, policy),
+        budget,
     )
     if budget and landing["kl_before_landing"] < 0.95 * budget:
         screen.note(*_shortfall_words(landing["kl_before_landing"], budget))
@@ -49,7 +56,10 @@ def finish(
     style, general = Distance.of(style_sums), Distance.of(general_sums)
     learnt = measure(policy, texts.style.at_most(_LEARNT_TOKENS), **reading)
     after = write_samples(policy, tokenizer, texts.prompts, training.seed, base=False)
-    save_model(policy, tokenizer, folder)
+    save_model(policy, tokenizer, folder, write=write)
+    trainable = sum(p.numel() for p in policy.parameters() if p.requires_grad)
+    if not write:
+        return {}
     samples = [closing.Sample(*each) for each in zip(texts.prompts, before, after, strict=True)]
     closing.write_samples(folder, samples, seed=training.seed, tokens=_SAMPLE_TOKENS)
     closing.write_data_manifest(
@@ -59,10 +69,16 @@ def finish(
          "tokens": {"train": texts.style.total_targets, "heldout": texts.heldout.total_targets,
                     "general": texts.general.total_targets}},
     )  # fmt: skip
-    evaluate_at_end(
-        config, policy, tokenizer, texts, reading, style_sums, general_sums, state.tokens,
-        screen.note,
-    )  # fmt: skip
+    if has_parts(policy):  # the others have left; one process can't run a sharded model
+        screen.note(
+            f"fsdp: evaluate_at_end is left out; `styledial evaluate {folder}` measures the run.",
+            f"fsdp：不做 evaluate_at_end；可用 `styledial evaluate {folder}` 评估。",
+        )
+    else:
+        evaluate_at_end(
+            config, policy, tokenizer, texts, reading, style_sums, general_sums, state.tokens,
+            screen.note,
+        )  # fmt: skip
     summary = {
         "model": config.model.model_name_or_path,
         "kl_beta": training.kl_beta,
@@ -80,7 +96,10 @@ def finish(
         "steps": state.step,
         "tokens": state.tokens,
         "tokens_per_second": state.tokens / max(state.seconds, 1e-9),
-        "trainable_parameters": sum(t.numel() for t in policy.trainable_state().values()),
+        "skipped_updates": state.skipped,
+        "oom_step_downs": state.step_downs,
+        "micro_batch_size": state.micro_batch_size,
+        "trainable_parameters": trainable,
         "peak_memory_bytes": closing.peak_memory_bytes(),
         "memory_bytes": closing.memory_bytes(),
         "wall_seconds": time.perf_counter() - started,

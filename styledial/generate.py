@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from styledial.parts import has_parts
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -44,6 +46,7 @@ def continue_text(
             repetition_penalty=repetition_penalty,
             pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
             use_cache=True,
+            synced_gpus=has_parts(model),  # nobody ends early: all gather each layer
             **sampling,
         )
     model.train(was_training)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +13,46 @@ from styledial.files import write_text
 
 
 class MetricsFile:
-    """Appends records; a run that resumes at step S first drops what was logged after S."""
+    """Appends records; a run that resumes at step S first drops what was logged after S.
 
-    def __init__(self, path: Path, resumed_at: int = 0) -> None:
-        self.path = path
-        kept = [line for line in _lines(path) if json.loads(line)["step"] <= resumed_at]
-        write_text(path, "".join(line + "\n" for line in kept))
+    `tell` hears, once, that the disk takes no more lines; training is worth more than its log.
+    """
+
+    def __init__(
+        self, path: Path, resumed_at: int = 0, tell: Callable[[str, str], None] | None = None
+    ) -> None:
+        self.path, self._tell = path, tell
+        kept = [record for record in read_metrics(path) if record["step"] <= resumed_at]
+        write_text(path, "".join(map(_line, kept)))
 
     def write(self, record: dict[str, Any]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        """Append a line. What is no number (NaN, infinite) is left out: JSON has no word for it."""
+        whole = {k: v for k, v in record.items() if not isinstance(v, float) or math.isfinite(v)}
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(_line(whole))
+        except OSError as error:
+            if self._tell:
+                self._tell(
+                    f"Warning: {self.path} cannot be written ({error.strerror}); training goes on, "
+                    "lines are missing there.",
+                    f"警告：{self.path} 无法写入（{error.strerror}）；训练继续，该文件会缺行。",
+                )
+            self._tell = None
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """All whole records of a metrics file; an unfinished last line is left out."""
-    return [json.loads(line) for line in _lines(path)]
-
-
-def _lines(path: Path) -> list[str]:
+    """All whole records of a metrics file; a line cut short by a crash is left out."""
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [line for line in lines[:-1] if line]
+    found = []
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+        with contextlib.suppress(ValueError):
+            record = json.loads(line)
+            if isinstance(record, dict) and "step" in record:
+                found.append(record)
+    return found
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False) + "\n"

@@ -10,7 +10,7 @@ Every process knows the whole update, hence its token count, without asking the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -29,6 +29,19 @@ class RowOrder:
     @property
     def effective_batch(self) -> int:
         return self.batch_size * self.accumulation * self.processes
+
+    def regrouped(self, batch_size: int, processes: int | None = None) -> RowOrder:
+        """The same updates in micro-batches of at most `batch_size` rows.
+
+        The largest size that divides a process's rows of an update. Raises ValueError where the
+        rows of an update can't be shared out evenly.
+        """
+        processes = processes or self.processes
+        each, left = divmod(self.effective_batch, processes)
+        if left:
+            raise ValueError(f"{self.effective_batch} rows over {processes} processes")
+        size = next(n for n in range(min(batch_size, each), 0, -1) if each % n == 0)
+        return replace(self, batch_size=size, accumulation=each // size, processes=processes)
 
     def steps(self, epochs: float) -> int:
         """Updates that make up `epochs` passes, at least one."""

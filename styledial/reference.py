@@ -49,10 +49,14 @@ class ReferenceCache:
         self._checked: set[int] = set()
         self._pending: list[tuple[Sequence[int], Tensor, Any]] = []
 
+    def present(self, rows: Sequence[int]) -> list[int]:
+        """Which of `rows`, by place, are there and whole."""
+        self._write_pending()
+        return [place for place, row in enumerate(rows) if self._has(row)]
+
     def get(self, rows: Sequence[int], device: torch.device) -> Tensor | None:
         """[len(rows), T, d] on the device, or None unless every row is there and whole."""
-        self._write_pending()
-        if not all(self._has(row) for row in rows):
+        if len(self.present(rows)) < len(rows):
             return None
         found = torch.from_numpy(self._data[list(rows)]).view(self.dtype)
         if device.type == "cuda":
@@ -82,6 +86,8 @@ class ReferenceCache:
                 event.synchronize()  # of the step before: long done
             values = host.contiguous().view(_bits(self.dtype)).numpy()
             for row, value in zip(rows, values, strict=True):
+                if self._has(row):
+                    continue
                 self._data[row] = value
                 self._sums[row] = _checksum(value)
                 self._checked.add(row)
@@ -113,20 +119,34 @@ def has_room(folder: Path, wanted: int) -> bool:
     return wanted <= (1 - _LEAVE_FREE) * shutil.disk_usage(there).free
 
 
-@torch.no_grad()
-def fingerprint(described: list[Any], policy: Policy, rows: PackedRows) -> str:
-    """Of all that decides a hidden state: the base's configuration and weights (the first values
-    of each), tokens and packing. `described` is what else the caller names the states by."""
-    digest = hashlib.sha256()
-    with policy.as_base() as base:
-        digest.update(json.dumps([described, base.config.to_dict()], default=str).encode())
-        for name, weight in base.named_parameters():
-            if "lora_" not in name:
-                values = weight.detach().flatten()[:64].float().cpu().numpy()
-                digest.update(name.encode() + values.tobytes())
+def contents(policy: Policy, rows: PackedRows) -> str:
+    """Fingerprint of the base's weights (the first values of each), tokens and packing."""
+    digest = hashlib.sha256(base_digest(policy))
     digest.update(np.ascontiguousarray(rows.tokens).tobytes())
     digest.update(json.dumps(rows.pieces).encode())
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()
+
+
+@torch.no_grad()
+def base_digest(policy: Policy) -> bytes:
+    """Of the base's weights, taken once: a base that is sharded later has no first values."""
+    if policy.base_digest is None:
+        digest = hashlib.sha256()
+        with policy.as_base() as base:
+            for name, weight in base.named_parameters():
+                if "lora_" not in name:
+                    values = weight.detach().flatten()[:64].float().cpu().numpy()
+                    digest.update(name.encode() + values.tobytes())
+        policy.base_digest = digest.digest()
+    return policy.base_digest
+
+
+def fingerprint(described: list[Any], policy: Policy, rows: PackedRows) -> str:
+    """Of all that decides a hidden state: the base's configuration and `contents`. `described` is
+    what else the caller names the states by."""
+    with policy.as_base() as base:
+        config = json.dumps([described, base.config.to_dict()], default=str)
+    return hashlib.sha256((config + contents(policy, rows)).encode()).hexdigest()[:16]
 
 
 def _mapped(path: Path, dtype: Any, shape: tuple[int, ...]) -> np.memmap:
@@ -174,5 +194,13 @@ class References:
         positions = None if batch.position_ids is None else batch.position_ids[where]
         hidden = self.policy.reference(batch.input_ids[where], positions)
         if cache:
+            # A row's last bits may depend on its neighbours in the batch. What is used is always
+            # what was written first, so that a resumed run, which finds more rows, sees the same.
+            if len(set(rows)) < len(rows):
+                hidden = hidden[[rows.index(row) for row in rows]]
+            there = cache.present(rows)
+            earlier = cache.get([rows[i] for i in there], hidden.device) if there else None
+            if earlier is not None:
+                hidden[there] = earlier
             cache.put(rows, hidden)
         return hidden

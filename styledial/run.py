@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import shutil
 import time
 from functools import cache as cached
@@ -12,52 +13,59 @@ from typing import Any
 
 import torch
 
-from styledial import build, checks, outputs, processes, trackers
+from styledial import build, checks, outputs, processes, resume, sharding, trackers
 from styledial.adapter import SUMMARY
-from styledial.checkpoint import TrainState, checkpoints, load_checkpoint, save_checkpoint
+from styledial.agree import Agreement
+from styledial.checkpoint import TrainState
 from styledial.closing import peak_memory_bytes
 from styledial.config import Config
 from styledial.config.show import as_file, flat
 from styledial.dial import FILE as DIAL
 from styledial.doctor import last_words
 from styledial.doctor.record import seconds_of
-from styledial.errors import StyleDialError, UserError
+from styledial.errors import UserError
 from styledial.evaluators.distance import Distance, measure
 from styledial.files import write_json, write_text
 from styledial.finish import finish, write_samples
+from styledial.guards import Watch
+from styledial.incidents import Incidents
 from styledial.metrics import MetricsFile, read_metrics
 from styledial.models.load import load_tokenizer, quiet_libraries
 from styledial.models.policy import Policy
 from styledial.order import RowOrder
 from styledial.phases import PhaseClock, time_record
 from styledial.prepared import read_texts
+from styledial.reference import base_digest
 from styledial.report import report_at_end
 from styledial.screen import Screen
-from styledial.trainer import Anchor, Controller, StepMetrics, train
+from styledial.signals import StopRequest
+from styledial.trainer import Anchor, StepMetrics, train
 
 
 def train_from_config(
-    config: Config, *, resume: bool = False, overwrite: bool = False
+    config: Config, *, resume: bool = False, overwrite: bool = False, command: str = ""
 ) -> dict[str, Any]:
     """Train as `config` says and return the summary that is also written to summary.json.
 
-    Raises UserError (bad folder, data or model) with everything left as it was.
+    `command` goes on with the run, for the message of one that was stopped. Raises UserError
+    (bad folder, data or model) with everything left as it was, signals.Stopped after a signal.
     """
     folder = Path(config.training.output_dir).expanduser()
     checks.check_folders(config)
     trackers.check(trackers.wanted(config.training.report_to))
+    checks.check_sharding(config, processes.place())
     outputs.claim_output_dir(folder, resume=resume, overwrite=overwrite)
-    if resume:
-        checks.check_same_run(config, folder)
+    changed = checks.check_same_run(config, folder) if resume else []
     try:
-        return _train(config, folder, resume)
+        return _train(config, folder, resume, changed, command)
     except UserError:
         outputs.release_output_dir(folder)
         raise
 
 
-def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
-    from accelerate import Accelerator
+def _train(
+    config: Config, folder: Path, resuming: bool, changed: list[str], command: str
+) -> dict[str, Any]:
     from accelerate.utils import set_seed
 
     quiet_libraries()
@@ -82,60 +90,96 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
     policy = build.build_policy(config)
     processes.meet(here, store)
     followed = trackers.wanted(training.report_to)
-    # accelerate takes several CPU processes for one unless it is told that this is a CPU run.
-    accelerator = Accelerator(
-        mixed_precision=build.mixed_precision(config, policy),
-        cpu=not torch.accelerator.is_available(),
+    sharded = sharding.is_wanted(training.fsdp, policy, here)
+    accelerator = sharding.make_accelerator(
+        policy,
+        build.mixed_precision(config, policy),
+        sharded=sharded,
         **trackers.arguments(followed, folder),
     )
     screen.note(*_data_words(texts))
     if training.kl_mode != "budget":
         screen.note(*_mode_words(config))
+    agreement = Agreement(here.count)
+    snapshot = None
+    if changed:
+        screen.note(
+            f"--resume: changed: {'; '.join(changed)}", f"--resume：有改动：{'；'.join(changed)}"
+        )
+    if resuming:
+        snapshot = resume.newest(
+            folder / outputs.CHECKPOINTS, first=first, agreement=agreement, note=screen.note
+        )
     order = build.style_order(config, texts.style, here.count)
+    if snapshot:
+        order = resume.same_rows(order, snapshot, screen.note)
     steps = training.max_steps if training.max_steps > 0 else order.steps(training.num_train_epochs)
 
-    policy.to(accelerator.device)
-    policy.reference_to(accelerator.device)
+    optimizer, scheduler = build.build_optimizer(config, policy, steps)
+    base_digest(policy)  # while every process has whole weights
+    if sharded:
+        optimizer = sharding.prepare(accelerator, policy, optimizer)
+        wrapped: torch.nn.Module = policy
+        screen.note(*_sharding_words(policy, here.count))
+    else:
+        policy.to(accelerator.device)
+        policy.reference_to(accelerator.device)
+        # Not wrapped for several processes: agree.py sums the gradients, once an update.
+        wrapped = accelerator.prepare_model(policy, evaluation_mode=True)
+        optimizer = accelerator.prepare_optimizer(optimizer)
     before = write_samples(policy, tokenizer, texts.prompts, training.seed, base=True)
     anchor = build.build_anchor(config, policy, texts.style, order, tokenizer, cache, steps, here)
     references = build.build_references(
-        config, policy, texts, anchor, cache, order.epoch(steps), here
+        config, policy, texts, anchor, cache, order.epoch(steps), here, sharded=sharded
     )
-    optimizer, scheduler = build.build_optimizer(config, policy, steps)
     controller = build.build_controller(config, accelerator.device)
-    state = restore(folder, policy, optimizer, scheduler, controller) if resume else TrainState()
-    wrapped, optimizer = accelerator.prepare(policy, optimizer)
+    watch = Watch(accelerator.device)
+    keeper = resume.Keeper(
+        folder / outputs.CHECKPOINTS, training.save_total_limit, policy, optimizer, scheduler,
+        controller, watch, agreement, here.rank,
+        resume.source_of(policy, texts.style, *([anchor.rows] if anchor else [])), screen.note,
+        accelerator.scaler,
+    )  # fmt: skip
+    state = keeper.restore(snapshot, training.seed)
+    incidents = Incidents(
+        texts.style, tokenizer, training.max_skipped_updates, screen.note, state.skipped
+    )
     metrics_file = None
     if first:
-        if not resume:
+        if not resuming:
             outputs.clear_earlier_run(folder)
         (folder / DIAL).unlink(missing_ok=True)
         write_text(folder / "train_config.yaml", as_file(config))
-        metrics_file = MetricsFile(folder / "metrics.jsonl", state.step)
+        metrics_file = MetricsFile(folder / "metrics.jsonl", state.step, screen.note)
     live = trackers.Live(accelerator, followed, folder, flat(config), state.step, screen.note)
 
     def on_log(metrics: StepMetrics) -> None:
-        if not math.isfinite(metrics.nll + metrics.kl + metrics.grad_norm):
-            raise StyleDialError(
-                f"update {metrics.step}: the loss is no longer a number. Lower "
-                "training.learning_rate and go on from the last checkpoint with --resume, or "
-                "start again.",
-                f"第 {metrics.step} 步：损失已不是数字。请调小 training.learning_rate，"
-                "用 --resume 从上一个检查点继续，或重新训练。",
-            )
+        incidents.heard(metrics.watch, order)
         line.update(_record(metrics, order))
         if first:
             screen.step(metrics)
 
+    def on_step_down(smaller: RowOrder) -> None:
+        nonlocal order
+        order = smaller
+        screen.note(
+            f"update {state.step + 1}: out of memory; again with batch size {smaller.batch_size} x "
+            f"accumulation {smaller.accumulation}, from here on. The update is the same.",
+            f"第 {state.step + 1} 步：内存不足；改用单卡批次 {smaller.batch_size} × 累积 "
+            f"{smaller.accumulation} 重做，此后照此进行。更新结果不变。",
+        )
+
     line: dict[str, float] = {}  # of metrics.jsonl, for the update that has just been made
+    saved = stopping = False
     calibration = build.calibration_rows(texts.heldout)
     clock = PhaseClock(accelerator.device)
 
-    def after_step(state: TrainState) -> bool:
+    def after_step(state: TrainState, stop: bool) -> bool:
+        nonlocal saved, stopping
         if build.reads_heldout(state.step, steps):
             clock("heldout")
             found = measure(
-                policy, calibration, batch_size=training.per_device_train_batch_size,
+                policy, calibration, batch_size=order.batch_size,
                 device=accelerator.device, direction=training.kl_direction,
             )  # fmt: skip
             line.update(_place(state, order), **_heldout_record(found))
@@ -150,30 +194,34 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
             metrics_file.write(line)
             live.log(line)
         line.clear()
-        if state.step % training.save_steps == 0 and state.step < steps:
+        due = state.step % training.save_steps == 0 or state.step == steps >= training.save_steps
+        if due or stop:
             clock("checkpoint")
-            state.controller = controller.state_dict()
-            if first:
-                save_checkpoint(
-                    folder / outputs.CHECKPOINTS, state, policy.trainable_state(),
-                    optimizer.state_dict(), scheduler.state_dict(), training.save_total_limit,
-                )  # fmt: skip
-            accelerator.wait_for_everyone()
-        return True
+            saved = keeper.save(state)
+        stopping = stop
+        return not stop
 
-    with screen.training(steps, state.step):
+    request = StopRequest()
+    with screen.training(steps, state.step), request.listening():
         state = train(
             policy, texts.style, order, wrapped=wrapped, accelerator=accelerator,
-            optimizer=optimizer, scheduler=scheduler, controller=controller, state=state,
-            total_steps=steps, direction=training.kl_direction,
+            agreement=agreement, optimizer=optimizer, scheduler=scheduler, controller=controller,
+            watch=watch, state=state, total_steps=steps, direction=training.kl_direction,
             max_grad_norm=training.max_grad_norm, anchor=anchor, references=references,
-            log_every=training.logging_steps, on_log=on_log, after_step=after_step,
-            phase=clock,
+            log_every=training.logging_steps, stop_asked=request.asked,
+            on_step_down=on_step_down, on_log=on_log, after_step=after_step, phase=clock,
         )  # fmt: skip
+    if stopping:
+        raise resume.stopped(state, saved, command or _resume_command(folder))
 
     summary: dict[str, Any] = {}
+    if first or sharded:
+        summary = finish(
+            config, policy, tokenizer, texts, state, before, screen, started, write=first
+        )
     if first:
-        summary = finish(config, policy, tokenizer, texts, state, before, screen, started)
+        summary["processes"] = here.count
+        summary["fsdp"] = sharding.record(policy) if sharded else None
         summary["anchor"] = _anchor_words(config, anchor)
         summary["reference_rows_saved"] = references.saved if references else 0
         summary["seconds"] = seconds_of(read_metrics(folder / "metrics.jsonl"))
@@ -194,19 +242,10 @@ def _train(config: Config, folder: Path, resume: bool) -> dict[str, Any]:
     return summary
 
 
-def restore(
-    folder: Path, policy: Policy, optimizer: Any, scheduler: Any, controller: Controller
-) -> TrainState:
-    """Put everything back as the newest checkpoint has it; a fresh state where there is none."""
-    found = checkpoints(folder / outputs.CHECKPOINTS)
-    if not found:
-        return TrainState()
-    state, weights, rest = load_checkpoint(found[-1])
-    policy.load_state_dict(weights, strict=False)
-    optimizer.load_state_dict(rest["optimizer"])
-    scheduler.load_state_dict(rest["scheduler"])
-    controller.load_state_dict(state.controller)
-    return state
+def _resume_command(folder: Path) -> str:
+    return shlex.join(
+        ["python", "train.py", "--config", str(folder / "train_config.yaml"), "--resume"]
+    )
 
 
 def _place(state: TrainState | StepMetrics, order: RowOrder) -> dict[str, float]:
@@ -237,6 +276,7 @@ def _record(metrics: StepMetrics, order: RowOrder) -> dict[str, float]:
         "train/learning_rate": metrics.learning_rate,
         "train/grad_norm": metrics.grad_norm,
         "train/tokens_per_second": metrics.tokens_per_second,
+        "train/skipped": metrics.watch.skipped,
         # The allocator's own count: asking for it doesn't wait for the device.
         "train/peak_memory_bytes": peak_memory_bytes(),
     }
@@ -247,6 +287,15 @@ def _data_words(texts: build.Texts) -> tuple[str, str]:
     return (
         f"style text: {style:,} tokens in {len(texts.style):,} rows; held out {heldout:,}",
         f"风格文本：{style:,} token，{len(texts.style):,} 行；留出 {heldout:,} token",
+    )
+
+
+def _sharding_words(policy: Policy, processes: int) -> tuple[str, str]:
+    here, all_of_it = sharding.bytes_here(policy) / 1e9, sharding.base_bytes(policy) / 1e9
+    return (
+        f"fsdp: the base's {all_of_it:.3g} GB are shared out over {processes} processes, "
+        f"{here:.3g} GB on each",
+        f"fsdp：基座共 {all_of_it:.3g} GB，分到 {processes} 个进程，每个 {here:.3g} GB",
     )
 
 

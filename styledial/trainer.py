@@ -1,12 +1,13 @@
 """The training loop.
 
     for each update:
-        for each micro-batch:
-            policy hidden    (adapter on)           style rows + anchor rows
-            reference hidden (adapter off)
+        for each micro-batch:                        again with half the rows if memory runs out:
+            policy hidden    (adapter on)            stepdown.py
+            reference hidden (adapter off)           style rows + anchor rows
             loss             (objective.py)
             backward         these four are step.py
-        clip, step
+        sum gradients over processes                 agree.py
+        clip, step                                   not where a loss is no number: guards.py
         lambda <- controller(mean KL of the update)
 
 Sums are normalised by the tokens of the whole update over all processes, so neither the size of
@@ -15,22 +16,24 @@ the micro-batch nor the number of processes changes the result.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from styledial import step
+from styledial.agree import Agreement
 from styledial.checkpoint import TrainState
 from styledial.data.pack import Batch, PackedRows
+from styledial.guards import Reading, Watch
 from styledial.losses import Direction
 from styledial.models.policy import Policy
 from styledial.order import RowOrder, shared_out
+from styledial.parts import everywhere_like, is_part, own_part, whole
+from styledial.stepdown import reserve_state, with_step_down
 
 
 class Controller(Protocol):
@@ -63,6 +66,7 @@ class StepMetrics:
     grad_norm: float
     tokens: int
     tokens_per_second: float
+    watch: Reading
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,11 @@ def train(
     *,
     wrapped: torch.nn.Module,
     accelerator: Any,
+    agreement: Agreement,
     optimizer: torch.optim.Optimizer,
     scheduler: Any,
     controller: Controller,
+    watch: Watch,
     state: TrainState,
     total_steps: int,
     direction: Direction,
@@ -98,55 +104,100 @@ def train(
     anchor: Anchor | None = None,
     references: References | None = None,
     log_every: int = 1,
+    stop_asked: Callable[[], bool] = lambda: False,
+    on_step_down: Callable[[RowOrder], None] = lambda order: None,
     on_log: Callable[[StepMetrics], None] = lambda metrics: None,
-    after_step: Callable[[TrainState], bool] = lambda state: True,
+    after_step: Callable[[TrainState, bool], bool] = lambda state, stop: not stop,
     phase: Callable[[str], None] = lambda name: None,
 ) -> TrainState:
     """Run updates state.step .. total_steps; `state` moves with them and is returned.
 
     `wrapped` is the policy as accelerate prepared it; it alone takes the forward that needs
-    gradients. `after_step` may save a checkpoint; the loop ends where it returns False.
-    `phase` is told what begins. The device is read only when a metric is logged.
+    gradients, and it doesn't sum them. `after_step` hears whether any process was asked to stop,
+    and may save a checkpoint; the loop ends where it returns False. `phase` is told what begins.
+    The device is read only when a metric is logged.
+
+    Raises torch.OutOfMemoryError where not even one row fits.
     """
-    device = accelerator.device
+    device, rank = accelerator.device, accelerator.process_index
+    weights = step.trained(policy)
+    sharded = is_part(weights[0])  # then FSDP sums the gradients, as a mean over processes
+    scale = accelerator.num_processes if sharded else 1
+    raw: Any = getattr(optimizer, "optimizer", optimizer)  # under accelerate's wrapper
+    state.effective_batch = order.effective_batch
     wrapped.train()
     logged_at, logged_tokens = time.perf_counter(), state.tokens
     while state.step < total_steps:
         started = time.perf_counter()
-        update = order.update(state.step)
-        tokens = sum(map(rows.targets_in, update))
+        tokens = sum(map(rows.targets_in, order.update(state.step)))
         anchor_tokens = _anchor_tokens(anchor, state.step)
-        sums = torch.zeros(3, device=device)  # nll, kl, anchor kl
-        for micro_step in range(order.accumulation):
-            phase("data")
-            last = micro_step == order.accumulation - 1
-            style, held = _rows_of(order, anchor, state.step, micro_step, accelerator.process_index)
-            batch = _batch(rows, style, anchor, held).to(device)
-            # DDP averages gradients over processes; these sums are over all of them.
-            with contextlib.nullcontext() if last else accelerator.no_sync(wrapped):
-                sums += step.micro_batch(
-                    policy, wrapped, batch, len(style),
-                    reference=partial(references, style=style, anchor=held) if references else None,
+
+        def attempt(
+            order: RowOrder, tokens: int = tokens, anchor_tokens: int = anchor_tokens
+        ) -> Tensor:
+            """This process's gradients; its sums of nll, kl, anchor kl, and 1 for each
+            micro-batch of the update whose loss is no number."""
+            seen = torch.zeros(3 + order.accumulation * order.processes, device=device)
+            for micro_step in range(order.accumulation):
+                phase("data")
+                style, held = _rows_of(order, anchor, state.step, micro_step, rank)
+                parts = step.micro_batch(
+                    policy, wrapped, _batch(rows, style, anchor, held).to(device), len(style),
+                    reference=_reference(references, style, held),
                     coefficient=controller.coefficient, tokens=tokens,
                     anchor_tokens=anchor_tokens, anchor_weight=anchor.weight if anchor else 0.0,
-                    direction=direction,
-                    backward=lambda loss: accelerator.backward(loss * accelerator.num_processes),
+                    direction=direction, backward=lambda loss: accelerator.backward(loss * scale),
                     phase=phase,
                 )  # fmt: skip
-        phase("optimizer")
-        sums = accelerator.reduce(sums, reduction="sum")
+                seen[:3] += parts
+                seen[3 + micro_step * order.processes + rank] = ~torch.isfinite(parts).all()
+            phase("optimizer")
+            if not sharded:
+                agreement.reserve(weights)
+            reserve_state(optimizer)
+            return seen
+
+        def stepped_down(smaller: RowOrder) -> None:
+            state.step_downs += 1
+            on_step_down(smaller)
+
+        order, seen, stop = with_step_down(
+            attempt, order, agreement=agreement, drop=optimizer.zero_grad,
+            stop_asked=stop_asked, tell=stepped_down, sharded=sharded,
+        )  # fmt: skip
+        state.micro_batch_size = order.batch_size
+        if not sharded:
+            agreement.sum_gradients(weights)
+        seen = accelerator.reduce(seen, reduction="sum")
+        sums = seen[:3]
         learning_rate = scheduler.get_last_lr()[0]
         coefficient = controller.coefficient.clone()
-        grad_norm = step.update(
-            policy, optimizer, lambda params: accelerator.clip_grad_norm_(params, max_grad_norm)
-        )
+
+        def clip(
+            weights: list[torch.nn.Parameter], seen: Tensor = seen, tokens: int = tokens
+        ) -> Tensor:
+            # A loss that is no number makes its gradient one too, so that one test is enough.
+            own_part(weights[0].grad).view(-1)[:1].add_(seen[:3].sum() * 0)  # type: ignore[arg-type]
+            norm = whole(accelerator.clip_grad_norm_(weights, max_grad_norm))
+            skip = watch.update(state.step + 1, seen[0] / tokens, norm, seen[3:])
+            # fp16's GradScaler sets its own when it steps, by the same gradients.
+            raw.found_inf = everywhere_like(skip, weights[0])
+            return norm
+
+        grad_norm = step.update(policy, optimizer, clip)
         scheduler.step()
-        controller.update(sums[1] / tokens)
+        # Of an update that wasn't made there is nothing to learn; the controller ignores NaN.
+        controller.update(sums[1] / tokens + grad_norm * 0)
         state.step += 1
         state.tokens += tokens
         if state.step % log_every == 0 or state.step == total_steps:
-            nll, kl, anchor_kl = sums.tolist()
-            # Reading `sums` waited for the device, so the clock covers all updates since.
+            numbers = torch.stack([*sums, coefficient, grad_norm]).to(watch.values)
+            nll, kl, anchor_kl, weight, norm, *watched = torch.cat(
+                [numbers, watch.tensors()]
+            ).tolist()
+            reading = watch.reading(watched)
+            state.skipped = reading.skipped
+            # Reading waited for the device, so the clock covers all updates since.
             now = time.perf_counter()
             speed = (state.tokens - logged_tokens) / (now - logged_at)
             logged_at, logged_tokens = now, state.tokens
@@ -156,17 +207,24 @@ def train(
                     nll / tokens,
                     kl / tokens,
                     anchor_kl / max(anchor_tokens, 1),
-                    coefficient.item(),
+                    weight,
                     learning_rate,
-                    float(grad_norm),
+                    norm,
                     state.tokens,
                     speed,
+                    reading,
                 )  # fmt: skip
             )
         state.seconds += time.perf_counter() - started
-        if not after_step(state):
+        if not after_step(state, stop):
             break
     return state
+
+
+def _reference(
+    references: References | None, style: list[int], held: list[int]
+) -> Callable[[Batch], Tensor] | None:
+    return None if references is None else lambda batch: references(batch, style, held)
 
 
 def _anchor_tokens(anchor: Anchor | None, step: int) -> int:

@@ -1,6 +1,6 @@
 """Runs of several processes without paying for the imports of each: `python tests/many.py JSON`.
 
-JSON is a list of [processes, settings]. This process imports everything, then forks the
+JSON is a list of [processes, settings]; `--resume` may be one of them. This process imports everything, then forks the
 processes of one run after the other. They meet at a store on a free port, as torchrun's do.
 """
 
@@ -42,7 +42,9 @@ def fork(rank, count, port, settings):
         )  # fmt: skip
     status = 1
     try:
-        train_from_config(resolve(None, None, {}, settings))
+        resume = "--resume" in settings
+        given = [setting for setting in settings if setting != "--resume"]
+        train_from_config(resolve(None, None, {}, given), resume=resume)
         status = 0
     finally:
         sys.stderr.flush()

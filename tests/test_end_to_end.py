@@ -102,11 +102,12 @@ def test_the_resolved_config_repeats_the_run(finished: Path, tmp_path: Path) -> 
 def test_an_interrupted_run_goes_on(
     finished: Path, tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:
-    """Stopping is simulated by deleting what a run writes at its end."""
+    """Stopping is simulated by deleting what a run writes at its end. tests/test_kill.py kills."""
     output = tmp_path / "r"
     args = [*small_run(tiny_base, novels, output), "training.save_steps=25", "--kl_beta", "0.1"]
     assert invoke("train", "--preset", "quick", *args).returncode == 0
-    assert {p.name for p in (output / "checkpoints").iterdir()} == {"step-25", "step-50"}
+    assert {p.name for p in (output / "checkpoints").iterdir()} == {"step-50", "step-60"}
+    shutil.rmtree(output / "checkpoints/step-60")
     weights = (output / "adapter_model.safetensors").read_bytes()
     for name in ("summary.json", "adapter_model.safetensors", "samples.md"):
         (output / name).unlink()
@@ -208,8 +209,11 @@ def test_a_run_that_comes_apart_says_so(
         return loss * float("nan"), parts * float("nan")
 
     monkeypatch.setattr(step, "objective", broken)
-    settings = [*small_run(tiny_base, novels, tmp_path / "out"), "max_steps=2"]
-    with pytest.raises(StyleDialError, match=r"Lower training.learning_rate"):
+    settings = [*small_run(tiny_base, novels, tmp_path / "out"), "max_steps=6"]
+    settings += ["training.max_skipped_updates=2"]
+    with pytest.raises(
+        StyleDialError, match=r"2 times in a row; rows \d+ 「.+Lower training.learn"
+    ):
         train_from_config(resolve(None, None, {}, settings))
     assert not (tmp_path / "out/summary.json").exists()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -75,7 +76,20 @@ def train(
     _allocate_in_one_piece()
     from styledial.run import train_from_config
 
-    train_from_config(resolved, resume=resume, overwrite=overwrite)
+    train_from_config(resolved, resume=resume, overwrite=overwrite, command=_resume_command())
+
+
+def _resume_command() -> str:
+    """What was typed, with --resume."""
+    program, *rest = sys.argv
+    typed = ["train.py"] if program.endswith("train.py") else ["styledial"]
+    processes = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    launcher = ["torchrun", f"--nproc_per_node={processes}"] if processes != "1" else ["python"]
+    if typed == ["styledial"]:
+        launcher = [*launcher, "-m"] if processes != "1" else []
+        typed = ["styledial.cli.main"] if processes != "1" else typed
+    kept = [word for word in rest if word not in ("--overwrite", "--resume")]
+    return shlex.join([*launcher, *typed, *kept, "--resume"])
 
 
 def _allocate_in_one_piece() -> None:

@@ -241,6 +241,12 @@ class TrainingSettings(Section):
     max_grad_norm: float = setting(
         1.0, "Gradients are clipped to this norm.", "梯度裁剪的范数上限。", gt=0
     )
+    max_skipped_updates: int = setting(
+        16,
+        "Updates whose loss or gradient is no number are skipped; so many in a row end the run.",
+        "损失或梯度不是数字的更新会被跳过；连续这么多次则结束训练。",
+        ge=1,
+    )
     reference_cache: str = setting(
         "auto",
         "Keep the base's hidden states on disk so that later epochs need no reference pass: auto "
@@ -275,6 +281,12 @@ class TrainingSettings(Section):
         "训练结束时度量风格、遗忘、流畅度与照抄：quick（少量段落）、full"
         "（同 styledial evaluate）或 off。",
     )
+    fsdp: Literal["auto", "on", "off"] = setting(
+        "auto",
+        "Share the base's weights out over the processes (FSDP2): auto (where they need more than "
+        "half of a GPU), on, or off (each process holds all of them).",
+        "把基座权重分到各进程（FSDP2）：auto（超过单卡显存一半时）、on 或 off（各进程存全部）。",
+    )
     seed: int = setting(
         42, "Seed of data order, adapter and samples.", "随机种子。", ge=0, le=2**31 - 1
     )
@@ -290,6 +302,11 @@ class TrainingSettings(Section):
         if value is None or value == []:
             return "none"
         return value.lower() if isinstance(value, str) else value
+
+    @field_validator("fsdp", mode="before")
+    @classmethod
+    def _as_yaml_and_transformers_say_it(cls, value: Any) -> Any:
+        return {True: "on", "full_shard": "on", False: OFF}.get(value, value)
 
     @field_validator("max_steps")
     @classmethod

@@ -78,10 +78,12 @@ def load_base(
     load_in_4bit: bool = False,
     load_in_8bit: bool = False,
     keep_file_dtype: bool = False,
+    shardable: bool = False,
 ) -> PreTrainedModel:
     """The base in evaluation mode, frozen; on the CPU, or where a quantised one was made.
 
-    `keep_file_dtype` overrides `dtype` with the precision that the files have. Costs one copy of
+    `keep_file_dtype` overrides `dtype` with the precision that the files have; `shardable` keeps 4
+    bits in a form that can be shared out over processes. Costs one copy of
     the weights, mapped from safetensors. Raises ModelError if it can't be had, isn't whole, or is
     of a kind that can't be trained here.
     """
@@ -91,7 +93,9 @@ def load_base(
     check_choice(load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit)
     folder = ready_folder(name_or_path, trust_remote_code=trust_remote_code, say=_say)
     precision = weights_dtype(dtype)
-    options = loading_options(load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit, dtype=precision)
+    options = loading_options(
+        load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit, dtype=precision, shardable=shardable
+    )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)

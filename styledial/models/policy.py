@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from styledial.errors import ModelError
 from styledial.models.lean import lean
+from styledial.parts import whole
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -39,6 +40,7 @@ class Policy(nn.Module):
         self.model = model
         # In a tuple, nn.Module doesn't see it: the copy is neither saved, moved nor wrapped twice.
         self._frozen = (frozen,)
+        self.base_digest: bytes | None = None  # of the base's weights; see reference.py
 
     @property
     def is_adapter(self) -> bool:
@@ -65,7 +67,12 @@ class Policy(nn.Module):
     def reference(self, input_ids: Tensor, position_ids: Tensor | None = None) -> Tensor:
         """The base's hidden states [B, T, d]; costs one forward without gradients."""
         with self.as_base() as base:
-            return _hidden(base, input_ids, position_ids)
+            # Through this module where it is the same model: a sharded one is gathered by that.
+            return (
+                self(input_ids, position_ids)
+                if self.is_adapter
+                else _hidden(base, input_ids, position_ids)
+            )
 
     @contextmanager
     def as_base(self) -> Iterator[PreTrainedModel]:
@@ -87,8 +94,11 @@ class Policy(nn.Module):
             self._frozen[0].to(device)
 
     def trainable_state(self) -> dict[str, Tensor]:
-        """The weights that training changes, by name: an adapter's, or all of them."""
-        return {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
+        """The weights that training changes, by name: an adapter's, or all of them.
+
+        Whole ones: where the model is sharded, all processes have to call this.
+        """
+        return {name: whole(p.detach()) for name, p in self.named_parameters() if p.requires_grad}
 
 
 def _hidden(model: Any, input_ids: Tensor, position_ids: Tensor | None) -> Tensor:

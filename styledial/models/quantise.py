@@ -58,7 +58,7 @@ def check_choice(
 
 
 def loading_options(
-    *, load_in_4bit: bool, load_in_8bit: bool, dtype: torch.dtype
+    *, load_in_4bit: bool, load_in_8bit: bool, dtype: torch.dtype, shardable: bool = False
 ) -> dict[str, Any]:
     """What `from_pretrained` is given besides; nothing where neither is asked.
 
@@ -76,6 +76,8 @@ def loading_options(
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,  # 4.13 bits a weight in place of 4.5
             bnb_4bit_compute_dtype=dtype,
+            # The same bits under another name: FSDP parts floating-point tensors only.
+            bnb_4bit_quant_storage=dtype if shardable else torch.uint8,
         )
     else:
         config = BitsAndBytesConfig(load_in_8bit=True)

@@ -1,0 +1,154 @@
+"""The loop itself on a tiny model, without the rest of a run: a second for five updates.
+
+python tests/small_training.py BASE NOVELS     two processes, for tests/test_stepdown.py
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from styledial.agree import Agreement
+from styledial.checkpoint import TrainState
+from styledial.controller import KLController
+from styledial.data.novels import read_novels
+from styledial.data.pack import PackedRows, pack
+from styledial.guards import Watch
+from styledial.models.load import load_base, load_tokenizer
+from styledial.models.policy import Policy, with_lora
+from styledial.order import RowOrder
+from styledial.reference import References
+from styledial.step import trained
+from styledial.trainer import Anchor, StepMetrics, train
+
+STEPS = 5
+
+
+class Outcome(NamedTuple):
+    weights: dict[str, torch.Tensor]
+    state: TrainState
+    logged: list[StepMetrics]
+    orders: list[RowOrder]  # after each step-down
+    watch: Watch
+
+
+def rows_of(base: Path, novels: Path) -> PackedRows:
+    tokenizer = load_tokenizer(str(base))
+    return pack(read_novels(novels, 0.2), tokenizer, 48).select(list(range(48)))
+
+
+def five_updates(
+    base: Path, rows: PackedRows, *, batch_size: int = 8, accumulation: int = 1,
+    phase: Callable[[str], None] = lambda name: None, dropout: float = 0.0,
+    before: Callable[[Policy], None] = lambda policy: None, steps: int = STEPS, log_every: int = 1,
+) -> Outcome:  # fmt: skip
+    """`phase` hears what begins and may raise; `before` gets the policy once it is built."""
+    from accelerate import Accelerator
+    from transformers import get_scheduler
+
+    accelerator = Accelerator(cpu=True)
+    torch.manual_seed(0)
+    policy = with_lora(
+        load_base(str(base), dtype="float32"), r=4, lora_alpha=8, lora_dropout=dropout,
+        target_modules="all-linear",
+    )  # fmt: skip
+    before(policy)
+    optimizer = torch.optim.AdamW(trained(policy), lr=5e-3, fused=True)
+    scheduler = get_scheduler("constant", optimizer)
+    processes = accelerator.num_processes
+    order = RowOrder(len(rows), batch_size, accumulation, processes, 0)
+    logged: list[StepMetrics] = []
+    orders: list[RowOrder] = []
+    watch = Watch(torch.device("cpu"))
+    state = train(
+        policy, rows, order, wrapped=accelerator.prepare_model(policy, evaluation_mode=True),
+        accelerator=accelerator, agreement=Agreement(processes),
+        optimizer=accelerator.prepare_optimizer(optimizer), scheduler=scheduler,
+        controller=KLController(0.1), watch=watch, state=TrainState(), total_steps=steps,
+        direction="reverse", max_grad_norm=1.0, anchor=Anchor(rows, RowOrder(len(rows), 3, 1, 1, 1), 1.0),
+        references=References(policy, None, None), log_every=log_every, on_step_down=orders.append,
+        on_log=logged.append, phase=phase,
+    )  # fmt: skip
+    weights = {name: w.clone() for name, w in policy.trainable_state().items()}
+    return Outcome(weights, state, logged, orders, watch)
+
+
+def out_of_memory(phase: str, *, at: int = 1) -> Callable[[str], None]:
+    """Raises what CUDA raises when `phase` begins for the `at`-th time."""
+    seen: list[str] = []
+
+    def hear(name: str) -> None:
+        if name == phase:
+            seen.append(name)
+            if len(seen) == at:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    return hear
+
+
+def farthest(one: Outcome, two: Outcome) -> float:
+    """Largest difference of a weight, relative to the largest weight of its tensor."""
+    return max(
+        ((w - two.weights[name]).abs().max() / w.abs().max()).item()
+        for name, w in one.weights.items()
+    )
+
+
+def same(one: Outcome, two: Outcome) -> bool:
+    return all(torch.equal(w, two.weights[name]) for name, w in one.weights.items())
+
+
+def _as_one_of_two(rank: int, port: int, base: Path, novels: Path) -> None:
+    """Rank 1 runs out of memory in each phase in turn; the others must follow it."""
+    os.environ.update(
+        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", LOCAL_WORLD_SIZE="2",
+        MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), TORCHELASTIC_USE_AGENT_STORE="True",
+    )  # fmt: skip
+    rows = rows_of(base, novels)
+    whole = five_updates(base, rows, batch_size=4)
+    half = five_updates(base, rows, batch_size=2, accumulation=2)
+    for phase in ("reference", "forward", "loss", "backward", "optimizer"):
+        hear = out_of_memory(phase) if rank == 1 else lambda name: None
+        found = five_updates(base, rows, batch_size=4, phase=hear)
+        assert [order.batch_size for order in found.orders] == [2], phase
+        assert same(found, half), phase
+        os.write(
+            1, f"{rank} {phase} {farthest(whole, found):.2e}\n".encode()
+        )  # whole lines, of both
+    late = out_of_memory("loss", at=3) if rank == 0 else out_of_memory("backward", at=6)
+    found = five_updates(base, rows, batch_size=4, phase=late)
+    assert [order.batch_size for order in found.orders] == [2, 1]
+    os.write(1, f"{rank} twice {farthest(whole, found):.2e}\n".encode())
+
+
+def main() -> None:
+    from torch.distributed import TCPStore
+
+    torch.set_num_threads(1)
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    children = []
+    for rank in range(2):
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                _as_one_of_two(rank, store.port, Path(sys.argv[1]), Path(sys.argv[2]))
+                status = 0
+            except BaseException:
+                import traceback
+
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                os._exit(status)
+        children.append(child)
+    sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+
+
+if __name__ == "__main__":
+    main()
