@@ -39,7 +39,7 @@ function eyesores() {
       boxes.slice(i + 1).forEach((b, j) => {
         const over = Math.min(a.right, b.right) - Math.max(a.left, b.left);
         const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-        if (over > 2 && down > 4) {
+        if (over > -2 && down > 4) {  // closer than 2 pixels reads as one
           found.push(`${name}: "${texts[i].textContent}" and "${texts[i + 1 + j].textContent}" overlap`);
         }
       });

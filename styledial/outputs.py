@@ -16,6 +16,7 @@ RUN_FILES = ("summary.json", "metrics.jsonl", "samples.md", "samples.json",
              "style_dial.json", "evaluation.json", "config.json",
              "generation_config.json")  # fmt: skip
 CHECKPOINTS = "checkpoints"
+TRACKED = "tensorboard"  # event files; other trackers keep theirs for good
 CACHE = ".styledial-cache"  # sampled anchor text and reference states; gone when the run is done
 
 
@@ -85,3 +86,4 @@ def clear_earlier_run(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     shutil.rmtree(folder / "export", ignore_errors=True)
+    shutil.rmtree(folder / TRACKED, ignore_errors=True)

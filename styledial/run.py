@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 
-from styledial import build, checks, outputs, processes, resume, sharding
+from styledial import build, checks, outputs, processes, resume, sharding, trackers
 from styledial.adapter import SUMMARY
 from styledial.agree import Agreement
 from styledial.checkpoint import TrainState
 from styledial.closing import peak_memory_bytes
 from styledial.config import Config
-from styledial.config.show import as_file
+from styledial.config.show import as_file, flat
 from styledial.dial import FILE as DIAL
 from styledial.doctor import last_words
 from styledial.doctor.record import seconds_of
@@ -52,6 +52,7 @@ def train_from_config(
     """
     folder = Path(config.training.output_dir).expanduser()
     checks.check_folders(config)
+    trackers.check(trackers.wanted(config.training.report_to))
     checks.check_sharding(config, processes.place())
     outputs.claim_output_dir(folder, resume=resume, overwrite=overwrite)
     changed = checks.check_same_run(config, folder) if resume else []
@@ -88,9 +89,13 @@ def _train(
     set_seed(training.seed)
     policy = build.build_policy(config)
     processes.meet(here, store)
+    followed = trackers.wanted(training.report_to)
     sharded = sharding.is_wanted(training.fsdp, policy, here)
     accelerator = sharding.make_accelerator(
-        policy, build.mixed_precision(config, policy), sharded=sharded
+        policy,
+        build.mixed_precision(config, policy),
+        sharded=sharded,
+        **trackers.arguments(followed, folder),
     )
     screen.note(*_data_words(texts))
     if training.kl_mode != "budget":
@@ -146,6 +151,7 @@ def _train(
         (folder / DIAL).unlink(missing_ok=True)
         write_text(folder / "train_config.yaml", as_file(config))
         metrics_file = MetricsFile(folder / "metrics.jsonl", state.step, screen.note)
+    live = trackers.Live(accelerator, followed, folder, flat(config), state.step, screen.note)
 
     def on_log(metrics: StepMetrics) -> None:
         incidents.heard(metrics.watch, order)
@@ -186,6 +192,7 @@ def _train(
             line.update(time_record(clock.read()))
         if metrics_file and line:
             metrics_file.write(line)
+            live.log(line)
         line.clear()
         due = state.step % training.save_steps == 0 or state.step == steps >= training.save_steps
         if due or stop:

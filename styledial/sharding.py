@@ -52,15 +52,22 @@ def is_wanted(setting: str, policy: Policy, here: Place) -> bool:
     return any(found)
 
 
-def make_accelerator(policy: Policy, mixed_precision: str, *, sharded: bool) -> Accelerator:
-    """accelerate's view of the run; `prepare` then shards. Raises UserError where it can't."""
+def make_accelerator(
+    policy: Policy, mixed_precision: str, *, sharded: bool, **more: Any
+) -> Accelerator:
+    """accelerate's view of the run; `prepare` then shards. Raises UserError where it can't.
+
+    `more` goes to Accelerator as it is, such as what trackers need.
+    """
     from accelerate import Accelerator
     from accelerate.utils import DistributedType
 
     # accelerate takes several CPU processes for one unless it is told that this is a CPU run.
     on_cpu = not torch.accelerator.is_available()
     plugin = _plugin(policy) if sharded else None
-    accelerator = Accelerator(mixed_precision=mixed_precision, cpu=on_cpu, fsdp_plugin=plugin)
+    accelerator = Accelerator(
+        mixed_precision=mixed_precision, cpu=on_cpu, fsdp_plugin=plugin, **more
+    )
     if sharded and on_cpu:
         # accelerate itself offers FSDP on accelerators only; torch's, which it calls, runs here.
         accelerator.state.distributed_type = DistributedType.FSDP

@@ -15,7 +15,7 @@ LAYERS = [
     {"data", "models", "checkpoint", "metrics", "outputs", "prompts", "objective"},
     {"step", "stepdown", "sharding"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
-    {"screen", "closing", "build", "checks", "resume", "incidents", "doctor"},
+    {"screen", "closing", "trackers", "build", "checks", "resume", "incidents", "doctor"},
     {"prepared", "evaluation", "report"},
     {"memory"},
     {"finish"},

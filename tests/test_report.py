@@ -12,7 +12,7 @@ from running import invoke, small_run
 from test_dial import CURVE
 
 from styledial.dial import save_dial
-from styledial.report import SECTIONS, charts, write_report
+from styledial.report import SECTIONS, drawing, write_report
 from styledial.report.bands import band_of
 from styledial.report.numbers import duration, general, memory_size, number
 from styledial.report.verdict import sentence
@@ -148,6 +148,18 @@ def test_torn_files_do_no_harm(copied: Path) -> None:
         assert invoke("report", copied).returncode == 0
 
 
+def test_the_evaluation_with_intervals_and_the_books(copied: Path) -> None:
+    (copied / "evaluation.json").write_text(json.dumps({"metrics": {
+        "style_score": {"value": 0.81, "ci": [0.7, 0.9], "base": 0.05, "books": 0.93, "unit": "0 to 1"},
+        "distinct_2": {"value": 0.5, "ci": [0.4, 0.6], "base": 0.55, "unit": "share of n-grams"},
+    }}))  # fmt: skip
+    html, page = read(write_report(copied))
+    assert "<strong>0.8100</strong>" in html  # the base is outside the interval
+    assert "<strong>0.5000</strong>" not in html
+    for words in ("0.7000 … 0.9000", "0.9300", "books", "different pairs of tokens"):
+        assert words in page.text
+
+
 def test_plan_against_measurement(copied: Path) -> None:
     summary = json.loads((copied / "summary.json").read_text())
     summary["peak_memory_bytes"] = 4 * 2**30
@@ -162,10 +174,27 @@ def test_plan_against_measurement(copied: Path) -> None:
     assert "backward" in page.text
 
 
+def test_what_the_doctor_finds_stands_first(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from styledial.doctor import examine
+
+    summary = json.loads((copied / "summary.json").read_text())
+    summary.update(
+        general_nll=summary["general_nll_base"] + 1.5, kl_final=0.02, kl_before_landing=0.02
+    )
+    (copied / "summary.json").write_text(json.dumps(summary))
+    found = examine(copied)
+    assert found
+    _, page = read(write_report(copied))
+    for each in found:
+        assert each.evidence[0].replace("`", "") in page.text
+    monkeypatch.setenv("STYLEDIAL_LANG", "zh")
+    assert found[0].advice[1].replace("`", "") in read(write_report(copied))[1].text
+
+
 def test_without_the_plotting_library_the_words_stay(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(charts, "find_spec", lambda name: None)
+    monkeypatch.setattr(drawing, "find_spec", lambda name: None)
     _, page = read(write_report(run, tmp_path / "r.html"))
     assert "svg" not in page.tags
     assert "pip install 'styledial[report]'" in page.text

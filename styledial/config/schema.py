@@ -17,6 +17,9 @@ OFF = "off"  # unquoted, YAML reads it as false: both are taken
 BUNDLED = "bundled"  # as a model, a data folder or a general text: the sample in the package
 
 
+Tracker = Literal["none", "all", "tensorboard", "wandb", "trackio", "swanlab"]
+
+
 class ModelSettings(Section):
     """The base model and the adapter on it."""
 
@@ -256,6 +259,12 @@ class TrainingSettings(Section):
         "Recompute activations in the backward pass: far less memory, about a third slower.",
         "反向时重算激活：大幅省显存，约慢三分之一。",
     )
+    report_to: Tracker | list[Tracker] = setting(
+        "none",
+        "Live metrics: none, tensorboard, wandb, trackio, swanlab, a list of them, or all that are "
+        "installed.",
+        "实时指标：none、tensorboard、wandb、trackio、swanlab、其列表，或 all（全部已安装的）。",
+    )
     logging_steps: int = setting(
         1, "Write metrics every so many updates.", "每隔多少步记录一次指标。", ge=1
     )
@@ -286,6 +295,13 @@ class TrainingSettings(Section):
     @classmethod
     def _off_is_false_in_yaml(cls, value: Any) -> Any:
         return OFF if value is False else value
+
+    @field_validator("report_to", mode="before")
+    @classmethod
+    def _no_tracker_is_none(cls, value: Any) -> Any:
+        if value is None or value == []:
+            return "none"
+        return value.lower() if isinstance(value, str) else value
 
     @field_validator("fsdp", mode="before")
     @classmethod

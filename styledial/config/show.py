@@ -63,6 +63,15 @@ def as_file(config: Config) -> str:
     return "\n".join(lines) + "\n"
 
 
+def flat(config: Config) -> dict[str, Any]:
+    """ "section.key" -> value in force."""
+    return {
+        f"{section}.{key}": getattr(getattr(config, section), key)
+        for section, kind in SECTIONS.items()
+        for key in kind.model_fields
+    }
+
+
 def template() -> str:
     """train_config.yaml: every key, its default, and one comment in each language."""
     bar = "# " + "=" * 44

@@ -4,7 +4,7 @@
 
 A section is plain data (parts.Section): words, tables, figures, samples. The template alone
 writes HTML and escapes all of it; samples and file names are text that nobody has checked. The
-page has no script: figures are SVG in the page's own colours (charts.py), so that light, dark
+page has no script: figures are SVG in the page's own colours (drawing.py), so that light, dark
 and paper all work.
 """
 
@@ -15,9 +15,10 @@ from pathlib import Path
 
 from styledial.files import write_text
 from styledial.report import (
-    charts,
     configuration,
     dial_curve,
+    drawing,
+    findings,
     memory,
     quality,
     samples,
@@ -30,7 +31,7 @@ from styledial.report.page import render
 from styledial.report.run_folder import read_run
 
 FILE = "report.html"
-SECTIONS = (training, dial_curve, quality, samples, text, memory, configuration, versions)
+SECTIONS = (findings, training, dial_curve, quality, samples, text, memory, configuration, versions)
 
 
 def write_report(folder: Path, target: Path | None = None) -> Path:
@@ -50,11 +51,11 @@ def report_at_end(folder: Path, note: Callable[[str, str], None]) -> None:
     """The report of a run that is saved by now: a failure here is a sentence, no more."""
     try:
         write_report(folder)
-        if not charts.available():
+        if not drawing.available():
             note(
-                f"report.html has no figures: they need `{charts.INSTALL}`, then `styledial report "
-                f"{folder}`.",
-                f"report.html 中没有图形：需要 `{charts.INSTALL}`，然后运行 `styledial report "
+                f"report.html has no figures: they need `{drawing.INSTALL}`, then "
+                f"`styledial report {folder}`.",
+                f"report.html 中没有图形：需要 `{drawing.INSTALL}`，然后运行 `styledial report "
                 f"{folder}`。",
             )
     except Exception as error:

@@ -1,33 +1,16 @@
-"""Figures as SVG text, drawn by Vega-Altair without a browser.
-
-Colours are the page's CSS variables, so one drawing serves light, dark and paper. All figures
-have one size, about the width of a phone; the page sets them in one, two or three columns. A
-pointer held over a figure shows the values there (SVG titles: no script).
-"""
+"""The figures of the report and of a comparison; drawing.py turns each into SVG."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from typing import Any
-from xml.etree import ElementTree
 
+from styledial.report.drawing import Points, as_svg, available, data, hover
 from styledial.report.frontier import frontier, steps
 
-INSTALL = "pip install 'styledial[report]'"
-WIDTH, HEIGHT = 340, 190
-_SVG = "http://www.w3.org/2000/svg"
-_FONT = "system-ui, sans-serif"
 # More points than there are pixels show nothing more; hover strips need some width.
 _POINTS, _STRIPS = 400, 60
-
-Points = Sequence[tuple[float, float]]
-
-
-def available() -> bool:
-    """Whether the plotting library is installed (extra `report`)."""
-    return find_spec("altair") is not None and find_spec("vl_convert") is not None
 
 
 def curve(
@@ -37,7 +20,7 @@ def curve(
 ) -> str | None:  # fmt: skip
     """A metric over the run; `smooth` draws a running mean over the raw line.
 
-    `dots`: the same metric as read now and then on other text, in the second colour.
+    `dots`: the same metric as read now and then on other text, in blue.
 
     `rule` is a level such as the budget, drawn dashed. None without the library or the data.
     """
@@ -61,19 +44,19 @@ def curve(
             level.mark_rule(color="var(--ink)", aria=False, strokeDash=[4, 3]).encode(y=y)
         )
     faint = {"opacity": 0.35, "strokeWidth": 1.0} if smooth else {"strokeWidth": 1.75}
-    base = alt.Chart(_data(thin)).encode(x=x, y=y)
+    base = alt.Chart(data(thin)).encode(x=x, y=y)
     layers.append(base.mark_line(color="var(--accent)", aria=False, **faint))
     if smooth:
-        mean = alt.Chart(_data(_running_mean(points))).encode(x=x, y=y)
+        mean = alt.Chart(data(_running_mean(points))).encode(x=x, y=y)
         layers.append(mean.mark_line(color="var(--accent)", aria=False, strokeWidth=2))
     if dots:
-        others = alt.Chart(_data(dots)).encode(x=x, y=y)
+        others = alt.Chart(data(dots)).encode(x=x, y=y)
         layers.append(others.mark_line(color="var(--second)", aria=False, strokeWidth=1.5))
         layers.append(
             others.mark_point(color="var(--second)", aria=False, filled=True, size=22, opacity=1)
         )
-    layers.append(_hover(_thinned(points, _STRIPS), x, lambda px, py: f"{px:g}: {py:.4g}"))
-    return _drawn(alt.layer(*layers), label)
+    layers.append(hover(_thinned(points, _STRIPS), x, lambda px, py: f"{px:g}: {py:.4g}"))
+    return as_svg(alt.layer(*layers), label)
 
 
 def bands_curve(
@@ -98,51 +81,48 @@ def bands_curve(
         band.mark_text(color="var(--muted)", align="left", aria=False, fontSize=11).encode(
             x=alt.value(6), y=alt.Y("middle:Q"), text="name:N"
         ).transform_calculate(middle="(datum.y + datum.y2) / 2"),
-        alt.Chart(_data([(0.0, 0.0), *points])).mark_line(
+        alt.Chart(data([(0.0, 0.0), *points])).mark_line(
             color="var(--accent)", aria=False, strokeWidth=2, interpolate="monotone"
         ).encode(x=x, y=y),
-        alt.Chart(_data(points)).mark_point(
+        alt.Chart(data(points)).mark_point(
             color="var(--accent)", aria=False, filled=True, size=18, opacity=1
         ).encode(x=x, y=y),
     ]  # fmt: skip
     if chosen:
         layers += _chosen(chosen, x, y, chosen_name)
-    layers.append(_hover(points, x, lambda px, py: f"{px:g}: {py:.4f}"))
-    return _drawn(alt.layer(*layers), label)
+    layers.append(hover(points, x, lambda px, py: f"{px:g}: {py:.4f}"))
+    return as_svg(alt.layer(*layers), label)
 
 
-def named_curves(
-    curves: Mapping[str, Points], *, label: str, x_title: str, marked_x: float | None = None
+def two_curves(
+    curves: Sequence[Points], *, label: str, x_title: str, marked_x: float | None = None
 ) -> str | None:
-    """Two curves over one axis, each with its name at its end."""
-    if not available() or not any(curves.values()):
+    """Two curves from the origin over one axis; the page's legend names them."""
+    if not available() or not any(curves):
         return None
     import altair as alt
 
-    end = max(x for points in curves.values() for x, _ in points)
+    end = max(x for points in curves for x, _ in points)
     x = alt.X("x:Q", title=x_title, scale=alt.Scale(domain=[0, end * 1.02], nice=False))
     y = alt.Y("y:Q", title=None, axis=alt.Axis(tickCount=5, format="~g"))
     layers: list[Any] = [
-        alt.Chart(_data([(0, 0)])).mark_rule(color="var(--muted)", aria=False).encode(y="y:Q")
+        alt.Chart(data([(0, 0)])).mark_rule(color="var(--muted)", aria=False).encode(y="y:Q")
     ]
     if marked_x is not None:
         layers.append(
-            alt.Chart(_data([(marked_x, 0)])).mark_rule(
+            alt.Chart(data([(marked_x, 0)])).mark_rule(
                 color="var(--ink)", aria=False, strokeDash=[3, 3]
             ).encode(x=x)
         )  # fmt: skip
-    for color, (name, points) in zip(("var(--accent)", "var(--second)"), curves.items(),
-                                     strict=False):  # fmt: skip
-        drawn = alt.Chart(_data([(0.0, 0.0), *points])).encode(x=x, y=y)
-        layers.append(drawn.mark_line(color=color, aria=False, strokeWidth=2))
-        last = alt.Chart(alt.Data(values=[{"x": points[-1][0], "y": points[-1][1], "t": name}]))
-        layers.append(
-            last.mark_text(color=color, aria=False, align="right", dy=-9, fontSize=12).encode(
-                x=x, y=y, text="t:N"
-            )
-        )
-        layers.append(_hover(points, x, lambda px, py: f"{px:.4f}: {py:+.4f}"))
-    return _drawn(alt.layer(*layers), label)
+    for i, points in enumerate(curves):
+        color = "var(--second)" if i else "var(--accent)"
+        line = alt.Chart(data([(0.0, 0.0), *points])).encode(x=x, y=y)
+        layers.append(line.mark_line(color=color, aria=False, strokeWidth=2))
+        if i:
+            dots = alt.Chart(data(points)).encode(x=x, y=y)
+            layers.append(dots.mark_point(color=color, aria=False, filled=True, size=22, opacity=1))
+        layers.append(hover(points, x, lambda px, py: f"{px:.4f}: {py:+.4f}"))
+    return as_svg(alt.layer(*layers), label)
 
 
 def frontier_figure(
@@ -156,7 +136,7 @@ def frontier_figure(
 
     best = frontier(points)
     x = alt.X("x:Q", title=x_title, scale=alt.Scale(zero=False, nice=True, padding=14),
-              axis=alt.Axis(tickCount=6, format="~g"))  # fmt: skip
+              axis=alt.Axis(tickCount=5, format="~g"))  # fmt: skip
     y = alt.Y("y:Q", title=y_title, scale=alt.Scale(zero=False, nice=True, padding=14),
               axis=alt.Axis(tickCount=6, format="~g"))  # fmt: skip
     rows = [
@@ -165,7 +145,7 @@ def frontier_figure(
         for i, ((px, py), letter, name) in enumerate(zip(points, letters, names, strict=True))
     ]  # fmt: skip
     layers: list[Any] = [
-        alt.Chart(_data(steps([points[i] for i in best]))).mark_line(
+        alt.Chart(data(steps([points[i] for i in best]))).mark_line(
             color="var(--accent)", aria=False, strokeWidth=1.5, opacity=0.6
         ).encode(x=x, y=y, order="order:Q").transform_window(order="row_number()"),
     ]  # fmt: skip
@@ -177,7 +157,7 @@ def frontier_figure(
     for (dx, dy), chosen in _apart(rows).items():
         text = alt.Chart(alt.Data(values=chosen)).encode(x=x, y=y, text="t:N")
         layers.append(text.mark_text(color="var(--ink)", aria=False, dx=dx, dy=dy))
-    return _drawn(alt.layer(*layers), label, height=260)
+    return as_svg(alt.layer(*layers), label, height=260)
 
 
 def _apart(rows: Sequence[dict[str, Any]]) -> dict[tuple[int, int], list[dict[str, Any]]]:
@@ -215,61 +195,6 @@ def _chosen(chosen: tuple[float, float], x: Any, y: Any, name: str) -> list[Any]
             x=x, y=y, text="t:N"
         ),
     ]
-
-
-def _hover(points: Points, x: Any, words: Any) -> Any:
-    """Invisible strips of the figure's height, each with the words of its point."""
-    import altair as alt
-
-    rows = [{"x": px, "t": words(px, py)} for px, py in points]
-    width = max(2.0, WIDTH / max(len(points), 1))
-    strips = alt.Chart(alt.Data(values=rows)).mark_rule(opacity=0, strokeWidth=width)
-    return strips.encode(x=x, description="t:N")
-
-
-def _drawn(chart: Any, label: str, height: int = HEIGHT) -> str:
-    """The chart as an <svg> that takes the width it is given; a single image to a reader."""
-    import altair as alt
-    import vl_convert
-
-    axis = {
-        "labelColor": "var(--muted)", "titleColor": "var(--muted)", "gridColor": "var(--line)",
-        "domainColor": "var(--line)", "ticks": False, "labelPadding": 6, "titlePadding": 6,
-        "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal", "labelFont": _FONT,
-        "titleFont": _FONT,
-    }  # fmt: skip
-    spec = chart.properties(
-        width=WIDTH, height=height, background="transparent",
-        autosize=alt.AutoSizeParams(type="fit", contains="padding"),
-    ).to_dict()  # fmt: skip
-    spec["config"] = {
-        "axis": axis, "axisX": {"grid": False, "labelFlush": False}, "axisY": {"domain": False},
-        "view": {"stroke": None}, "text": {"font": _FONT, "fontSize": 12}, "padding": 2,
-    }  # fmt: skip
-    return _as_image(vl_convert.vegalite_to_svg(spec), label)
-
-
-def _as_image(svg: str, label: str) -> str:
-    """Drop the library's many roles, keep the hover words as <title>, name the whole."""
-    ElementTree.register_namespace("", _SVG)
-    root = ElementTree.fromstring(svg)
-    for node in root.iter():
-        words = node.attrib.pop("aria-label", None)
-        for name in ("role", "aria-roledescription", "aria-hidden"):
-            node.attrib.pop(name, None)
-        if words and not node.tag.endswith("}g"):
-            ElementTree.SubElement(node, f"{{{_SVG}}}title").text = words
-    for name in ("width", "height", "class", "version"):
-        root.attrib.pop(name, None)
-    root.set("role", "img")
-    root.set("aria-label", label)
-    return ElementTree.tostring(root, encoding="unicode")
-
-
-def _data(points: Points) -> Any:
-    import altair as alt
-
-    return alt.Data(values=[{"x": x, "y": y} for x, y in points])
 
 
 def _powers(points: Points) -> list[float]:

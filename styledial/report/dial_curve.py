@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from styledial.dial import DialPoint
 from styledial.report.bands import band_of, named_bands
-from styledial.report.charts import bands_curve, named_curves
+from styledial.report.charts import bands_curve, two_curves
 from styledial.report.numbers import NONE, number, signed
 from styledial.report.parts import Figure, Section, Table
 from styledial.report.run_folder import Run
@@ -50,22 +50,18 @@ def _figures(run: Run, points: list[DialPoint]) -> list[Figure]:
     base = run.dial_base
     if base:
         style, general = base
-        curves = {
-            say("style gained", "风格收益"): [(p.kl, style - p.style_nll) for p in points],
-            say("general text lost", "通用文本损失"): [
-                (p.kl, p.general_nll - general) for p in points
-            ],
-        }
-        figures.append(
-            Figure(
-                cost,
-                named_curves(curves, label=cost, x_title="KL",
-                             marked_x=whole.kl if whole else None),
-                say("NLL against the base, nats per token; below 0 general text got better. "
-                    "Dashed: this adapter.",
-                    "相对基座的 NLL 变化（nats/token）；低于 0 表示通用文本变好。虚线为本适配器。"),
-            )
-        )  # fmt: skip
+        curves = [
+            [(p.kl, style - p.style_nll) for p in points],
+            [(p.kl, p.general_nll - general) for p in points],
+        ]
+        legend = [say("style gained", "风格收益"), say("general text lost", "通用文本损失")]
+        svg = two_curves(curves, label=cost, x_title="KL", marked_x=whole.kl if whole else None)
+        note = say(
+            "NLL against the base, nats per token; below 0 general text got better. Dashed: this "
+            "adapter.",
+            "相对基座的 NLL 变化（nats/token）；低于 0 表示通用文本变好。虚线为本适配器。",
+        )
+        figures.append(Figure(cost, svg, note, legend))
     return figures
 
 

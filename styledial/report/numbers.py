@@ -31,7 +31,7 @@ def general(value: Any) -> str:
     """For a metric of unknown size: four significant figures, whole numbers as they are."""
     if not is_number(value):
         return NONE
-    if isinstance(value, int) or (value == int(value) and abs(value) >= 1):
+    if isinstance(value, int) or (value == int(value) and not 0 < abs(value) < 1):
         return f"{int(value):,}".replace("-", "\u2212")
     digits = max(0, 3 - math.floor(math.log10(abs(value)))) if value else 1
     return number(value, min(digits, 4))

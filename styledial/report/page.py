@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from styledial.report.charts import INSTALL, available
+from styledial.report.drawing import INSTALL, available
 from styledial.report.parts import Strong
 from styledial.words import language, say
 

@@ -27,11 +27,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """`svg` comes from charts.py, or is None where the plotting library isn't installed."""
+    """`svg` comes from charts.py, or is None where the plotting library isn't installed.
+
+    `legend` names the lines: the first in the page's accent, the second in blue with dots.
+    """
 
     title: str
     svg: str | None
     note: str = ""
+    legend: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

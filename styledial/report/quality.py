@@ -10,30 +10,31 @@ from styledial.report.parts import Section, Strong, Table
 from styledial.report.run_folder import Run, mapping
 from styledial.words import say
 
-# name -> English, Chinese, and which way is better ("" where neither is).
+# name -> English, Chinese, and which way is better: lower, higher, near the books ("b"), or
+# neither (""); as docs/evaluation.md has it.
 _GROUPS: dict[tuple[str, str], dict[str, tuple[str, str, str]]] = {
     ("Style", "风格"): {
         "kl": ("KL to the base", "与基座的 KL", ""),
         "style_nll": ("NLL of your novels", "小说 NLL", "-"),
         "style_nll_gain": ("NLL gained on your novels", "小说 NLL 收益", "+"),
-        "style_score": ("looks like your novels (classifier)", "像你的小说（分类器）", "+"),
-        "function_word_distance": ("distance of function words", "虚词使用的距离", "-"),
-        "sentence_rhythm_distance": ("distance of sentence rhythm", "句子节奏的距离", "-"),
+        "style_score": ("judged to be your novels, 0 to 1", "被判为你的小说，0 到 1", "+"),
+        "function_word_distance": ("distance of function words", "虚词使用的距离", "b"),
+        "sentence_rhythm_distance": ("distance of sentence rhythm", "句子节奏的距离", "b"),
     },
     ("Fluency", "流畅"): {
-        "distinct_2": ("distinct pairs of tokens", "不同二元组比例", "+"),
-        "distinct_3": ("distinct triples of tokens", "不同三元组比例", "+"),
+        "distinct_2": ("different pairs of tokens", "不同二元组的比例", ""),
+        "distinct_3": ("different triples of tokens", "不同三元组的比例", ""),
         "longest_loop": ("longest loop", "最长的循环重复", "-"),
         "base_perplexity": ("perplexity to the base", "基座困惑度", ""),
-        "truncated": ("ends in the middle of a sentence", "句子中途截断", "-"),
+        "truncated": ("passages cut at the limit", "写到长度上限的片段", ""),
     },
     ("Forgetting", "遗忘"): {
         "general_nll": ("NLL of general text", "通用文本 NLL", "-"),
         "general_kl": ("KL on general text", "通用文本上的 KL", "-"),
     },
     ("Memorisation", "记忆"): {
-        "longest_copy": ("longest passage copied", "最长的照抄", "-"),
-        "long_copy_rate": ("samples with a long copy", "含长照抄的样例比例", "-"),
+        "longest_copy": ("longest passage copied", "最长的照抄", ""),
+        "long_copy_rate": ("passages with a long copy", "含长照抄的片段比例", "-"),
         "extraction_rate_16": ("extracted, 16 tokens given", "给出 16 token 时的可提取率", "-"),
         "extraction_rate_32": ("extracted, 32 tokens given", "给出 32 token 时的可提取率", "-"),
         "extraction_rate_64": ("extracted, 64 tokens given", "给出 64 token 时的可提取率", "-"),
@@ -76,36 +77,46 @@ def _from_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tables(metrics: Mapping[str, Any]) -> list[Table]:
-    head = [say("measure", "度量"), say("base", "基座"), say("tuned", "微调后"),
-            say("95% interval", "95% 区间"), say("unit", "单位"),
-            say("better", "更好")]  # fmt: skip
-    tables = []
     known = {name for group in _GROUPS.values() for name in group}
     others = {name: (name, name, "") for name in metrics if name not in known}
+    tables = []
     for (en, zh), group in {**_GROUPS, ("Other", "其他"): others}.items():
-        rows = [
-            _row(words, metrics[name])
-            for name, words in group.items()
-            if isinstance(metrics.get(name), dict)
-        ]
-        if rows:
-            tables.append(Table(head, rows, frozenset({1, 2, 3}), say(en, zh)))
+        found = [(words, mapping(metrics.get(name))) for name, words in group.items()]
+        found = [(words, metric) for words, metric in found if metric]
+        if found:
+            tables.append(_table(say(en, zh), found))
     return tables
 
 
-def _row(words: tuple[str, str, str], metric: Mapping[str, Any]) -> list[str]:
+def _table(title: str, found: list[tuple[tuple[str, str, str], dict[str, Any]]]) -> Table:
+    """`found`: (words, entry of evaluation.json). The books' own value where one has it."""
+    books = any("books" in metric for _, metric in found)
+    head = [say("measure", "度量"), say("base", "基座"), say("tuned", "微调后"),
+            say("95% interval", "95% 区间"), *([say("books", "原书")] if books else []),
+            say("unit", "单位"), say("better", "更好")]  # fmt: skip
+    rows = [_row(words, metric, books=books) for words, metric in found]
+    return Table(head, rows, frozenset(range(1, 5 if books else 4)), title)
+
+
+def _row(words: tuple[str, str, str], metric: Mapping[str, Any], *, books: bool) -> list[str]:
     en, zh, better = words
     value, base = metric.get("value"), metric.get("base")
     low, high = _interval(metric.get("ci"))
     sure = is_number(base) and low is not None and high is not None and not low <= base <= high
     shown = general(value)
+    ways = {
+        "-": say("lower", "低"),
+        "+": say("higher", "高"),
+        "b": say("near the books", "接近原书"),
+    }
     return [
         say(en, zh),
         general(base),
         Strong(shown) if sure else shown,
         NONE if low is None else f"{general(low)} … {general(high)}",
+        *([general(metric.get("books"))] if books else []),
         _unit(metric.get("unit")),
-        {"-": say("lower", "低"), "+": say("higher", "高")}.get(better, ""),
+        ways.get(better, ""),
     ]
 
 
@@ -116,5 +127,11 @@ def _interval(ci: Any) -> tuple[float | None, float | None]:
 
 
 def _unit(unit: Any) -> str:
-    known = {"nats per token": say("nats per token", "nats/token")}
+    known = {
+        "nats per token": say("nats per token", "nats/token"), "tokens": say("tokens", "token"),
+        "share of passages": say("share of passages", "占片段"),
+        "share of places": say("share of places", "占位置"),
+        "share of n-grams": say("share of n-grams", "占 n 元组"),
+        "perplexity per token": say("per token", "每 token"), "bits": say("bits", "比特"),
+    }  # fmt: skip
     return known.get(unit, unit) if isinstance(unit, str) else ""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from styledial.report.charts import Points, curve
+from styledial.report.charts import curve
+from styledial.report.drawing import Points
 from styledial.report.numbers import is_number
 from styledial.report.parts import Figure, Section
 from styledial.report.run_folder import Run
@@ -39,17 +40,18 @@ def _figures(run: Run) -> list[Figure]:
         points = values(run.metrics, key, how.pop("unit", 1.0))
         heldout = values(run.metrics, key.replace("train/", "val/"))
         if heldout:
-            note += say(" Blue: held-out text.", "蓝色为留出文本。")
             how["dots"] = heldout
-        return Figure(title, curve(points, label=title, x_title=step, **how), note)
+        legend = [say("training rows", "训练行"), say("held-out text", "留出文本")]
+        svg = curve(points, label=title, x_title=step, **how)
+        return Figure(title, svg, note, legend if heldout else ())
 
     return [
         drawn("train/nll", say("NLL of the novels", "小说 NLL"),
-              say("Nats per token, training rows.", "nats/token，训练行。"), smooth=True,
+              say("Nats per token.", "nats/token。"), smooth=True,
               number_format=".2~f"),
         drawn("train/kl", say("KL to the base", "与基座的 KL"),
-              say("Nats per token, training rows; held-out text counts in the end.",
-                  "nats/token，训练行；最终以留出文本为准。") + named,
+              say("Nats per token. Held-out text counts in the end.",
+                  "nats/token。最终以留出文本为准。") + named,
               smooth=True, rule=budget, y_zero=True),
         drawn("train/lambda", say("Weight of KL (lambda)", "KL 的权重（lambda）"),
               say("Logarithmic. It rises where KL is above its aim.",

@@ -1,0 +1,31 @@
+"""What `styledial doctor` finds in the run: what limits it, by which figures, and the next step."""
+
+from __future__ import annotations
+
+from styledial.doctor import Finding, examine
+from styledial.errors import StyleDialError
+from styledial.report.parts import Section
+from styledial.report.run_folder import Run
+from styledial.words import say
+
+
+def section(run: Run) -> Section:
+    name, title = "findings", say("Findings", "诊断")
+    try:
+        found = examine(run.folder)
+    except (StyleDialError, ArithmeticError, LookupError, TypeError, ValueError):
+        # Its rules read the files strictly; this page is also for runs whose files are damaged.
+        return Section(name, title, [say(
+            f"The run's files can't be judged; `styledial doctor {run.folder}` says why.",
+            f"无法根据文件作出判断；原因见 `styledial doctor {run.folder}`。",
+        )])  # fmt: skip
+    if not found:
+        return Section(name, title, [say("Nothing to mend was found.", "没有发现需要改进之处。")])
+    return Section(name, title, [_line(each) for each in found])
+
+
+def _line(finding: Finding) -> str:
+    kinds = {"warning": say("Warning", "警告"), "advice": say("Advice", "建议"),
+             "info": say("Note", "提示")}  # fmt: skip
+    kind = kinds.get(finding.severity, finding.severity)
+    return f"{kind}{say(': ', '：')}{say(*finding.evidence)} {say(*finding.advice)}"
