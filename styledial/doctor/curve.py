@@ -40,7 +40,7 @@ def still_rising(run: Record) -> float:
     steps = [line["step"] for line in run.updates]
     half = steps[min(bisect.bisect_left(sums, way / 2), len(steps) - 1)]
     before = [g for line, g in zip(run.readings, run.gains, strict=True) if line["step"] <= half]
-    return 1 - (before[-1] if before else 0.0) / run.gains[-1]
+    return min(1 - (before[-1] if before else 0.0) / run.gains[-1], 1.0)
 
 
 def gain_at(run: Record, kl: float) -> tuple[float, bool]:

@@ -52,12 +52,14 @@ class Record:
     @cached_property
     def updates(self) -> list[dict[str, Any]]:
         """Lines of metrics.jsonl with what the updates did."""
-        return [line for line in self.lines if "train/nll" in line]
+        wanted = {"train/nll", "train/learning_rate"}
+        return [line for line in self.lines if wanted <= set(line)]
 
     @cached_property
     def readings(self) -> list[dict[str, Any]]:
         """Lines with a reading of held-out text."""
-        return [line for line in self.lines if "val/nll" in line and "val/nll_base" in line]
+        wanted = {"val/nll", "val/nll_base", "val/kl"}  # what is no number was not written
+        return [line for line in self.lines if wanted <= set(line)]
 
     @cached_property
     def timed(self) -> dict[str, float]:
@@ -166,8 +168,11 @@ def read_run(folder: Path) -> Record:
         manifest = _json(folder / MANIFEST)
         evaluation = _json(folder / EVALUATION).get("metrics", {})
         lines = read_metrics(folder / METRICS)
-        if not all(isinstance(line, dict) and {"step", "epoch"} <= set(line) for line in lines):
-            raise ValueError(f"{METRICS}: a line without step or epoch")
+        # A line cut short is left out by read_metrics; a file of nothing else is no record.
+        if not lines and (folder / METRICS).read_text(encoding="utf-8", errors="replace").strip():
+            raise ValueError(f"{METRICS}: no line of it is whole")
+        if not all("epoch" in line for line in lines):
+            raise ValueError(f"{METRICS}: a line without epoch")
         if not all(isinstance(found, dict) for found in dict(evaluation).values()):
             raise ValueError(f"{EVALUATION}: metrics")
     except (OSError, ValueError, TypeError) as error:
