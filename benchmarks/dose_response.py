@@ -11,7 +11,8 @@ Kinds of run, each on the same rows in the same order per seed:
     replay      NLL on style + a fifth general   penalty  fixed coefficient, reverse
     penalty-f   fixed coefficient, forward       asft     DFT-weighted NLL + 0.1 forward KL
 
-`sft` and `replay` are measured along their training (stopped early) and scaled down afterwards.
+Runs without a budget are also read scaled down, `sft` and `replay` along their training too
+(stopped early).
 One line of JSON per reading is appended to OUT/readings.jsonl, so an interrupted experiment goes
 on; adapters with a budget are kept, landed, in OUT/adapters. Held-out style and general test text
 are never trained on, and the anchor's general text is another source than the general test text.
@@ -181,7 +182,7 @@ class Bench:
             name = f"{self._name(kind)}-{budget:.2f}-seed{seed}".replace(", ", "-").replace(" ", "")
             save_model(policy, self.tokenizer, self.given.output / "adapters" / name)
             return found
-        scales = (1.0, 0.85, 0.7, 0.5, 0.35) if kind in ("sft", "replay") else (1.0,)
+        scales = (1.0, 0.85, 0.7, 0.5, 0.35)
         return found + [self._reading(policy, s, f"scale {s:g}") for s in scales]
 
     def _anchor(self, kind: str, policy: Policy, seed: int) -> Anchor | None:

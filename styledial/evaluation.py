@@ -133,6 +133,10 @@ def evaluate(
         metrics.update((result.name, result) for result in evaluator.run())
         tick(words, 1, 1)
 
+    if effort.bench:  # first, as it is what may not be had
+        tasks = Bench(policy, tokenizer, effort.bench, reading["batch_size"], effort.bench_limit,
+                      effort.bench_folder)  # fmt: skip
+        run("lm-evaluation-harness", tasks)
     run(say("style text", "风格文本"), StyleText(style))
     run(say("general text", "通用文本"), GeneralText(general))
     passages = openings(texts.heldout, texts.style, passages=effort.passages, tokens=effort.tokens)
@@ -145,10 +149,6 @@ def evaluate(
         run(say("copies of the books", "照抄原文"), Copying(passages, texts.style))
     words = say("from true prefixes", "由真实开头续写")
     run(words, Extraction(policy, texts.style, effort.places, lambda *at: tick(words, *at)))
-    if effort.bench:
-        tasks = Bench(policy, tokenizer, effort.bench, reading["batch_size"], effort.bench_limit,
-                      effort.bench_folder)  # fmt: skip
-        run("lm-evaluation-harness", tasks)
     settings = {
         "bench": list(effort.bench), "bench_limit": effort.bench_limit,
         "passages": len(passages.opened) if passages else 0,

@@ -185,8 +185,8 @@ def test_an_overfitted_run_is_flagged_and_an_ordinary_one_is_not(
     rate = found["metrics"]["extraction_rate_32"]
     assert rate["value"] > 0.5
     assert rate["base"] == 0
-    assert "extraction_rate_32" in found["warnings"][0]["en"] + found["warnings"][1]["en"]
-    assert "give" in done.stderr
+    assert any("extraction_rate_32" in warning["en"] for warning in found["warnings"])
+    assert "gives back stretches of the training books" in done.stderr
     ordinary = [*small_run(tiny_base, novels, tmp_path / "ordinary"), "evaluate_at_end=quick"]
     assert invoke("train", *ordinary).returncode == 0
     found = json.loads((tmp_path / "ordinary/evaluation.json").read_text(encoding="utf-8"))
@@ -203,3 +203,35 @@ def test_a_missing_extra_prints_the_line_that_installs_it(
     result = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--bench", "cmmlu"])
     assert "pip install 'styledial[bench]'" in str(result.exception)
     assert getattr(result.exception, "exit_code", None) == 2
+
+
+def test_tasks_of_the_harness_before_and_after(tiny_base: Path, tmp_path: Path) -> None:
+    """The installed harness on a task of ours: nothing is downloaded."""
+    pytest.importorskip("lm_eval", reason="lm-evaluation-harness is the extra `bench`")
+    from styledial.errors import UserError
+    from styledial.evaluators.bench import Bench
+    from styledial.models.load import load_base
+    from styledial.models.policy import with_lora
+
+    questions = [{"q": "水往哪里流？", "choices": ["低处", "高处"], "gold": 0}] * 4
+    lines = "".join(json.dumps(question) + "\n" for question in questions)
+    (tmp_path / "questions.jsonl").write_text(lines, encoding="utf-8")
+    task = {
+        "task": "ours", "dataset_path": "json", "test_split": "test",
+        "dataset_kwargs": {"data_files": {"test": str(tmp_path / "questions.jsonl")}},
+        "output_type": "multiple_choice", "doc_to_text": "{{q}}", "doc_to_choice": "choices",
+        "doc_to_target": "gold",
+        "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
+    }  # fmt: skip
+    (tmp_path / "ours.yaml").write_text(json.dumps(task), encoding="utf-8")
+    policy = with_lora(
+        load_base(str(tiny_base), dtype="float32"), r=4, lora_alpha=8, lora_dropout=0.0,
+        target_modules="all-linear",
+    )  # fmt: skip
+    tokenizer = load_tokenizer(str(tiny_base))
+    (found,) = Bench(policy, tokenizer, ("ours",), 2, folder=tmp_path).run()
+    assert found.name == "bench_ours"
+    assert found.value in (0.0, 1.0)  # one question four times
+    assert found.value == found.base  # a fresh adapter is the base
+    with pytest.raises(UserError, match="not a task"):
+        list(Bench(policy, tokenizer, ("nowhere",), 2).run())
