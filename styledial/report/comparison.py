@@ -120,6 +120,8 @@ def table(runs: Sequence[Compared], *, narrow: bool = False) -> Table:
     columns: list[tuple[str, list[str]]] = [
         ("", [c.letter for c in runs]),
         (say("run", "训练"), [c.name for c in runs]),
+        (say("frontier", "前沿"),
+         [say("yes", "是") if c.on_frontier else "" for c in runs]),
         ("kl_beta", [_beta(c) for c in runs]),
         ("KL", [number(c.figure("kl_final"), 4) for c in runs]),
         (say("style gained", "风格收益"), [number(c.gained) for c in runs]),
@@ -132,10 +134,9 @@ def table(runs: Sequence[Compared], *, narrow: bool = False) -> Table:
         ("token/s", [whole(c.figure("tokens_per_second")) for c in runs]),
         (say("memory", "内存"), [memory_size(c.figure("peak_memory_bytes")) for c in runs]),
         (say("time", "用时"), [duration(c.figure("wall_seconds")) for c in runs]),
-        (say("frontier", "前沿"),
-         [say("yes", "是") if c.on_frontier else "" for c in runs]),
     ]  # fmt: skip
-    wide = {say("95% interval", "95% 区间"), say("longest copy", "最长照抄"), say("time", "用时")}
+    wide = {say("95% interval", "95% 区间"), say("longest copy", "最长照抄"), say("time", "用时"),
+            say("style score", "风格得分")}  # fmt: skip
     shown = [
         (head, cells)
         for head, cells in columns

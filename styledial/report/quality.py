@@ -17,7 +17,7 @@ _GROUPS: dict[tuple[str, str], dict[str, tuple[str, str, str]]] = {
         "kl": ("KL to the base", "与基座的 KL", ""),
         "style_nll": ("NLL of your novels", "小说 NLL", "-"),
         "style_nll_gain": ("NLL gained on your novels", "小说 NLL 收益", "+"),
-        "style_score": ("judged to be your novels, 0 to 1", "被判为你的小说，0 到 1", "+"),
+        "style_score": ("judged to be your novels", "被判为你的小说", "+"),
         "function_word_distance": ("distance of function words", "虚词使用的距离", "b"),
         "sentence_rhythm_distance": ("distance of sentence rhythm", "句子节奏的距离", "b"),
     },
@@ -46,7 +46,7 @@ def section(run: Run) -> Section:
     name, title = "quality", say("What changed", "前后变化")
     metrics = mapping((run.evaluation or {}).get("metrics"))
     if metrics:
-        return Section(name, title, [_measured(run)], tables=_tables(metrics))
+        return Section(name, title, [_measured()], tables=_tables(metrics))
     lines = [say(
         f"Without intervals, from the end of the run. `styledial evaluate {run.folder}` measures "
         "style, fluency, forgetting and memorisation with intervals.",
@@ -56,12 +56,12 @@ def section(run: Run) -> Section:
     return Section(name, title, lines, tables=_tables(_from_summary(run.summary or {})))
 
 
-def _measured(run: Run) -> str:
+def _measured() -> str:
     return say(
-        "Measured on held-out text and on text that both models wrote; 95% intervals. Bold: base "
-        "outside the interval, so the change is more than chance.",
-        "在留出文本和两个模型写出的文本上度量，95% 置信区间。"
-        "粗体：基座值在区间之外，变化并非偶然。",
+        "Measured on held-out text and on text that both models wrote. Bold: the base lies outside "
+        "the 95% interval, which covers the choice of the text, not another training seed.",
+        "在留出文本和两个模型写出的文本上度量。粗体：基座值在 95% 区间之外；"
+        "区间反映文本的选取，不反映另一个训练种子。",
     )
 
 
@@ -129,6 +129,7 @@ def _interval(ci: Any) -> tuple[float | None, float | None]:
 def _unit(unit: Any) -> str:
     known = {
         "nats per token": say("nats per token", "nats/token"), "tokens": say("tokens", "token"),
+        "0 base - 1 books": say("0 base, 1 books", "0 基座，1 原书"),
         "share of passages": say("share of passages", "占片段"),
         "share of places": say("share of places", "占位置"),
         "share of n-grams": say("share of n-grams", "占 n 元组"),
