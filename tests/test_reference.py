@@ -65,16 +65,19 @@ def test_the_fingerprint_covers_model_and_tokens(tiny_base: Path) -> None:
     from styledial.models.policy import with_lora
 
     tokenizer = load_tokenizer(str(tiny_base))
-    policy = with_lora(
-        load_base(str(tiny_base)), r=2, lora_alpha=4, lora_dropout=0.0, target_modules="all-linear"
-    )
+
+    def fresh(base):
+        return with_lora(base, r=2, lora_alpha=4, lora_dropout=0.0, target_modules="all-linear")
+
+    policy = fresh(load_base(str(tiny_base)))
     one, two = (pack([Passage(t * 50, "a")], tokenizer, 16) for t in ("江湖", "江河"))
     names = [fingerprint(["m"], policy, one), fingerprint(["m"], policy, two)]
     names += [fingerprint(["n"], policy, one)]
     assert fingerprint(["m"], policy, one) == names[0]
+    changed = load_base(str(tiny_base))
     with torch.no_grad():  # the same path and configuration, other weights
-        next(policy.causal_lm.base_model.parameters()).mul_(1.001)
-    names += [fingerprint(["m"], policy, one)]
+        next(changed.parameters()).mul_(1.001)
+    names += [fingerprint(["m"], fresh(changed), one)]
     assert len(set(names)) == 4
 
 
