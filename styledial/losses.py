@@ -102,7 +102,7 @@ class _FusedNllKl(torch.autograd.Function):
             else None
         )
         # Buffers live through all chunks: on a CPU, fresh pages cost as much as the arithmetic.
-        block = _block_rows(h.device, step, vocabulary)
+        block = _block_rows(h, step, vocabulary)
         sizes = (step, block) if r is None else (step, block, step, block)
         buffers = [torch.empty((n, vocabulary), dtype=exact, device=h.device) for n in sizes]
         for start in range(0, rows, step):
@@ -162,13 +162,15 @@ class _Softmax(NamedTuple):
     log_sum: Tensor
 
 
-def _block_rows(device: torch.device, rows: int, vocabulary: int) -> int:
+def _block_rows(hidden: Tensor, rows: int, vocabulary: int) -> int:
     """Rows whose element-wise work is done together.
 
     On a CPU as many as its cache holds, or each of a dozen steps would fetch the rows from memory
     again; on a GPU all rows of the chunk, as launching costs more there.
     """
-    return rows if device.type != "cpu" else max(1, min(rows, _CACHED // vocabulary))
+    if _on_gpu(hidden) or hidden.device.type != "cpu":
+        return rows
+    return max(1, min(rows, _CACHED // vocabulary))
 
 
 def _softmax(z: Tensor, e: Tensor) -> _Softmax:
