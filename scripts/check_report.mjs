@@ -1,7 +1,7 @@
 // Looks at report.html or compare.html in headless Chromium: three widths, light and dark.
 //
-//   npm install --prefix /tmp/browser playwright-core axe-core   (once; Chromium from the system)
-//   NODE_PATH=/tmp/browser/node_modules node scripts/check_report.mjs OUT PAGE.html [PAGE.html ...]
+//   npm install --prefix BROWSER playwright-core axe-core   (once; Chromium from the system)
+//   NODE_PATH=BROWSER/node_modules node scripts/check_report.mjs OUT PAGE.html [PAGE.html ...]
 //
 // Fails on: a console message, a request for anything, a page wider than the screen, text outside
 // its figure or over other text there, or a violation that axe finds. Screenshots go to OUT.

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from styledial.config import PRESETS, Config, resolve
 from styledial.words import say
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[section.key=value]...",
+        help=say("Settings that win over the file.", "优先于配置文件的设置。"),
+    ),
+]
+ConfigFile = Annotated[Path | None, typer.Option(help=say("Configuration file.", "配置文件。"))]
+Preset = Annotated[
+    str | None,
+    typer.Option(help=say("A ready-made configuration: ", "预设：") + ", ".join(PRESETS)),
+]
 
 Adapter = Annotated[Path, typer.Argument(help=say("A run's output_dir.", "训练的 output_dir。"))]
 Strength = Annotated[
@@ -27,6 +42,22 @@ DataDir = Annotated[
         )
     ),
 ]
+
+
+def configuration(
+    config: Path | None,
+    preset: str | None,
+    settings: list[str] | None,
+    given: Mapping[str, str | None] | None = None,
+) -> Config:
+    """What a command is to work with, its notes told: train_config.yaml where neither a file nor
+    a preset is named. `given` are the settings that have an option of their own."""
+    if config is None and preset is None and Path("train_config.yaml").is_file():
+        config = Path("train_config.yaml")
+    resolved = resolve(config, preset, given or {}, settings or [])
+    for note in resolved.notes:
+        typer.echo(note, err=True)
+    return resolved
 
 
 def scale_of(adapter: Path, kl_beta: float | None) -> float:

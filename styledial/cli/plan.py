@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from styledial.config import PRESETS, resolve
+from styledial.cli.options import ConfigFile, Preset, Settings, configuration
 from styledial.words import say
 
 HELP = say(
@@ -18,20 +17,9 @@ HELP = say(
 
 
 def plan(
-    settings: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[section.key=value]...",
-            help=say("Settings that win over the file.", "优先于配置文件的设置。"),
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help=say("Configuration file.", "配置文件。"))
-    ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(help=say("A ready-made configuration: ", "预设：") + ", ".join(PRESETS)),
-    ] = None,
+    settings: Settings = None,
+    config: ConfigFile = None,
+    preset: Preset = None,
     gpu: Annotated[
         str | None, typer.Option(help=say('A card, such as "RTX 3060".', "显卡，如 RTX 3060。"))
     ] = None,
@@ -49,11 +37,7 @@ def plan(
 
     if gpu is not None and memory is not None:
         raise UserError("--gpu and --memory: give one of them.", "--gpu 与 --memory：请只写一个。")
-    if config is None and preset is None and Path("train_config.yaml").is_file():
-        config = Path("train_config.yaml")
-    resolved = resolve(config, preset, {}, settings or [])
-    for note in resolved.notes:
-        typer.echo(note, err=True)
+    resolved = configuration(config, preset, settings)
     from styledial.memory import gpus, show
     from styledial.memory.plan import plan as planned
     from styledial.models.load import quiet_libraries

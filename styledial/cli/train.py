@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from styledial.config import PRESETS, resolve
+from styledial.cli.options import ConfigFile, Preset, Settings, configuration
 from styledial.config.resolve import SHORT
 from styledial.config.show import settings_table
 from styledial.words import say
@@ -23,20 +22,9 @@ EPILOG = "\n\n".join(
 
 
 def train(
-    settings: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[section.key=value]...",
-            help=say("Settings that win over the file.", "优先于配置文件的设置。"),
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help=say("Configuration file.", "配置文件。"))
-    ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(help=say("A ready-made configuration: ", "预设：") + ", ".join(PRESETS)),
-    ] = None,
+    settings: Settings = None,
+    config: ConfigFile = None,
+    preset: Preset = None,
     model_name: Annotated[
         str | None,
         typer.Option("--model_name", "--model-name", help="model.model_name_or_path"),
@@ -59,20 +47,12 @@ def train(
         ),
     ] = False,
 ) -> None:
-    if config is None and preset is None and Path("train_config.yaml").is_file():
-        config = Path("train_config.yaml")
-    resolved = resolve(
-        config,
-        preset,
-        {
-            SHORT["model_name"]: model_name,
-            "training.kl_beta": kl_beta,
-            SHORT["epochs"]: epochs,
-        },
-        settings or [],
-    )
-    for note in resolved.notes:
-        typer.echo(note, err=True)
+    given = {
+        SHORT["model_name"]: model_name,
+        "training.kl_beta": kl_beta,
+        SHORT["epochs"]: epochs,
+    }
+    resolved = configuration(config, preset, settings, given)
     _allocate_in_one_piece()
     from styledial.run import train_from_config
 
