@@ -144,8 +144,9 @@ class Bench:
     ) -> list[dict[str, Any]]:
         steps = self.given.steps
         optimizer = torch.optim.AdamW(
-            [p for p in policy.parameters() if p.requires_grad], lr=RATE, weight_decay=0.0
-        )
+            [p for p in policy.parameters() if p.requires_grad], lr=RATE, weight_decay=0.0,
+            fused=True,
+        )  # fmt: skip
         from transformers import get_scheduler
 
         scheduler = get_scheduler("cosine", optimizer, round(0.05 * steps), steps)
@@ -157,7 +158,7 @@ class Bench:
         found: list[dict[str, Any]] = []
         calibration = self.heldout.select(self.landing).at_most(6_144)
 
-        def after_step(state: Any) -> bool:
+        def after_step(state: Any, stop: bool = False) -> bool:
             if budget and state.step % (steps // 12) == 0 and steps // 4 <= state.step < steps:
                 controller.calibrate(measure(policy, calibration, batch_size=BATCH, device=CPU).kl)
             if kind in ("sft", "replay") and state.step in (steps // 12, steps // 6, steps // 3):
@@ -167,10 +168,13 @@ class Bench:
         if kind in ("replay", "asft"):
             self._plain_loop(kind, policy, optimizer, scheduler, order, after_step)
         else:
+            from styledial.agree import Agreement
             from styledial.checkpoint import TrainState
+            from styledial.guards import Watch
 
             train(
                 policy, self.style, order, wrapped=policy, accelerator=self.accelerator,
+                agreement=Agreement(1), watch=Watch(CPU),
                 optimizer=optimizer, scheduler=scheduler, controller=controller,
                 state=TrainState(), total_steps=steps, direction=direction, max_grad_norm=1.0,
                 anchor=(anchor := self._anchor(kind, policy, seed)),

@@ -67,8 +67,8 @@ def main() -> None:
 def step(policy: Policy, ids: torch.Tensor, reference: torch.Tensor | None) -> None:
     hidden = policy(ids)
     loss, _ = objective(
-        policy.head, policy.reference_head, hidden, reference, ids, len(ids),
-        coefficient=torch.tensor(0.5), tokens=ids.numel(), anchor_tokens=0, anchor_weight=0.0,
+        policy.head, policy.reference_head, hidden, reference, ids, anchor=False,
+        coefficient=torch.tensor(0.5), tokens=ids.numel(), anchor_weight=0.0,
         direction="reverse",
     )  # fmt: skip
     loss.backward()

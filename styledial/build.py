@@ -172,11 +172,6 @@ def mixed_precision(config: Config, policy: Policy) -> str:
     return "no" if policy.is_adapter else "bf16"
 
 
-def micro_batch_size(config: Config) -> int:
-    """Rows of the user's text in a micro-batch."""
-    return config.training.per_device_train_batch_size
-
-
 def anchor_rows(config: Config, effective_batch: int) -> int:
     """Anchor rows that an update of so many rows of the user's text gets, at least one."""
     ratio = config.data.anchor_ratio
@@ -186,7 +181,7 @@ def anchor_rows(config: Config, effective_batch: int) -> int:
 def style_order(config: Config, rows: PackedRows, processes: int) -> RowOrder:
     training = config.training
     return RowOrder(
-        len(rows), training.per_device_train_batch_size, training.gradient_accumulation_steps,
+        len(rows), training.micro_batch, training.gradient_accumulation_steps,
         processes, training.seed,
     )  # fmt: skip
 

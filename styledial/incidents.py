@@ -62,15 +62,20 @@ class Incidents:
         )
 
     def _named(self, order: RowOrder, step: int, parts: tuple[int, ...]) -> tuple[str, str]:
-        """The rows of the micro-batches `parts` of an update, or of all of it; step is 1-based."""
-        if parts and max(parts) < order.accumulation * order.processes:
+        """The rows of the micro-batches `parts` of an update, or of all of it; step is 1-based.
+
+        Parts beyond the style text's are anchor text, which is nobody's book.
+        """
+        style = [part for part in parts if part < order.accumulation * order.processes]
+        if parts and not style:
+            return "anchor text (data.anchor)", "锚定文本（data.anchor）"
+        chosen = order.update(step - 1)
+        if style:
             chosen = [
                 row
-                for part in parts
+                for part in style
                 for row in order.micro_batch(step - 1, *divmod(part, order.processes))
             ]
-        else:
-            chosen = order.update(step - 1)
         words = [f"{row} 「{self._excerpt(row)}」" for row in chosen[:_SHOWN]]
         more = len(chosen) - len(words)
         listed = ", ".join(words)

@@ -57,6 +57,19 @@ class RowOrder:
         start = step * self.effective_batch + (micro_step * self.processes + rank) * self.batch_size
         return [self._at(i) for i in range(start, start + self.batch_size)]
 
+    def shared_out(self, rows: list[int], rank: int) -> list[list[int]]:
+        """This process's part of further `rows` for an update, in micro-batches of their own.
+
+        None is larger than `batch_size`, all processes have as many, and sizes are as even as can
+        be: where rows are few, some are empty.
+        """
+        count = -(-len(rows) // (self.processes * self.batch_size))
+        parts = count * self.processes
+        places = [i * self.processes + rank for i in range(count)]
+        return [
+            rows[len(rows) * part // parts : len(rows) * (part + 1) // parts] for part in places
+        ]
+
     def epoch(self, step: int) -> float:
         """Passes over the rows made after `step` updates."""
         return step * self.effective_batch / self.rows
@@ -68,8 +81,3 @@ class RowOrder:
 @lru_cache(maxsize=4)
 def _permutation(seed: int, epoch: int, rows: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(rows)
-
-
-def shared_out(total: int, parts: int, part: int) -> slice:
-    """The `part`-th of `parts` contiguous shares of `total` things, as even as can be."""
-    return slice(total * part // parts, total * (part + 1) // parts)

@@ -162,7 +162,7 @@ def _checksum(values: np.ndarray) -> int:
 
 
 class References:
-    """The base's hidden states of a batch: from the caches, else by a pass without the adapter.
+    """The base's hidden states of a micro-batch: from a cache, else by a pass without the adapter.
 
     `style` and `anchor` are caches for the two kinds of rows, or None.
     """
@@ -170,29 +170,17 @@ class References:
     def __init__(
         self, policy: Policy, style: ReferenceCache | None, anchor: ReferenceCache | None
     ) -> None:
-        self.policy, self.caches = policy, (style, anchor)
+        self.policy, self._style, self._anchor = policy, style, anchor
         self.saved = 0  # rows that needed no pass of the base
 
-    def __call__(self, batch: Batch, style: list[int], anchor: list[int]) -> Tensor:
-        """[B, T, d], style rows first; free of a forward pass for rows that have been seen."""
-        if self.caches == (None, None):
-            return self.policy.reference(batch.input_ids, batch.position_ids)
-        split = len(style)
-        parts = (
-            (self.caches[0], style, slice(0, split)),
-            (self.caches[1], anchor, slice(split, None)),
-        )
-        return torch.cat([self._part(batch, *part) for part in parts if part[1]])
-
-    def _part(
-        self, batch: Batch, cache: ReferenceCache | None, rows: list[int], where: slice
-    ) -> Tensor:
+    def __call__(self, batch: Batch, rows: list[int], *, anchor: bool) -> Tensor:
+        """[B, T, d]; free of a forward pass for rows that have been seen."""
+        cache = self._anchor if anchor else self._style
         found = cache.get(rows, batch.input_ids.device) if cache else None
         if found is not None:
             self.saved += len(rows)
             return found
-        positions = None if batch.position_ids is None else batch.position_ids[where]
-        hidden = self.policy.reference(batch.input_ids[where], positions)
+        hidden = self.policy.reference(batch.input_ids, batch.position_ids)
         if cache:
             # A row's last bits may depend on its neighbours in the batch. What is used is always
             # what was written first, so that a resumed run, which finds more rows, sees the same.

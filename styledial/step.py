@@ -26,12 +26,11 @@ def micro_batch(
     policy: Policy,
     wrapped: torch.nn.Module,
     batch: Batch,
-    style_rows: int,
     *,
+    anchor: bool,
     reference: Callable[[Batch], Tensor] | None,
     coefficient: Tensor,
     tokens: int,
-    anchor_tokens: int,
     anchor_weight: float,
     direction: Direction,
     backward: Callable[[Tensor], Any],
@@ -39,9 +38,10 @@ def micro_batch(
 ) -> Tensor:
     """Add one micro-batch's gradients to those that are there; returns objective's [3] sums.
 
-    `batch` [B, T] is on the device, its first `style_rows` rows are style text, the others anchor
-    text. `wrapped` is the policy as accelerate prepared it. `reference` gives the base's hidden
-    states [B, T, d]; None leaves KL out. `phase` is told what begins (phases.PHASES).
+    `batch` [B, T] is on the device, style text or all of it `anchor` text; `tokens` are those of
+    its kind in the whole update. `wrapped` is the policy as accelerate prepared it. `reference`
+    gives the base's hidden states [B, T, d]; None leaves KL out. `phase` is told what begins
+    (phases.PHASES).
     """
     phase("reference")
     held = reference(batch) if reference else None
@@ -49,9 +49,8 @@ def micro_batch(
     hidden = wrapped(batch.input_ids, batch.position_ids)
     phase("loss")
     loss, sums = objective(
-        policy.head, policy.reference_head, hidden, held, batch.targets, style_rows,
-        coefficient=coefficient, tokens=tokens, anchor_tokens=anchor_tokens,
-        anchor_weight=anchor_weight, direction=direction,
+        policy.head, policy.reference_head, hidden, held, batch.targets, anchor=anchor,
+        coefficient=coefficient, tokens=tokens, anchor_weight=anchor_weight, direction=direction,
     )  # fmt: skip
     del hidden, held  # the graph keeps what backward needs of them
     phase("backward")

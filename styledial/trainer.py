@@ -1,9 +1,10 @@
 """The training loop.
 
     for each update:
-        for each micro-batch:                        again with half the rows if memory runs out:
-            policy hidden    (adapter on)            stepdown.py
-            reference hidden (adapter off)           style rows + anchor rows
+        for each micro-batch of style rows,          again with half the rows if memory runs out:
+        then of anchor rows:                         stepdown.py
+            reference hidden (adapter off)
+            policy hidden    (adapter on)
             loss             (objective.py)
             backward         these four are step.py
         sum gradients over processes                 agree.py
@@ -19,7 +20,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -29,9 +30,9 @@ from styledial.agree import Agreement
 from styledial.checkpoint import TrainState
 from styledial.data.pack import Batch, PackedRows
 from styledial.guards import Reading, Watch
-from styledial.losses import Direction
+from styledial.losses import IGNORE_INDEX, Direction
 from styledial.models.policy import Policy
-from styledial.order import RowOrder, shared_out
+from styledial.order import RowOrder
 from styledial.parts import everywhere_like, is_part, own_part, whole
 from styledial.stepdown import reserve_state, with_step_down
 
@@ -48,9 +49,9 @@ class Controller(Protocol):
 
 
 class References(Protocol):
-    """Gives the base's hidden states [B, T, d] of a batch made of these style and anchor rows."""
+    """Gives the base's hidden states [B, T, d] of a batch made of these style or anchor rows."""
 
-    def __call__(self, batch: Batch, style: list[int], anchor: list[int]) -> Tensor: ...
+    def __call__(self, batch: Batch, rows: list[int], *, anchor: bool) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class StepMetrics:
 class Anchor:
     """General rows on which the tuned model is held to the base: see docs/kl_beta.md.
 
-    `per_update` rows are added to each update, shared out over its micro-batches.
+    `per_update` rows are added to each update, in micro-batches of their own.
     """
 
     rows: PackedRows
@@ -137,20 +138,21 @@ def train(
         ) -> Tensor:
             """This process's gradients; its sums of nll, kl, anchor kl, and 1 for each
             micro-batch of the update whose loss is no number."""
-            seen = torch.zeros(3 + order.accumulation * order.processes, device=device)
-            for micro_step in range(order.accumulation):
+            shares = _shares(rows, order, anchor, state.step, rank)
+            seen = torch.zeros(3 + len(shares) * order.processes, device=device)
+            for number, share in enumerate(shares):
+                if not (share.chosen or sharded):
+                    continue
                 phase("data")
-                style, held = _rows_of(order, anchor, state.step, micro_step, rank)
-                parts = step.micro_batch(
-                    policy, wrapped, _batch(rows, style, anchor, held).to(device), len(style),
-                    reference=_reference(references, style, held),
-                    coefficient=controller.coefficient, tokens=tokens,
-                    anchor_tokens=anchor_tokens, anchor_weight=anchor.weight if anchor else 0.0,
-                    direction=direction, backward=lambda loss: accelerator.backward(loss * scale),
-                    phase=phase,
+                sums = step.micro_batch(
+                    policy, wrapped, share.batch().to(device), anchor=share.anchor,
+                    reference=_reference(references, share), coefficient=controller.coefficient,
+                    tokens=anchor_tokens if share.anchor else tokens,
+                    anchor_weight=anchor.weight if anchor else 0.0, direction=direction,
+                    backward=lambda loss: accelerator.backward(loss * scale), phase=phase,
                 )  # fmt: skip
-                seen[:3] += parts
-                seen[3 + micro_step * order.processes + rank] = ~torch.isfinite(parts).all()
+                seen[:3] += sums
+                seen[3 + number * order.processes + rank] = ~torch.isfinite(sums).all()
             phase("optimizer")
             if not sharded:
                 agreement.reserve(weights)
@@ -221,47 +223,41 @@ def train(
     return state
 
 
-def _reference(
-    references: References | None, style: list[int], held: list[int]
-) -> Callable[[Batch], Tensor] | None:
-    return None if references is None else lambda batch: references(batch, style, held)
+class _Share(NamedTuple):
+    """Rows of one micro-batch of this process."""
+
+    rows: PackedRows
+    chosen: list[int]
+    anchor: bool
+
+    def batch(self) -> Batch:
+        """A share without rows is a row that counts for nothing: where the base is sharded, every
+        process makes every pass, or the others would wait."""
+        if self.chosen:
+            return self.rows.batch(self.chosen)
+        spare = self.rows.batch([0])
+        return spare._replace(targets=torch.full_like(spare.targets, IGNORE_INDEX))
+
+
+def _shares(
+    rows: PackedRows, order: RowOrder, anchor: Anchor | None, step: int, rank: int
+) -> list[_Share]:
+    """This process's micro-batches of an update, as many as every other has."""
+    style = [order.micro_batch(step, number, rank) for number in range(order.accumulation)]
+    shares = [_Share(rows, chosen, anchor=False) for chosen in style]
+    if anchor:
+        held = order.shared_out(anchor.order.update(step), rank)
+        shares += [_Share(anchor.rows, chosen, anchor=True) for chosen in held]
+    return shares
+
+
+def _reference(references: References | None, share: _Share) -> Callable[[Batch], Tensor] | None:
+    if references is None:
+        return None
+    return lambda batch: references(batch, share.chosen, anchor=share.anchor)
 
 
 def _anchor_tokens(anchor: Anchor | None, step: int) -> int:
     if anchor is None:
         return 0
     return sum(map(anchor.rows.targets_in, anchor.order.update(step)))
-
-
-def _rows_of(
-    order: RowOrder, anchor: Anchor | None, step: int, micro_step: int, rank: int
-) -> tuple[list[int], list[int]]:
-    """This process's style rows of a micro-batch, and its share of the update's anchor rows."""
-    style = order.micro_batch(step, micro_step, rank)
-    if anchor is None:
-        return style, []
-    update = anchor.order.update(step)
-    parts = order.accumulation * order.processes
-    return style, update[shared_out(len(update), parts, micro_step * order.processes + rank)]
-
-
-def _batch(rows: PackedRows, style: list[int], anchor: Anchor | None, held: list[int]) -> Batch:
-    """Style rows first, anchor rows after them."""
-    batch = rows.batch(style)
-    return joined(batch, anchor.rows.batch(held)) if anchor and held else batch
-
-
-def joined(first: Batch, second: Batch) -> Batch:
-    """Two batches of one length as one."""
-    positions = None
-    if first.position_ids is not None or second.position_ids is not None:
-        whole = torch.arange(first.input_ids.shape[1])
-        positions = torch.cat(
-            [whole.expand_as(b.input_ids) if b.position_ids is None else b.position_ids
-             for b in (first, second)]
-        )  # fmt: skip
-    return Batch(
-        torch.cat([first.input_ids, second.input_ids]),
-        torch.cat([first.targets, second.targets]),
-        positions,
-    )

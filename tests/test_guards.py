@@ -43,7 +43,7 @@ def test_a_bad_micro_batch_leaves_weights_and_moments_alone(
     gradient_only: bool, tiny_base: Path, rows: PackedRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     three = five_updates(tiny_base, rows, batch_size=4, accumulation=2, steps=3)
-    broken(monkeypatch, {8}, gradient_only=gradient_only)  # the second of update 4
+    broken(monkeypatch, {11}, gradient_only=gradient_only)  # the second of the 3 of update 4
     four = five_updates(tiny_base, rows, batch_size=4, accumulation=2, steps=4)
     assert small_training.same(three, four)
     reading = four.logged[-1].watch
@@ -117,6 +117,8 @@ def test_the_batch_is_named_and_many_in_a_row_end_the_run(
     assert len(told) == 1
     incidents.heard(Reading(1, 0, 5, 1, 6, 9.0, 3.0), order)
     assert "the loss jumped to 9.000 (usual 3.000)" in told[1]
+    incidents.heard(Reading(2, 1, 7, 1, 6, 9.0, 3.0, (2,)), order)  # after the two of style text
+    assert "anchor text (data.anchor)" in told[2]
     with pytest.raises(StyleDialError, match="3 times in a row"):
         incidents.heard(Reading(4, 3, 9, 1, 6, 9.0, 3.0), order)
 

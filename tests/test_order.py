@@ -1,6 +1,8 @@
 """The order of rows depends on the seed alone, and shares out over processes."""
 
-from styledial.order import RowOrder, shared_out
+import pytest
+
+from styledial.order import RowOrder
 
 
 def test_an_epoch_sees_every_row_once() -> None:
@@ -22,7 +24,17 @@ def test_seed_zero_is_a_seed() -> None:
     assert zero != one
 
 
-def test_shares_are_even_and_whole() -> None:
-    shares = [shared_out(5, 8, part) for part in range(8)]
-    assert [i for share in shares for i in range(5)[share]] == list(range(5))
-    assert max(len(range(5)[share]) for share in shares) == 1
+@pytest.mark.parametrize("rows", [1, 4, 5, 9])
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_further_rows_are_shared_out_in_micro_batches_of_their_own(
+    rows: int, processes: int
+) -> None:
+    order = RowOrder(rows=50, batch_size=2, accumulation=3, processes=processes, seed=0)
+    further = list(range(100, 100 + rows))
+    shares = [order.shared_out(further, rank) for rank in range(processes)]
+    assert len({len(of_rank) for of_rank in shares}) == 1  # as many passes for everybody
+    assert len(shares[0]) == -(-rows // (2 * processes))  # and no more than are needed
+    assert sorted(row for of_rank in shares for share in of_rank for row in share) == further
+    sizes = [len(share) for of_rank in shares for share in of_rank]
+    assert max(sizes) <= 2
+    assert max(sizes) - min(sizes) <= 1

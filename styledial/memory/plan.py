@@ -132,9 +132,9 @@ def plan(
             holes=held - used,
         ),
         breakdown, phase, operation, str(dtype).removeprefix("torch."),
-        rows.style + rows.anchor,
+        rows.style,
         rows.style * length * training.gradient_accumulation_steps * processes,
-        float(sum(trace.micro_flops.values())) * training.gradient_accumulation_steps,
+        sum(trace.micro_flops.values()) / rows.style * rows.per_update,
     )  # fmt: skip
 
 

@@ -1,16 +1,18 @@
 """A later update of the run, run for real on tensors without data.
 
     optimizer on gradients of nothing                its state comes into being
-    micro-batch [, micro-batch], optimizer
+    micro-batch, one more, optimizer
 
-From its second update on a run holds the optimizer's state, and with accumulation every
-micro-batch but the first also the gradients of those before: nothing needs more. `thorough` makes
-the first update a real one; the peak is the same, and the trace takes half as long again.
+From its second update on a run holds the optimizer's state, and every micro-batch but the first
+also the gradients of those before: nothing needs more. The second one is of style text where
+gradients are accumulated, else of anchor text, if there is any; a micro-batch of anchor text is
+never the larger one. `thorough` makes the whole update as it is, and one before it; the peak is
+the same.
 """
 
 from __future__ import annotations
 
-import math
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,7 @@ from styledial.data.pack import Batch
 from styledial.memory import skeleton, within
 from styledial.memory.trace import GRAIN, Trace, Tracker
 from styledial.models.policy import Policy
+from styledial.order import RowOrder
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -33,19 +36,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of the fullest micro-batch: of the user's text, and of anchor text."""
+    """Rows of a micro-batch of the user's text, and of the fullest of anchor text.
+
+    kinds: the micro-batches of an update on one process, True for anchor text; per_update: the
+    rows in them, of the average process.
+    """
 
     style: int
     anchor: int
+    kinds: tuple[bool, ...]
+    per_update: float
 
 
 def rows_of(config: Config, processes: int = 1) -> Rows:
-    """As build.build_anchor and trainer._rows_of share them out; the largest share counts."""
-    batch = build.micro_batch_size(config)
-    if config.data.anchor == OFF or config.training.kl_mode == OFF:
-        return Rows(batch, 0)
-    parts = config.training.gradient_accumulation_steps * processes
-    return Rows(batch, math.ceil(build.anchor_rows(config, batch * parts) / parts))
+    """As build.build_anchor and order.RowOrder share them out."""
+    training = config.training
+    batch, accumulation = training.micro_batch, training.gradient_accumulation_steps
+    if config.data.anchor == OFF or training.kl_mode == OFF:
+        return Rows(batch, 0, (False,) * accumulation, batch * accumulation)
+    order = RowOrder(batch, batch, accumulation, processes, 0)
+    held = list(range(build.anchor_rows(config, order.effective_batch)))
+    shares = [order.shared_out(held, rank) for rank in range(processes)]
+    largest = max(len(share) for of_rank in shares for share in of_rank)
+    kinds = (False,) * accumulation + (True,) * len(shares[0])
+    return Rows(batch, largest, kinds, batch * accumulation + len(held) / processes)
 
 
 def rehearse(
@@ -67,11 +81,15 @@ def rehearse(
 
     policy = skeleton.build_skeleton(config, shape, dtype)
     tracker = Tracker(GRAIN if on_gpu else 1, within.on_gpu if on_gpu else within.on_cpu)
-    with FakeTensorMode(), skeleton.as_in_training(packed=packed, on_gpu=on_gpu):
-        skeleton.materialise(policy, dtype)
-        for tensor, kind in skeleton.weights_of(policy):
-            tracker.see(tensor, "weights", kind)
-        _run(config, policy, tracker, rows, packed, dtype, on_gpu, thorough)
+    gc.freeze()  # the collector leaves alone what is there already: a tenth of the time and more
+    try:
+        with FakeTensorMode(), skeleton.as_in_training(packed=packed, on_gpu=on_gpu):
+            skeleton.materialise(policy, dtype)
+            for tensor, kind in skeleton.weights_of(policy):
+                tracker.see(tensor, "weights", kind)
+            _run(config, policy, tracker, rows, packed, dtype, on_gpu, thorough)
+    finally:
+        gc.unfreeze()
     return tracker.trace
 
 
@@ -98,14 +116,15 @@ def _run(
     def reference(batch: Batch) -> Tensor:
         return policy.reference(batch.input_ids, batch.position_ids)
 
-    def one() -> None:
+    def one(anchor: bool) -> None:
         phase("batch")
+        count = rows.anchor if anchor else rows.style
         step.micro_batch(
-            policy, wrapped, _batch(rows, config.data.max_length, packed), rows.style,
+            policy, wrapped, _batch(count, config.data.max_length, packed), anchor=anchor,
             reference=None if config.training.kl_mode == OFF else reference,
-            coefficient=coefficient, tokens=1, anchor_tokens=1,
-            anchor_weight=build.ANCHOR_WEIGHT, direction=config.training.kl_direction,
-            backward=lambda loss: loss.backward(), phase=phase,
+            coefficient=coefficient, tokens=1, anchor_weight=build.ANCHOR_WEIGHT,
+            direction=config.training.kl_direction, backward=lambda loss: loss.backward(),
+            phase=phase,
         )  # fmt: skip
 
     def finish() -> None:
@@ -114,17 +133,18 @@ def _run(
 
     with tracker:
         if thorough:
-            one()
+            for anchor in rows.kinds:
+                one(anchor)
         else:
             tracker.phase, tracker.kind = "batch", "gradients"
             for parameter in step.trained(policy):
                 parameter.grad = torch.empty_like(parameter)
         finish()
         tracker.trace.flops.clear()
-        one()
-        tracker.trace.micro_flops = dict(tracker.trace.flops)
-        if config.training.gradient_accumulation_steps > 1:
-            one()
+        for number, anchor in enumerate(rows.kinds if thorough else rows.kinds[:2]):
+            one(anchor)
+            if number == 0:
+                tracker.trace.micro_flops = dict(tracker.trace.flops)
         finish()
 
 
@@ -134,8 +154,8 @@ def _clip(limit: float, on_gpu: bool) -> Callable[[list[torch.nn.Parameter]], Te
     )
 
 
-def _batch(rows: Rows, length: int, packed: bool) -> Batch:
-    shape = (rows.style + rows.anchor, length)
+def _batch(rows: int, length: int, packed: bool) -> Batch:
+    shape = (rows, length)
     ids, targets, positions = (torch.empty(shape, dtype=torch.long) for _ in range(3))
     return Batch(ids, targets, positions if packed else None)
 

@@ -20,9 +20,12 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
+_DEVICE = torch.ops.prim.device.default
+_VIEW, _UNSAFE_VIEW = torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default
 # CUDA's allocator hands out multiples of this.
 GRAIN = 512
 
@@ -76,6 +79,10 @@ class Tracker(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
+        if func is _DEVICE and isinstance(args[0], FakeTensor):
+            return args[0].fake_device  # asked more often than all operations together
+        if func is _UNSAFE_VIEW:
+            func = _VIEW  # the same for storages, and known to the fakes' cache: 7 times as fast
         result = func(*args, **(kwargs or {}))
         name = _name(func)
         if self._within:
