@@ -62,7 +62,8 @@ def check_same_run(config: Config, folder: Path) -> list[str]:
             f"--resume：{folder} 中的训练设置不同（{listed}）。请改回原设置，"
             "或用 --overwrite、换文件夹重新训练。",
         )
-    return _differences(earlier, config, _SAID)
+    said = _differences(earlier, config, _SAID)
+    return [words for words in said if not words.endswith("-> auto")]  # keeps an update's rows
 
 
 def _differences(one: Config, two: Config, keys: Mapping[str, tuple[str, ...]]) -> list[str]:

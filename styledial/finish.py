@@ -38,7 +38,7 @@ def finish(
     """
     training, folder = config.training, Path(config.training.output_dir).expanduser()
     reading: dict[str, Any] = {
-        "batch_size": state.micro_batch_size or training.per_device_train_batch_size,
+        "batch_size": state.micro_batch_size or training.micro_batch,
         "device": policy.head.device,
         "direction": training.kl_direction,
     }

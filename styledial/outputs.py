@@ -13,9 +13,10 @@ from styledial.errors import UserError
 RUN_FILES = ("summary.json", "metrics.jsonl", "samples.md", "samples.json",
              "data_manifest.json", "report.html", "train_config.yaml",
              "adapter_config.json", "adapter_model.safetensors", "model.safetensors",
-             "style_dial.json", "evaluation.json", "config.json",
+             "style_dial.json", "evaluation.json", "config.json", "plan.json",
              "generation_config.json")  # fmt: skip
 CHECKPOINTS = "checkpoints"
+PLAN = "plan.json"  # what memory was planned; only where there was a GPU to plan for
 TRACKED = "tensorboard"  # event files; other trackers keep theirs for good
 CACHE = ".styledial-cache"  # sampled anchor text and reference states; gone when the run is done
 

@@ -123,10 +123,7 @@ def meet(here: Place, store: Any) -> None:
     from torch import distributed
 
     store.set(f"here/{here.rank}", "1")
-    everybody = [f"here/{rank}" for rank in range(here.count)]
-    while not store.check(everybody):
-        with contextlib.suppress(distributed.DistStoreError):
-            store.wait(everybody, _SLICE)
+    _wait_for(store, [f"here/{rank}" for rank in range(here.count)])
     device = torch.accelerator.current_accelerator() or torch.device("cpu")
     distributed.init_process_group(
         distributed.get_default_backend_for_device(device),
@@ -142,6 +139,28 @@ def rendezvous(here: Place) -> Any:
 
     store, _, _ = next(distributed.rendezvous("env://"))
     return store
+
+
+def from_first(here: Place, store: Any, name: str, make: Callable[[], str]) -> str:
+    """What the first process made, on every process; under `name` in the store of `rendezvous`.
+
+    As patient as `meet`: torchrun ends the wait where the first process has died.
+    """
+    if here.first:
+        made = make()
+        if here.count > 1:
+            store.set(name, made)
+        return made
+    _wait_for(store, [name])
+    return store.get(name).decode()
+
+
+def _wait_for(store: Any, names: list[str]) -> None:
+    from torch import distributed
+
+    while not store.check(names):
+        with contextlib.suppress(distributed.DistStoreError):
+            store.wait(names, _SLICE)
 
 
 def one_of_many(command: Callable[[], None]) -> None:

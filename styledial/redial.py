@@ -95,7 +95,7 @@ class Reopened:
         """How the text is read, for evaluators.distance."""
         training = self.config.training
         return {
-            "batch_size": training.per_device_train_batch_size,
+            "batch_size": training.micro_batch,
             "device": self.policy.head.device,
             "direction": training.kl_direction,
         }

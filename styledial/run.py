@@ -29,6 +29,7 @@ from styledial.files import write_json, write_text
 from styledial.finish import finish, write_samples
 from styledial.guards import Watch
 from styledial.incidents import Incidents
+from styledial.memory.settle import settle
 from styledial.metrics import MetricsFile, read_metrics
 from styledial.models.load import load_tokenizer, quiet_libraries
 from styledial.models.policy import Policy
@@ -43,12 +44,18 @@ from styledial.trainer import Anchor, StepMetrics, train
 
 
 def train_from_config(
-    config: Config, *, resume: bool = False, overwrite: bool = False, command: str = ""
+    config: Config,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    command: str = "",
+    fit: bool = False,
 ) -> dict[str, Any]:
     """Train as `config` says and return the summary that is also written to summary.json.
 
-    `command` goes on with the run, for the message of one that was stopped. Raises UserError
-    (bad folder, data or model) with everything left as it was, signals.Stopped after a signal.
+    `command` goes on with the run, for the message of one that was stopped. `fit` changes what is
+    needed to fit the GPU. Raises UserError (bad folder, data or model, too large for the GPU) with
+    everything left as it was, signals.Stopped after a signal.
     """
     folder = Path(config.training.output_dir).expanduser()
     checks.check_folders(config)
@@ -57,27 +64,28 @@ def train_from_config(
     outputs.claim_output_dir(folder, resume=resume, overwrite=overwrite)
     changed = checks.check_same_run(config, folder) if resume else []
     try:
-        return _train(config, folder, resume, changed, command)
+        return _train(config, folder, resume, changed, command, fit)
     except UserError:
         outputs.release_output_dir(folder)
         raise
 
 
 def _train(
-    config: Config, folder: Path, resuming: bool, changed: list[str], command: str
+    config: Config, folder: Path, resuming: bool, changed: list[str], command: str, fit: bool
 ) -> dict[str, Any]:
     from accelerate.utils import set_seed
 
     quiet_libraries()
     started = time.perf_counter()
-    training = config.training
     cache = folder / outputs.CACHE
     here = processes.place()
     first = here.first
-    screen = Screen(training.kl_beta, quiet=not first)
+    screen = Screen(config.training.kl_beta, quiet=not first)
     # Up to `meet` there is no collective, so nothing here can run into the time limit of one.
     store = processes.rendezvous(here)
     processes.use_own_device(here)
+    config, planned = settle(config, fit=fit, here=here, store=store, note=screen.note)
+    training = config.training
     tokenizer_once = cached(
         partial(
             load_tokenizer, config.model.model_name_or_path,
@@ -150,6 +158,8 @@ def _train(
             outputs.clear_earlier_run(folder)
         (folder / DIAL).unlink(missing_ok=True)
         write_text(folder / "train_config.yaml", as_file(config))
+        if planned:
+            write_json(folder / outputs.PLAN, planned.to_json())
         metrics_file = MetricsFile(folder / "metrics.jsonl", state.step, screen.note)
     live = trackers.Live(accelerator, followed, folder, flat(config), state.step, screen.note)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator, FullyShardedDataParallelPlugin
 
 # `auto` shards a base that would take more than this part of a GPU's memory.
-_MOST = 0.5
+MOST = 0.5
 
 
 def is_wanted(setting: str, policy: Policy, here: Place) -> bool:
@@ -46,7 +46,7 @@ def is_wanted(setting: str, policy: Policy, here: Place) -> bool:
         return False
     large = False
     if torch.cuda.is_available():
-        large = base_bytes(policy) > _MOST * torch.cuda.mem_get_info()[1]
+        large = base_bytes(policy) > MOST * torch.cuda.mem_get_info()[1]
     found: list[Any] = [None] * here.count
     torch.distributed.all_gather_object(found, large)
     return any(found)

@@ -29,6 +29,17 @@ def plan(
     processes: Annotated[
         int, typer.Option(min=1, help=say("GPUs that train together.", "一起训练的 GPU 数。"))
     ] = 1,
+    fit: Annotated[
+        bool,
+        typer.Option(
+            "--fit",
+            help=say("Look for the nearest that fits.", "寻找最接近且放得下的配置。"),
+        ),
+    ] = False,
+    savings: Annotated[
+        bool,
+        typer.Option("--savings", help=say("What saves how much.", "各项更改分别省多少。")),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help=say("For programs: bytes.", "供程序读取，单位字节。"))
     ] = False,
@@ -38,8 +49,10 @@ def plan(
     if gpu is not None and memory is not None:
         raise UserError("--gpu and --memory: give one of them.", "--gpu 与 --memory：请只写一个。")
     resolved = configuration(config, preset, settings)
+    from styledial.memory import fit as fitting
     from styledial.memory import gpus, show
     from styledial.memory.plan import plan as planned
+    from styledial.memory.savings import savings as all_savings
     from styledial.models.load import quiet_libraries
 
     quiet_libraries()
@@ -48,6 +61,10 @@ def plan(
         card = gpus.card_named(gpu)
     elif memory is not None:
         card = gpus.memory_card(memory)
+    asked = resolved
+    if asked.training.per_device_train_batch_size == "auto" and card is not None:
+        largest = fitting.largest_batch(asked, card, processes=processes)
+        resolved = largest.config if largest else fitting.of_one_row(asked)
     found = planned(resolved, card=card, processes=processes)
     if as_json:
         typer.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
@@ -56,5 +73,11 @@ def plan(
         typer.echo(line)
     if card is not None:
         typer.echo(show.verdict(found, card))
+        if fit and not fitting.fits(found, card):
+            typer.echo(show.nearest(fitting.nearest(asked, card, processes=processes)))
     for line in show.pace(resolved, found, card):
         typer.echo(line)
+    if savings:
+        others = all_savings(resolved, card=card, processes=processes)
+        for line in show.savings_table(found, others):
+            typer.echo(line)

@@ -39,6 +39,15 @@ def train(
             "--resume", help=say("Go on from the newest checkpoint.", "从最新检查点继续。")
         ),
     ] = False,
+    fit: Annotated[
+        bool,
+        typer.Option(
+            "--fit",
+            help=say(
+                "Where memory is too small, change what is needed.", "显存不够时自动调整设置。"
+            ),
+        ),
+    ] = False,
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -56,7 +65,9 @@ def train(
     _allocate_in_one_piece()
     from styledial.run import train_from_config
 
-    train_from_config(resolved, resume=resume, overwrite=overwrite, command=_resume_command())
+    train_from_config(
+        resolved, resume=resume, overwrite=overwrite, command=_resume_command(), fit=fit
+    )
 
 
 def _resume_command() -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types as limits
 import yaml
@@ -24,18 +25,25 @@ _LIMITS = {limits.Ge: ("ge", ">="), limits.Gt: ("gt", ">"), limits.Le: ("le", "<
 
 def allowed(field: FieldInfo) -> tuple[str, str]:
     """What a field takes, in English and Chinese: "a whole number, >= 1, <= 1024"."""
-    en, zh = _type_words(field.annotation)
+    return _bounded(_type_words(field.annotation), field.metadata)
+
+
+def _bounded(words: tuple[str, str], metadata: Iterable[Any]) -> tuple[str, str]:
     bounds = [
         f"{sign} {getattr(limit, name):g}"
-        for limit in field.metadata
+        for limit in metadata
         for kind, (name, sign) in _LIMITS.items()
         if isinstance(limit, kind)
     ]
-    return ", ".join([en, *bounds]), "，".join([zh, *bounds])
+    return ", ".join([words[0], *bounds]), "，".join([words[1], *bounds])
 
 
 def _type_words(annotation: Any) -> tuple[str, str]:
     origin = get_origin(annotation)
+    if origin is Annotated:
+        kind, *about = get_args(annotation)
+        limits_of = [limit for each in about for limit in getattr(each, "metadata", [each])]
+        return _bounded(_type_words(kind), limits_of)
     if origin is Literal:
         choices = ", ".join(str(choice) for choice in get_args(annotation))
         return f"one of {choices}", f"{choices} 之一"
@@ -49,7 +57,8 @@ def _type_words(annotation: Any) -> tuple[str, str]:
 
 def takes(field: FieldInfo, kind: type) -> bool:
     """Whether the field's type is `kind` or a union that has it."""
-    return field.annotation is kind or kind in get_args(field.annotation)
+    parts = [field.annotation, *get_args(field.annotation)]
+    return kind in [get_args(p)[0] if get_origin(p) is Annotated else p for p in parts]
 
 
 def describe(field: FieldInfo) -> str:

@@ -15,7 +15,10 @@ from styledial.config.source import Source, Value, half_width, parse_assignment,
 from styledial.errors import ConfigError, Problem, UserError, nearest
 from styledial.words import say
 
-PRESETS = {"quick": "quick_test.yaml", "standard": "standard.yaml", "large": "large.yaml"}
+PRESETS = {
+    "quick": "quick_test.yaml", "standard": "standard.yaml", "large": "large.yaml",
+    "standard_4bit": "standard_4bit.yaml", "large_4bit": "large_4bit.yaml",
+}  # fmt: skip
 COMMAND_LINE = "command line"
 # The guide's short options.
 SHORT = {"model_name": "model.model_name_or_path", "epochs": "training.num_train_epochs"}

@@ -7,7 +7,8 @@ else those of TRL and PEFT, so that settings transfer.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, field_validator
 
@@ -16,6 +17,9 @@ from styledial.config.setting import Section, setting
 OFF = "off"  # unquoted, YAML reads it as false: both are taken
 BUNDLED = "bundled"  # as a model, a data folder or a general text: the sample in the package
 
+
+# Rows of a micro-batch that `auto` stands for where nothing can be planned: the guide's figure.
+AUTO_BATCH = 4
 
 Tracker = Literal["none", "all", "tensorboard", "wandb", "trackio", "swanlab"]
 
@@ -191,12 +195,12 @@ class TrainingSettings(Section):
         "reverse: KL(tuned || base), which the guide's bands are for; forward: KL(base || tuned).",
         "reverse：KL(微调后 || 基座)，指南的强度分档以此为准；forward：KL(基座 || 微调后)。",
     )
-    per_device_train_batch_size: int = setting(
-        4,
-        "Sequences per step and GPU; the first thing to lower when memory runs out.",
-        "单卡批次大小；显存不足时首先调小。",
-        ge=1,
-        le=4096,
+    per_device_train_batch_size: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = setting(
+        AUTO_BATCH,
+        "Sequences per step and GPU; the first thing to lower when memory runs out. auto: the "
+        "largest that fits the GPU, with 4 x gradient_accumulation_steps sequences an update.",
+        "单卡批次大小；显存不足时首先调小。auto：取显存放得下的最大值，每次更新仍为 "
+        "4 × gradient_accumulation_steps 条。",
     )
     gradient_accumulation_steps: int = setting(
         4,
@@ -291,6 +295,12 @@ class TrainingSettings(Section):
         42, "Seed of data order, adapter and samples.", "随机种子。", ge=0, le=2**31 - 1
     )
 
+    @property
+    def micro_batch(self) -> int:
+        """Sequences per step and GPU; AUTO_BATCH for an `auto` that no plan has settled."""
+        size = self.per_device_train_batch_size
+        return AUTO_BATCH if size == "auto" else size
+
     @field_validator("kl_mode", "reference_cache", "evaluate_at_end", mode="before")
     @classmethod
     def _off_is_false_in_yaml(cls, value: Any) -> Any:
@@ -330,6 +340,22 @@ class Config(Section):
     def sources(self) -> dict[str, str]:
         """ "section.key" -> "default", "preset NAME", "FILE:LINE" or "command line"."""
         return self._sources
+
+    def value_of(self, name: str) -> Any:
+        """The value of "section.key"."""
+        section, _, key = name.partition(".")
+        return getattr(getattr(self, section), key)
+
+    def with_values(self, values: Mapping[str, Any], source: str) -> Config:
+        """A copy with these "section.key" -> value; what differs has `source` as its source."""
+        sections = {name: getattr(self, name) for name in SECTIONS}
+        for name, value in values.items():
+            section, _, key = name.partition(".")
+            sections[section] = sections[section].model_copy(update={key: value})
+        copy = self.model_copy(update=sections)
+        differing = {n: source for n, value in values.items() if self.value_of(n) != value}
+        copy._sources, copy._notes = {**self._sources, **differing}, list(self._notes)
+        return copy
 
     @property
     def notes(self) -> list[str]:

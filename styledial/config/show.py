@@ -22,7 +22,7 @@ def effective_batch(config: Config, processes: int | None = None) -> int:
     if processes is None:
         processes = int(os.environ.get("WORLD_SIZE", "1"))
     training = config.training
-    return training.per_device_train_batch_size * training.gradient_accumulation_steps * processes
+    return training.micro_batch * training.gradient_accumulation_steps * processes
 
 
 def config_lines(config: Config) -> list[str]:
@@ -45,7 +45,7 @@ def config_lines(config: Config) -> list[str]:
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     lines.append(
         say("effective batch", "有效批次")
-        + f" = {training.per_device_train_batch_size} x {training.gradient_accumulation_steps}"
+        + f" = {training.micro_batch} x {training.gradient_accumulation_steps}"
         + f" x {processes} = {effective_batch(config, processes)}"
     )
     return lines + config.notes

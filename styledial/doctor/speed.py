@@ -53,7 +53,7 @@ def slow_reference(run: Record) -> Iterator[tuple[Words, Words]]:
 def slow_small_micro_batch(run: Record) -> Iterator[tuple[Words, Words]]:
     """Many small micro-batches an update, with memory for larger ones."""
     training = run.config.training
-    batch, accumulation = training.per_device_train_batch_size, training.gradient_accumulation_steps
+    batch, accumulation = training.micro_batch, training.gradient_accumulation_steps
     length = run.config.data.max_length
     if accumulation == 1 or batch * length >= _SMALL or _used(run) > _HALF:
         return

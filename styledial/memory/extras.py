@@ -1,7 +1,7 @@
 """What a trace can't see, each with a name, an amount and its source.
 
 allocator       reserved minus in use: rounding and holes, from the replay (allocator.py)
-cuda_context    kernels and state of CUDA itself: 0.3 to 0.45 GiB by card and driver; the larger
+cuda_context    kernels and state of CUDA itself (gpus.CONTEXT)
 cublas          workspace of matrix products: PyTorch's default, 8 MiB + 128 KiB, 32 on Hopper
 quantisation    bitsandbytes' own kernels: an allowance of 64 MiB, not measured. Its scales and
                 the weights that it unpacks are in the trace.
@@ -10,6 +10,8 @@ nccl            buffers of one communicator: 0.5 to 0.7 GiB; the larger, and DDP
 """
 
 from __future__ import annotations
+
+from styledial.memory.gpus import CONTEXT
 
 MIB, GIB = 2**20, 2**30
 
@@ -22,7 +24,7 @@ def extras(
         return {}
     return {
         "allocator": holes,
-        "cuda_context": int(0.45 * GIB),
+        "cuda_context": CONTEXT,
         "cublas": 32 * MIB if hopper else 8 * MIB + 128 * 1024,
         "quantisation": 64 * MIB if quantised else 0,
         "nccl": int(0.7 * GIB) + gradients if processes > 1 else 0,

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from styledial.errors import UserError, nearest
 
 GIB = 2**30
+CONTEXT = int(0.45 * GIB)  # kernels and state of CUDA itself: 0.3 to 0.45 GiB by card and driver
+# Left free of a card when something is to fit: what varies and what the plan may have wrong.
+MARGIN = 0.05
 
 
 @dataclass(frozen=True)
@@ -94,17 +97,30 @@ def memory_card(text: str) -> Card:
     return Card(text.strip(), int(float(found[1]) * (GIB if found[2] == "g" else 2**20)))
 
 
-def found_card() -> Card | None:
-    """The GPU that this process would train on, or None."""
+def found_card(processes: int = 1) -> Card | None:
+    """The GPU that this machine's `processes` would train on, the one with least memory if they
+    take several; None without one. Its memory is what others have left of it."""
     import torch
 
     if not torch.cuda.is_available():
         return None
-    properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+    if processes > 1:
+        devices = range(min(processes, torch.cuda.device_count()))
+    else:
+        devices = range(torch.cuda.current_device(), torch.cuda.current_device() + 1)
+    return min(map(_card_at, devices), key=lambda card: card.memory)
+
+
+def _card_at(device: int) -> Card:
+    import torch
+
+    properties = torch.cuda.get_device_properties(device)
     known = [c for c in CARDS if _plain(c.name) in _plain(properties.name)]
+    free, total = torch.cuda.mem_get_info(device)
+    # Asking has made this process's own context there, which a plan counts by itself.
     return Card(
         properties.name,
-        properties.total_memory,
+        min(total, free + CONTEXT),
         max(known, key=lambda c: len(c.name)).tflops if known else 0.0,
         torch.cuda.is_bf16_supported(including_emulation=False),
         properties.major >= 9,

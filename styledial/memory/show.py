@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from styledial.config.allowed import as_yaml
 from styledial.data.texts import style_folder
-from styledial.memory.gpus import GIB, Card
+from styledial.memory.fit import Fitted, fits
+from styledial.memory.gpus import GIB, MARGIN, Card
 from styledial.memory.plan import UTILISATION, Plan
+from styledial.memory.savings import Saving
 from styledial.words import say
 
 if TYPE_CHECKING:
@@ -38,19 +41,25 @@ _PHASES = {
     "optimizer": ("the optimizer's step", "优化器更新"),
     "sampling": ("writing the anchor text", "采样锚定文本"),
 }
-# Left free of a card when something is to fit: what varies and what the plan may have wrong.
-MARGIN = 0.05
 # Bytes of UTF-8 text to a token; Chinese and English novels are both near it.
 _BYTES_PER_TOKEN = 4.4
 
 
-def fits(plan: Plan, card: Card) -> bool:
-    """Whether the plan leaves MARGIN of the card free."""
-    return plan.total <= card.memory * (1 - MARGIN)
-
-
 def gib(size: float) -> str:
     return f"{size / GIB:.2f} GiB"
+
+
+def as_settings(changes: Mapping[str, Any]) -> str:
+    """Changes as they are typed: "training.gradient_checkpointing=true ..."."""
+    return " ".join(f"{name}={as_yaml(value)}" for name, value in changes.items())
+
+
+def savings_table(whole: Plan, found: Iterable[Saving]) -> Iterator[str]:
+    """What each change alone would save of the peak, one line each."""
+    yield say("What saves how much, one change at a time:", "逐项更改各省多少：")
+    for saving in found:
+        total, more = saving.plan.total, saving.plan.total / whole.total - 1
+        yield f"  {total / GIB:8.2f} GiB  {more:+7.1%}  {as_settings(saving.changes)}"
 
 
 def table(plan: Plan) -> Iterator[str]:
@@ -83,6 +92,19 @@ def verdict(plan: Plan, card: Card) -> str:
         f"Does not fit {card.name}: {numbers}, with a margin of {MARGIN:.0%} "
         f"{gib(plan.total - limit)} too much.",
         f"{card.name} 放不下：{numbers}，按 {MARGIN:.0%} 余量超出 {gib(plan.total - limit)}。",
+    )
+
+
+def nearest(found: Fitted | None) -> str:
+    """The nearest configuration that fits, as it is typed."""
+    if found is None:
+        return say(
+            "No smaller batch, shorter text or 4-bit base makes it fit: take a smaller model.",
+            "缩小批次、缩短文本或改用 4 位基座都放不下：请换更小的模型。",
+        )
+    settings, then = as_settings(found.changes), gib(found.plan.total)
+    return say(
+        f"The nearest that fits ({then}): {settings}", f"最接近且放得下（{then}）：{settings}"
     )
 
 

@@ -88,7 +88,7 @@ def build_skeleton(config: Config, shape: PretrainedConfig, dtype: torch.dtype) 
             trust_remote_code=settings.trust_remote_code,
         )  # fmt: skip
         if settings.load_in_4bit or settings.load_in_8bit:
-            _quantised(base, settings, dtype)
+            quantised(base, settings, dtype)
         frozen(base)
         if config.training.gradient_checkpointing:
             recompute_activations(base)
@@ -101,7 +101,7 @@ def build_skeleton(config: Config, shape: PretrainedConfig, dtype: torch.dtype) 
         )  # fmt: skip
 
 
-def _quantised(base: Any, settings: Any, dtype: torch.dtype) -> None:
+def quantised(base: Any, settings: Any, dtype: torch.dtype) -> None:
     """Linear layers as bitsandbytes has them, as transformers would put them there."""
     from transformers.integrations.bitsandbytes import replace_with_bnb_linear
     from transformers.quantizers.base import get_keys_to_not_convert

@@ -1,0 +1,45 @@
+"""What saves how much: the same configuration planned again, one setting changed at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from styledial.memory.fit import ACCUMULATION, BATCH
+from styledial.memory.gpus import Card
+from styledial.memory.plan import Plan, plan
+
+if TYPE_CHECKING:
+    from styledial.config import Config
+
+
+class Saving(NamedTuple):
+    """`changes` ("section.key" -> value) and the plan under them."""
+
+    changes: dict[str, Any]
+    plan: Plan
+
+
+def savings(config: Config, *, card: Card | None = None, processes: int = 1) -> Iterator[Saving]:
+    """One saving for each change that this configuration allows; each costs a plan."""
+    for changes in _changes(config):
+        changed = config.with_values(changes, "savings")
+        yield Saving(changes, plan(changed, card=card, processes=processes))
+
+
+def _changes(config: Config) -> Iterator[dict[str, Any]]:
+    model, training = config.model, config.training
+    batch = training.micro_batch
+    rows = batch * training.gradient_accumulation_steps
+    for size in sorted({batch // 2, 1} - {0, batch}, reverse=True):
+        if rows % size == 0:
+            yield {BATCH: size, ACCUMULATION: rows // size}
+    if config.data.max_length >= 32:
+        yield {"data.max_length": config.data.max_length // 2}
+    yield {"training.gradient_checkpointing": not training.gradient_checkpointing}
+    if model.use_peft and not (model.load_in_4bit or model.load_in_8bit or model.use_dora):
+        yield {"model.load_in_4bit": True}
+    if model.use_peft and model.lora_r > 1:
+        yield {"model.lora_r": model.lora_r // 2}
+    if model.attn_implementation != "eager":
+        yield {"model.attn_implementation": "eager"}

@@ -1,0 +1,198 @@
+"""What fits a card: presets, the batch size `auto`, --fit, and a run that is stopped in time."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from real_updates import small_config, small_model
+from running import invoke, small_run
+
+from styledial import build
+from styledial.config import PRESETS, resolve
+from styledial.config.resolve import preset_path
+from styledial.errors import UserError
+from styledial.memory import fit, gpus, settle
+from styledial.memory.plan import plan
+from styledial.memory.savings import savings
+from styledial.memory.settle import settle as settled
+from styledial.processes import Place
+
+ALONE = Place(0, 1, 0, 1)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model") / "qwen2"
+    return small_model("qwen2", folder, num_hidden_layers=2)
+
+
+def card_between(*plans: object) -> gpus.Card:
+    """A card on which the smaller of two plans fits and the larger doesn't."""
+    totals = [found.total for found in plans]  # type: ignore[attr-defined]
+    return gpus.Card("Test GPU", int(sum(totals) / 2 / (1 - gpus.MARGIN)))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_fits_the_memory_that_its_file_claims(preset: str) -> None:
+    claimed = re.search(r"\((\d+) GB\)", preset_path(preset).read_text(encoding="utf-8"))
+    assert claimed
+    found = plan(resolve(None, preset, {}, []))
+    assert fit.fits(found, gpus.memory_card(f"{claimed[1]}GB"))
+
+
+def test_auto_takes_the_largest_batch_that_fits(model: Path) -> None:
+    auto = small_config(model, "per_device_train_batch_size=auto", "gradient_accumulation_steps=4")
+    four, eight = (plan(small_config(model, f"per_device_train_batch_size={n}",
+                                     f"gradient_accumulation_steps={16 // n}")) for n in (4, 8))  # fmt: skip
+    found = fit.largest_batch(auto, card_between(four, eight))
+    assert found is not None
+    assert found.changes == {fit.BATCH: 4}
+    assert (found.plan.total, found.config.training.gradient_accumulation_steps) == (four.total, 4)
+    roomy = fit.largest_batch(auto, gpus.memory_card("80GB"))
+    assert roomy
+    assert roomy.changes == {fit.BATCH: 16, fit.ACCUMULATION: 1}
+    assert fit.largest_batch(auto, gpus.memory_card("100MB")) is None
+
+
+def test_the_nearest_changes_the_result_last(model: Path) -> None:
+    config = small_config(model, "gradient_checkpointing=false", "gradient_accumulation_steps=2")
+    one, checkpointed = (
+        plan(config.with_values({fit.BATCH: 1, fit.ACCUMULATION: 8, name: value}, "test"))
+        for name, value in (("training.seed", 1), ("training.gradient_checkpointing", True))
+    )
+    two = plan(config.with_values({fit.BATCH: 2, fit.ACCUMULATION: 4}, "test"))
+    smaller_batch = fit.nearest(config, card_between(one, two))
+    assert smaller_batch
+    assert smaller_batch.changes == {fit.BATCH: 1, fit.ACCUMULATION: 8}
+    recomputed = fit.nearest(config, card_between(checkpointed, one))
+    assert recomputed
+    assert recomputed.changes["training.gradient_checkpointing"] is True
+    assert "model.load_in_4bit" not in recomputed.changes
+    for found in (smaller_batch, recomputed):
+        training = found.config.training
+        assert training.micro_batch * training.gradient_accumulation_steps == 8
+        assert found.plan.total == plan(found.config).total
+    assert fit.nearest(config, gpus.memory_card("100MB")) is None
+
+
+def test_savings_are_plans_of_one_change_each(model: Path) -> None:
+    config = small_config(model, "gradient_checkpointing=false", "gradient_accumulation_steps=2")
+    found = {tuple(s.changes): s for s in savings(config)}
+    halved = found[("data.max_length",)]
+    assert halved.plan.total == plan(config.with_values(halved.changes, "test")).total
+    base = plan(config)
+    assert found[("training.gradient_checkpointing",)].plan.allocated < base.allocated
+    assert found[("model.attn_implementation",)].plan.allocated > base.allocated
+    rank, batch = found[("model.lora_r",)], found[(fit.BATCH, fit.ACCUMULATION)]
+    assert rank.plan.allocated < base.allocated
+    assert base.allocated - batch.plan.allocated > 5 * (base.allocated - rank.plan.allocated)
+
+
+@pytest.fixture
+def with_card(monkeypatch: pytest.MonkeyPatch):
+    def use(card: gpus.Card) -> None:
+        monkeypatch.setattr(gpus, "found_card", lambda processes=1: card)
+
+    return use
+
+
+def test_a_run_that_is_too_large_stops_before_its_weights(
+    tiny_base: Path, novels: Path, tmp_path: Path, with_card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And with what it offers, or --fit, it runs."""
+    out = tmp_path / "out"
+    settings = [*small_run(tiny_base, novels, out), "training.max_steps=3", "data.max_length=512"]
+    eight = plan(resolve(None, None, {}, settings))
+    four = plan(resolve(None, None, {}, [*settings, f"{fit.BATCH}=4", f"{fit.ACCUMULATION}=2"]))
+    with_card(card_between(four, eight))
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "build_policy", lambda config: pytest.fail("weights were loaded"))
+        done = invoke("train", *settings)
+    assert done.returncode == 2
+    assert not out.exists()
+    offered = f"{fit.BATCH}=4 {fit.ACCUMULATION}=2"
+    assert (
+        f"Nothing was loaded. The nearest that fits ({four.total / 2**30:.2f} GiB)" in done.stderr
+    )
+    assert offered in done.stderr
+    assert invoke("train", *settings, *offered.split()).returncode == 0
+    told = json.loads((out / "plan.json").read_text(encoding="utf-8"))
+    assert told["total_bytes"] == four.total
+    assert invoke("train", *settings, "--fit", "--overwrite").returncode == 0
+    used = resolve(out / "train_config.yaml")
+    assert (used.training.micro_batch, used.training.gradient_accumulation_steps) == (4, 2)
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert (summary["micro_batch_size"], summary["steps"]) == (4, 3)
+
+
+def test_auto_in_a_run_and_in_its_resume(
+    tiny_base: Path, novels: Path, tmp_path: Path, with_card
+) -> None:
+    out = tmp_path / "out"
+    settings = [*small_run(tiny_base, novels, out), f"{fit.BATCH}=auto", f"{fit.ACCUMULATION}=2",
+                "training.save_steps=2"]  # fmt: skip
+    assert invoke("train", *settings, "training.max_steps=2").returncode == 0  # no GPU: 4 rows
+    assert resolve(out / "train_config.yaml").training.per_device_train_batch_size == 4
+    with_card(gpus.memory_card("24GB"))
+    assert invoke("train", *settings, "training.max_steps=4", "--resume").returncode == 0
+    used = resolve(out / "train_config.yaml").training
+    assert (used.per_device_train_batch_size, used.gradient_accumulation_steps) == (8, 1)
+
+
+def test_other_processes_hear_what_the_first_decided(model: Path, with_card) -> None:
+    from torch.distributed import HashStore
+
+    config = small_config(model, f"{fit.BATCH}=auto", f"{fit.ACCUMULATION}=4", "fsdp=off")
+    with_card(gpus.memory_card("24GB"))
+    store, told = HashStore(), []
+    results = [
+        settled(config, fit=False, here=Place(rank, 2, rank, 2), store=store,
+                note=lambda en, zh: told.append(en))
+        for rank in (0, 1)
+    ]  # fmt: skip
+    assert results[0][0] == results[1][0]
+    assert results[0][0].training.per_device_train_batch_size == 16
+    assert results[0][1]
+    assert results[1][1] is None
+    assert sum("auto is 16" in line for line in told) == 1
+
+
+def test_a_model_that_cannot_be_planned_still_trains(
+    model: Path, with_card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*args: object, **more: object) -> None:
+        raise RuntimeError("no fake kernel")
+
+    with_card(gpus.memory_card("24GB"))
+    monkeypatch.setattr(settle, "plan", fails)
+    told: list[str] = []
+    config = small_config(model)
+    found = settled(config, fit=False, here=ALONE, store=None, note=lambda en, zh: told.append(en))
+    assert found == (config, None)
+    assert "no fake kernel" in told[-1]
+    assert "without a plan" in told[-1]
+
+
+def test_nothing_fits(model: Path, with_card) -> None:
+    with_card(gpus.memory_card("100MB"))
+    config = small_config(model, f"{fit.BATCH}=1")
+    with pytest.raises(UserError, match="Take a smaller model"):
+        settled(config, fit=True, here=ALONE, store=None, note=lambda en, zh: None)
+
+
+def test_plan_on_the_command_line(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = [f"model.model_name_or_path={model}", "data.anchor=bundled", "max_length=128",
+             f"{fit.BATCH}=2"]  # fmt: skip
+    done = invoke("plan", *given, "--memory", "100MB", "--fit", "--savings")
+    assert done.returncode == 0
+    assert "Does not fit" in done.stderr
+    assert "No smaller batch" in done.stderr
+    assert re.search(r"GiB +[+-]\d+\.\d% +model\.load_in_4bit=true", done.stderr)
+    found = json.loads(invoke("plan", *given, "--json").stderr)
+    assert set(found) >= {"allocated_bytes", "reserved_bytes", "extras", "total_bytes",
+                          "breakdown", "peak_phase", "peak_op"}  # fmt: skip
+    auto = invoke("plan", *given, f"{fit.BATCH}=auto", "--memory", "24GB")
+    assert "16 rows a micro-batch" in auto.stderr  # 4 x the default accumulation
