@@ -107,6 +107,21 @@ def test_a_sharded_adapter_is_a_whole_one(runs: dict[str, Path]) -> None:
         assert (weight - sharded[name]).abs().max() < 1e-3
 
 
+def test_a_sharded_process_without_anchor_rows_takes_part_in_the_pass(
+    tiny_base: Path, novels: Path, tmp_path: Path
+) -> None:
+    """One anchor row for two processes: the base's layers are gathered by both, or neither."""
+    shapes: dict[int, list[str]] = {1: [], 2: ["per_device_train_batch_size=4", "fsdp=on"]}
+    run_many([
+        (count, [*small_run(tiny_base, novels, tmp_path / str(count)), "max_steps=4",
+                 "anchor=bundled", "anchor_ratio=0.1", *more])
+        for count, more in shapes.items()
+    ])  # fmt: skip
+    one, two = (read_metrics(tmp_path / str(count) / "metrics.jsonl") for count in shapes)
+    for a, b in zip(one, two, strict=True):
+        assert [a[key] for key in CURVES] == pytest.approx([b[key] for key in CURVES], abs=1e-5)
+
+
 def test_one_process_goes_on_from_a_sharded_run(
     runs: dict[str, Path], tiny_base: Path, novels: Path
 ) -> None:
