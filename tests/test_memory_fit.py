@@ -63,11 +63,12 @@ def test_the_nearest_changes_the_result_last(model: Path) -> None:
         plan(config.with_values({fit.BATCH: 1, fit.ACCUMULATION: 8, name: value}, "test"))
         for name, value in (("training.seed", 1), ("training.gradient_checkpointing", True))
     )
+    whole = plan(config)
     two = plan(config.with_values({fit.BATCH: 2, fit.ACCUMULATION: 4}, "test"))
-    smaller_batch = fit.nearest(config, card_between(one, two))
+    smaller_batch = fit.nearest(config, whole, card_between(one, two))
     assert smaller_batch
     assert smaller_batch.changes == {fit.BATCH: 1, fit.ACCUMULATION: 8}
-    recomputed = fit.nearest(config, card_between(checkpointed, one))
+    recomputed = fit.nearest(config, whole, card_between(checkpointed, one))
     assert recomputed
     assert recomputed.changes["training.gradient_checkpointing"] is True
     assert "model.load_in_4bit" not in recomputed.changes
@@ -75,7 +76,7 @@ def test_the_nearest_changes_the_result_last(model: Path) -> None:
         training = found.config.training
         assert training.micro_batch * training.gradient_accumulation_steps == 8
         assert found.plan.total == plan(found.config).total
-    assert fit.nearest(config, gpus.memory_card("100MB")) is None
+    assert fit.nearest(config, whole, gpus.memory_card("100MB")) is None
 
 
 def test_savings_are_plans_of_one_change_each(model: Path) -> None:

@@ -74,7 +74,7 @@ def plan(
     if card is not None:
         typer.echo(show.verdict(found, card))
         if fit and not fitting.fits(found, card):
-            typer.echo(show.nearest(fitting.nearest(asked, card, processes=processes)))
+            typer.echo(show.nearest(fitting.nearest(asked, found, card, processes=processes)))
     for line in show.pace(resolved, found, card):
         typer.echo(line)
     if savings:

@@ -43,13 +43,19 @@ def fits(planned: Plan, card: Card) -> bool:
 
 
 def largest_batch(
-    config: Config, card: Card, *, processes: int = 1, source: str = "auto"
+    config: Config,
+    card: Card,
+    *,
+    processes: int = 1,
+    source: str = "auto",
+    smallest_first: bool = False,
 ) -> Fitted | None:
     """`config` with the largest micro-batch that fits `card`; None where not even one row does.
 
     As large as an update's rows where the batch size is `auto`, else as large as it is set; always
     one that divides the update's rows, which stay as many. A micro-batch that is larger needs
-    more, so sizes are halved like a search in a sorted list. `source` is noted with the values.
+    more, so sizes are halved like a search in a sorted list, beginning with the largest, which
+    most often fits, or with the smallest. `source` is noted with the values.
     """
     training = config.training
     rows = training.micro_batch * training.gradient_accumulation_steps
@@ -57,7 +63,7 @@ def largest_batch(
     sizes = [size for size in range(1, most + 1) if rows % size == 0]
     best = None
     low, high = 0, len(sizes)  # sizes below `low` fit, those from `high` on don't
-    at = high - 1  # most often everything fits
+    at = 0 if smallest_first else high - 1
     while low < high:
         changes = {BATCH: sizes[at], ACCUMULATION: rows // sizes[at]}
         tried = config.with_values(changes, source)
@@ -76,13 +82,22 @@ def of_one_row(config: Config) -> Config:
     return config.with_values({BATCH: 1, ACCUMULATION: rows}, "auto")
 
 
-def nearest(config: Config, card: Card, *, processes: int = 1) -> Fitted | None:
-    """The first of the changes above, all before it kept, under which `config` fits `card`."""
+def nearest(config: Config, planned: Plan, card: Card, *, processes: int = 1) -> Fitted | None:
+    """The first of the changes above, all before it kept, under which `config` fits `card`.
+
+    `planned` is its plan as it is; where the weights alone are too large, only changes to them
+    are looked at.
+    """
+    heavy = planned.breakdown["weights"] > card.memory * (1 - MARGIN)
     made: dict[str, Any] = {}
     for change in _ladder(config):
         made |= change
-        changed = config.with_values(made, "--fit")
-        found = largest_batch(changed, card, processes=processes, source="--fit")
+        if heavy and "model.load_in_4bit" not in made:
+            continue
+        found = largest_batch(
+            config.with_values(made, "--fit"), card,
+            processes=processes, source="--fit", smallest_first=True,
+        )  # fmt: skip
         if found:
             return Fitted(found.config, found.plan, made | found.changes)
     return None

@@ -102,7 +102,7 @@ def _compared(config: Config, card: gpus.Card, fit: bool, here: Place, note: Not
             f"显存：估算 {gib(planned.total)} / {gib(card.memory)}。",
         )
         return _Decided({}, planned)
-    other = nearest(config, card, processes=here.count)
+    other = nearest(config, planned, card, processes=here.count)
     if fit and other:
         note(
             f"--fit: {gib(planned.total)} are too much for {card.name}; changed: "
