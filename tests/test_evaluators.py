@@ -15,7 +15,7 @@ from styledial.data.pack import PackedRows
 from styledial.evaluation import Evaluation, warnings
 from styledial.evaluators.copying import longest_copies
 from styledial.evaluators.fluency import distinct, longest_loop
-from styledial.evaluators.result import Result
+from styledial.evaluators.result import Result, of_mean
 from styledial.evaluators.rhythm import Rhythm
 from styledial.evaluators.style import StyleScore, plain
 from styledial.evaluators.words import CHINESE, function_words, sentence_lengths
@@ -75,6 +75,14 @@ def test_loops(tokens: list[int], expected: int) -> None:
 def test_distinct() -> None:
     assert distinct(np.array([1, 2, 1, 2, 1]), 2) == 0.5
     assert distinct(np.array([1]), 2) is None
+
+
+def test_the_interval_of_a_rate_is_one_of_rates() -> None:
+    for count in (10, 24, 64, 192):
+        for hits in {0, 1, count // 2, count - 1, count}:
+            rate, (low, high) = of_mean(np.arange(count) < hits)
+            assert rate == hits / count
+            assert 0 <= low <= rate <= high <= 1
 
 
 def test_function_words_and_sentences() -> None:

@@ -2,9 +2,9 @@
 
 Intervals are bootstrap intervals (Efron 1979) at 95 %: the units (rows of held-out text, or
 passages) are drawn again with replacement 1,000 times from a fixed seed. A resampled statistic
-of a distribution is biased upwards, so the quantiles are moved by value - mean(resampled); for
-means that changes nothing. What an interval covers is the choice of the text, not another
-training seed.
+of a distribution is biased upwards, so its quantiles are moved by value - mean(resampled). A mean
+has no such bias: its quantiles stay where they are, and so a rate's interval within 0 and 1. What
+an interval covers is the choice of the text, not another training seed.
 """
 
 from __future__ import annotations
@@ -53,16 +53,13 @@ def of_sums(units: np.ndarray, statistic: Statistic) -> tuple[float, tuple[float
     """
     units = np.asarray(units, dtype=np.float64)
     value = float(statistic(units.sum(axis=0, keepdims=True))[0])
-    generator = np.random.default_rng(SEED)
-    count = len(units)
-    drawn = generator.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
-    return value, _around(value, statistic(drawn.astype(np.float64) @ units))
+    return value, _around(value, statistic(_resampled(units)))
 
 
 def of_mean(values: np.ndarray) -> tuple[float, tuple[float, float]]:
     """The mean of one value per unit, with its interval."""
     values = np.asarray(values, dtype=np.float64)
-    return of_sums(np.stack([values, np.ones_like(values)], axis=1), ratio)
+    return float(values.mean()), _quantiles(_resampled(values) / len(values))
 
 
 def of_max(values: np.ndarray) -> tuple[float, tuple[float, float]]:
@@ -78,7 +75,19 @@ def ratio(sums: np.ndarray) -> np.ndarray:
     return sums[:, 0] / np.maximum(sums[:, -1], 1)
 
 
+def _resampled(units: np.ndarray) -> np.ndarray:
+    """[n] or [n, k] -> [R] or [R, k]: sums over units drawn again with replacement."""
+    count = len(units)
+    generator = np.random.default_rng(SEED)
+    drawn = generator.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
+    return drawn.astype(np.float64) @ units
+
+
 def _around(value: float, resampled: np.ndarray) -> tuple[float, float]:
+    return _quantiles(resampled + (value - resampled.mean()))
+
+
+def _quantiles(resampled: np.ndarray) -> tuple[float, float]:
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail]) + (value - resampled.mean())
+    low, high = np.quantile(resampled, [tail, 1 - tail])
     return float(low), float(high)
