@@ -11,7 +11,9 @@ import pytest
 from running import invoke, small_run
 from test_dial import CURVE
 
+from styledial.config import resolve
 from styledial.dial import save_dial
+from styledial.memory.plan import plan
 from styledial.report import SECTIONS, drawing, write_report
 from styledial.report.bands import band_of
 from styledial.report.numbers import duration, general, memory_size, number
@@ -128,7 +130,7 @@ def test_each_missing_file_is_named(copied: Path) -> None:
     _, page = read(write_report(copied))
     assert "This run has not finished: 24 updates" in page.text
     for words in ("styledial dial", "styledial evaluate", "samples.json is missing",
-                  "styledial prepare", "plan.json is missing", "train_config.yaml is missing"):  # fmt: skip
+                  "styledial prepare", "It was not planned", "train_config.yaml is missing"):  # fmt: skip
         assert words in page.text
     (copied / "metrics.jsonl").unlink()
     done = invoke("report", copied)
@@ -160,18 +162,25 @@ def test_the_evaluation_with_intervals_and_the_books(copied: Path) -> None:
         assert words in page.text
 
 
-def test_plan_against_measurement(copied: Path) -> None:
+def test_plan_against_measurement(
+    copied: Path, tiny_base: Path, novels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = dict(each.split("=", 1) for each in small_run(tiny_base, novels, copied))
+    planned = plan(resolve(None, None, settings))
+    (copied / "plan.json").write_text(json.dumps(planned.to_json()))
     summary = json.loads((copied / "summary.json").read_text())
-    summary["peak_memory_bytes"] = 4 * 2**30
+    summary["peak_memory_bytes"] = planned.allocated // 2
     (copied / "summary.json").write_text(json.dumps(summary))
-    (copied / "plan.json").write_text(json.dumps(
-        {"allocated_bytes": 5 * 2**30, "reserved_bytes": 6 * 2**30, "total_bytes": 7 * 2**30,
-         "breakdown": {"weights": 3 * 2**30}, "peak_phase": "backward", "peak_op": "mm"}
-    ))  # fmt: skip
     _, page = read(write_report(copied))
-    assert "the plan was 25% above what was needed" in page.text
-    assert "weights" in page.text
-    assert "backward" in page.text
+    assert "the plan was 100% above what was needed" in page.text
+    assert planned.extras["cuda_context"] > 0
+    for words in ("base weights", "CUDA context", memory_size(planned.total), "at the peak in the"):
+        assert words in page.text
+    monkeypatch.setenv("STYLEDIAL_LANG", "zh")
+    _, page = read(write_report(copied))
+    for words in ("基座权重", "CUDA 上下文", "峰值出现在"):
+        assert words in page.text
+    assert "weights" not in page.text[page.text.index("估算与实测") : page.text.index("配置")]
 
 
 def test_what_the_doctor_finds_stands_first(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
