@@ -15,7 +15,7 @@ from styledial.data.pack import PackedRows
 from styledial.evaluation import Evaluation, warnings
 from styledial.evaluators.copying import longest_copies
 from styledial.evaluators.fluency import distinct, longest_loop
-from styledial.evaluators.result import Result, of_mean
+from styledial.evaluators.result import Result, of_max, of_rate
 from styledial.evaluators.rhythm import Rhythm
 from styledial.evaluators.style import StyleScore, plain
 from styledial.evaluators.words import CHINESE, function_words, sentence_lengths
@@ -80,9 +80,17 @@ def test_distinct() -> None:
 def test_the_interval_of_a_rate_is_one_of_rates() -> None:
     for count in (10, 24, 64, 192):
         for hits in {0, 1, count // 2, count - 1, count}:
-            rate, (low, high) = of_mean(np.arange(count) < hits)
+            rate, (low, high) = of_rate(np.arange(count) < hits)
             assert rate == hits / count
             assert 0 <= low <= rate <= high <= 1
+            assert high > low
+    low, high = of_rate(np.arange(96) < 2)[1]  # as in Wilson's formula, worked out by hand
+    assert (round(low, 4), round(high, 4)) == (0.0057, 0.0728)
+
+
+def test_the_largest_may_be_larger_elsewhere() -> None:
+    assert of_max(np.array([9.0] + [0.0] * 99)) == (9, (0, 18))
+    assert of_max(np.full(50, 9.0)) == (9, (9, 9))
 
 
 def test_function_words_and_sentences() -> None:

@@ -154,11 +154,11 @@ def test_the_evaluation_with_intervals_and_the_books(copied: Path) -> None:
     (copied / "evaluation.json").write_text(json.dumps({"metrics": {
         "style_score": {"value": 0.81, "ci": [0.7, 0.9], "base": 0.05, "books": 0.93, "unit": "0 to 1"},
         "distinct_2": {"value": 0.5, "ci": [0.4, 0.6], "base": 0.55, "unit": "share of n-grams"},
-    }}))  # fmt: skip
+    }, "warnings": [{"en": "It recites.", "zh": "它在背诵。"}]}))  # fmt: skip
     html, page = read(write_report(copied))
     assert "<strong>0.8100</strong>" in html  # the base is outside the interval
     assert "<strong>0.5000</strong>" not in html
-    for words in ("0.7000 … 0.9000", "0.9300", "books", "different pairs of tokens"):
+    for words in ("It recites.", "0.7000 … 0.9000", "0.9300", "books", "different pairs of tokens"):
         assert words in page.text
 
 

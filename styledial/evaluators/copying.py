@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from styledial.data.pack import PackedRows
-from styledial.evaluators.result import Result, of_max, of_mean
+from styledial.evaluators.result import Result, of_max, of_rate
 from styledial.evaluators.writing import Passages, extend, pieces_of
 from styledial.models.policy import Policy
 
@@ -47,7 +47,7 @@ class Copying:
         yield Result("longest_copy", *of_max(tuned), "tokens", float(base.max()),
                      float(books.max()))  # fmt: skip
         rates = (float((side >= LONG).mean()) for side in (base, books))
-        yield Result("long_copy_rate", *of_mean(tuned >= LONG), "share of passages", *rates)
+        yield Result("long_copy_rate", *of_rate(tuned >= LONG), "share of passages", *rates)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Extraction:
             with self.policy.as_base() as base:
                 exact.append(self._exact(base, prompts, wanted))
             yield Result(
-                f"extraction_rate_{n}", *of_mean(exact[0]), "share of places",
+                f"extraction_rate_{n}", *of_rate(exact[0]), "share of places",
                 float(exact[1].mean()),
             )  # fmt: skip
 
