@@ -14,7 +14,7 @@ What each metric says and doesn't: docs/evaluation.md.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ from styledial.evaluators.style import StyleScore
 from styledial.evaluators.writing import Passage, Passages, openings, sample
 from styledial.files import write_json
 from styledial.models.policy import Policy
-from styledial.words import say
+from styledial.words import say, typed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -200,11 +200,10 @@ def evaluate_at_end(
         return found
     except (Exception, KeyboardInterrupt) as error:
         reason = f"{type(error).__name__}: {error}".split("\n")[0]
+        later = f"`styledial evaluate {typed(Path(config.training.output_dir))}`"
         note(
-            f"The run is complete, but it could not be evaluated ({reason}). Later: `styledial "
-            f"evaluate {config.training.output_dir}`.",
-            f"训练已完成，但未能度量（{reason}）。以后可运行 `styledial evaluate "
-            f"{config.training.output_dir}`。",
+            f"The run is complete, but it could not be evaluated ({reason}). Later: {later}.",
+            f"训练已完成，但未能度量（{reason}）。以后可运行 {later}。",
         )
         return None
 
@@ -215,7 +214,8 @@ def warnings(found: Evaluation) -> list[tuple[str, str]]:
     A model copies where a rate is above 2 %, and surely (its interval's lower end) above both
     the base's and what held-out text of the books has in common with the rest.
     """
-    said = []
+    changed = found.settings.get("changed_novels")
+    said = [other_text(changed)] if changed else []
     for name, result in found.metrics.items():
         if name != "long_copy_rate" and not name.startswith("extraction_rate"):
             continue
@@ -231,6 +231,16 @@ def warnings(found: Evaluation) -> list[tuple[str, str]]:
                 )
             )
     return said
+
+
+def other_text(changed: Sequence[str]) -> tuple[str, str]:
+    """That what is held out now may have been trained on; `changed` names the files."""
+    named = ", ".join(changed[:3]) + (" ..." if len(changed) > 3 else "")
+    return (
+        f"The novels are not those that the run was trained on ({named}): what is held out now "
+        "may be text that it has seen, and the figures flatter it.",
+        f"小说已与训练时不同（{named}）：现在留出的文本可能是训练过的，数字会偏好。",
+    )
 
 
 def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
@@ -258,6 +268,6 @@ def load_evaluation(folder: Path) -> Evaluation | None:
         return None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise AdapterError(
-            f"{path}: cannot be read; write it again with `styledial evaluate {folder}`.",
-            f"{path}：无法读取；请用 `styledial evaluate {folder}` 重新生成。",
+            f"{path}: cannot be read; write it again with `styledial evaluate {typed(folder)}`.",
+            f"{path}：无法读取；请用 `styledial evaluate {typed(folder)}` 重新生成。",
         ) from None

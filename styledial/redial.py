@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,12 @@ from styledial.adapter import (
     scale_adapter,
     scaled,
 )
+from styledial.closing import DATA_MANIFEST
 from styledial.config import Config, resolve
+from styledial.data.texts import style_folder
 from styledial.dial import DialPoint, read_points, save_dial, scale_for
 from styledial.errors import AdapterError
-from styledial.evaluation import FULL, Effort, Evaluation, Tick, evaluate
+from styledial.evaluation import FULL, Effort, Evaluation, Tick, evaluate, other_text
 from styledial.evaluators.distance import measure
 from styledial.files import write_json
 from styledial.models.load import quiet_libraries
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def measure_dial(folder: Path, data_dir: str | None = None) -> None:
+def measure_dial(folder: Path, data_dir: str | None, note: Callable[[str, str], None]) -> None:
     """Measure a finished adapter at every scale of the dial and write style_dial.json.
 
     The text is read as the run read it, so its held-out part has never been trained on. Costs
@@ -44,6 +47,8 @@ def measure_dial(folder: Path, data_dir: str | None = None) -> None:
             f"{folder}: all weights were tuned; only an adapter can be dialled (use_peft: true).",
             f"{folder}：这是全量微调的模型；只有适配器可以调节强度（use_peft: true）。",
         )
+    if run.changed:
+        note(*other_text(run.changed))
 
     base: dict[str, float] = {}
 
@@ -72,7 +77,7 @@ def evaluate_run(
     how: dict[str, Any] = {"effort": effort, "seed": seed, "tick": tick}
     with scaled(run.policy, scale) if run.policy.is_adapter else contextlib.nullcontext():
         found = evaluate(run.policy, run.tokenizer, run.texts, run.reading, **how)
-    found.settings["data_dir"] = run.config.data.data_dir
+    found.settings.update(data_dir=run.config.data.data_dir, changed_novels=run.changed)
     if against is None:
         return found
     config, texts, reading = run.config, run.texts, run.reading
@@ -89,6 +94,7 @@ class Reopened:
     policy: Policy
     tokenizer: PreTrainedTokenizerBase
     texts: build.Texts
+    changed: list[str]  # novels that are no longer as the run read them
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -108,7 +114,9 @@ def reopen(folder: Path, data_dir: str | None = None) -> Reopened:
     policy, tokenizer = _load(folder, config)
     with tempfile.TemporaryDirectory(prefix="styledial-") as passing:
         material = build.read_material(config, Path(passing), lambda line: None)
-    return Reopened(config, policy, tokenizer, build.prepare_texts(config, material, tokenizer))
+        changed = changed_novels(folder, Path(passing) / "manifest.json")
+    texts = build.prepare_texts(config, material, tokenizer)
+    return Reopened(config, policy, tokenizer, texts, changed)
 
 
 def _load(folder: Path, config: Config) -> tuple[Policy, PreTrainedTokenizerBase]:
@@ -140,7 +148,29 @@ def described_run(folder: Path, data_dir: str | None) -> Config:
             f"{folder}：没有 train_config.yaml，无法得知所用文本。"
             "请写 StyleDial 训练的 output_dir。",
         )
-    return resolve(path, None, {"data.data_dir": data_dir})
+    config = resolve(path, None, {"data.data_dir": data_dir})
+    if not style_folder(config.data.data_dir).is_dir():
+        raise AdapterError(
+            f"{config.data.data_dir}: the novels of this run are not there. Say where they are "
+            "now: --data-dir FOLDER.",
+            f"{config.data.data_dir}：这次训练的小说已不在此处。请用 --data-dir 指明现在的文件夹。",
+        )
+    return config
+
+
+def changed_novels(folder: Path, now: Path) -> list[str]:
+    """Files that were added, taken away or edited since the run read them, by the two manifests;
+    none where the run left no manifest."""
+    before, after = (_hashes(path) for path in (folder / DATA_MANIFEST, now))
+    return sorted({name for name, _ in before.items() ^ after.items()}) if before else []
+
+
+def _hashes(manifest: Path) -> dict[str, str]:
+    try:
+        books = json.loads(manifest.read_text(encoding="utf-8"))["books"]
+        return {book["file"]: book["sha256"] for book in books}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def export_strengths(

@@ -42,7 +42,7 @@ def dial(
     if remeasure or not (adapter / FILE).is_file():
         from styledial.redial import measure_dial
 
-        measure_dial(adapter, data_dir)
+        measure_dial(adapter, data_dir, lambda en, zh: typer.echo(say(en, zh), err=True))
         refresh(adapter)
     points = load_dial(adapter)
     _show(points)

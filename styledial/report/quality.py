@@ -8,7 +8,7 @@ from typing import Any
 from styledial.report.numbers import NONE, general, is_number
 from styledial.report.parts import Section, Strong, Table
 from styledial.report.run_folder import Run, mapping, mappings
-from styledial.words import say
+from styledial.words import say, typed
 
 # name -> English, Chinese, and which way is better: lower, higher, near the books ("b"), or
 # neither (""); as docs/evaluation.md has it.
@@ -48,11 +48,11 @@ def section(run: Run) -> Section:
     if metrics:
         lines = [*_warnings(run.evaluation or {}), _measured()]
         return Section(name, title, lines, tables=_tables(metrics))
+    command = f"`styledial evaluate {typed(run.folder)}`"
     lines = [say(
-        f"Without intervals, from the end of the run. `styledial evaluate {run.folder}` measures "
-        "style, fluency, forgetting and memorisation with intervals.",
-        f"训练结束时的读数，没有置信区间。`styledial evaluate {run.folder}` "
-        "会给出风格、流畅、遗忘、记忆的度量及区间。",
+        f"Without intervals, from the end of the run. {command} measures style, fluency, "
+        "forgetting and memorisation with intervals.",
+        f"训练结束时的读数，没有置信区间。{command} 会给出风格、流畅、遗忘、记忆的度量及区间。",
     )]  # fmt: skip
     return Section(name, title, lines, tables=_tables(_from_summary(run.summary or {})))
 
