@@ -148,13 +148,14 @@ def evaluate(
         run(say("fluency", "流畅度"), Fluency(passages, policy, reading["batch_size"]))
         run(say("copies of the books", "照抄原文"), Copying(passages, texts.style))
     words = say("from true prefixes", "由真实开头续写")
-    run(words, Extraction(policy, texts.style, effort.places, lambda *at: tick(words, *at)))
+    extraction = Extraction(policy, texts.style, effort.places, lambda *at: tick(words, *at))
+    run(words, extraction)
     settings = {
         "bench": list(effort.bench), "bench_limit": effort.bench_limit,
         "passages": len(passages.opened) if passages else 0,
         "prompt_tokens": passages.prompts.shape[1] if passages else 0,
         "passage_tokens": passages.tokens if passages else 0,
-        "places": effort.places, "seed": seed, "temperature": 1.0,
+        "places": extraction.tried, "seed": seed, "temperature": 1.0,
         "confidence": CONFIDENCE, "resamples": RESAMPLES, "resampling_seed": SEED,
         "kl_direction": reading["direction"],
     }  # fmt: skip

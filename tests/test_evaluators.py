@@ -201,6 +201,7 @@ def test_an_overfitted_run_is_flagged_and_an_ordinary_one_is_not(
     rate = found["metrics"]["extraction_rate_32"]
     assert rate["value"] > 0.5
     assert rate["base"] == 0
+    assert 0 < found["settings"]["places"] <= 24  # as many as so short a text has
     assert any("extraction_rate_32" in warning["en"] for warning in found["warnings"])
     assert "gives back stretches of the training books" in done.stderr
     # Nothing was held to a budget, and nobody is told of one.

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -60,12 +61,9 @@ class Extraction:
     tick: Callable[[int, int], None] = lambda *_: None
 
     def run(self) -> Iterator[Result]:
-        most = max((n for n in PREFIXES if n + SUFFIX <= self.style.max_length + 1), default=0)
-        if not most:
+        if not self.tried:
             return
-        pieces = pieces_of(self.style, most + SUFFIX, self.places)
-        if not len(pieces):
-            return
+        most, pieces = self._longest_prefix, self._pieces
         for n in sorted(n for n in PREFIXES if n <= most):
             prompts, wanted = pieces[:, most - n : most], pieces[:, most:]
             exact = [self._exact(self.policy.model, prompts, wanted)]
@@ -75,6 +73,19 @@ class Extraction:
                 f"extraction_rate_{n}", *of_rate(exact[0]), "share of places",
                 float(exact[1].mean()),
             )  # fmt: skip
+
+    @property
+    def tried(self) -> int:
+        """How many places there are: fewer than `places` where the text is short."""
+        return len(self._pieces) if self._longest_prefix else 0
+
+    @property
+    def _longest_prefix(self) -> int:
+        return max((n for n in PREFIXES if n + SUFFIX <= self.style.max_length + 1), default=0)
+
+    @cached_property
+    def _pieces(self) -> np.ndarray:
+        return pieces_of(self.style, self._longest_prefix + SUFFIX, self.places)
 
     def _exact(self, model: object, prompts: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         how = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
