@@ -79,6 +79,31 @@ def test_other_novels_are_spoken_of(run: Path, books: Path, tmp_path: Path) -> N
     assert found["settings"]["changed_novels"] == []
 
 
+def test_an_adapter_of_another_base_is_refused(run: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    summary = json.loads((other / "summary.json").read_text(encoding="utf-8"))
+    (other / "summary.json").write_text(json.dumps({**summary, "model": "bundled"}))
+    done = invoke("evaluate", other)
+    assert done.returncode == 2
+    assert "trained on another base (size mismatch for " in done.stderr
+    assert "\n" not in done.stderr.strip()
+    done = invoke("evaluate", run, "--against", other)
+    assert done.returncode == 2
+    assert "only adapters of one base can be compared" in done.stderr
+    done = invoke("compare", run, other)
+    assert done.returncode == 0
+    assert "differ in their base" in done.stderr
+
+
+def test_what_cannot_be_measured_yet_is_not_advised(run: Path, tmp_path: Path) -> None:
+    for name in ("metrics.jsonl", "train_config.yaml"):
+        shutil.copy(run / name, tmp_path)
+    for command, code in (("doctor", 0), ("report", 0), ("evaluate", 2)):
+        done = invoke(command, tmp_path)
+        assert done.returncode == code
+        assert "styledial evaluate" not in done.stderr
+
+
 def test_without_samples_everything_still_works(run: Path, tmp_path: Path) -> None:
     bare = Path(shutil.copytree(run, tmp_path / "bare"))
     for path in bare.glob("samples.*"):

@@ -51,7 +51,8 @@ def unjudged(record: Record) -> list[tuple[str, Words]]:
     skipped = []
     for rule in RULES:
         if lacking := _lacks(rule, record):
-            en, zh = MISSING[lacking[0]]
+            # What an unfinished run lacks, no command can measure yet.
+            en, zh = MISSING[lacking[0] if record.has("summary") else "summary"]
             folder = typed(record.folder)
             skipped.append((rule.name, (en.format(folder), zh.format(folder))))
     return skipped
