@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,24 +22,26 @@ from styledial.adapter import (
 from styledial.closing import DATA_MANIFEST
 from styledial.config import Config, resolve
 from styledial.data.texts import style_folder
-from styledial.dial import DialPoint, read_points, save_dial, scale_for
+from styledial.dial import SCALES, DialPoint, read_points, save_dial, scale_for
 from styledial.errors import AdapterError
-from styledial.evaluation import FULL, Effort, Evaluation, Tick, evaluate, other_text
+from styledial.evaluation import FULL, Effort, Evaluation, Tick, evaluate
 from styledial.evaluators.distance import measure
 from styledial.files import write_json
 from styledial.models.load import quiet_libraries
 from styledial.models.policy import Policy
+from styledial.words import say
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def measure_dial(folder: Path, data_dir: str | None, note: Callable[[str, str], None]) -> None:
+def measure_dial(folder: Path, data_dir: str | None, tick: Tick) -> list[str]:
     """Measure a finished adapter at every scale of the dial and write style_dial.json.
 
     The text is read as the run read it, so its held-out part has never been trained on. Costs
-    one reading of held-out and general text per scale.
+    one reading of held-out and general text per scale. Returns the novels that have changed since.
     """
+    words = say("scales of the dial", "强度的各个缩放")
     run = reopen(folder, data_dir)
     policy, texts = run.policy, run.texts
     if not policy.is_adapter:
@@ -47,12 +49,11 @@ def measure_dial(folder: Path, data_dir: str | None, note: Callable[[str, str], 
             f"{folder}: all weights were tuned; only an adapter can be dialled (use_peft: true).",
             f"{folder}：这是全量微调的模型；只有适配器可以调节强度（use_peft: true）。",
         )
-    if run.changed:
-        note(*other_text(run.changed))
 
     base: dict[str, float] = {}
 
     def measure_at(scale: float) -> tuple[float, float, float]:
+        tick(words, SCALES.index(scale), len(SCALES))
         with scaled(policy, scale):
             style = measure(policy, texts.heldout, **run.reading)
             general = measure(policy, texts.general, **run.reading)
@@ -60,6 +61,8 @@ def measure_dial(folder: Path, data_dir: str | None, note: Callable[[str, str], 
         return style.kl, style.nll, general.nll
 
     save_dial(folder, run.config.training.kl_beta, read_points(measure_at), base)
+    tick(words, len(SCALES), len(SCALES))
+    return run.changed
 
 
 def evaluate_run(

@@ -55,6 +55,7 @@ def test_novels_that_are_gone_can_be_named(run: Path, books: Path) -> None:
             assert str(books) in done.stderr
         done = invoke("dial", run, "--data-dir", aside)
         assert done.returncode == 0, done.stderr
+        assert done.stderr.startswith("scales of the dial")
         assert "not those that the run was trained on" not in done.stderr
     finally:
         aside.rename(books)
