@@ -111,8 +111,8 @@ def _facts(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
             number(summary.get("kl_final"), 4),
             _strength(summary),
         ),
-        _before_after(say("NLL of your novels", "小说 NLL"), summary, "style_nll"),
-        _before_after(say("NLL of general text", "通用文本 NLL"), summary, "general_nll"),
+        _before_after(say("NLL change, novels", "小说 NLL 变化"), summary, "style_nll"),
+        _before_after(say("NLL change, general", "通用文本 NLL 变化"), summary, "general_nll"),
         (
             say("updates", "更新步数"),
             whole(summary.get("steps")),
@@ -138,7 +138,7 @@ def _strength(summary: dict[str, Any]) -> str:
     said = say(f"budget {asked:g}", f"预算 {asked:g}") if budget else say("no budget", "无预算")
     if not is_number(scale) or scale == 1:
         return said
-    return said + say(f", adapter × {number(scale)}", f"，适配器 × {number(scale)}")
+    return said + say(f", adapter ×\u00a0{number(scale)}", f"，适配器 ×\u00a0{number(scale)}")
 
 
 def _before_after(title: str, summary: dict[str, Any], name: str) -> tuple[str, str, str]:
