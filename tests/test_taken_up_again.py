@@ -75,7 +75,10 @@ def test_other_novels_are_spoken_of(run: Path, books: Path, tmp_path: Path) -> N
     assert "(one.txt)" in (run / "report.html").read_text(encoding="utf-8")
     done = invoke("dial", run, "--remeasure", "--data-dir", edited)
     assert "not those that the run was trained on" in done.stderr
-    assert invoke("evaluate", run, "--passages", "10").returncode == 0
+    done = invoke("evaluate", run, "--passages", "10")
+    assert done.returncode == 0
+    assert done.stderr.count("from true prefixes") == 1
+    assert "extraction_rate_16" in done.stderr  # whole on 80 columns
     found = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
     assert found["settings"]["changed_novels"] == []
 

@@ -110,7 +110,8 @@ def _show(found: Evaluation) -> None:
     from rich.table import Table
 
     table = Table(box=None)
-    table.add_column(say("metric", "指标"))
+    # A name cut short would not be told from its neighbour; units may break instead.
+    table.add_column(say("metric", "指标"), min_width=max(map(len, found.metrics)))
     titles = [
         say("value", "数值"),
         say("95 % interval", "95 % 区间"),

@@ -20,10 +20,13 @@ def progress() -> Iterator[Tick]:
     from rich.progress import BarColumn, Progress, TextColumn
 
     if not sys.stderr.isatty():
+        said = ""
 
         def tell(words: str, done: int, total: int) -> None:
-            if done == 0:
+            nonlocal said
+            if words != said:
                 typer.echo(words, err=True)
+            said = words
 
         yield tell
         return
