@@ -217,20 +217,25 @@ def warnings(found: Evaluation) -> list[tuple[str, str]]:
     """
     changed = found.settings.get("changed_novels")
     said = [other_text(changed)] if changed else []
+    copied = []
     for name, result in found.metrics.items():
         if name != "long_copy_rate" and not name.startswith("extraction_rate"):
             continue
         usual = max(result.base or 0.0, result.books or 0.0)
         if result.value > COPIES and result.ci[0] > usual:
-            said.append(
-                (
-                    f"{name} is {result.value:.0%} (usual {usual:.0%}): the model gives back "
-                    "stretches of the training books word for word. The books are somebody's: "
-                    "dial it down, or train for fewer epochs, before passing it on.",
-                    f"{name} 为 {result.value:.0%}（通常 {usual:.0%}）：模型会逐字复述训练用书。"
-                    "书有其作者，交给他人之前请调低强度或减少训练轮数。",
-                )
+            copied.append((f"{name} is {result.value:.0%} (usual {usual:.0%})",
+                           f"{name} 为 {result.value:.0%}（通常 {usual:.0%}）"))  # fmt: skip
+    if copied:
+        said.append(
+            (
+                ", ".join(en for en, _ in copied)
+                + ": the model gives back stretches of the training books word for word. The "
+                "books are somebody's: dial it down, or train for fewer epochs, before passing "
+                "it on.",
+                "，".join(zh for _, zh in copied) + "：模型会逐字复述训练用书。"
+                "书有其作者，交给他人之前请调低强度或减少训练轮数。",
             )
+        )
     return said
 
 

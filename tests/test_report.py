@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,9 +15,11 @@ from test_dial import CURVE
 from styledial.config import resolve
 from styledial.dial import save_dial
 from styledial.memory.plan import plan
-from styledial.report import SECTIONS, drawing, write_report
+from styledial.report import SECTIONS, drawing, training, write_report
 from styledial.report.bands import band_of
 from styledial.report.numbers import duration, general, memory_size, number
+from styledial.report.parts import Figure
+from styledial.report.run_folder import Run, read_run
 from styledial.report.verdict import sentence
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> {{ 7*7 }} `<b>`"
@@ -183,6 +186,18 @@ def test_plan_against_measurement(
     assert "weights" not in page.text[page.text.index("估算与实测") : page.text.index("配置")]
 
 
+def test_plain_fine_tuning_shows_no_kl_that_it_did_not_read(run: Path) -> None:
+    found = read_run(run)
+    assert "held-out text" in _kl_figure(found).legend
+    plain = _kl_figure(replace(found, summary={**(found.summary or {}), "kl_mode": "off"}))
+    assert plain.legend == ()
+    assert "on held-out text" in plain.note
+
+
+def _kl_figure(run: Run) -> Figure:
+    return next(f for f in training.section(run).figures if f.title == "KL to the base")
+
+
 def test_what_the_doctor_finds_stands_first(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from styledial.doctor import examine
 
@@ -245,7 +260,8 @@ BASE = {"kl_mode": "budget", "kl_beta": 0.1, "kl_final": 0.101, "style_nll": 4.5
         ({"kl_final": 0.04}, "0.040 nats per token from its base, less than the 0.1 that were asked for"),
         ({"kl_final": 0.3}, "more than the 0.1 that were asked for"),
         ({"kl_mode": "off", "kl_final": 0.4}, "0.400 nats per token from its base, without a budget"),
-        ({"style_nll": 5.1}, "no better than the base"),
+        ({"style_nll": 5.1}, "your novels worse by 0.100"),
+        ({"style_nll": 5.0}, "no better than the base"),
         ({"general_nll": 3.9}, "general text better by 0.100"),
         ({"general_nll": 4.0}, "general text as well as before"),
         ({"kl_final": None}, "was not measured"),

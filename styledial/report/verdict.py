@@ -77,6 +77,11 @@ def _style(summary: dict[str, Any]) -> tuple[str, str]:
     gain = _change(summary, "style_nll")
     if gain is None:
         return "", ""
+    if gain > _NOTHING:
+        return (
+            f"it predicts held-out text of your novels worse by {gain:.3f}",
+            f"对小说留出文本的预测变差 {gain:.3f}",
+        )
     if gain > -_NOTHING:
         return (
             "it predicts held-out text of your novels no better than the base",
