@@ -104,10 +104,13 @@ def load_adapter(
             with quiet_peft():
                 model = PeftModel.from_pretrained(base, str(folder))
         except (RuntimeError, ValueError, OSError) as error:
-            first = str(error).strip().split("\n")[0]
+            # torch's first line only says that there are errors; the next one is the first.
+            why = str(error).strip().split("\n")[:2][-1].strip().rstrip(".")
             raise AdapterError(
-                f"{folder}: this adapter doesn't fit {described['model']} ({first}).",
-                f"{folder}：适配器与 {described['model']} 不匹配（{first}）。",
+                f"{folder}: this adapter doesn't fit {described['model']}: it was trained on "
+                f"another base ({why}).",
+                f"{folder}：适配器与 {described['model']} 不匹配："
+                f"它是在另一个基座上训练的（{why}）。",
             ) from None
         policy = Policy(model, None)
     else:

@@ -99,18 +99,21 @@ def closing_lines(summary: dict[str, Any], samples: Sequence[Sample], folder: Pa
     """What changed, in a few lines: KL against budget, style gain, forgetting, a sample."""
     gain = summary["style_nll_base"] - summary["style_nll"]
     lost = summary["general_nll"] - summary["general_nll_base"]
+    if summary.get("kl_mode", "budget") == "budget":
+        asked = (f" of {summary['kl_beta']:g}", f"，预算 {summary['kl_beta']:g}")
+    else:
+        asked = ("", "")
+    better = say("better", "改善") if gain >= 0 else say("worse", "变差")
     lines = [
         say(
-            f"KL {summary['kl_final']:.4f} of {summary['kl_beta']:g} nats per token (held-out "
-            "style text)",
-            f"KL {summary['kl_final']:.4f}，预算 {summary['kl_beta']:g} nats/token"
-            "（留出的风格文本）",
+            f"KL {summary['kl_final']:.4f}{asked[0]} nats per token (held-out style text)",
+            f"KL {summary['kl_final']:.4f}{asked[1]} nats/token（留出的风格文本）",
         ),
         say(
             f"style NLL {summary['style_nll_base']:.3f} -> {summary['style_nll']:.3f} "
-            f"(better by {gain:.3f})",
+            f"({better} by {abs(gain):.3f})",
             f"风格文本 NLL {summary['style_nll_base']:.3f} -> {summary['style_nll']:.3f}"
-            f"（改善 {gain:.3f}）",
+            f"（{better} {abs(gain):.3f}）",
         ),
         say(
             f"general NLL {summary['general_nll_base']:.3f} -> {summary['general_nll']:.3f} "

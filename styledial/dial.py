@@ -22,6 +22,7 @@ from typing import Any
 
 from styledial.errors import AdapterError, UserError
 from styledial.files import write_json
+from styledial.words import typed
 
 FILE = "style_dial.json"
 # A little above the trained strength is measured too; beyond it an adapter was never trained.
@@ -94,16 +95,16 @@ def load_dial(folder: Path) -> list[DialPoint]:
         points = [DialPoint(**point) for point in content["points"]]
     except FileNotFoundError:
         raise AdapterError(
-            f"{folder}: its strength has not been measured yet; run `styledial dial {folder}` "
-            "first.",
-            f"{folder}：尚未测量强度；请先运行 `styledial dial {folder}`。",
+            f"{folder}: its strength has not been measured yet; run `styledial dial "
+            f"{typed(folder)}` first.",
+            f"{folder}：尚未测量强度；请先运行 `styledial dial {typed(folder)}`。",
         ) from None
     except (ValueError, KeyError, TypeError):
         points = []
     if not rising_part(points):
         raise AdapterError(
-            f"{path}: cannot be read; write it again with `styledial dial {folder}`.",
-            f"{path}：无法读取；请用 `styledial dial {folder}` 重新生成。",
+            f"{path}: cannot be read; write it again with `styledial dial {typed(folder)}`.",
+            f"{path}：无法读取；请用 `styledial dial {typed(folder)}` 重新生成。",
         )
     return points
 

@@ -14,7 +14,7 @@ What each metric says and doesn't: docs/evaluation.md.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ from styledial.evaluators.style import StyleScore
 from styledial.evaluators.writing import Passage, Passages, openings, sample
 from styledial.files import write_json
 from styledial.models.policy import Policy
-from styledial.words import say
+from styledial.words import say, typed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -148,13 +148,14 @@ def evaluate(
         run(say("fluency", "流畅度"), Fluency(passages, policy, reading["batch_size"]))
         run(say("copies of the books", "照抄原文"), Copying(passages, texts.style))
     words = say("from true prefixes", "由真实开头续写")
-    run(words, Extraction(policy, texts.style, effort.places, lambda *at: tick(words, *at)))
+    extraction = Extraction(policy, texts.style, effort.places, lambda *at: tick(words, *at))
+    run(words, extraction)
     settings = {
         "bench": list(effort.bench), "bench_limit": effort.bench_limit,
         "passages": len(passages.opened) if passages else 0,
         "prompt_tokens": passages.prompts.shape[1] if passages else 0,
         "passage_tokens": passages.tokens if passages else 0,
-        "places": effort.places, "seed": seed, "temperature": 1.0,
+        "places": extraction.tried, "seed": seed, "temperature": 1.0,
         "confidence": CONFIDENCE, "resamples": RESAMPLES, "resampling_seed": SEED,
         "kl_direction": reading["direction"],
     }  # fmt: skip
@@ -200,11 +201,10 @@ def evaluate_at_end(
         return found
     except (Exception, KeyboardInterrupt) as error:
         reason = f"{type(error).__name__}: {error}".split("\n")[0]
+        later = f"`styledial evaluate {typed(Path(config.training.output_dir))}`"
         note(
-            f"The run is complete, but it could not be evaluated ({reason}). Later: `styledial "
-            f"evaluate {config.training.output_dir}`.",
-            f"训练已完成，但未能度量（{reason}）。以后可运行 `styledial evaluate "
-            f"{config.training.output_dir}`。",
+            f"The run is complete, but it could not be evaluated ({reason}). Later: {later}.",
+            f"训练已完成，但未能度量（{reason}）。以后可运行 {later}。",
         )
         return None
 
@@ -215,22 +215,38 @@ def warnings(found: Evaluation) -> list[tuple[str, str]]:
     A model copies where a rate is above 2 %, and surely (its interval's lower end) above both
     the base's and what held-out text of the books has in common with the rest.
     """
-    said = []
+    changed = found.settings.get("changed_novels")
+    said = [other_text(changed)] if changed else []
+    copied = []
     for name, result in found.metrics.items():
         if name != "long_copy_rate" and not name.startswith("extraction_rate"):
             continue
         usual = max(result.base or 0.0, result.books or 0.0)
         if result.value > COPIES and result.ci[0] > usual:
-            said.append(
-                (
-                    f"{name} is {result.value:.0%} (usual {usual:.0%}): the model gives back "
-                    "stretches of the training books word for word. The books are somebody's: "
-                    "dial it down, or train for fewer epochs, before passing it on.",
-                    f"{name} 为 {result.value:.0%}（通常 {usual:.0%}）：模型会逐字复述训练用书。"
-                    "书有其作者，交给他人之前请调低强度或减少训练轮数。",
-                )
+            copied.append((f"{name} is {result.value:.0%} (usual {usual:.0%})",
+                           f"{name} 为 {result.value:.0%}（通常 {usual:.0%}）"))  # fmt: skip
+    if copied:
+        said.append(
+            (
+                ", ".join(en for en, _ in copied)
+                + ": the model gives back stretches of the training books word for word. The "
+                "books are somebody's: dial it down, or train for fewer epochs, before passing "
+                "it on.",
+                "，".join(zh for _, zh in copied) + "：模型会逐字复述训练用书。"
+                "书有其作者，交给他人之前请调低强度或减少训练轮数。",
             )
+        )
     return said
+
+
+def other_text(changed: Sequence[str]) -> tuple[str, str]:
+    """That what is held out now may have been trained on; `changed` names the files."""
+    named = ", ".join(changed[:3]) + (" ..." if len(changed) > 3 else "")
+    return (
+        f"The novels are not those that the run was trained on ({named}): what is held out now "
+        "may be text that it has seen, and the figures flatter it.",
+        f"小说已与训练时不同（{named}）：现在留出的文本可能是训练过的，数字会偏好。",
+    )
 
 
 def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
@@ -258,6 +274,6 @@ def load_evaluation(folder: Path) -> Evaluation | None:
         return None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise AdapterError(
-            f"{path}: cannot be read; write it again with `styledial evaluate {folder}`.",
-            f"{path}：无法读取；请用 `styledial evaluate {folder}` 重新生成。",
+            f"{path}: cannot be read; write it again with `styledial evaluate {typed(folder)}`.",
+            f"{path}：无法读取；请用 `styledial evaluate {typed(folder)}` 重新生成。",
         ) from None

@@ -19,6 +19,7 @@ from styledial.outputs import CACHE
 from styledial.parts import has_parts
 from styledial.screen import Screen
 from styledial.sharding import agreed
+from styledial.words import typed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -71,8 +72,9 @@ def finish(
     )  # fmt: skip
     if has_parts(policy):  # the others have left; one process can't run a sharded model
         screen.note(
-            f"fsdp: evaluate_at_end is left out; `styledial evaluate {folder}` measures the run.",
-            f"fsdp：不做 evaluate_at_end；可用 `styledial evaluate {folder}` 评估。",
+            f"fsdp: evaluate_at_end is left out; `styledial evaluate {typed(folder)}` measures the "
+            "run.",
+            f"fsdp：不做 evaluate_at_end；可用 `styledial evaluate {typed(folder)}` 评估。",
         )
     else:
         evaluate_at_end(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,25 +19,29 @@ from styledial.adapter import (
     scale_adapter,
     scaled,
 )
+from styledial.closing import DATA_MANIFEST
 from styledial.config import Config, resolve
-from styledial.dial import DialPoint, read_points, save_dial, scale_for
+from styledial.data.texts import style_folder
+from styledial.dial import SCALES, DialPoint, read_points, save_dial, scale_for
 from styledial.errors import AdapterError
 from styledial.evaluation import FULL, Effort, Evaluation, Tick, evaluate
 from styledial.evaluators.distance import measure
 from styledial.files import write_json
 from styledial.models.load import quiet_libraries
 from styledial.models.policy import Policy
+from styledial.words import say
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def measure_dial(folder: Path, data_dir: str | None = None) -> None:
+def measure_dial(folder: Path, data_dir: str | None, tick: Tick) -> list[str]:
     """Measure a finished adapter at every scale of the dial and write style_dial.json.
 
     The text is read as the run read it, so its held-out part has never been trained on. Costs
-    one reading of held-out and general text per scale.
+    one reading of held-out and general text per scale. Returns the novels that have changed since.
     """
+    words = say("scales of the dial", "强度的各个缩放")
     run = reopen(folder, data_dir)
     policy, texts = run.policy, run.texts
     if not policy.is_adapter:
@@ -48,6 +53,7 @@ def measure_dial(folder: Path, data_dir: str | None = None) -> None:
     base: dict[str, float] = {}
 
     def measure_at(scale: float) -> tuple[float, float, float]:
+        tick(words, SCALES.index(scale), len(SCALES))
         with scaled(policy, scale):
             style = measure(policy, texts.heldout, **run.reading)
             general = measure(policy, texts.general, **run.reading)
@@ -55,6 +61,8 @@ def measure_dial(folder: Path, data_dir: str | None = None) -> None:
         return style.kl, style.nll, general.nll
 
     save_dial(folder, run.config.training.kl_beta, read_points(measure_at), base)
+    tick(words, len(SCALES), len(SCALES))
+    return run.changed
 
 
 def evaluate_run(
@@ -72,7 +80,7 @@ def evaluate_run(
     how: dict[str, Any] = {"effort": effort, "seed": seed, "tick": tick}
     with scaled(run.policy, scale) if run.policy.is_adapter else contextlib.nullcontext():
         found = evaluate(run.policy, run.tokenizer, run.texts, run.reading, **how)
-    found.settings["data_dir"] = run.config.data.data_dir
+    found.settings.update(data_dir=run.config.data.data_dir, changed_novels=run.changed)
     if against is None:
         return found
     config, texts, reading = run.config, run.texts, run.reading
@@ -89,6 +97,7 @@ class Reopened:
     policy: Policy
     tokenizer: PreTrainedTokenizerBase
     texts: build.Texts
+    changed: list[str]  # novels that are no longer as the run read them
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -108,7 +117,9 @@ def reopen(folder: Path, data_dir: str | None = None) -> Reopened:
     policy, tokenizer = _load(folder, config)
     with tempfile.TemporaryDirectory(prefix="styledial-") as passing:
         material = build.read_material(config, Path(passing), lambda line: None)
-    return Reopened(config, policy, tokenizer, build.prepare_texts(config, material, tokenizer))
+        changed = changed_novels(folder, Path(passing) / "manifest.json")
+    texts = build.prepare_texts(config, material, tokenizer)
+    return Reopened(config, policy, tokenizer, texts, changed)
 
 
 def _load(folder: Path, config: Config) -> tuple[Policy, PreTrainedTokenizerBase]:
@@ -140,7 +151,29 @@ def described_run(folder: Path, data_dir: str | None) -> Config:
             f"{folder}：没有 train_config.yaml，无法得知所用文本。"
             "请写 StyleDial 训练的 output_dir。",
         )
-    return resolve(path, None, {"data.data_dir": data_dir})
+    config = resolve(path, None, {"data.data_dir": data_dir})
+    if not style_folder(config.data.data_dir).is_dir():
+        raise AdapterError(
+            f"{config.data.data_dir}: the novels of this run are not there. Say where they are "
+            "now: --data-dir FOLDER.",
+            f"{config.data.data_dir}：这次训练的小说已不在此处。请用 --data-dir 指明现在的文件夹。",
+        )
+    return config
+
+
+def changed_novels(folder: Path, now: Path) -> list[str]:
+    """Files that were added, taken away or edited since the run read them, by the two manifests;
+    none where the run left no manifest."""
+    before, after = (_hashes(path) for path in (folder / DATA_MANIFEST, now))
+    return sorted({name for name, _ in before.items() ^ after.items()}) if before else []
+
+
+def _hashes(manifest: Path) -> dict[str, str]:
+    try:
+        books = json.loads(manifest.read_text(encoding="utf-8"))["books"]
+        return {book["file"]: book["sha256"] for book in books}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def export_strengths(

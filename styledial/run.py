@@ -80,7 +80,7 @@ def _train(
     cache = folder / outputs.CACHE
     here = processes.place()
     first = here.first
-    screen = Screen(config.training.kl_beta, quiet=not first)
+    screen = Screen(config.training.kl_beta, not first, config.training.kl_mode)
     # Up to `meet` there is no collective, so nothing here can run into the time limit of one.
     store = processes.rendezvous(here)
     processes.use_own_device(here)

@@ -22,9 +22,10 @@ class Screen:
     stay short.
     """
 
-    def __init__(self, budget: float, quiet: bool = False) -> None:
+    def __init__(self, budget: float, quiet: bool = False, kl_mode: str = "budget") -> None:
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
         self.budget = budget
+        self.kl_mode = kl_mode
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._printed = 0.0
@@ -62,10 +63,11 @@ class Screen:
             self._progress = None
 
     def step(self, metrics: StepMetrics) -> None:
-        words = (
-            f"NLL {metrics.nll:.3f}  KL {metrics.kl:.3f}/{self.budget:g}  "
-            f"lambda {metrics.coefficient:.3g}  {metrics.tokens_per_second:,.0f} tok/s"
-        )
+        words = f"NLL {metrics.nll:.3f}  "
+        if self.kl_mode != "off":  # a step of plain fine-tuning doesn't read KL
+            aim = f"/{self.budget:g}" if self.kl_mode == "budget" else ""
+            words += f"KL {metrics.kl:.3f}{aim}  lambda {metrics.coefficient:.3g}  "
+        words += f"{metrics.tokens_per_second:,.0f} tok/s"
         if self._progress and self._task is not None:
             self._progress.update(self._task, completed=metrics.step, description=words)
         elif (

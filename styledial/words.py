@@ -2,6 +2,8 @@
 
 import locale
 import os
+import shlex
+from pathlib import Path
 
 LANGUAGES = ("en", "zh")
 
@@ -22,3 +24,12 @@ def language() -> str:
 def say(en: str, zh: str) -> str:
     """The one of the two sentences that this user reads."""
     return zh if language() == "zh" else en
+
+
+def typed(path: Path) -> str:
+    """A path as it is typed after a command: in quotes where it has a space or the like.
+
+    shlex would quote Chinese characters too, which no shell asks for.
+    """
+    plain = "".join("x" if not c.isascii() else c for c in str(path))
+    return str(path) if shlex.quote(plain) == plain else shlex.quote(str(path))

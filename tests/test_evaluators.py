@@ -15,7 +15,7 @@ from styledial.data.pack import PackedRows
 from styledial.evaluation import Evaluation, warnings
 from styledial.evaluators.copying import longest_copies
 from styledial.evaluators.fluency import distinct, longest_loop
-from styledial.evaluators.result import Result
+from styledial.evaluators.result import Result, of_max, of_rate
 from styledial.evaluators.rhythm import Rhythm
 from styledial.evaluators.style import StyleScore, plain
 from styledial.evaluators.words import CHINESE, function_words, sentence_lengths
@@ -75,6 +75,22 @@ def test_loops(tokens: list[int], expected: int) -> None:
 def test_distinct() -> None:
     assert distinct(np.array([1, 2, 1, 2, 1]), 2) == 0.5
     assert distinct(np.array([1]), 2) is None
+
+
+def test_the_interval_of_a_rate_is_one_of_rates() -> None:
+    for count in (10, 24, 64, 192):
+        for hits in {0, 1, count // 2, count - 1, count}:
+            rate, (low, high) = of_rate(np.arange(count) < hits)
+            assert rate == hits / count
+            assert 0 <= low <= rate <= high <= 1
+            assert high > low
+    low, high = of_rate(np.arange(96) < 2)[1]  # as in Wilson's formula, worked out by hand
+    assert (round(low, 4), round(high, 4)) == (0.0057, 0.0728)
+
+
+def test_the_largest_may_be_larger_elsewhere() -> None:
+    assert of_max(np.array([9.0] + [0.0] * 99)) == (9, (0, 18))
+    assert of_max(np.full(50, 9.0)) == (9, (9, 9))
 
 
 def test_function_words_and_sentences() -> None:
@@ -185,8 +201,13 @@ def test_an_overfitted_run_is_flagged_and_an_ordinary_one_is_not(
     rate = found["metrics"]["extraction_rate_32"]
     assert rate["value"] > 0.5
     assert rate["base"] == 0
+    assert 0 < found["settings"]["places"] <= 24  # as many as so short a text has
     assert any("extraction_rate_32" in warning["en"] for warning in found["warnings"])
     assert "gives back stretches of the training books" in done.stderr
+    # Nothing was held to a budget, and nobody is told of one.
+    assert "/0.1  lambda" not in done.stderr
+    assert " of 0.1 nats per token" not in done.stderr
+    assert "(worse by " in done.stderr
     ordinary = [*small_run(tiny_base, novels, tmp_path / "ordinary"), "evaluate_at_end=quick"]
     assert invoke("train", *ordinary).returncode == 0
     found = json.loads((tmp_path / "ordinary/evaluation.json").read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "styledial"
 # From the bottom up; a module may import from its own layer and from those below.
 LAYERS = [
     {"__init__", "words"},
-    {"errors", "files"},
+    {"errors", "files", "footprint"},
     {"processes"},
     {"home"},
     {"hub"},

@@ -1,10 +1,13 @@
 """4 and 8 bits: the reference is the same quantised base, exactly; the rest is refused clearly."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
 from rehearsal import kl, rehearse
+from running import ROOT
 from tiny_models import TEXT, build
 
 from styledial.adapter import scale_adapter, scaled
@@ -86,6 +89,29 @@ def test_steps_on_a_4_bit_base_learn_and_leave_it_alone(base):
         losses.append(loss.item())
     assert losses[-1] < losses[0] - 0.1
     assert torch.equal(policy.reference(IDS), before)
+
+
+@needs_bitsandbytes
+@pytest.mark.parametrize("bits", ["load_in_4bit", "load_in_8bit"])
+def test_nothing_is_said_while_loading(base, bits):
+    """In a process of its own: bitsandbytes says it once, when it is imported.
+
+    Only a CPU with AVX512-BF16 makes it speak of a missing kernel; elsewhere its logger is asked.
+    """
+    program = (
+        "from styledial.models.load import load_base, quiet_libraries\n"
+        "import torch\n"
+        "quiet_libraries()\n"
+        f"base = load_base({base!r}, dtype='float32', {bits}=True)\n"
+        "base(torch.arange(5, 45).reshape(2, 20))\n"
+        "import logging\n"
+        "logging.getLogger('bitsandbytes.backends.cpu.ops').warning('a kernel is missing')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize(("dora", "rslora"), [(True, False), (False, True)])

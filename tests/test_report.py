@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,10 +12,14 @@ import pytest
 from running import invoke, small_run
 from test_dial import CURVE
 
+from styledial.config import resolve
 from styledial.dial import save_dial
-from styledial.report import SECTIONS, drawing, write_report
+from styledial.memory.plan import plan
+from styledial.report import SECTIONS, drawing, training, write_report
 from styledial.report.bands import band_of
 from styledial.report.numbers import duration, general, memory_size, number
+from styledial.report.parts import Figure
+from styledial.report.run_folder import Run, read_run
 from styledial.report.verdict import sentence
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> {{ 7*7 }} `<b>`"
@@ -128,7 +133,7 @@ def test_each_missing_file_is_named(copied: Path) -> None:
     _, page = read(write_report(copied))
     assert "This run has not finished: 24 updates" in page.text
     for words in ("styledial dial", "styledial evaluate", "samples.json is missing",
-                  "styledial prepare", "plan.json is missing", "train_config.yaml is missing"):  # fmt: skip
+                  "styledial prepare", "It was not planned", "train_config.yaml is missing"):  # fmt: skip
         assert words in page.text
     (copied / "metrics.jsonl").unlink()
     done = invoke("report", copied)
@@ -152,26 +157,45 @@ def test_the_evaluation_with_intervals_and_the_books(copied: Path) -> None:
     (copied / "evaluation.json").write_text(json.dumps({"metrics": {
         "style_score": {"value": 0.81, "ci": [0.7, 0.9], "base": 0.05, "books": 0.93, "unit": "0 to 1"},
         "distinct_2": {"value": 0.5, "ci": [0.4, 0.6], "base": 0.55, "unit": "share of n-grams"},
-    }}))  # fmt: skip
+    }, "warnings": [{"en": "It recites.", "zh": "它在背诵。"}]}))  # fmt: skip
     html, page = read(write_report(copied))
     assert "<strong>0.8100</strong>" in html  # the base is outside the interval
     assert "<strong>0.5000</strong>" not in html
-    for words in ("0.7000 … 0.9000", "0.9300", "books", "different pairs of tokens"):
+    for words in ("It recites.", "0.7000 … 0.9000", "0.9300", "books", "different pairs of tokens"):
         assert words in page.text
 
 
-def test_plan_against_measurement(copied: Path) -> None:
+def test_plan_against_measurement(
+    copied: Path, tiny_base: Path, novels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = dict(each.split("=", 1) for each in small_run(tiny_base, novels, copied))
+    planned = plan(resolve(None, None, settings))
+    (copied / "plan.json").write_text(json.dumps(planned.to_json()))
     summary = json.loads((copied / "summary.json").read_text())
-    summary["peak_memory_bytes"] = 4 * 2**30
+    summary["peak_memory_bytes"] = planned.allocated // 2
     (copied / "summary.json").write_text(json.dumps(summary))
-    (copied / "plan.json").write_text(json.dumps(
-        {"allocated_bytes": 5 * 2**30, "reserved_bytes": 6 * 2**30, "total_bytes": 7 * 2**30,
-         "breakdown": {"weights": 3 * 2**30}, "peak_phase": "backward", "peak_op": "mm"}
-    ))  # fmt: skip
     _, page = read(write_report(copied))
-    assert "the plan was 25% above what was needed" in page.text
-    assert "weights" in page.text
-    assert "backward" in page.text
+    assert "the plan was 100% above what was needed" in page.text
+    assert planned.extras["cuda_context"] > 0
+    for words in ("base weights", "CUDA context", memory_size(planned.total), "at the peak in the"):
+        assert words in page.text
+    monkeypatch.setenv("STYLEDIAL_LANG", "zh")
+    _, page = read(write_report(copied))
+    for words in ("基座权重", "CUDA 上下文", "峰值出现在"):
+        assert words in page.text
+    assert "weights" not in page.text[page.text.index("估算与实测") : page.text.index("配置")]
+
+
+def test_plain_fine_tuning_shows_no_kl_that_it_did_not_read(run: Path) -> None:
+    found = read_run(run)
+    assert "held-out text" in _kl_figure(found).legend
+    plain = _kl_figure(replace(found, summary={**(found.summary or {}), "kl_mode": "off"}))
+    assert plain.legend == ()
+    assert "on held-out text" in plain.note
+
+
+def _kl_figure(run: Run) -> Figure:
+    return next(f for f in training.section(run).figures if f.title == "KL to the base")
 
 
 def test_what_the_doctor_finds_stands_first(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +260,8 @@ BASE = {"kl_mode": "budget", "kl_beta": 0.1, "kl_final": 0.101, "style_nll": 4.5
         ({"kl_final": 0.04}, "0.040 nats per token from its base, less than the 0.1 that were asked for"),
         ({"kl_final": 0.3}, "more than the 0.1 that were asked for"),
         ({"kl_mode": "off", "kl_final": 0.4}, "0.400 nats per token from its base, without a budget"),
-        ({"style_nll": 5.1}, "no better than the base"),
+        ({"style_nll": 5.1}, "your novels worse by 0.100"),
+        ({"style_nll": 5.0}, "no better than the base"),
         ({"general_nll": 3.9}, "general text better by 0.100"),
         ({"general_nll": 4.0}, "general text as well as before"),
         ({"kl_final": None}, "was not measured"),

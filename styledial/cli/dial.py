@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from styledial.cli.options import Adapter, DataDir, refresh
+from styledial.cli.progress import progress
 from styledial.words import say
 
 if TYPE_CHECKING:
@@ -40,9 +41,13 @@ def dial(
 
     wanted = strengths(export) if export else {}
     if remeasure or not (adapter / FILE).is_file():
+        from styledial.evaluation import other_text
         from styledial.redial import measure_dial
 
-        measure_dial(adapter, data_dir)
+        with progress() as tick:
+            changed = measure_dial(adapter, data_dir, tick)
+        if changed:
+            typer.echo(say(*other_text(changed)), err=True)
         refresh(adapter)
     points = load_dial(adapter)
     _show(points)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from styledial.cli.options import Adapter, DataDir, Strength, refresh, scale_of
+from styledial.cli.progress import progress
 from styledial.words import say
 
 if TYPE_CHECKING:
-    from styledial.evaluation import Evaluation, Tick
+    from styledial.evaluation import Evaluation
 
 HELP = say(
     "Measure style, forgetting, fluency and copying of an adapter, and write evaluation.json.",
@@ -90,7 +88,7 @@ def evaluate(
         require_harness()
     effort = replace(FULL, passages=passages, tokens=max_new_tokens, bench=tasks,
                      bench_limit=bench_limit, bench_folder=bench_tasks)  # fmt: skip
-    with _progress() as tick:
+    with progress() as tick:
         found = evaluate_run(
             adapter, data_dir=data_dir, scale=scale, against=other, effort=effort, seed=seed,
             tick=tick,
@@ -107,35 +105,13 @@ def evaluate(
         typer.echo(say(*warning), err=True)
 
 
-@contextmanager
-def _progress() -> Iterator[Tick]:
-    """A bar on stderr in a terminal, a line for each stage elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    if not sys.stderr.isatty():
-
-        def tell(words: str, done: int, total: int) -> None:
-            if done == 0:
-                typer.echo(words, err=True)
-
-        yield tell
-        return
-    columns = (TextColumn("{task.completed}/{task.total}"), BarColumn(bar_width=24),
-               TextColumn("{task.description}"))  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("")
-        yield lambda words, done, total: progress.update(
-            task, description=words, completed=done, total=total
-        )
-
-
 def _show(found: Evaluation) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None)
-    table.add_column(say("metric", "指标"))
+    # A name cut short would not be told from its neighbour; units may break instead.
+    table.add_column(say("metric", "指标"), min_width=max(map(len, found.metrics)))
     titles = [
         say("value", "数值"),
         say("95 % interval", "95 % 区间"),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from styledial.doctor.curve import END, MEDIUM, STRONG, gain_at, still_rising, strongest, times_more
 from styledial.doctor.finding import Words, rule
 from styledial.doctor.record import Record
+from styledial.words import typed
 
 # Landing comes within 0.5 % of the budget and never scales up; below this a run fell short of it,
 # and says so itself when it ends.
@@ -64,7 +65,7 @@ def _stronger(run: Record, wanted: float) -> Words:
     known = ("from the dial", "来自 dial") if measured else ("estimated", "估计")
     how = (f"train with kl_beta {wanted:g}", f"用 kl_beta {wanted:g} 训练")
     if wanted <= strongest(run):
-        command = f"`styledial dial {run.folder} --export {wanted:g}`"
+        command = f"`styledial dial {typed(run.folder)} --export {wanted:g}`"
         how = (f"no training needed: {command}", f"不必重新训练：{command}")
     return (
         f"raise kl_beta to {wanted:g}: the gain is {run.gain:.3f} now and would be about "

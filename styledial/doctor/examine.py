@@ -7,6 +7,7 @@ from pathlib import Path
 from styledial.doctor import budget, learning, output, speed, text
 from styledial.doctor.finding import ORDER, Finding, Rule, Words
 from styledial.doctor.record import MISSING, Record, read_run
+from styledial.words import typed
 
 # Within a severity, the first is the first to mend: what spoils a run before what wastes it.
 RULES: tuple[Rule, ...] = (
@@ -50,8 +51,10 @@ def unjudged(record: Record) -> list[tuple[str, Words]]:
     skipped = []
     for rule in RULES:
         if lacking := _lacks(rule, record):
-            en, zh = MISSING[lacking[0]]
-            skipped.append((rule.name, (en.format(record.folder), zh.format(record.folder))))
+            # What an unfinished run lacks, no command can measure yet.
+            en, zh = MISSING[lacking[0] if record.has("summary") else "summary"]
+            folder = typed(record.folder)
+            skipped.append((rule.name, (en.format(folder), zh.format(folder))))
     return skipped
 
 

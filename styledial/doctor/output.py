@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from styledial.doctor.curve import END, MEDIUM
 from styledial.doctor.finding import Words, rule
 from styledial.doctor.record import Record
+from styledial.words import typed
 
 # General text 5 % less likely per token (perplexity) than under the base. At budgets up to 0.15
 # with an anchor nothing was lost on real novels; plain fine-tuning lost 0.14.
@@ -46,8 +47,8 @@ def not_fluent(run: Record) -> Iterator[tuple[Words, Words]]:
     else:
         how = ("Use kl_mode: budget with kl_beta 0.1.", "请用 kl_mode: budget、kl_beta 0.1。")
     if run.config.model.use_peft:  # only an adapter has a dial
-        generate = f"`styledial generate {run.folder} --prompt ... --kl_beta {lower:g}`"
-        commands = (f"`styledial dial {run.folder}`", generate)
+        generate = f"`styledial generate {typed(run.folder)} --prompt ... --kl_beta {lower:g}`"
+        commands = (f"`styledial dial {typed(run.folder)}`", generate)
         steps = f"{commands[0]}, {commands[1]}"
         how = (f"{how[0]} Try {lower:g} first without training: {steps}.",
                f"{how[1]}可先不训练，试试 {lower:g}：{steps}。")  # fmt: skip
@@ -80,10 +81,9 @@ def forgetting(run: Record) -> Iterator[tuple[Words, Words]]:
             if p.general_nll - run.summary["general_nll_base"] < _FORGOTTEN]  # fmt: skip
     at_once = ("", "")
     if kept:
-        at_once = (f" Without training: `styledial dial {run.folder} --export {max(kept):.2g}` "
-                   "loses less than that.",
-                   f" 不必训练：`styledial dial {run.folder} --export {max(kept):.2g}` "
-                   "的遗忘低于此值。")  # fmt: skip
+        export = f"`styledial dial {typed(run.folder)} --export {max(kept):.2g}`"
+        at_once = (f" Without training: {export} loses less than that.",
+                   f" 不必训练：{export} 的遗忘低于此值。")  # fmt: skip
     yield (
         (f"General text lost {lost:.3f} nats per token against the base (more than {_FORGOTTEN:g})"
          f" for {run.gain:.3f} gained on style; KL {run.kl_now:.3f}.",

@@ -8,7 +8,7 @@ from pathlib import Path
 from styledial.doctor.examine import examine, limit
 from styledial.doctor.finding import Finding
 from styledial.doctor.record import Record, read_run
-from styledial.words import say
+from styledial.words import say, typed
 
 # How many findings a run names at its end; `styledial doctor` has them all.
 _AT_END = 2
@@ -73,6 +73,6 @@ def _lines(findings: Sequence[Finding], folder: Path) -> list[str]:
     ]
     if len(findings) > _AT_END:
         more = len(findings) - _AT_END
-        lines.append(say(f"{more} more: styledial doctor {folder}",
-                         f"另有 {more} 条：styledial doctor {folder}"))  # fmt: skip
+        lines.append(say(f"{more} more: styledial doctor {typed(folder)}",
+                         f"另有 {more} 条：styledial doctor {typed(folder)}"))  # fmt: skip
     return lines

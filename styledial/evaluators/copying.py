@@ -13,18 +13,19 @@ places.
 
 Memory: the training tokens stay where they are and are streamed past. Only the passages' n-grams
 are kept, as 64-bit hashes in a sorted array: some hundred KB whatever the size of the books. Time:
-about a second for each 10 million training tokens on one core.
+1.4 to 3.3 million training tokens a second on one core (docs/experiments.md, 2026-11-25).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from styledial.data.pack import PackedRows
-from styledial.evaluators.result import Result, of_max, of_mean
+from styledial.evaluators.result import Result, of_max, of_rate
 from styledial.evaluators.writing import Passages, extend, pieces_of
 from styledial.models.policy import Policy
 
@@ -47,7 +48,7 @@ class Copying:
         yield Result("longest_copy", *of_max(tuned), "tokens", float(base.max()),
                      float(books.max()))  # fmt: skip
         rates = (float((side >= LONG).mean()) for side in (base, books))
-        yield Result("long_copy_rate", *of_mean(tuned >= LONG), "share of passages", *rates)
+        yield Result("long_copy_rate", *of_rate(tuned >= LONG), "share of passages", *rates)
 
 
 @dataclass(frozen=True)
@@ -60,21 +61,31 @@ class Extraction:
     tick: Callable[[int, int], None] = lambda *_: None
 
     def run(self) -> Iterator[Result]:
-        most = max((n for n in PREFIXES if n + SUFFIX <= self.style.max_length + 1), default=0)
-        if not most:
+        if not self.tried:
             return
-        pieces = pieces_of(self.style, most + SUFFIX, self.places)
-        if not len(pieces):
-            return
+        most, pieces = self._longest_prefix, self._pieces
         for n in sorted(n for n in PREFIXES if n <= most):
             prompts, wanted = pieces[:, most - n : most], pieces[:, most:]
             exact = [self._exact(self.policy.model, prompts, wanted)]
             with self.policy.as_base() as base:
                 exact.append(self._exact(base, prompts, wanted))
             yield Result(
-                f"extraction_rate_{n}", *of_mean(exact[0]), "share of places",
+                f"extraction_rate_{n}", *of_rate(exact[0]), "share of places",
                 float(exact[1].mean()),
             )  # fmt: skip
+
+    @property
+    def tried(self) -> int:
+        """How many places there are: fewer than `places` where the text is short."""
+        return len(self._pieces) if self._longest_prefix else 0
+
+    @property
+    def _longest_prefix(self) -> int:
+        return max((n for n in PREFIXES if n + SUFFIX <= self.style.max_length + 1), default=0)
+
+    @cached_property
+    def _pieces(self) -> np.ndarray:
+        return pieces_of(self.style, self._longest_prefix + SUFFIX, self.places)
 
     def _exact(self, model: object, prompts: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         how = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from styledial.data.pack import PackedRows
-from styledial.evaluators.result import Result, of_mean, of_sums, ratio
+from styledial.evaluators.result import Result, of_mean, of_rate, of_sums, ratio
 from styledial.evaluators.writing import Passage, Passages
 from styledial.losses import fused_nll_kl
 from styledial.models.policy import Policy
@@ -40,8 +40,8 @@ class Fluency:
                 yield _means(f"distinct_{n}", shares, "share of n-grams")
         loops = [[longest_loop(p.ids) for p in side] for side in sides]
         yield _means("longest_loop", loops, "tokens")
-        cut = [[not p.ended for p in side] for side in sides[:2]]
-        yield _means("truncated", cut, "share of passages")
+        cut = [np.array([not p.ended for p in side]) for side in sides[:2]]
+        yield Result("truncated", *of_rate(cut[0]), "share of passages", float(cut[1].mean()))
         sums = [self._base_nll(side) for side in sides]
         perplexities = (float(np.exp(ratio(s.sum(axis=0, keepdims=True))[0])) for s in sums[1:])
         value, ci = of_sums(sums[0], lambda s: np.exp(ratio(s)))

@@ -1,16 +1,22 @@
 """What every evaluator yields: a name, a value, how sure it is, and what the base has.
 
-Intervals are bootstrap intervals (Efron 1979) at 95 %: the units (rows of held-out text, or
-passages) are drawn again with replacement 1,000 times from a fixed seed. A resampled statistic
-of a distribution is biased upwards, so the quantiles are moved by value - mean(resampled); for
-means that changes nothing. What an interval covers is the choice of the text, not another
-training seed.
+Intervals are at 95 % and cover the choice of the text, not another training seed. Units are rows of
+held-out text, passages, or places in the books.
+
+a rate       Wilson's interval (1927): within 0 and 1, and wider than nothing where none or all of
+             the units were hit
+the largest  bootstrap: as far up as down, since no resample can show more than the value
+the others   bootstrap (Efron 1979): the units are drawn again with replacement 1,000 times from a
+             fixed seed. A resampled statistic of a distribution is biased upwards, so the
+             quantiles are moved by value - mean(resampled); for means that changes nothing.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,12 +71,22 @@ def of_mean(values: np.ndarray) -> tuple[float, tuple[float, float]]:
     return of_sums(np.stack([values, np.ones_like(values)], axis=1), ratio)
 
 
+def of_rate(hits: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """The share of units that are True, with its interval."""
+    n, p = len(hits), float(np.mean(hits))
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return p, (max(min(centre - half, p), 0.0), min(max(centre + half, p), 1.0))
+
+
 def of_max(values: np.ndarray) -> tuple[float, tuple[float, float]]:
     """The largest of one value per unit, with its interval."""
     values = np.asarray(values, dtype=np.float64)
     drawn = np.random.default_rng(SEED).integers(len(values), size=(RESAMPLES, len(values)))
     value = float(values.max())
-    return value, _around(value, values[drawn].max(axis=1))
+    low = float(np.quantile(values[drawn].max(axis=1), 1 - CONFIDENCE, method="lower"))
+    return value, (low, 2 * value - low)
 
 
 def ratio(sums: np.ndarray) -> np.ndarray:

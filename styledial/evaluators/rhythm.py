@@ -71,7 +71,7 @@ def _compared(
     distance = _to(reference.sum(axis=0))
     others = (float(distance(side.sum(axis=0, keepdims=True))[0]) for side in (base, books))
     value, (low, high) = of_sums(tuned, distance)
-    return Result(name, value, (max(low, 0.0), high), BITS, *others)
+    return Result(name, value, (max(low, 0.0), min(high, 1.0)), BITS, *others)
 
 
 def _to(reference: np.ndarray) -> Statistic:

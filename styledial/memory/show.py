@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from styledial.config.allowed import as_yaml
 from styledial.data.texts import style_folder
+from styledial.footprint import part_name, phase_name
 from styledial.memory.fit import BATCH, Fitted, changes_in_turn, fits
 from styledial.memory.gpus import GIB, MARGIN, Card
 from styledial.memory.plan import UTILISATION, Plan
@@ -17,30 +18,6 @@ from styledial.words import say
 if TYPE_CHECKING:
     from styledial.config import Config
 
-_KINDS = {
-    "weights": ("base weights", "基座权重"),
-    "adapter": ("adapter", "适配器"),
-    "optimizer": ("optimizer", "优化器"),
-    "gradients": ("gradients", "梯度"),
-    "activations": ("activations", "激活"),
-    "loss": ("loss", "损失"),
-}
-_EXTRAS = {
-    "allocator": ("allocator, rounding and holes", "分配器取整与空隙"),
-    "cuda_context": ("CUDA context", "CUDA 上下文"),
-    "cublas": ("cuBLAS workspace", "cuBLAS 工作区"),
-    "quantisation": ("bitsandbytes kernels", "bitsandbytes 内核"),
-    "nccl": ("NCCL and gradient buckets", "NCCL 与梯度桶"),
-}
-_PHASES = {
-    "batch": ("between steps", "两步之间"),
-    "reference": ("the reference pass", "参考前向"),
-    "forward": ("the forward pass", "前向"),
-    "loss": ("the loss", "损失计算"),
-    "backward": ("the backward pass", "反向"),
-    "optimizer": ("the optimizer's step", "优化器更新"),
-    "sampling": ("writing the anchor text", "采样锚定文本"),
-}
 # Bytes of UTF-8 text to a token; Chinese and English novels are both near it.
 _BYTES_PER_TOKEN = 4.4
 
@@ -64,15 +41,15 @@ def savings_table(whole: Plan, found: Iterable[Saving]) -> Iterator[str]:
 
 def table(plan: Plan) -> Iterator[str]:
     """The parts and their sum, one line each."""
-    parts = [(say(*_KINDS[kind]), size) for kind, size in plan.breakdown.items()]
-    parts += [(say(*_EXTRAS[name]), size) for name, size in plan.extras.items()]
+    parts = [(part_name(kind), size) for kind, size in plan.breakdown.items()]
+    parts += [(part_name(name), size) for name, size in plan.extras.items()]
     for name, size in parts:
         if size:
             yield f"  {size / GIB:8.2f} GiB  {name}"
     yield f"  {plan.total / GIB:8.2f} GiB  {say('peak', '峰值')}"
-    phase = say(*_PHASES[plan.peak_phase])
+    phase = phase_name(plan.peak_phase)
     yield say(
-        f"Peak in {phase} ({plan.peak_op}); {plan.rows} rows a micro-batch, {plan.dtype}.",
+        f"Peak {phase} ({plan.peak_op}); {plan.rows} rows a micro-batch, {plan.dtype}.",
         f"峰值出现在{phase}（{plan.peak_op}）；每个微批次 {plan.rows} 行，{plan.dtype}。",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from pathlib import Path
@@ -27,11 +28,16 @@ _PROBES = ("江湖夜雨", "The rain fell on rivers and lakes.")
 
 
 def quiet_libraries() -> None:
-    """Errors only from transformers, and no bar for loading: our own words say what goes on."""
-    from transformers.utils import logging
+    """Errors only from transformers and bitsandbytes, and no bar for loading: our own words say
+    what goes on.
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    bitsandbytes, imported on a CPU, asks for a kernel that nobody needs and warns without it.
+    """
+    from transformers.utils import logging as of_transformers
+
+    of_transformers.set_verbosity_error()
+    of_transformers.disable_progress_bar()
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def load_tokenizer(

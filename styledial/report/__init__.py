@@ -29,6 +29,7 @@ from styledial.report import (
 )
 from styledial.report.page import render
 from styledial.report.run_folder import read_run
+from styledial.words import typed
 
 FILE = "report.html"
 SECTIONS = (findings, training, dial_curve, quality, samples, text, memory, configuration, versions)
@@ -54,7 +55,7 @@ def report_at_end(folder: Path, note: Callable[[str, str], None]) -> None:
         if not drawing.available():
             note(
                 f"report.html has no figures: they need `{drawing.INSTALL}`, then "
-                f"`styledial report {folder}`.",
+                f"`styledial report {typed(folder)}`.",
                 f"report.html 中没有图形：需要 `{drawing.INSTALL}`，然后运行 `styledial report "
                 f"{folder}`。",
             )
@@ -62,8 +63,9 @@ def report_at_end(folder: Path, note: Callable[[str, str], None]) -> None:
         reason = f"{type(error).__name__}: {error}".split("\n")[0]
         note(
             f"Everything is saved, but the report could not be written ({reason}). Later: "
-            f"`styledial report {folder}`.",
-            f"结果均已保存，但未能写出报告（{reason}）。以后可运行 `styledial report {folder}`。",
+            f"`styledial report {typed(folder)}`.",
+            f"结果均已保存，但未能写出报告（{reason}）。以后可运行 "
+            f"`styledial report {typed(folder)}`。",
         )
 
 

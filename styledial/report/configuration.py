@@ -7,7 +7,7 @@ import yaml
 from styledial.config.show import settings_table
 from styledial.report.parts import Section, Table
 from styledial.report.run_folder import Run, Setting
-from styledial.words import say
+from styledial.words import say, typed
 
 
 def section(run: Run) -> Section:
@@ -23,11 +23,11 @@ def section(run: Run) -> Section:
     for each in run.settings:
         default = defaults.get(f"{each.section}.{each.key}")
         (rest if default and _same(each.value, default) else chosen).append(each)
+    path = typed(run.folder / "train_config.yaml")
+    command = f"styledial train --config {path} training.output_dir=NEW"
     lines = [say(
-        f"`styledial train --config {run.folder / 'train_config.yaml'} "
-        "training.output_dir=NEW` repeats the run.",
-        f"`styledial train --config {run.folder / 'train_config.yaml'} "
-        "training.output_dir=NEW` 可重复这次训练。",
+        f"`{command}` repeats the run.",
+        f"`{command}` 可重复这次训练。",
     )]  # fmt: skip
     tables = []
     if chosen:

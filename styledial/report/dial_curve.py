@@ -8,24 +8,25 @@ from styledial.report.charts import bands_curve, two_curves
 from styledial.report.numbers import NONE, number, signed
 from styledial.report.parts import Figure, Section, Table
 from styledial.report.run_folder import Run
-from styledial.words import say
+from styledial.words import say, typed
 
 
 def section(run: Run) -> Section:
     name, title = "dial", say("The dial", "强度旋钮")
     if not run.dial:
+        command = f"`styledial dial {typed(run.folder)}`"
         return Section(name, title, [say(
-            f"Not measured yet. `styledial dial {run.folder}` measures every strength that this "
-            "adapter can be turned to, and the report shows them.",
-            f"尚未测量。`styledial dial {run.folder}` 会测量该适配器的各个强度，报告随之更新。",
+            f"Not measured yet. {command} measures every strength that this adapter can be turned "
+            "to, and the report shows them.",
+            f"尚未测量。{command} 会测量该适配器的各个强度，报告随之更新。",
         )])  # fmt: skip
     points = sorted(run.dial, key=lambda point: point.scale)
     top = max(point.kl for point in points)
     lines = [say(
         f"The adapter can be turned to any strength up to {top:.3f} without training again: "
-        f"`styledial dial {run.folder} --export light` writes a weaker one.",
+        f"`styledial dial {typed(run.folder)} --export light` writes a weaker one.",
         f"无需重新训练，适配器可调到 {top:.3f} 以内的任何强度："
-        f"`styledial dial {run.folder} --export light` 导出较弱的一个。",
+        f"`styledial dial {typed(run.folder)} --export light` 导出较弱的一个。",
     )]  # fmt: skip
     return Section(name, title, lines, _figures(run, points), [_table(run, points)])
 

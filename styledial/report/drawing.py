@@ -35,6 +35,11 @@ def hover(points: Points, x: Any, words: Callable[[float, float], str]) -> Any:
     return strips.encode(x=x, description="t:N")
 
 
+# A reader's font may be wider than the one that the drawing was measured with, a minus sign above
+# all: labels of the y axis need room to the left.
+_PADDING = {"left": 7, "top": 2, "right": 2, "bottom": 2}
+
+
 def as_svg(chart: Any, label: str, height: int = HEIGHT) -> str:
     """The chart as an <svg> that takes the width it is given; a single image to a reader."""
     import altair as alt
@@ -54,7 +59,7 @@ def as_svg(chart: Any, label: str, height: int = HEIGHT) -> str:
         "axis": axis, "axisX": {
             "grid": False, "labelFlush": False, "labelOverlap": "greedy", "labelSeparation": 10,
         }, "axisY": {"domain": False, "titlePadding": 12},
-        "view": {"stroke": None}, "text": {"font": _FONT, "fontSize": 12}, "padding": 2,
+        "view": {"stroke": None}, "text": {"font": _FONT, "fontSize": 12}, "padding": _PADDING,
     }  # fmt: skip
     return _as_image(vl_convert.vegalite_to_svg(spec), label)
 

@@ -6,7 +6,7 @@ from styledial.doctor import Finding, examine
 from styledial.errors import StyleDialError
 from styledial.report.parts import Section
 from styledial.report.run_folder import Run
-from styledial.words import say
+from styledial.words import say, typed
 
 
 def section(run: Run) -> Section:
@@ -16,8 +16,8 @@ def section(run: Run) -> Section:
     except (StyleDialError, ArithmeticError, LookupError, TypeError, ValueError):
         # Its rules read the files strictly; this page is also for runs whose files are damaged.
         return Section(name, title, [say(
-            f"The run's files can't be judged; `styledial doctor {run.folder}` says why.",
-            f"无法根据文件作出判断；原因见 `styledial doctor {run.folder}`。",
+            f"The run's files can't be judged; `styledial doctor {typed(run.folder)}` says why.",
+            f"无法根据文件作出判断；原因见 `styledial doctor {typed(run.folder)}`。",
         )])  # fmt: skip
     if not found:
         return Section(name, title, [say("Nothing to mend was found.", "没有发现需要改进之处。")])

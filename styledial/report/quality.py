@@ -7,8 +7,8 @@ from typing import Any
 
 from styledial.report.numbers import NONE, general, is_number
 from styledial.report.parts import Section, Strong, Table
-from styledial.report.run_folder import Run, mapping
-from styledial.words import say
+from styledial.report.run_folder import Run, mapping, mappings
+from styledial.words import say, typed
 
 # name -> English, Chinese, and which way is better: lower, higher, near the books ("b"), or
 # neither (""); as docs/evaluation.md has it.
@@ -46,14 +46,21 @@ def section(run: Run) -> Section:
     name, title = "quality", say("What changed", "前后变化")
     metrics = mapping((run.evaluation or {}).get("metrics"))
     if metrics:
-        return Section(name, title, [_measured()], tables=_tables(metrics))
+        lines = [*_warnings(run.evaluation or {}), _measured()]
+        return Section(name, title, lines, tables=_tables(metrics))
+    command = f"`styledial evaluate {typed(run.folder)}`"
     lines = [say(
-        f"Without intervals, from the end of the run. `styledial evaluate {run.folder}` measures "
-        "style, fluency, forgetting and memorisation with intervals.",
-        f"训练结束时的读数，没有置信区间。`styledial evaluate {run.folder}` "
-        "会给出风格、流畅、遗忘、记忆的度量及区间。",
+        f"Without intervals, from the end of the run. {command} measures style, fluency, "
+        "forgetting and memorisation with intervals.",
+        f"训练结束时的读数，没有置信区间。{command} 会给出风格、流畅、遗忘、记忆的度量及区间。",
     )]  # fmt: skip
     return Section(name, title, lines, tables=_tables(_from_summary(run.summary or {})))
+
+
+def _warnings(evaluation: Mapping[str, Any]) -> list[str]:
+    """What is to be known before the adapter is passed on."""
+    said = [(each.get("en"), each.get("zh")) for each in mappings(evaluation.get("warnings"))]
+    return [say(en, zh) for en, zh in said if isinstance(en, str) and isinstance(zh, str)]
 
 
 def _measured() -> str:

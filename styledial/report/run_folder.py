@@ -49,6 +49,8 @@ class Run:
 
 def read_run(folder: Path) -> Run:
     """Raises UserError where `folder` holds neither a finished run nor one under way."""
+    if not folder.is_dir():
+        raise _no_run(folder)
     run = Run(
         folder=folder,
         name=folder.resolve().name,
@@ -63,13 +65,17 @@ def read_run(folder: Path) -> Run:
         settings=_settings(folder / "train_config.yaml"),
     )
     if run.summary is None and not run.metrics:
-        raise UserError(
-            f"{folder}: no run here (summary.json and metrics.jsonl are missing). Name the "
-            "output_dir of a run.",
-            f"{folder}：这里没有训练结果（缺少 summary.json 和 metrics.jsonl）。"
-            "请写训练的 output_dir。",
-        )
+        raise _no_run(folder)
     return run
+
+
+def _no_run(folder: Path) -> UserError:
+    return UserError(
+        f"{folder}: no run here (summary.json and metrics.jsonl are missing). Name the "
+        "output_dir of a run.",
+        f"{folder}：这里没有训练结果（缺少 summary.json 和 metrics.jsonl）。"
+        "请写训练的 output_dir。",
+    )
 
 
 def mapping(value: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from styledial.config import OFF
 from styledial.report.charts import curve
 from styledial.report.drawing import Points
 from styledial.report.numbers import is_number
@@ -38,18 +39,21 @@ def _figures(run: Run) -> list[Figure]:
 
     def drawn(key: str, title: str, note: str, **how: Any) -> Figure:
         points = values(run.metrics, key, how.pop("unit", 1.0))
-        heldout = values(run.metrics, key.replace("train/", "val/"))
+        heldout = values(run.metrics, key.replace("train/", "val/")) if "train/" in key else []
         if heldout:
             how["dots"] = heldout
         legend = [say("training rows", "训练行"), say("held-out text", "留出文本")]
         svg = curve(points, label=title, x_title=step, **how)
         return Figure(title, svg, note, legend if heldout else ())
 
+    # Plain fine-tuning doesn't read KL on its training rows: it writes 0 there.
+    plain = _mode(run) == OFF
     return [
         drawn("train/nll", say("NLL of the novels", "小说 NLL"),
               say("Nats per token.", "nats/token。"), smooth=True,
               number_format=".2~f"),
-        drawn("train/kl", say("KL to the base", "与基座的 KL"),
+        drawn("val/kl" if plain else "train/kl", say("KL to the base", "与基座的 KL"),
+              say("Nats per token, on held-out text.", "nats/token，留出文本。") if plain else
               say("Nats per token. Held-out text counts in the end.",
                   "nats/token。最终以留出文本为准。") + named,
               smooth=True, rule=budget, y_zero=True),
@@ -76,10 +80,13 @@ def values(metrics: list[dict[str, Any]], key: str, unit: float = 1.0) -> Points
 def _budget(run: Run) -> float | None:
     summary = run.summary or {}
     beta = summary.get("kl_beta", _as_float(run.setting("training.kl_beta")))
-    mode = summary.get("kl_mode", run.setting("training.kl_mode"))
-    if mode != "budget" or not is_number(beta):
+    if _mode(run) != "budget" or not is_number(beta):
         return None
     return float(beta)
+
+
+def _mode(run: Run) -> Any:
+    return (run.summary or {}).get("kl_mode", run.setting("training.kl_mode"))
 
 
 def _as_float(text: str | None) -> float | None:

@@ -77,6 +77,11 @@ def _style(summary: dict[str, Any]) -> tuple[str, str]:
     gain = _change(summary, "style_nll")
     if gain is None:
         return "", ""
+    if gain > _NOTHING:
+        return (
+            f"it predicts held-out text of your novels worse by {gain:.3f}",
+            f"对小说留出文本的预测变差 {gain:.3f}",
+        )
     if gain > -_NOTHING:
         return (
             "it predicts held-out text of your novels no better than the base",
@@ -105,18 +110,14 @@ def _change(summary: dict[str, Any], name: str) -> float | None:
 
 
 def _facts(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
-    budget = summary.get("kl_mode", "budget") == "budget"
-    scale = summary.get("adapter_scale")
     return [
         (
             say("KL to the base", "与基座的 KL"),
             number(summary.get("kl_final"), 4),
-            say(f"budget {summary.get('kl_beta'):g}", f"预算 {summary.get('kl_beta'):g}")
-            if budget and is_number(summary.get("kl_beta"))
-            else say("no budget", "无预算"),
+            _strength(summary),
         ),
-        _before_after(say("NLL of your novels", "小说 NLL"), summary, "style_nll"),
-        _before_after(say("NLL of general text", "通用文本 NLL"), summary, "general_nll"),
+        _before_after(say("NLL change, novels", "小说 NLL 变化"), summary, "style_nll"),
+        _before_after(say("NLL change, general", "通用文本 NLL 变化"), summary, "general_nll"),
         (
             say("updates", "更新步数"),
             whole(summary.get("steps")),
@@ -125,16 +126,24 @@ def _facts(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
         (
             say("time", "用时"),
             duration(summary.get("wall_seconds")),
-            f"{whole(summary.get('tokens_per_second'))} token/s",
+            f"{whole(summary.get('tokens_per_second'))} " + say("tokens/s", "token/s"),
         ),
         (
             say("peak memory", "内存峰值"),
             memory_size(summary.get("peak_memory_bytes")),
-            say(f"adapter scaled by {number(scale)}", f"适配器缩放 {number(scale)}")
-            if is_number(scale)
-            else "",
+            "",
         ),
     ]
+
+
+def _strength(summary: dict[str, Any]) -> str:
+    """The budget, and by how much the adapter was scaled at the end to meet it."""
+    asked, scale = summary.get("kl_beta"), summary.get("adapter_scale")
+    budget = summary.get("kl_mode", "budget") == "budget" and is_number(asked)
+    said = say(f"budget {asked:g}", f"预算 {asked:g}") if budget else say("no budget", "无预算")
+    if not is_number(scale) or scale == 1:
+        return said
+    return said + say(f", adapter ×\u00a0{number(scale)}", f"，适配器 ×\u00a0{number(scale)}")
 
 
 def _before_after(title: str, summary: dict[str, Any], name: str) -> tuple[str, str, str]:
