@@ -23,13 +23,15 @@ import sys
 import time
 from pathlib import Path
 
-import torch
-from torch.distributed import TCPStore
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from styledial import finish
-from styledial.config import resolve
-from styledial.metrics import read_metrics
-from styledial.run import train_from_config
+from forked import Forks, import_all  # noqa: E402
+
+from styledial import finish  # noqa: E402
+from styledial.config import resolve  # noqa: E402
+from styledial.metrics import read_metrics  # noqa: E402
+from styledial.run import train_from_config  # noqa: E402
 
 # Dropout and a reference cache, because both remember: the random state, and rows on disk.
 SETTINGS = [
@@ -52,8 +54,8 @@ def main() -> None:
     asked = parser.parse_args()
     shutil.rmtree(asked.output, ignore_errors=True)
     asked.output.mkdir(parents=True)
-    torch.set_num_threads(1)
-    warm_up()
+    import_all()
+    finish._SAMPLE_TOKENS = 4  # samples are not what this is about
     steps = asked.steps or 3 * asked.kills
     settings = [*SETTINGS, f"training.max_steps={steps}", *asked.settings]
     whole, killed = asked.output / "whole", asked.output / "killed"
@@ -114,51 +116,18 @@ def kill_again_and_again(
     return kinds
 
 
-class Run:
+class Run(Forks):
     """One run of `processes` forked processes, resumed if there is something to resume."""
 
     def __init__(self, settings: list[str], output: Path, processes: int) -> None:
-        store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-        self._store = store  # lives as long as the run
-        self.children = [
-            self._fork(rank, processes, store.port, settings, output) for rank in range(processes)
-        ]
-        self.statuses: dict[int, int] = {}
-
-    def _fork(self, rank: int, count: int, port: int, settings: list[str], output: Path) -> int:
-        child = os.fork()
-        if child:
-            return child
-        log = os.open(f"{output}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        if count > 1:
-            os.environ.update(
-                RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count),
-                LOCAL_WORLD_SIZE=str(count), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port),
-                TORCHELASTIC_USE_AGENT_STORE="True",
-            )  # fmt: skip
-        status = 1
-        try:
+        def work(rank: int) -> None:
+            log = os.open(f"{output}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
             config = resolve(None, None, {}, [*settings, f"training.output_dir={output}"])
             train_from_config(config, resume=True)
-            status = 0
-        except Exception:
-            import traceback
 
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(status)
-
-    def alive(self) -> bool:
-        """Whether every process is still running."""
-        for child in self.children:
-            if child not in self.statuses:
-                found, status = os.waitpid(child, os.WNOHANG)
-                if found:
-                    self.statuses[child] = status
-        return not self.statuses
+        super().__init__(processes, work)
 
     def watch(self, happened, seconds: float = float("inf")) -> None:
         """Until it has happened, the run has ended, or so many seconds are over."""
@@ -171,21 +140,6 @@ class Run:
         for rank in ranks:
             os.kill(self.children[rank], signal.SIGKILL)
         self.wait()
-
-    def wait(self) -> list[int]:
-        for child in self.children:
-            if child not in self.statuses:
-                _, self.statuses[child] = os.waitpid(child, 0)
-        return [self.statuses[child] for child in self.children]
-
-
-def warm_up() -> None:
-    """Import what a run imports, so that a fork has it; and keep the samples short."""
-    from accelerate import Accelerator  # noqa: F401
-    from peft import LoraConfig  # noqa: F401
-    from transformers import Qwen2ForCausalLM  # noqa: F401
-
-    finish._SAMPLE_TOKENS = 4
 
 
 def last_step(output: Path) -> int:
