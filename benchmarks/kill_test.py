@@ -3,9 +3,15 @@
     python benchmarks/kill_test.py --kills 50                  one process
     python benchmarks/kill_test.py --kills 20 --processes 2    two; half of the kills hit one rank
 
-One run goes through; another is ended with SIGKILL at random moments and resumed after each.
-Moments are of three kinds: in the middle of updates, while a checkpoint is being written, and
-while the run starts. Then adapter, metrics (but for timings) and figures are compared.
+One run goes through; another is ended with SIGKILL at random moments and resumed after each:
+
+    start        while the run starts or resumes
+    update       in an update, held-out readings included
+    checkpoint   while a checkpoint is written
+    end          after the last update, while the run lands, measures and saves; the last tenth
+
+Then adapter, metrics (but for timings) and figures are compared. Where one of two processes is
+killed the other is ended as torchrun does it: SIGTERM, and SIGKILL after 30 seconds.
 
 Everything is imported once and each run is a fork, so that what costs time is the run. POSIX only.
 """
@@ -21,6 +27,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -61,59 +68,87 @@ def main() -> None:
     whole, killed = asked.output / "whole", asked.output / "killed"
 
     began = time.perf_counter()
-    statuses = Run(settings, whole, asked.processes).wait()
-    if any(statuses):
-        sys.exit(f"the run that was left alone failed: {statuses}, see {whole}.log")
-    seconds = time.perf_counter() - began
-    kinds = kill_again_and_again(settings, killed, asked, steps, seconds)
-    statuses = Run(settings, killed, asked.processes).wait()
-    if any(statuses):
-        sys.exit(f"the run that was killed didn't come to its end: {statuses}, see {killed}.log")
+    run = Run(settings, whole, asked.processes)
+    run.watch(lambda: last_step(whole) > 0)
+    start = time.perf_counter() - began
+    run.watch(lambda: last_step(whole) == steps)
+    before = time.perf_counter()
+    codes = run.wait()
+    end = time.perf_counter() - before
+    if any(codes):
+        sys.exit(f"the run that was left alone failed: {codes}, see {whole}.log")
+    killer = Killer(settings, killed, asked.processes, steps, start, end, random.Random(asked.seed))
+    for kind in killer.kinds(asked.kills):
+        while not killer.kill(kind):
+            print("the run had ended, nothing to kill; once more", file=sys.stderr)
+    codes = Run(settings, killed, asked.processes).wait()
+    if any(codes):
+        sys.exit(f"the run that was killed didn't come to its end: {codes}, see {killed}.log")
     different = differences(whole, killed)
     print(json.dumps({
-        "kills": sum(kinds.values()), "kinds": kinds, "processes": asked.processes,
-        "steps": steps, "save_steps": 2, "identical": not different, "different": different,
-        "adapter_sha256": digest(killed / "adapter_model.safetensors"),
+        "kills": sum(killer.made.values()), "kinds": killer.made, "processes": asked.processes,
+        "one_process_hit": killer.one_hit, "steps": steps, "identical": not different,
+        "different": different, "adapter_sha256": digest(killed / "adapter_model.safetensors"),
         "seconds": round(time.perf_counter() - began, 1),
     }))  # fmt: skip
     sys.exit(1 if different else 0)
 
 
-def kill_again_and_again(
-    settings: list[str], output: Path, asked: argparse.Namespace, steps: int, seconds: float
-) -> dict[str, int]:
-    """Start, kill, start again; returns how many kills there were of each kind."""
-    chance = random.Random(asked.seed)
-    kinds = {"update": 0, "checkpoint": 0, "start": 0}
-    for number in range(asked.kills):
-        kind = chance.choices(list(kinds), weights=(6, 3, 1))[0]
+class Killer:
+    """Starts the run in `output` and kills it, once for each call of `kill`.
+
+    `start` and `end` are the seconds before the first update and after the last one.
+    """
+
+    def __init__(
+        self, settings: list[str], output: Path, processes: int, steps: int, start: float,
+        end: float, chance: random.Random,
+    ) -> None:  # fmt: skip
+        self.settings, self.output, self.processes = settings, output, processes
+        self.steps, self.start, self.end, self.chance = steps, start, end, chance
+        self.made = {"update": 0, "checkpoint": 0, "start": 0, "end": 0}
+        self.one_hit = self._before_the_end = 0
+
+    def kinds(self, kills: int) -> list[str]:
+        at_end = max(1, kills // 10)
+        self._before_the_end = kills - at_end
+        earlier = self.chance.choices(
+            ["update", "checkpoint", "start"], (6, 3, 1), k=kills - at_end
+        )
+        return [*earlier, *["end"] * at_end]
+
+    def kill(self, kind: str) -> bool:
+        """False where the run came to its end first."""
+        output, chance = self.output, self.chance
         done = last_step(output)
-        # So far that all kills together are spread over the run.
-        target = min(done + chance.randint(1, max(1, 2 * steps // asked.kills)), steps - 1)
-        run = Run(settings, output, asked.processes)
+        # What is left of the run, shared out over the kills that are left.
+        left = max(1, self._before_the_end - sum(self.made.values()))
+        target = done + chance.randint(1, max(1, 2 * (self.steps - 1 - done) // left - 1))
+        run = Run(self.settings, output, self.processes)
         if kind == "start":
-            run.watch(lambda: False, chance.uniform(0, seconds / 4))
+            run.watch(lambda: False, chance.uniform(0, self.start))
+        elif kind == "end":
+            run.watch(lambda: last_step(output) >= self.steps)
+            # Where it was there before already, it starts once more.
+            more = self.start if done >= self.steps else 0.0
+            run.watch(lambda: False, chance.uniform(0, self.end + more))
         else:
-            run.watch(lambda target=target: last_step(output) >= target - 1)
-            before = time.perf_counter()
-            run.watch(lambda target=target: last_step(output) >= target)
-            an_update = time.perf_counter() - before
+            run.watch(lambda: last_step(output) >= min(target, self.steps - 1))
             if kind == "checkpoint":
-                run.watch(lambda: any((output / "checkpoints").glob(".step-*.part")))
+                run.watch(lambda: any((output / "checkpoints").glob(".step-*.part")), often=True)
                 run.watch(lambda: False, chance.uniform(0, 0.02))
             else:
+                an_update = read_metrics(output / "metrics.jsonl")[-1]["time/seconds"]
                 run.watch(lambda: False, chance.uniform(0, an_update))
-        if not run.alive():
-            print(f"kill {number + 1}: the run had ended, nothing to kill", file=sys.stderr)
-            run.wait()
-            continue
-        whom = (
-            range(asked.processes) if chance.random() < 0.5 else [chance.randrange(asked.processes)]
-        )
-        run.kill(list(whom))
-        kinds[kind] += 1
-        print(f"kill {number + 1} ({kind}) after update {last_step(output)}", file=sys.stderr)
-    return kinds
+        running = run.running()  # of two, the one that writes no results leaves first
+        if not running:
+            return False
+        one = len(running) > 1 and chance.random() < 0.5
+        run.kill([chance.choice(running)] if one else running)
+        self.made[kind] += 1
+        self.one_hit += one
+        print(f"{self.made} after update {last_step(output)}", file=sys.stderr)
+        return True
 
 
 class Run(Forks):
@@ -129,16 +164,27 @@ class Run(Forks):
 
         super().__init__(processes, work)
 
-    def watch(self, happened, seconds: float = float("inf")) -> None:
+    def watch(
+        self, happened: Callable[[], bool], seconds: float = float("inf"), often: bool = False
+    ) -> None:
         """Until it has happened, the run has ended, or so many seconds are over."""
         until = time.perf_counter() + seconds
-        while self.alive() and time.perf_counter() < until and not happened():
-            time.sleep(0.001)
+        while not happened() and (left := until - time.perf_counter()) > 0:
+            if not self.running() or any(self.ended.values()):
+                return
+            time.sleep(min(0.001 if often else 0.01, left))
 
-    def kill(self, ranks: list[int]) -> None:
-        """SIGKILL those; the others lose their connection and end by themselves."""
-        for rank in ranks:
-            os.kill(self.children[rank], signal.SIGKILL)
+    def kill(self, children: list[int]) -> None:
+        """SIGKILL those; any others are ended as a launcher does it."""
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.1)  # torchrun looks ten times a second
+        for number, seconds in ((signal.SIGTERM, 30.0), (signal.SIGKILL, 0.0)):
+            for child in self.running():
+                os.kill(child, number)
+            until = time.perf_counter() + seconds
+            while self.running() and time.perf_counter() < until:
+                time.sleep(0.01)
         self.wait()
 
 

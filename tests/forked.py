@@ -56,14 +56,14 @@ class Forks:
             sys.stderr.flush()
             os._exit(status)
 
-    def alive(self) -> bool:
-        """Whether every process is still running."""
+    def running(self) -> list[int]:
+        """Process ids of those that haven't ended yet."""
         for child in self.children:
             if child not in self.ended:
                 found, status = os.waitpid(child, os.WNOHANG)
                 if found:
                     self.ended[child] = os.waitstatus_to_exitcode(status)
-        return not self.ended
+        return [child for child in self.children if child not in self.ended]
 
     def wait(self) -> list[int]:
         """Exit codes by rank, once all have ended."""
