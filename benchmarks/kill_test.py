@@ -19,7 +19,6 @@ Everything is imported once and each run is a fork, so that what costs time is t
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import random
@@ -33,6 +32,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from alike import ADAPTER, differences, digest  # noqa: E402
 from forked import Forks, import_all  # noqa: E402
 
 from styledial import finish  # noqa: E402
@@ -47,7 +47,6 @@ SETTINGS = [
     "training.per_device_train_batch_size=4", "training.gradient_accumulation_steps=2",
     "training.gradient_checkpointing=false", "training.save_steps=2",
 ]  # fmt: skip
-TIMINGS = ("second", "memory", "time/", "wall", "path")
 
 
 def main() -> None:
@@ -87,8 +86,9 @@ def main() -> None:
     different = differences(whole, killed)
     print(json.dumps({
         "kills": sum(killer.made.values()), "kinds": killer.made, "processes": asked.processes,
-        "one_process_hit": killer.one_hit, "steps": steps, "identical": not different,
-        "different": different, "adapter_sha256": digest(killed / "adapter_model.safetensors"),
+        "one_process_hit": killer.one_hit, "half_a_checkpoint_left": killer.half_written,
+        "steps": steps, "identical": not different, "different": different,
+        "adapter_sha256": digest(killed / ADAPTER),
         "seconds": round(time.perf_counter() - began, 1),
     }))  # fmt: skip
     sys.exit(1 if different else 0)
@@ -98,6 +98,7 @@ class Killer:
     """Starts the run in `output` and kills it, once for each call of `kill`.
 
     `start` and `end` are the seconds before the first update and after the last one.
+    `half_written` counts the kills that left half a checkpoint behind.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class Killer:
         self.settings, self.output, self.processes = settings, output, processes
         self.steps, self.start, self.end, self.chance = steps, start, end, chance
         self.made = {"update": 0, "checkpoint": 0, "start": 0, "end": 0}
-        self.one_hit = self._before_the_end = 0
+        self.one_hit = self.half_written = self._before_the_end = 0
 
     def kinds(self, kills: int) -> list[str]:
         at_end = max(1, kills // 10)
@@ -147,6 +148,7 @@ class Killer:
         run.kill([chance.choice(running)] if one else running)
         self.made[kind] += 1
         self.one_hit += one
+        self.half_written += any((output / "checkpoints").glob(".step-*.part"))
         print(f"{self.made} after update {last_step(output)}", file=sys.stderr)
         return True
 
@@ -192,31 +194,6 @@ def last_step(output: Path) -> int:
     """The last update that metrics.jsonl tells of; 0 before the first."""
     records = read_metrics(output / "metrics.jsonl")
     return records[-1]["step"] if records else 0
-
-
-def differences(one: Path, two: Path) -> list[str]:
-    """Names of what isn't the same in two runs, timings left out."""
-    found = []
-    if digest(one / "adapter_model.safetensors") != digest(two / "adapter_model.safetensors"):
-        found.append("adapter_model.safetensors")
-    if plain(read_metrics(one / "metrics.jsonl")) != plain(read_metrics(two / "metrics.jsonl")):
-        found.append("metrics.jsonl")
-    a, b = (json.loads((f / "summary.json").read_text(encoding="utf-8")) for f in (one, two))
-    found += [f"summary.json {key}" for key in plain([a])[0] if a[key] != b.get(key)]
-    return found
-
-
-def plain(records: list[dict]) -> list[dict]:
-    """Without what depends on the clock, the machine's memory, or how much a cache had saved."""
-    return [
-        {k: v for k, v in record.items()
-         if not any(word in k for word in TIMINGS) and k != "reference_rows_saved"}
-        for record in records
-    ]  # fmt: skip
-
-
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 if __name__ == "__main__":
