@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import shutil
 import time
@@ -13,34 +12,33 @@ from typing import Any
 
 import torch
 
-from styledial import build, checks, outputs, processes, resume, sharding, trackers
+from styledial import announce, build, checks, outputs, processes, resume, sharding, trackers
 from styledial.adapter import SUMMARY
 from styledial.agree import Agreement
 from styledial.checkpoint import TrainState
-from styledial.closing import peak_memory_bytes
 from styledial.config import Config
 from styledial.config.show import as_file, flat
 from styledial.dial import FILE as DIAL
 from styledial.doctor import last_words
 from styledial.doctor.record import seconds_of
 from styledial.errors import UserError
-from styledial.evaluators.distance import Distance, measure
+from styledial.evaluators.distance import measure
 from styledial.files import write_json, write_text
 from styledial.finish import finish, write_samples
 from styledial.guards import Watch
 from styledial.incidents import Incidents
 from styledial.memory.settle import settle
-from styledial.metrics import MetricsFile, read_metrics
+from styledial.metrics import read_metrics
 from styledial.models.load import load_tokenizer, quiet_libraries
-from styledial.models.policy import Policy
 from styledial.order import RowOrder
-from styledial.phases import PhaseClock, time_record
+from styledial.phases import PhaseClock
 from styledial.prepared import read_texts
+from styledial.recorder import Recorder
 from styledial.reference import base_digest
 from styledial.report import report_at_end
 from styledial.screen import Screen
 from styledial.signals import StopRequest
-from styledial.trainer import Anchor, StepMetrics, train
+from styledial.trainer import Anchor, train
 
 
 def train_from_config(
@@ -105,15 +103,13 @@ def _train(
         sharded=sharded,
         **trackers.arguments(followed, folder),
     )
-    screen.note(*_data_words(texts))
+    screen.note(*announce.texts(texts))
     if training.kl_mode != "budget":
-        screen.note(*_mode_words(config))
+        screen.note(*announce.mode(config))
     agreement = Agreement(here.count)
     snapshot = None
     if changed:
-        screen.note(
-            f"--resume: changed: {'; '.join(changed)}", f"--resume：有改动：{'；'.join(changed)}"
-        )
+        screen.note(*announce.changed(changed))
     if resuming:
         snapshot = resume.newest(
             folder / outputs.CHECKPOINTS, first=first, agreement=agreement, note=screen.note
@@ -128,7 +124,7 @@ def _train(
     if sharded:
         optimizer = sharding.prepare(accelerator, policy, optimizer)
         wrapped: torch.nn.Module = policy
-        screen.note(*_sharding_words(policy, here.count))
+        screen.note(*announce.shared_out(policy, here.count))
     else:
         policy.to(accelerator.device)
         policy.reference_to(accelerator.device)
@@ -152,7 +148,6 @@ def _train(
     incidents = Incidents(
         texts.style, tokenizer, training.max_skipped_updates, screen.note, state.skipped
     )
-    metrics_file = None
     if first:
         if not resuming:
             outputs.clear_earlier_run(folder)
@@ -160,26 +155,17 @@ def _train(
         write_text(folder / "train_config.yaml", as_file(config))
         if planned:
             write_json(folder / outputs.PLAN, planned.to_json())
-        metrics_file = MetricsFile(folder / "metrics.jsonl", state.step, screen.note)
-    live = trackers.Live(accelerator, followed, folder, flat(config), state.step, screen.note)
-
-    def on_log(metrics: StepMetrics) -> None:
-        incidents.heard(metrics.watch, order)
-        line.update(_record(metrics, order))
-        if first:
-            screen.step(metrics)
+    recorder = Recorder(
+        folder / "metrics.jsonl" if first else None, state.step,
+        trackers.Live(accelerator, followed, folder, flat(config), state.step, screen.note),
+        incidents, screen, screen.note,
+    )  # fmt: skip
 
     def on_step_down(smaller: RowOrder) -> None:
         nonlocal order
         order = smaller
-        screen.note(
-            f"update {state.step + 1}: out of memory; again with batch size {smaller.batch_size} x "
-            f"accumulation {smaller.accumulation}, from here on. The update is the same.",
-            f"第 {state.step + 1} 步：内存不足；改用单卡批次 {smaller.batch_size} × 累积 "
-            f"{smaller.accumulation} 重做，此后照此进行。更新结果不变。",
-        )
+        screen.note(*announce.stepped_down(state.step + 1, smaller))
 
-    line: dict[str, float] = {}  # of metrics.jsonl, for the update that has just been made
     saved = stopping = False
     calibration = build.calibration_rows(texts.heldout)
     clock = PhaseClock(accelerator.device)
@@ -192,18 +178,12 @@ def _train(
                 policy, calibration, batch_size=order.batch_size,
                 device=accelerator.device, direction=training.kl_direction,
             )  # fmt: skip
-            line.update(_place(state, order), **_heldout_record(found))
+            recorder.heldout(found, state, order)
             if build.calibrates(config, state.step, steps):
                 # Every process reads the same; the mean makes them agree to the last bit.
                 kl = torch.tensor(found.kl, device=accelerator.device)
                 controller.calibrate(accelerator.reduce(kl, "mean").item())
-        if line:
-            # What this line says was read from the device, so the clock waits for nothing.
-            line.update(time_record(clock.read()))
-        if metrics_file and line:
-            metrics_file.write(line)
-            live.log(line)
-        line.clear()
+        recorder.write(clock)
         due = state.step % training.save_steps == 0 or state.step == steps >= training.save_steps
         if due or stop:
             clock("checkpoint")
@@ -219,7 +199,8 @@ def _train(
             watch=watch, state=state, total_steps=steps, direction=training.kl_direction,
             max_grad_norm=training.max_grad_norm, anchor=anchor, references=references,
             log_every=training.logging_steps, stop_asked=request.asked,
-            on_step_down=on_step_down, on_log=on_log, after_step=after_step, phase=clock,
+            on_step_down=on_step_down, on_log=lambda metrics: recorder.logged(metrics, order),
+            after_step=after_step, phase=clock,
         )  # fmt: skip
     if stopping:
         raise resume.stopped(state, saved, command or _resume_command(folder))
@@ -232,16 +213,13 @@ def _train(
     if first:
         summary["processes"] = here.count
         summary["fsdp"] = sharding.record(policy) if sharded else None
-        summary["anchor"] = _anchor_words(config, anchor)
+        summary["anchor"] = _anchor_record(config, anchor)
         summary["reference_rows_saved"] = references.saved if references else 0
         summary["seconds"] = seconds_of(read_metrics(folder / "metrics.jsonl"))
         write_json(folder / SUMMARY, summary)
         report_at_end(folder, screen.note)
         if references and references.saved:
-            screen.note(
-                f"reference cache: {references.saved:,} rows without a pass of the base",
-                f"参考缓存：{references.saved:,} 行无需再算基座前向",
-            )
+            screen.note(*announce.reference_rows(references.saved))
         shutil.rmtree(cache, ignore_errors=True)
     elif here.first_here:  # on a disk of its own, or the same folder once more
         outputs.leave(folder)
@@ -258,71 +236,7 @@ def _resume_command(folder: Path) -> str:
     )
 
 
-def _place(state: TrainState | StepMetrics, order: RowOrder) -> dict[str, float]:
-    return {
-        "step": state.step,
-        "epoch": round(order.epoch(state.step), 4),
-        "tokens": state.tokens,
-    }
-
-
-def _heldout_record(found: Distance) -> dict[str, float]:
-    """A reading of held-out text during the run; nats per token, and perplexity."""
-    return {
-        "val/nll": found.nll,
-        "val/nll_base": found.nll_base,
-        "val/ppl": math.exp(min(found.nll, 700.0)),  # beyond, a float overflows
-        "val/kl": found.kl,
-    }
-
-
-def _record(metrics: StepMetrics, order: RowOrder) -> dict[str, float]:
-    return {
-        **_place(metrics, order),
-        "train/nll": metrics.nll,
-        "train/kl": metrics.kl,
-        "train/anchor_kl": metrics.anchor_kl,
-        "train/lambda": metrics.coefficient,
-        "train/learning_rate": metrics.learning_rate,
-        "train/grad_norm": metrics.grad_norm,
-        "train/tokens_per_second": metrics.tokens_per_second,
-        "train/skipped": metrics.watch.skipped,
-        # The allocator's own count: asking for it doesn't wait for the device.
-        "train/peak_memory_bytes": peak_memory_bytes(),
-    }
-
-
-def _data_words(texts: build.Texts) -> tuple[str, str]:
-    style, heldout = texts.style.total_targets, texts.heldout.total_targets
-    return (
-        f"style text: {style:,} tokens in {len(texts.style):,} rows; held out {heldout:,}",
-        f"风格文本：{style:,} token，{len(texts.style):,} 行；留出 {heldout:,} token",
-    )
-
-
-def _sharding_words(policy: Policy, processes: int) -> tuple[str, str]:
-    here, all_of_it = sharding.bytes_here(policy) / 1e9, sharding.base_bytes(policy) / 1e9
-    return (
-        f"fsdp: the base's {all_of_it:.3g} GB are shared out over {processes} processes, "
-        f"{here:.3g} GB on each",
-        f"fsdp：基座共 {all_of_it:.3g} GB，分到 {processes} 个进程，每个 {here:.3g} GB",
-    )
-
-
-def _mode_words(config: Config) -> tuple[str, str]:
-    beta = config.training.kl_beta
-    if config.training.kl_mode == "penalty":
-        return (
-            f"kl_mode penalty: {beta:g} is a fixed KL coefficient; larger means a weaker style.",
-            f"kl_mode penalty：{beta:g} 是固定的 KL 系数，越大风格越弱。",
-        )
-    return (
-        "kl_mode off: plain fine-tuning; kl_beta has no effect.",
-        "kl_mode off：普通微调；kl_beta 不起作用。",
-    )
-
-
-def _anchor_words(config: Config, anchor: Anchor | None) -> dict[str, Any]:
+def _anchor_record(config: Config, anchor: Anchor | None) -> dict[str, Any]:
     if anchor is None:
         return {"source": "off"}
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -12,6 +13,10 @@ from pathlib import Path
 
 import pytest
 from data_samples import ROOT, STORY, novel
+
+from styledial.data import workers
+from styledial.data.sources import Source
+from styledial.errors import StyleDialError
 
 LINE = {"text", "book", "chapter", "split"}
 BOOK = {"file", "encoding", "chars_in", "chars_out", "kept", "reason", "drops", "sha256"}
@@ -176,3 +181,21 @@ def test_unreadable_files_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "failing.txt": "Permission denied", "locked.txt": "Permission denied", "书0.txt": "",
     }  # fmt: skip
     assert list(prepared.passages())
+
+
+class HungDisk:
+    """A store whose reader never comes back; sent to the processes as it is."""
+
+    def make(self, source):
+        time.sleep(600)
+
+
+def test_a_stuck_reader_is_noticed_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "PATIENCE", 2.0)
+    sources = [Source(Path(name), name, size=5 << 20) for name in ("甲.txt", "乙.txt")]
+    monkeypatch.setattr(workers, "_SLOWEST", 1 << 30)
+    started = time.monotonic()
+    with pytest.raises(StyleDialError, match=r"stuck: nothing was finished.*甲\.txt"):
+        workers.make_all(HungDisk(), sources, 2, lambda book, done, total: None)
+    assert time.monotonic() - started < 60
+    assert not multiprocessing.active_children()

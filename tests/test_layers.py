@@ -16,7 +16,7 @@ LAYERS = [
     {"step", "stepdown", "sharding"},
     {"anchor", "reference", "trainer", "evaluators", "generate", "adapter", "landing", "dial"},
     {"screen", "closing", "trackers", "build", "checks", "resume", "incidents", "doctor"},
-    {"prepared", "evaluation", "report"},
+    {"prepared", "evaluation", "report", "recorder", "announce"},
     {"memory"},
     {"finish"},
     {"run", "redial"},
@@ -24,6 +24,7 @@ LAYERS = [
 ]
 # The parts take plain values: configuration is read in run and above.
 READS_CONFIG = {
+    "announce",
     "prepared",
     "report",
     "build",

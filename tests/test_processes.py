@@ -81,6 +81,19 @@ def test_the_adapter_is_the_same_too(runs: dict[str, Path], name: str) -> None:
     assert farthest(runs["one"], runs[name]) < 1e-3
 
 
+def test_a_sharded_process_without_anchor_rows_takes_part_in_the_pass(
+    tiny_base: Path, novels: Path, tmp_path: Path
+) -> None:
+    """One anchor row for two processes: the base's layers are gathered by both, or neither."""
+    shapes: dict[int, list[str]] = {1: [], 2: ["per_device_train_batch_size=4", "fsdp=on"]}
+    run_many([
+        (count, [*small_run(tiny_base, novels, tmp_path / str(count)), "max_steps=4",
+                 "anchor=bundled", "anchor_ratio=0.1", *more])
+        for count, more in shapes.items()
+    ])  # fmt: skip
+    same_curves(tmp_path / "1", tmp_path / "2", steps=4)
+
+
 @pytest.fixture(scope="module")
 def moved(
     runs: dict[str, Path], tiny_base: Path, novels: Path, tmp_path_factory

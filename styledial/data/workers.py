@@ -17,6 +17,9 @@ from styledial.errors import StyleDialError
 Progress = Callable[[Book, int, int], None]  # the book, bytes done, bytes of all files
 
 _WORTH_A_PROCESS = 4 << 20  # bytes; starting processes costs about a second
+# Seconds without any book done after which the processes are taken for stuck, and bytes a second
+# that the slowest disk gives; a book is read at some megabytes a second.
+PATIENCE, _SLOWEST = 600.0, 100_000
 
 
 def make_all(
@@ -51,7 +54,10 @@ def _in_processes(store: Store, sources: list[Source], count: int) -> Iterator[t
             while waiting and len(running) < 2 * count:
                 place = waiting.pop()
                 running[pool.submit(store.make, sources[place])] = place
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            slowest = max(sources[place].size for place in running.values()) / _SLOWEST
+            finished, _ = wait(running, PATIENCE + slowest, return_when=FIRST_COMPLETED)
+            if not finished:
+                raise _stuck([sources[place].name for place in running.values()])
             for future in finished:
                 yield running.pop(future), future.result()
     except BrokenProcessPool:
@@ -63,6 +69,20 @@ def _in_processes(store: Store, sources: list[Source], count: int) -> Iterator[t
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _stuck(names: list[str]) -> StyleDialError:
+    """The processes are ended: one that hangs in a read would keep this one from its end too."""
+    for process in multiprocessing.active_children():
+        process.kill()
+    listed = ", ".join(names[:3])
+    return StyleDialError(
+        f"Reading the novels is stuck: nothing was finished for {PATIENCE / 60:.0f} minutes; under "
+        f"way were {listed}. Is the disk still there? What was done is kept; copy these files to a "
+        "local disk or take them out, and run the same again.",
+        f"读取小说停住了：{PATIENCE / 60:.0f} 分钟没有完成任何一本；正在读取的有 {listed}。"
+        "磁盘是否还在？已完成的部分已保留；请把这些文件复制到本地磁盘或移走，然后重新运行。",
+    )
 
 
 def _leave_ctrl_c_to_the_parent() -> None:

@@ -31,9 +31,11 @@ def _changes(config: Config) -> Iterator[dict[str, Any]]:
     model, training = config.model, config.training
     batch = training.micro_batch
     rows = batch * training.gradient_accumulation_steps
-    for size in sorted({batch // 2, 1} - {0, batch}, reverse=True):
+    size = batch // 2
+    while size:
         if rows % size == 0:
             yield {BATCH: size, ACCUMULATION: rows // size}
+        size //= 2
     if config.data.max_length >= 32:
         yield {"data.max_length": config.data.max_length // 2}
     yield {"training.gradient_checkpointing": not training.gradient_checkpointing}
