@@ -33,9 +33,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from alike import ADAPTER, differences, digest  # noqa: E402
-from forked import Forks, import_all  # noqa: E402
+from forked import Forks, get_ready  # noqa: E402
 
-from styledial import finish  # noqa: E402
 from styledial.config import resolve  # noqa: E402
 from styledial.metrics import read_metrics  # noqa: E402
 from styledial.run import train_from_config  # noqa: E402
@@ -60,8 +59,7 @@ def main() -> None:
     asked = parser.parse_args()
     shutil.rmtree(asked.output, ignore_errors=True)
     asked.output.mkdir(parents=True)
-    import_all()
-    finish._SAMPLE_TOKENS = 4  # samples are not what this is about
+    get_ready()
     steps = asked.steps or 3 * asked.kills
     settings = [*SETTINGS, f"training.max_steps={steps}", *asked.settings]
     whole, killed = asked.output / "whole", asked.output / "killed"

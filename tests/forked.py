@@ -14,13 +14,17 @@ import torch
 from torch.distributed import TCPStore
 
 
-def import_all() -> None:
-    """What a run imports late, so that every fork has it; and one thread for each process."""
+def get_ready() -> None:
+    """What every fork shall have: a run's late imports, one thread, and samples of a few tokens,
+    which otherwise take most of the time of a short run."""
     from accelerate import Accelerator  # noqa: F401
     from peft import LoraConfig  # noqa: F401
     from transformers import Qwen2ForCausalLM  # noqa: F401
 
+    from styledial import finish
+
     torch.set_num_threads(1)
+    finish._SAMPLE_TOKENS = 4
 
 
 class Forks:

@@ -6,14 +6,14 @@ JSON is a list of [processes, settings]; `--resume` may be one of them.
 import json
 import sys
 
-from forked import Forks, import_all
+from forked import Forks, get_ready
 
 from styledial.config import resolve
 from styledial.run import train_from_config
 
 
 def main(runs):
-    import_all()
+    get_ready()
     for count, settings in runs:
         given = [setting for setting in settings if setting != "--resume"]
         resume = given != settings
