@@ -8,16 +8,23 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from typer.testing import CliRunner
 
+from styledial import finish
 from styledial.cli.main import app
 from styledial.errors import StyleDialError
+from styledial.report import charts
 
 ROOT = Path(__file__).resolve().parents[1]
 # No network, English, one thread a process.
 ENV = {**os.environ, "HF_HUB_OFFLINE": "1", "STYLEDIAL_LANG": "en", "OMP_NUM_THREADS": "1"}
+# For setattr: samples of a few tokens and a report without figures, which otherwise take most of
+# the time of a short run.
+SHORT_END: list[tuple[Any, str, Any]] = [
+    (finish, "_SAMPLE_TOKENS", 4), (charts, "available", lambda: False),
+]  # fmt: skip
 
 
 class Done(NamedTuple):

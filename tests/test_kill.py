@@ -21,7 +21,8 @@ def test_sigkill(processes: int, kills: int, tiny_base: Path, novels: Path, tmp_
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks/kill_test.py"), f"--kills={kills}",
          f"--processes={processes}", "--steps=8", f"--output={tmp_path}",
-         f"model.model_name_or_path={tiny_base}", f"data.data_dir={novels}"],
+         f"model.model_name_or_path={tiny_base}", f"data.data_dir={novels}", "data.max_length=128",
+         f"training.per_device_train_batch_size={4 // processes}", "training.evaluate_at_end=off"],
         env=ENV, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -17,9 +17,8 @@ from pathlib import Path
 
 import pytest
 from alike import differences, digest, plain
-from running import ENV, ROOT, invoke, launched, small_run, stop_at
+from running import ENV, ROOT, SHORT_END, Done, invoke, launched, small_run, stop_at
 
-from styledial import finish
 from styledial.checkpoint import checkpoints, read_checkpoint
 from styledial.metrics import read_metrics
 from styledial.outputs import CACHE
@@ -41,9 +40,7 @@ def settings_of(base: Path, novels: Path, output: Path) -> list[str]:
 def whole(tiny_base: Path, novels: Path, tmp_path_factory) -> Path:
     """The run that nothing happened to."""
     folder = tmp_path_factory.mktemp("whole") / "out"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finish, "_SAMPLE_TOKENS", 4)
-        done = invoke("train", "--preset", "quick", *settings_of(tiny_base, novels, folder))
+    done = trained(settings_of(tiny_base, novels, folder))
     assert done.returncode == 0, done.stderr
     assert [path.name for path in checkpoints(folder / "checkpoints")] == ["step-20", "step-40"]
     return folder
@@ -143,11 +140,17 @@ def test_nothing_to_resume_is_said(tiny_base: Path, novels: Path, tmp_path: Path
 
 
 def resumed(settings: list[str], code: int = 0) -> str:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finish, "_SAMPLE_TOKENS", 4)
-        done = invoke("train", "--preset", "quick", *settings, "--resume")
+    """What it said, in one line."""
+    done = trained([*settings, "--resume"])
     assert done.returncode == code, done.stderr
     return " ".join(done.stderr.split())
+
+
+def trained(args: list[str]) -> Done:
+    with pytest.MonkeyPatch.context() as patch:
+        for each in SHORT_END:
+            patch.setattr(*each)
+        return invoke("train", "--preset", "quick", *args)
 
 
 REFUSED = [
