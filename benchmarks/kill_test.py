@@ -140,6 +140,8 @@ class Killer:
                 an_update = read_metrics(output / "metrics.jsonl")[-1]["time/seconds"]
                 run.watch(lambda: False, chance.uniform(0, an_update))
         running = run.running()  # of two, the one that writes no results leaves first
+        if any(run.ended.values()):
+            sys.exit(f"a run failed by itself: {run.ended}, see {output}.log")
         if not running:
             self.start, self.end = 0.7 * self.start, 0.7 * self.end  # it is faster than thought
             return False
