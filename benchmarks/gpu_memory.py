@@ -17,6 +17,7 @@ import re
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,6 @@ def main() -> None:
 
 
 def one(preset: str, memory: str | None) -> dict[str, object]:
-    import bitsandbytes
     import torch
 
     from styledial.config import resolve
@@ -86,8 +86,7 @@ def one(preset: str, memory: str | None) -> dict[str, object]:
         "planned_over_measured": round(planned.reserved / measured, 4),
         "seconds_per_update": round(seconds, 3), "device": card.name, "driver": driver,
         "torch": torch.__version__, "cuda": torch.version.cuda,
-        "transformers": __import__("transformers").__version__,
-        "bitsandbytes": bitsandbytes.__version__,
+        "transformers": version("transformers"), "bitsandbytes": version("bitsandbytes"),
     }  # fmt: skip
 
 
@@ -120,6 +119,7 @@ def train_on_random_weights(config: Config) -> float:
         target_modules=settings.lora_target_modules,
     )  # fmt: skip
     policy.to("cuda")
+    torch.cuda.empty_cache()  # of what making the model took
     torch.cuda.reset_peak_memory_stats()
     ends: list[float] = []
 

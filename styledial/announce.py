@@ -38,8 +38,10 @@ def mode(config: Config) -> Words:
 
 
 def changed(differences: list[str]) -> Words:
-    listed = differences
-    return f"--resume: changed: {'; '.join(listed)}", f"--resume：有改动：{'；'.join(listed)}"
+    return (
+        f"--resume: changed: {'; '.join(differences)}",
+        f"--resume：有改动：{'；'.join(differences)}",
+    )
 
 
 def shared_out(policy: Policy, processes: int) -> Words:

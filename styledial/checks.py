@@ -65,7 +65,11 @@ def check_same_run(config: Config, folder: Path) -> list[str]:
             "或用 --overwrite、换文件夹重新训练。",
         )
     said = _differences(earlier, config, _SAID)
-    return [words for words in said if not words.endswith("-> auto")]  # keeps an update's rows
+    if config.training.per_device_train_batch_size != "auto":
+        return said
+    # It keeps an update's rows, which are compared with the checkpoint, and may change these two.
+    chosen = ("training.per_device_train_batch_size", "training.gradient_accumulation_steps")
+    return [words for words in said if not words.startswith(chosen)]
 
 
 def _differences(one: Config, two: Config, keys: Mapping[str, tuple[str, ...]]) -> list[str]:

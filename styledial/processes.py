@@ -155,6 +155,18 @@ def from_first(here: Place, store: Any, name: str, make: Callable[[], str]) -> s
     return store.get(name).decode()
 
 
+def from_all(here: Place, store: Any, name: str, own: str) -> list[str]:
+    """What every process says, in the order of ranks, on the first; on the others their own."""
+    if here.count == 1:
+        return [own]
+    store.set(f"{name}/{here.rank}", own)
+    if not here.first:
+        return [own]
+    names = [f"{name}/{rank}" for rank in range(here.count)]
+    _wait_for(store, names)
+    return [store.get(each).decode() for each in names]
+
+
 def _wait_for(store: Any, names: list[str]) -> None:
     from torch import distributed
 

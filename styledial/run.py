@@ -27,7 +27,7 @@ from styledial.files import write_json, write_text
 from styledial.finish import finish, write_samples
 from styledial.guards import Watch
 from styledial.incidents import Incidents
-from styledial.memory.settle import settle
+from styledial.memory.settle import Excess, as_it_was_fitted, settle
 from styledial.metrics import read_metrics
 from styledial.models.load import load_tokenizer, quiet_libraries
 from styledial.order import RowOrder
@@ -47,29 +47,31 @@ def train_from_config(
     resume: bool = False,
     overwrite: bool = False,
     command: str = "",
-    fit: bool = False,
+    excess: Excess = "refuse",
 ) -> dict[str, Any]:
     """Train as `config` says and return the summary that is also written to summary.json.
 
-    `command` goes on with the run, for the message of one that was stopped. `fit` changes what is
-    needed to fit the GPU. Raises UserError (bad folder, data or model, too large for the GPU) with
-    everything left as it was, signals.Stopped after a signal.
+    `command` goes on with the run, for the message of one that was stopped. `excess` says what to
+    do where the GPU's memory is too small. Raises UserError (bad folder, data or model, too large
+    for the GPU) with everything left as it was, signals.Stopped after a signal.
     """
     folder = Path(config.training.output_dir).expanduser()
+    if resume and excess == "fit":
+        config = as_it_was_fitted(config, folder)
     checks.check_folders(config)
     trackers.check(trackers.wanted(config.training.report_to))
     checks.check_sharding(config, processes.place())
     outputs.claim_output_dir(folder, resume=resume, overwrite=overwrite)
     changed = checks.check_same_run(config, folder) if resume else []
     try:
-        return _train(config, folder, resume, changed, command, fit)
+        return _train(config, folder, resume, changed, command, excess)
     except UserError:
         outputs.release_output_dir(folder)
         raise
 
 
 def _train(
-    config: Config, folder: Path, resuming: bool, changed: list[str], command: str, fit: bool
+    config: Config, folder: Path, resuming: bool, changed: list[str], command: str, excess: Excess
 ) -> dict[str, Any]:
     from accelerate.utils import set_seed
 
@@ -82,7 +84,7 @@ def _train(
     # Up to `meet` there is no collective, so nothing here can run into the time limit of one.
     store = processes.rendezvous(here)
     processes.use_own_device(here)
-    config, planned = settle(config, fit=fit, here=here, store=store, note=screen.note)
+    config, planned = settle(config, excess=excess, here=here, store=store, note=screen.note)
     training = config.training
     tokenizer_once = cached(
         partial(
@@ -153,6 +155,7 @@ def _train(
             outputs.clear_earlier_run(folder)
         (folder / DIAL).unlink(missing_ok=True)
         write_text(folder / "train_config.yaml", as_file(config))
+        (folder / outputs.PLAN).unlink(missing_ok=True)
         if planned:
             write_json(folder / outputs.PLAN, planned.to_json())
     recorder = Recorder(

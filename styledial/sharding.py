@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator, FullyShardedDataParallelPlugin
 
 # `auto` shards a base that would take more than this part of a GPU's memory.
-MOST = 0.5
+_MOST = 0.5
 
 
 def is_wanted(setting: str, policy: Policy, here: Place) -> bool:
@@ -37,19 +37,31 @@ def is_wanted(setting: str, policy: Policy, here: Place) -> bool:
     """
     if setting == "on":
         return True
-    if (
-        setting == "off"
-        or here.count == 1
-        or not policy.is_adapter
-        or is_quantised(policy.causal_lm)
-    ):
+    quantised = is_quantised(policy.causal_lm)
+    if not _may(setting, here, is_adapter=policy.is_adapter, quantised=quantised):
         return False
     large = False
     if torch.cuda.is_available():
-        large = base_bytes(policy) > MOST * torch.cuda.mem_get_info()[1]
+        large = _is_large(base_bytes(policy), torch.cuda.mem_get_info()[1])
     found: list[Any] = [None] * here.count
     torch.distributed.all_gather_object(found, large)
     return any(found)
+
+
+def would_share(
+    setting: str, here: Place, *, is_adapter: bool, quantised: bool, weights: int, memory: int
+) -> bool:
+    """What `is_wanted` will say of a run whose base takes `weights` bytes, on a GPU of `memory`."""
+    may = _may(setting, here, is_adapter=is_adapter, quantised=quantised)
+    return setting == "on" or (may and _is_large(weights, memory))
+
+
+def _may(setting: str, here: Place, *, is_adapter: bool, quantised: bool) -> bool:
+    return setting != "off" and here.count > 1 and is_adapter and not quantised
+
+
+def _is_large(weights: int, memory: int) -> bool:
+    return weights > _MOST * memory
 
 
 def make_accelerator(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from pathlib import Path
 
 import pytest
 from real_updates import small_config, small_model
 from running import invoke, small_run
+from torch.distributed import HashStore
 
-from styledial import build
+from styledial import build, sharding
 from styledial.config import PRESETS, resolve
 from styledial.config.resolve import preset_path
 from styledial.errors import UserError
@@ -63,11 +65,12 @@ def test_the_nearest_changes_the_result_last(model: Path) -> None:
         plan(config.with_values({fit.BATCH: 1, fit.ACCUMULATION: 8, name: value}, "test"))
         for name, value in (("training.seed", 1), ("training.gradient_checkpointing", True))
     )
+    whole = plan(config)
     two = plan(config.with_values({fit.BATCH: 2, fit.ACCUMULATION: 4}, "test"))
-    smaller_batch = fit.nearest(config, card_between(one, two))
+    smaller_batch = fit.nearest(config, whole, card_between(one, two))
     assert smaller_batch
     assert smaller_batch.changes == {fit.BATCH: 1, fit.ACCUMULATION: 8}
-    recomputed = fit.nearest(config, card_between(checkpointed, one))
+    recomputed = fit.nearest(config, whole, card_between(checkpointed, one))
     assert recomputed
     assert recomputed.changes["training.gradient_checkpointing"] is True
     assert "model.load_in_4bit" not in recomputed.changes
@@ -75,7 +78,7 @@ def test_the_nearest_changes_the_result_last(model: Path) -> None:
         training = found.config.training
         assert training.micro_batch * training.gradient_accumulation_steps == 8
         assert found.plan.total == plan(found.config).total
-    assert fit.nearest(config, gpus.memory_card("100MB")) is None
+    assert fit.nearest(config, whole, gpus.memory_card("100MB")) is None
 
 
 def test_savings_are_plans_of_one_change_each(model: Path) -> None:
@@ -94,7 +97,7 @@ def test_savings_are_plans_of_one_change_each(model: Path) -> None:
 @pytest.fixture
 def with_card(monkeypatch: pytest.MonkeyPatch):
     def use(card: gpus.Card) -> None:
-        monkeypatch.setattr(gpus, "found_card", lambda processes=1: card)
+        monkeypatch.setattr(gpus, "found_card", lambda: card)
 
     return use
 
@@ -126,6 +129,39 @@ def test_a_run_that_is_too_large_stops_before_its_weights(
     assert (used.training.micro_batch, used.training.gradient_accumulation_steps) == (4, 2)
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert (summary["micro_batch_size"], summary["steps"]) == (4, 3)
+    assert invoke("train", *settings, "--ignore-plan", "--overwrite").returncode == 0
+    assert json.loads((out / "plan.json").read_text(encoding="utf-8"))["total_bytes"] == eight.total
+
+
+def test_a_run_that_was_fitted_goes_on_as_it_was_fitted(
+    tiny_base: Path, novels: Path, tmp_path: Path, with_card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though --fit took a shorter text, which alone would make it another run."""
+    out = tmp_path / "out"
+    settings = [*small_run(tiny_base, novels, out), "data.max_length=512", f"{fit.BATCH}=1",
+                "training.gradient_checkpointing=true", "training.save_steps=2"]  # fmt: skip
+    monkeypatch.setattr(fit, "allows_4bit", lambda config: False)  # larger than this tiny base
+    whole, half = (plan(resolve(None, None, {}, [*settings, f"data.max_length={n}"]))
+                   for n in (512, 256))  # fmt: skip
+    with_card(card_between(whole, half))
+    assert invoke("train", *settings, "max_steps=2", "--fit").returncode == 0
+    assert resolve(out / "train_config.yaml").data.max_length < 512
+    done = invoke("train", *settings, "max_steps=4", "--fit", "--resume")
+    assert done.returncode == 0
+    assert json.loads((out / "summary.json").read_text(encoding="utf-8"))["steps"] == 4
+
+
+def test_without_bitsandbytes_four_bits_are_no_offer(
+    model: Path, with_card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small_config(model, f"{fit.BATCH}=1")
+    assert fit.allows_4bit(config)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *more: None)
+    assert not fit.allows_4bit(config)
+    with_card(gpus.memory_card("100MB"))
+    with pytest.raises(UserError, match="Not even") as refused:
+        settled(config, excess="fit", here=ALONE, store=None, note=lambda en, zh: None)
+    assert "load_in_4bit" not in str(refused.value)
 
 
 def test_auto_in_a_run_and_in_its_resume(
@@ -142,22 +178,51 @@ def test_auto_in_a_run_and_in_its_resume(
     assert (used.per_device_train_batch_size, used.gradient_accumulation_steps) == (8, 1)
 
 
-def test_other_processes_hear_what_the_first_decided(model: Path, with_card) -> None:
-    from torch.distributed import HashStore
-
+def test_all_processes_take_what_fits_the_smallest_of_their_gpus(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = small_config(model, f"{fit.BATCH}=auto", f"{fit.ACCUMULATION}=4", "fsdp=off")
-    with_card(gpus.memory_card("24GB"))
-    store, told = HashStore(), []
-    results = [
-        settled(config, fit=False, here=Place(rank, 2, rank, 2), store=store,
-                note=lambda en, zh: told.append(en))
-        for rank in (0, 1)
-    ]  # fmt: skip
+    four, eight = (
+        plan(config.with_values({fit.BATCH: n, fit.ACCUMULATION: 16 // n}, ""), processes=2)
+        for n in (4, 8)
+    )
+    cards = {"0": gpus.memory_card("80GB"), "1": card_between(four, eight)}
+    monkeypatch.setattr(gpus, "found_card", lambda: cards[threading.current_thread().name])
+    store, told, results = HashStore(), [], {}
+
+    def one(rank: int) -> None:
+        results[rank] = settled(
+            config, excess="refuse", here=Place(rank, 2, rank, 2), store=store,
+            note=lambda en, zh: told.append(en),
+        )  # fmt: skip
+
+    threads = [threading.Thread(target=one, args=(rank,), name=str(rank)) for rank in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert results[0][0] == results[1][0]
-    assert results[0][0].training.per_device_train_batch_size == 16
-    assert results[0][1]
+    assert results[0][0].training.per_device_train_batch_size == 4
+    assert results[0][1].total == four.total
     assert results[1][1] is None
-    assert sum("auto is 16" in line for line in told) == 1
+    assert sum("auto is 4; an update has 16 rows" in line for line in told) == 1
+
+
+@pytest.mark.parametrize("batch", ["auto", "4"])
+def test_a_base_that_fsdp_shares_out_is_not_planned(
+    batch: str, model: Path, with_card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_card(gpus.memory_card("24GB"))
+    monkeypatch.setattr(sharding, "_MOST", 1e-9)  # of the card: any base is large
+    monkeypatch.setattr(settle, "from_all", lambda here, store, name, own: [own])
+    told: list[str] = []
+    config = small_config(model, f"{fit.BATCH}={batch}")
+    found, planned = settled(
+        config, excess="fit", here=Place(0, 2, 0, 2), store=HashStore(),
+        note=lambda en, zh: told.append(en),
+    )  # fmt: skip
+    assert (found.training.per_device_train_batch_size, planned) == (4, None)
+    assert "fsdp will share the base out" in told[-1]
 
 
 def test_a_model_that_cannot_be_planned_still_trains(
@@ -170,17 +235,19 @@ def test_a_model_that_cannot_be_planned_still_trains(
     monkeypatch.setattr(settle, "plan", fails)
     told: list[str] = []
     config = small_config(model)
-    found = settled(config, fit=False, here=ALONE, store=None, note=lambda en, zh: told.append(en))
+    found = settled(
+        config, excess="refuse", here=ALONE, store=None, note=lambda en, zh: told.append(en)
+    )
     assert found == (config, None)
     assert "no fake kernel" in told[-1]
-    assert "without a plan" in told[-1]
+    assert "memory: not planned" in told[-1]
 
 
 def test_nothing_fits(model: Path, with_card) -> None:
     with_card(gpus.memory_card("100MB"))
     config = small_config(model, f"{fit.BATCH}=1")
-    with pytest.raises(UserError, match="Take a smaller model"):
-        settled(config, fit=True, here=ALONE, store=None, note=lambda en, zh: None)
+    with pytest.raises(UserError, match="take a smaller model"):
+        settled(config, excess="fit", here=ALONE, store=None, note=lambda en, zh: None)
 
 
 def test_plan_on_the_command_line(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,7 +256,7 @@ def test_plan_on_the_command_line(model: Path, capsys: pytest.CaptureFixture[str
     done = invoke("plan", *given, "--memory", "100MB", "--fit", "--savings")
     assert done.returncode == 0
     assert "Does not fit" in done.stderr
-    assert "No smaller batch" in done.stderr
+    assert "Not even training.per_device_train_batch_size=1" in done.stderr
     assert re.search(r"GiB +[+-]\d+\.\d% +model\.load_in_4bit=true", done.stderr)
     found = json.loads(invoke("plan", *given, "--json").stderr)
     assert set(found) >= {"allocated_bytes", "reserved_bytes", "extras", "total_bytes",

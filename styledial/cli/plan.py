@@ -48,6 +48,11 @@ def plan(
 
     if gpu is not None and memory is not None:
         raise UserError("--gpu and --memory: give one of them.", "--gpu 与 --memory：请只写一个。")
+    if as_json and (fit or savings):
+        raise UserError(
+            "--json prints the plan alone: leave --fit and --savings out.",
+            "--json 只输出估算本身：请去掉 --fit 和 --savings。",
+        )
     resolved = configuration(config, preset, settings)
     from styledial.memory import fit as fitting
     from styledial.memory import gpus, show
@@ -61,10 +66,17 @@ def plan(
         card = gpus.card_named(gpu)
     elif memory is not None:
         card = gpus.memory_card(memory)
+    if fit and card is None:
+        raise UserError(
+            "--fit needs a card to fit: there is no GPU here, so add --gpu or --memory.",
+            "--fit 需要知道显卡：本机没有 GPU，请加 --gpu 或 --memory。",
+        )
     asked = resolved
     if asked.training.per_device_train_batch_size == "auto" and card is not None:
         largest = fitting.largest_batch(asked, card, processes=processes)
         resolved = largest.config if largest else fitting.of_one_row(asked)
+        chosen = {n: resolved.value_of(n) for n in (fitting.BATCH, fitting.ACCUMULATION)}
+        typer.echo(show.as_settings(chosen), err=True)
     found = planned(resolved, card=card, processes=processes)
     if as_json:
         typer.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
@@ -74,7 +86,8 @@ def plan(
     if card is not None:
         typer.echo(show.verdict(found, card))
         if fit and not fitting.fits(found, card):
-            typer.echo(show.nearest(fitting.nearest(asked, card, processes=processes)))
+            other = fitting.nearest(asked, found, card, processes=processes)
+            typer.echo(say(*show.nearest_words(asked, other)))
     for line in show.pace(resolved, found, card):
         typer.echo(line)
     if savings:

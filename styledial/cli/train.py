@@ -48,6 +48,13 @@ def train(
             ),
         ),
     ] = False,
+    ignore_plan: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-plan",
+            help=say("Train although the plan says no.", "不顾显存估算，照常训练。"),
+        ),
+    ] = False,
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -66,8 +73,9 @@ def train(
     from styledial.run import train_from_config
 
     train_from_config(
-        resolved, resume=resume, overwrite=overwrite, command=_resume_command(), fit=fit
-    )
+        resolved, resume=resume, overwrite=overwrite, command=_resume_command(),
+        excess="fit" if fit else "ignore" if ignore_plan else "refuse",
+    )  # fmt: skip
 
 
 def _resume_command() -> str:

@@ -46,6 +46,8 @@ def _type_words(annotation: Any) -> tuple[str, str]:
         return _bounded(_type_words(kind), limits_of)
     if origin is Literal:
         choices = ", ".join(str(choice) for choice in get_args(annotation))
+        if len(get_args(annotation)) == 1:
+            return choices, choices
         return f"one of {choices}", f"{choices} 之一"
     if origin in (Union, UnionType):
         parts = [_type_words(part) for part in get_args(annotation)]

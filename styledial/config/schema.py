@@ -260,8 +260,8 @@ class TrainingSettings(Section):
     )
     gradient_checkpointing: bool = setting(
         True,
-        "Recompute activations in the backward pass: far less memory, about a third slower.",
-        "反向时重算激活：大幅省显存，约慢三分之一。",
+        "Recompute activations in the backward pass: far less memory, a third slower or more.",
+        "反向时重算激活：大幅省显存，慢三分之一以上。",
     )
     report_to: Tracker | list[Tracker] = setting(
         "none",

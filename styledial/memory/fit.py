@@ -1,31 +1,41 @@
 """What fits a card: the largest micro-batch, and the nearest configuration.
 
 `per_device_train_batch_size: auto` takes the largest micro-batch that fits. A configuration that
-doesn't fit is changed, one step after the other, each kept, until one micro-batch size fits:
+doesn't fit is changed, one step after the other, each kept, until some micro-batch fits:
 
     a smaller micro-batch, more accumulation     the same result
-    gradient_checkpointing: true                 the same result, about a third slower
-    load_in_4bit: true                           the base in NF4
+    gradient_checkpointing: true                 the same result, slower
+    load_in_4bit: true                           the base in NF4, where bitsandbytes is installed
     max_length / 2, down to 128                  shorter context
 
-An update keeps its rows throughout. Each look costs a plan, 5 to 15 s for a 7B to a 14B; there are
-one to three for `auto` and a few more for a search.
+An update keeps its rows throughout. Each look costs a plan, 10 to 20 s for a 7B to a 14B on a slow
+core: one for each change that doesn't help, and two or three more to find the largest micro-batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from styledial.errors import ModelError
 from styledial.memory.gpus import MARGIN, Card
 from styledial.memory.plan import Plan, plan
+from styledial.models.quantise import check_choice
 
 if TYPE_CHECKING:
     from styledial.config import Config
 
 BATCH, ACCUMULATION = "training.per_device_train_batch_size", "training.gradient_accumulation_steps"
+CHECKPOINTING, LENGTH, IN_4BIT = (
+    "training.gradient_checkpointing", "data.max_length", "model.load_in_4bit",
+)  # fmt: skip
+CHANGED = (BATCH, ACCUMULATION, CHECKPOINTING, IN_4BIT, LENGTH)
 _SHORTEST = 128  # tokens; below, a passage has no context to learn from
+# A micro-batch of more tokens is no faster on any card; and more accumulation is no setting.
+_MOST_TOKENS, _MOST_ACCUMULATION = 16_384, 4096
+
+Tell = Callable[["Config"], None]
 
 
 @dataclass(frozen=True)
@@ -42,64 +52,100 @@ def fits(planned: Plan, card: Card) -> bool:
     return planned.total <= card.memory * (1 - MARGIN)
 
 
+def of_one_row(config: Config) -> Config:
+    """`config` with the smallest micro-batch there is, and an update's rows as they were."""
+    size = _sizes(config)[0]
+    return config.with_values({BATCH: size, ACCUMULATION: _rows(config) // size}, "auto")
+
+
 def largest_batch(
-    config: Config, card: Card, *, processes: int = 1, source: str = "auto"
-) -> Fitted | None:
+    config: Config, card: Card, *, processes: int = 1, source: str = "auto",
+    tell: Tell = lambda tried: None,
+) -> Fitted | None:  # fmt: skip
     """`config` with the largest micro-batch that fits `card`; None where not even one row does.
 
     As large as an update's rows where the batch size is `auto`, else as large as it is set; always
     one that divides the update's rows, which stay as many. A micro-batch that is larger needs
-    more, so sizes are halved like a search in a sorted list. `source` is noted with the values.
+    more, so sizes are looked for as in a sorted list, after the smallest. `source` is noted with
+    the values, and `tell` hears of each configuration that is planned.
     """
-    training = config.training
-    rows = training.micro_batch * training.gradient_accumulation_steps
-    most = rows if training.per_device_train_batch_size == "auto" else training.micro_batch
-    sizes = [size for size in range(1, most + 1) if rows % size == 0]
+    rows, sizes = _rows(config), _sizes(config)
     best = None
     low, high = 0, len(sizes)  # sizes below `low` fit, those from `high` on don't
-    at = high - 1  # most often everything fits
+    at = 0
     while low < high:
         changes = {BATCH: sizes[at], ACCUMULATION: rows // sizes[at]}
         tried = config.with_values(changes, source)
+        tell(tried)
         planned = plan(tried, card=card, processes=processes)
         if fits(planned, card):
-            best, low = Fitted(tried, planned, _differing(config, changes)), at + 1
+            differing = {n: value for n, value in changes.items() if config.value_of(n) != value}
+            best, low = Fitted(tried, planned, differing), at + 1
         else:
             high = at
         at = (low + high) // 2
     return best
 
 
-def of_one_row(config: Config) -> Config:
-    """`config` with the smallest micro-batch there is, and an update's rows as they were."""
-    rows = config.training.micro_batch * config.training.gradient_accumulation_steps
-    return config.with_values({BATCH: 1, ACCUMULATION: rows}, "auto")
+def nearest(
+    config: Config, planned: Plan, card: Card, *, processes: int = 1,
+    tell: Tell = lambda tried: None,
+) -> Fitted | None:  # fmt: skip
+    """The first of the changes above, all before it kept, under which `config` fits `card`.
 
-
-def nearest(config: Config, card: Card, *, processes: int = 1) -> Fitted | None:
-    """The first of the changes above, all before it kept, under which `config` fits `card`."""
-    made: dict[str, Any] = {}
-    for change in _ladder(config):
-        made |= change
-        changed = config.with_values(made, "--fit")
-        found = largest_batch(changed, card, processes=processes, source="--fit")
+    `planned` is its plan as it is; where the weights alone are too large, only changes to them
+    are looked at.
+    """
+    heavy = planned.breakdown["weights"] > card.memory * (1 - MARGIN)
+    for made in changes_in_turn(config):
+        if (heavy and IN_4BIT not in made) or (not made and config.training.micro_batch == 1):
+            continue
+        found = largest_batch(
+            config.with_values(made, "--fit"), card,
+            processes=processes, source="--fit", tell=tell,
+        )  # fmt: skip
         if found:
             return Fitted(found.config, found.plan, made | found.changes)
     return None
 
 
-def _ladder(config: Config) -> Iterator[dict[str, Any]]:
-    yield {}
+def changes_in_turn(config: Config) -> Iterator[dict[str, Any]]:
+    """Nothing, then each of the changes that `config` allows with all before it."""
+    made: dict[str, Any] = {}
+    yield made
     if not config.training.gradient_checkpointing:
-        yield {"training.gradient_checkpointing": True}
+        made = made | {CHECKPOINTING: True}
+        yield made
+    if allows_4bit(config):
+        made = made | {IN_4BIT: True}
+        yield made
+    length = config.data.max_length
+    while length > _SHORTEST:
+        length = max(length // 2, _SHORTEST)
+        made = made | {LENGTH: length}
+        yield made
+
+
+def allows_4bit(config: Config) -> bool:
+    """Whether the base could be loaded in 4 bits, and isn't."""
     model = config.model
-    if model.use_peft and not (model.load_in_4bit or model.load_in_8bit or model.use_dora):
-        yield {"model.load_in_4bit": True}
-    length = config.data.max_length // 2
-    while length >= _SHORTEST:
-        yield {"data.max_length": length}
-        length //= 2
+    if model.load_in_4bit or model.load_in_8bit or model.use_dora:
+        return False
+    try:
+        check_choice(load_in_4bit=True, load_in_8bit=False, use_peft=model.use_peft, use_dora=False)
+    except ModelError:  # no adapter, or no bitsandbytes
+        return False
+    return True
 
 
-def _differing(config: Config, changes: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in changes.items() if config.value_of(name) != value}
+def _rows(config: Config) -> int:
+    return config.training.micro_batch * config.training.gradient_accumulation_steps
+
+
+def _sizes(config: Config) -> list[int]:
+    """Micro-batches that an update's rows can be cut into, in order."""
+    training, rows = config.training, _rows(config)
+    most = rows if training.per_device_train_batch_size == "auto" else training.micro_batch
+    most = min(most, max(1, _MOST_TOKENS // config.data.max_length))
+    found = [n for n in range(1, most + 1) if rows % n == 0 and rows // n <= _MOST_ACCUMULATION]
+    return found or [training.micro_batch]

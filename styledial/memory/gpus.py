@@ -20,14 +20,16 @@ MARGIN = 0.05
 
 @dataclass(frozen=True)
 class Card:
-    """memory: bytes; tflops: 0 where unknown; bf16: whether it computes in bfloat16; hopper:
-    whether cuBLAS takes its larger workspace."""
+    """memory: bytes that a run can have; tflops: 0 where unknown; bf16: whether it computes in
+    bfloat16; hopper: whether cuBLAS takes its larger workspace; total: bytes of a card that is
+    here, what others use of it included."""
 
     name: str
     memory: int
     tflops: float = 0.0
     bf16: bool = True
     hopper: bool = False
+    total: int = 0
 
 
 def _card(name: str, gib: float, tflops: float, *, bf16: bool = True, hopper: bool = False) -> Card:
@@ -42,6 +44,7 @@ CARDS: tuple[Card, ...] = (
     _card("RTX 3080", 9.7, 59),
     _card("RTX 3090", 23.6, 71),
     _card("RTX 4060", 7.7, 30),
+    _card("RTX 4060 Ti 8GB", 7.7, 44),
     _card("RTX 4060 Ti 16GB", 15.6, 44),
     _card("RTX 4070", 11.7, 58),
     _card("RTX 4080", 15.7, 97),
@@ -74,8 +77,8 @@ def card_named(name: str) -> Card:
     guess = nearest(name, [card.name for card in CARDS])
     listed = ", ".join(card.name for card in CARDS)
     raise UserError(
-        f"--gpu {name}: not in the table"
-        + (f"; did you mean {guess}?" if guess else ";")
+        f"--gpu {name}: not in the table."
+        + (f" Did you mean {guess}?" if guess else "")
         + f" There are {listed}. For another card give its memory: --memory 24GB.",
         f"--gpu {name}：表中没有这张显卡"
         + (f"；是否想写 {guess}？" if guess else "。")
@@ -97,34 +100,35 @@ def memory_card(text: str) -> Card:
     return Card(text.strip(), int(float(found[1]) * (GIB if found[2] == "g" else 2**20)))
 
 
-def found_card(processes: int = 1) -> Card | None:
-    """The GPU that this machine's `processes` would train on, the one with least memory if they
-    take several; None without one. Its memory is what others have left of it."""
+def found_card() -> Card | None:
+    """The GPU that this process would train on, or None; its memory is what others have left."""
     import torch
 
     if not torch.cuda.is_available():
         return None
-    if processes > 1:
-        devices = range(min(processes, torch.cuda.device_count()))
-    else:
-        devices = range(torch.cuda.current_device(), torch.cuda.current_device() + 1)
-    return min(map(_card_at, devices), key=lambda card: card.memory)
-
-
-def _card_at(device: int) -> Card:
-    import torch
-
-    properties = torch.cuda.get_device_properties(device)
-    known = [c for c in CARDS if _plain(c.name) in _plain(properties.name)]
-    free, total = torch.cuda.mem_get_info(device)
+    properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+    free, total = torch.cuda.mem_get_info()
     # Asking has made this process's own context there, which a plan counts by itself.
     return Card(
         properties.name,
         min(total, free + CONTEXT),
-        max(known, key=lambda c: len(c.name)).tflops if known else 0.0,
+        _speed(properties.name, total),
         torch.cuda.is_bf16_supported(including_emulation=False),
         properties.major >= 9,
+        total,
     )
+
+
+def _speed(name: str, total: int) -> float:
+    """The table's figure for a card of this name, the one nearest in memory; 0 without one."""
+
+    def family(card: Card) -> str:
+        return re.sub(r"\d+gb$", "", _plain(card.name))
+
+    known = [card for card in CARDS if family(card) in _plain(name)]
+    if not known:
+        return 0.0
+    return max(known, key=lambda c: (len(family(c)), -abs(c.memory - total))).tflops
 
 
 def _plain(name: str) -> str:

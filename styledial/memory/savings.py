@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from styledial.memory.fit import ACCUMULATION, BATCH
+from styledial.memory.fit import ACCUMULATION, BATCH, allows_4bit
 from styledial.memory.gpus import Card
 from styledial.memory.plan import Plan, plan
 
@@ -39,7 +39,7 @@ def _changes(config: Config) -> Iterator[dict[str, Any]]:
     if config.data.max_length >= 32:
         yield {"data.max_length": config.data.max_length // 2}
     yield {"training.gradient_checkpointing": not training.gradient_checkpointing}
-    if model.use_peft and not (model.load_in_4bit or model.load_in_8bit or model.use_dora):
+    if allows_4bit(config):
         yield {"model.load_in_4bit": True}
     if model.use_peft and model.lora_r > 1:
         yield {"model.lora_r": model.lora_r // 2}

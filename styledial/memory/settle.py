@@ -2,143 +2,176 @@
 
 no GPU, or a base that is shared out (fsdp)      nothing to compare with: goes on without a plan
 batch size `auto`                                the largest that fits
-too large                                        refused with the nearest that fits, or with
-                                                 --fit changed to it
+too large                                        refused with the nearest that fits; changed to
+                                                 it with --fit; goes on with --ignore-plan
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from styledial.config import OFF
-from styledial.errors import ModelError, UserError
+from styledial.config import resolve
+from styledial.errors import UserError
 from styledial.memory import gpus
-from styledial.memory.fit import BATCH, Fitted, fits, largest_batch, nearest, of_one_row
+from styledial.memory.fit import (
+    ACCUMULATION,
+    BATCH,
+    CHANGED,
+    fits,
+    largest_batch,
+    nearest,
+    of_one_row,
+)  # fmt: skip
+from styledial.memory.gpus import MARGIN
 from styledial.memory.plan import Plan, plan
-from styledial.memory.show import as_settings, gib
-from styledial.processes import Place, from_first
-from styledial.sharding import MOST
+from styledial.memory.show import as_settings, gib, nearest_words
+from styledial.processes import Place, from_all, from_first
+from styledial.sharding import would_share
 
 if TYPE_CHECKING:
     from styledial.config import Config
 
 Note = Callable[[str, str], None]
+Excess = Literal["refuse", "fit", "ignore"]  # of a run that is too large for its GPU
+
+
+class _Settled(NamedTuple):
+    """ "section.key" -> value, and the plan if one was made."""
+
+    changes: dict[str, Any]
+    plan: Plan | None
 
 
 def settle(
-    config: Config, *, fit: bool, here: Place, store: Any, note: Note
+    config: Config, *, excess: Excess, here: Place, store: Any, note: Note
 ) -> tuple[Config, Plan | None]:
     """The configuration to train with, and its plan on the first process; None where none is made.
 
-    The first process plans, on the smallest of its GPUs, and the others hear of it through
-    `store`, so that all train alike. Raises UserError where the run won't fit, on that process.
+    The first process plans, on the GPU with least memory left of all processes', and the others
+    hear of it through `store`, so that all train alike. Raises UserError where the run won't fit,
+    on that process.
     """
     planned: list[Plan] = []
+    own = gpus.found_card()
+    left = from_all(here, store, "memory left", str(own.memory if own else 0))
 
     def decide() -> str:
-        found = _decided(config, fit, here, note)
+        card = replace(own, memory=min(map(int, left))) if own else None
+        found = _settled(config, card, excess, here, note)
         if found.plan:
             planned.append(found.plan)
         return json.dumps(found.changes)
 
     changes = json.loads(from_first(here, store, "settled", decide))
-    return config.with_values(changes, "auto"), planned[0] if planned else None
+    source = "--fit" if excess == "fit" else "auto"
+    return config.with_values(changes, source), planned[0] if planned else None
 
 
-class _Decided:
-    def __init__(self, changes: dict[str, Any], plan: Plan | None) -> None:
-        self.changes, self.plan = changes, plan
+def as_it_was_fitted(config: Config, folder: Path) -> Config:
+    """`config` with what --fit had changed in the run in `folder`, for going on with it."""
+    earlier = folder / "train_config.yaml"
+    if not earlier.is_file():
+        return config
+    found = resolve(earlier)
+    return config.with_values({name: found.value_of(name) for name in CHANGED}, str(earlier))
 
 
-def _decided(config: Config, fit: bool, here: Place, note: Note) -> _Decided:
-    automatic = config.training.per_device_train_batch_size == "auto"
-    plain = {BATCH: config.training.micro_batch} if automatic else {}
-    card = gpus.found_card(here.local_count)
-    if card is None or (here.count > 1 and config.training.fsdp == "on"):
-        if automatic:
-            note(
-                f"{BATCH}: auto is {config.training.micro_batch}: there is no GPU to plan for, or "
-                "the base is shared out.",
-                f"{BATCH}：auto 取 {config.training.micro_batch}：没有可供估算的 GPU，"
-                "或基座由多个进程分担。",
-            )
-        return _Decided(plain, None)
+def _settled(
+    config: Config, card: gpus.Card | None, excess: Excess, here: Place, note: Note
+) -> _Settled:
+    training = config.training
+    automatic = _is_auto(config)
+    plain = {BATCH: training.micro_batch} if automatic else {}
+
+    def unplanned(en: str, zh: str) -> _Settled:
+        note(
+            f"memory: not planned, {en}." + (f" {BATCH}: auto is {plain[BATCH]}." if plain else ""),
+            f"显存：不做估算，{zh}。" + (f"{BATCH}：auto 取 {plain[BATCH]}。" if plain else ""),
+        )
+        return _Settled(plain, None)
+
+    if card is None:
+        return unplanned("there is no GPU", "没有 GPU") if automatic else _Settled({}, None)
+    if here.count > 1 and training.fsdp == "on":
+        return unplanned("the base is shared out (fsdp)", "基座由 fsdp 分片")
+    note(f"memory: planning for {card.name} ...", f"显存：正在为 {card.name} 估算……")
     try:
-        return _compared(config, card, fit, here, note)
-    except UserError as error:
-        if not isinstance(error, ModelError):
-            raise
-        reason = str(error)
+        planned = plan(of_one_row(config) if automatic else config, card=card, processes=here.count)
     except Exception as error:  # a model that can't be run on fakes may still train
-        reason = f"{type(error).__name__}: {error}"
-    note(
-        f"This run's memory can't be planned ({reason}); it goes on without a plan.",
-        f"无法估算本次训练的显存（{reason}）；不做估算，继续训练。",
-    )
-    return _Decided(plain, None)
-
-
-def _compared(config: Config, card: gpus.Card, fit: bool, here: Place, note: Note) -> _Decided:
-    note(f"planning the memory on {card.name} ...", f"正在估算 {card.name} 的显存……")
-    automatic = config.training.per_device_train_batch_size == "auto"
-    if automatic:
-        found = largest_batch(config, card, processes=here.count)
-        if found:
-            note(
-                f"{BATCH}: auto is {found.changes[BATCH]}, planned at {gib(found.plan.total)} of "
-                f"{gib(card.memory)}.",
-                f"{BATCH}：auto 取 {found.changes[BATCH]}，估算 {gib(found.plan.total)} / "
-                f"{gib(card.memory)}。",
-            )
-            return _Decided(found.changes, found.plan)
-    planned = plan(of_one_row(config) if automatic else config, card=card, processes=here.count)
-    if _is_shared_out(config, planned, card, here):
-        return _Decided({BATCH: config.training.micro_batch} if automatic else {}, None)
+        reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        return unplanned(f"it can't be ({reason})", f"无法估算（{reason}）")
+    if would_share(
+        training.fsdp, here, is_adapter=config.model.use_peft,
+        quantised=config.model.load_in_4bit or config.model.load_in_8bit,
+        weights=planned.breakdown["weights"], memory=card.total or card.memory,
+    ):  # fmt: skip
+        return unplanned("fsdp will share the base out", "基座将由 fsdp 分片")
     if fits(planned, card):
+        return _Settled(*_fitting(config, planned, card, here, note))
+    return _too_large(config, planned, card, excess, here, note)
+
+
+def _fitting(
+    config: Config, planned: Plan, card: gpus.Card, here: Place, note: Note
+) -> tuple[dict[str, Any], Plan]:
+    changes: dict[str, Any] = {}
+    if _is_auto(config):
+        found = largest_batch(config, card, processes=here.count)
+        assert found is not None  # one row fits
+        training, planned = found.config.training, found.plan
+        changes = {BATCH: training.micro_batch, ACCUMULATION: training.gradient_accumulation_steps}
+        rows = training.micro_batch * training.gradient_accumulation_steps
         note(
-            f"memory: planned at {gib(planned.total)} of {gib(card.memory)}.",
-            f"显存：估算 {gib(planned.total)} / {gib(card.memory)}。",
+            f"{BATCH}: auto is {training.micro_batch}; an update has {rows} rows on each GPU.",
+            f"{BATCH}：auto 取 {training.micro_batch}；每张 GPU 每次更新 {rows} 行。",
         )
-        return _Decided({}, planned)
-    other = nearest(config, card, processes=here.count)
-    if fit and other:
+    note(
+        f"memory: planned at {gib(planned.total)} of {gib(card.memory)} free.",
+        f"显存：估算 {gib(planned.total)}，可用 {gib(card.memory)}。",
+    )
+    return changes, planned
+
+
+def _too_large(
+    config: Config, planned: Plan, card: gpus.Card, excess: Excess, here: Place, note: Note
+) -> _Settled:
+    free = f"{gib(card.memory)} free, {MARGIN:.0%} of which is kept"
+    free_zh = f"可用 {gib(card.memory)}，其中 {MARGIN:.0%} 须留出"
+    if excess == "ignore":
         note(
-            f"--fit: {gib(planned.total)} are too much for {card.name}; changed: "
-            f"{as_settings(other.changes)} ({gib(other.plan.total)}).",
-            f"--fit：{card.name} 放不下 {gib(planned.total)}；已改为："
-            f"{as_settings(other.changes)}（{gib(other.plan.total)}）。",
+            f"memory: planned at {gib(planned.total)}, {card.name} has {free}; --ignore-plan: goes "
+            "on.",
+            f"显存：估算 {gib(planned.total)}，{card.name} {free_zh}；--ignore-plan：继续训练。",
         )
-        return _Decided(other.changes, other.plan)
-    raise _too_large(planned, card, other)
+        one = of_one_row(config)
+        return _Settled({name: one.value_of(name) for name in (BATCH, ACCUMULATION)}
+                        if _is_auto(config) else {}, planned)  # fmt: skip
 
+    def tell(tried: Config) -> None:
+        changes = {name: tried.value_of(name) for name in CHANGED}
+        note(f"memory: trying {as_settings(changes)}", f"显存：尝试 {as_settings(changes)}")
 
-def _is_shared_out(config: Config, planned: Plan, card: gpus.Card, here: Place) -> bool:
-    """Whether fsdp: auto would share the base out, of which a plan knows nothing."""
-    model = config.model
-    return (
-        here.count > 1
-        and config.training.fsdp != OFF
-        and model.use_peft
-        and not (model.load_in_4bit or model.load_in_8bit)
-        and planned.breakdown["weights"] > MOST * card.memory
-    )
-
-
-def _too_large(planned: Plan, card: gpus.Card, other: Fitted | None) -> UserError:
-    needs, has = gib(planned.total), gib(card.memory)
-    if other is None:
-        return UserError(
-            f"This run needs {needs} and {card.name} has {has}; no smaller batch, shorter text or "
-            "4-bit base makes it fit. Take a smaller model. Nothing was loaded.",
-            f"本次训练需要 {needs}，{card.name} 只有 {has}；缩小批次、缩短文本或改用 4 位基座"
-            "都放不下。请换更小的模型。尚未加载任何权重。",
+    other = nearest(config, planned, card, processes=here.count, tell=tell)
+    words = nearest_words(config, other)
+    if excess == "fit" and other:
+        note(
+            f"--fit: {gib(planned.total)} are too much for {card.name} ({free}); {words[0]}",
+            f"--fit：{card.name}（{free_zh}）放不下 {gib(planned.total)}；{words[1]}",
         )
-    settings, then = as_settings(other.changes), gib(other.plan.total)
-    return UserError(
-        f"This run needs {needs} and {card.name} has {has}. Nothing was loaded. The nearest that "
-        f"fits ({then}): {settings}. Add that, or --fit, which takes it.",
-        f"本次训练需要 {needs}，{card.name} 只有 {has}。尚未加载任何权重。最接近且放得下的配置"
-        f"（{then}）：{settings}。请加上这些设置，或加 --fit 自动采用。",
-    )
+        return _Settled(other.changes, other.plan)
+    raise UserError(
+        f"This run needs {gib(planned.total)} and {card.name} has {free}. Nothing was loaded. "
+        f"{words[0]}" + (" Add that, or --fit, which takes it." if other else "")
+        + " --ignore-plan trains all the same.",
+        f"本次训练需要 {gib(planned.total)}，{card.name} {free_zh}。尚未加载任何权重。{words[1]}"
+        + ("请加上这些设置，或加 --fit 自动采用。" if other else "")
+        + "加 --ignore-plan 可不顾估算继续训练。",
+    )  # fmt: skip
+
+
+def _is_auto(config: Config) -> bool:
+    return config.training.per_device_train_batch_size == "auto"

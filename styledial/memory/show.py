@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from styledial.config.allowed import as_yaml
 from styledial.data.texts import style_folder
-from styledial.memory.fit import Fitted, fits
+from styledial.memory.fit import BATCH, Fitted, changes_in_turn, fits
 from styledial.memory.gpus import GIB, MARGIN, Card
 from styledial.memory.plan import UTILISATION, Plan
 from styledial.memory.savings import Saving
@@ -95,16 +95,21 @@ def verdict(plan: Plan, card: Card) -> str:
     )
 
 
-def nearest(found: Fitted | None) -> str:
-    """The nearest configuration that fits, as it is typed."""
+def nearest_words(config: Config, found: Fitted | None) -> tuple[str, str]:
+    """The nearest configuration that fits, as it is typed; or what doesn't make it fit either."""
     if found is None:
-        return say(
-            "No smaller batch, shorter text or 4-bit base makes it fit: take a smaller model.",
-            "缩小批次、缩短文本或改用 4 位基座都放不下：请换更小的模型。",
+        *_, last = changes_in_turn(config)
+        tried = as_settings({BATCH: 1} | last)
+        adapter = "" if config.model.use_peft else " or an adapter (model.use_peft=true)"
+        adapter_zh = "" if config.model.use_peft else "，或训练适配器（model.use_peft=true）"
+        return (
+            f"Not even {tried} makes it fit: take a smaller model{adapter}.",
+            f"即使 {tried} 也放不下：请换更小的模型{adapter_zh}。",
         )
     settings, then = as_settings(found.changes), gib(found.plan.total)
-    return say(
-        f"The nearest that fits ({then}): {settings}", f"最接近且放得下（{then}）：{settings}"
+    return (
+        f"The nearest that fits ({then}): {settings}.",
+        f"最接近且放得下的配置（{then}）：{settings}。",
     )
 
 

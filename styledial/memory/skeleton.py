@@ -79,6 +79,11 @@ def build_skeleton(config: Config, shape: PretrainedConfig, dtype: torch.dtype) 
         load_in_4bit=settings.load_in_4bit, load_in_8bit=settings.load_in_8bit,
         use_peft=settings.use_peft, use_dora=settings.use_dora,
     )  # fmt: skip
+    if settings.use_dora and settings.load_in_4bit:
+        raise ModelError(
+            "model.use_dora on a 4-bit base can't be planned; it can be trained.",
+            "4 位基座上的 model.use_dora 无法估算，但可以训练。",
+        )
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         base = AutoModelForCausalLM.from_config(

@@ -137,18 +137,6 @@ def peak(trace: Trace, start: int = 0) -> Peak:
     return Peak(highest, by_kind, made.phase, made.operation)
 
 
-def phase_peaks(trace: Trace) -> dict[str, int]:
-    """Bytes in use at the worst moment of each phase."""
-    used = 0
-    worst: dict[str, int] = {}
-    for event in trace.events:
-        used += event.size
-        phase = trace.storages[event.id].phase
-        if event.size > 0:
-            worst[phase] = max(worst.get(phase, 0), used)
-    return worst
-
-
 @cache
 def _name(func: Any) -> str:
     return str(func)
