@@ -120,9 +120,12 @@ class Killer:
         """False where the run came to its end first."""
         output, chance = self.output, self.chance
         done = last_step(output)
-        # What is left of the run, shared out over the kills that are left.
+        if done >= self.steps - 1:
+            kind = "end"  # neither an update nor a checkpoint is left to hit
+        # What is left of the run, shared out over the kills that are left. A kill comes about one
+        # update after its target.
         left = max(1, self._before_the_end - sum(self.made.values()))
-        target = done + chance.randint(1, max(1, 2 * (self.steps - 1 - done) // left - 1))
+        target = done + chance.randint(1, max(1, 2 * (self.steps - 1 - done) // left - 3))
         run = Run(self.settings, output, self.processes)
         if kind == "start":
             run.watch(lambda: False, chance.uniform(0, self.start))
