@@ -3,9 +3,15 @@
     python benchmarks/kill_test.py --kills 50                  one process
     python benchmarks/kill_test.py --kills 20 --processes 2    two; half of the kills hit one rank
 
-One run goes through; another is ended with SIGKILL at random moments and resumed after each.
-Moments are of three kinds: in the middle of updates, while a checkpoint is being written, and
-while the run starts. Then adapter, metrics (but for timings) and figures are compared.
+One run goes through; another is ended with SIGKILL at random moments and resumed after each:
+
+    start        while the run starts or resumes
+    update       in an update, held-out readings included
+    checkpoint   while a checkpoint is written
+    end          after the last update, while the run lands, measures and saves; the last tenth
+
+Then adapter, metrics (but for timings) and figures are compared. Where one of two processes is
+killed the other is ended as torchrun does it: SIGTERM, and SIGKILL after 30 seconds.
 
 Everything is imported once and each run is a fork, so that what costs time is the run. POSIX only.
 """
@@ -13,7 +19,6 @@ Everything is imported once and each run is a fork, so that what costs time is t
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import random
@@ -21,15 +26,18 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-import torch
-from torch.distributed import TCPStore
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from styledial import finish
-from styledial.config import resolve
-from styledial.metrics import read_metrics
-from styledial.run import train_from_config
+from alike import ADAPTER, differences, digest  # noqa: E402
+from forked import Forks, get_ready  # noqa: E402
+
+from styledial.config import resolve  # noqa: E402
+from styledial.metrics import read_metrics  # noqa: E402
+from styledial.run import train_from_config  # noqa: E402
 
 # Dropout and a reference cache, because both remember: the random state, and rows on disk.
 SETTINGS = [
@@ -38,7 +46,6 @@ SETTINGS = [
     "training.per_device_train_batch_size=4", "training.gradient_accumulation_steps=2",
     "training.gradient_checkpointing=false", "training.save_steps=2",
 ]  # fmt: skip
-TIMINGS = ("second", "memory", "time/", "wall", "path")
 
 
 def main() -> None:
@@ -52,171 +59,145 @@ def main() -> None:
     asked = parser.parse_args()
     shutil.rmtree(asked.output, ignore_errors=True)
     asked.output.mkdir(parents=True)
-    torch.set_num_threads(1)
-    warm_up()
+    get_ready()
     steps = asked.steps or 3 * asked.kills
     settings = [*SETTINGS, f"training.max_steps={steps}", *asked.settings]
     whole, killed = asked.output / "whole", asked.output / "killed"
 
     began = time.perf_counter()
-    statuses = Run(settings, whole, asked.processes).wait()
-    if any(statuses):
-        sys.exit(f"the run that was left alone failed: {statuses}, see {whole}.log")
-    seconds = time.perf_counter() - began
-    kinds = kill_again_and_again(settings, killed, asked, steps, seconds)
-    statuses = Run(settings, killed, asked.processes).wait()
-    if any(statuses):
-        sys.exit(f"the run that was killed didn't come to its end: {statuses}, see {killed}.log")
+    run = Run(settings, whole, asked.processes)
+    run.watch(lambda: last_step(whole) > 0)
+    start = time.perf_counter() - began
+    run.watch(lambda: last_step(whole) == steps)
+    before = time.perf_counter()
+    codes = run.wait()
+    end = time.perf_counter() - before
+    if any(codes):
+        sys.exit(f"the run that was left alone failed: {codes}, see {whole}.log")
+    killer = Killer(settings, killed, asked.processes, steps, start, end, random.Random(asked.seed))
+    for kind in killer.kinds(asked.kills):
+        while not killer.kill(kind):
+            print("the run had ended, nothing to kill; once more", file=sys.stderr)
+    codes = Run(settings, killed, asked.processes).wait()
+    if any(codes):
+        sys.exit(f"the run that was killed didn't come to its end: {codes}, see {killed}.log")
     different = differences(whole, killed)
     print(json.dumps({
-        "kills": sum(kinds.values()), "kinds": kinds, "processes": asked.processes,
-        "steps": steps, "save_steps": 2, "identical": not different, "different": different,
-        "adapter_sha256": digest(killed / "adapter_model.safetensors"),
+        "kills": sum(killer.made.values()), "kinds": killer.made, "processes": asked.processes,
+        "one_process_hit": killer.one_hit, "half_a_checkpoint_left": killer.half_written,
+        "steps": steps, "identical": not different, "different": different,
+        "adapter_sha256": digest(killed / ADAPTER),
         "seconds": round(time.perf_counter() - began, 1),
     }))  # fmt: skip
     sys.exit(1 if different else 0)
 
 
-def kill_again_and_again(
-    settings: list[str], output: Path, asked: argparse.Namespace, steps: int, seconds: float
-) -> dict[str, int]:
-    """Start, kill, start again; returns how many kills there were of each kind."""
-    chance = random.Random(asked.seed)
-    kinds = {"update": 0, "checkpoint": 0, "start": 0}
-    for number in range(asked.kills):
-        kind = chance.choices(list(kinds), weights=(6, 3, 1))[0]
+class Killer:
+    """Starts the run in `output` and kills it, once for each call of `kill`.
+
+    `start` and `end` are the seconds before the first update and after the last one.
+    `half_written` counts the kills that left half a checkpoint behind.
+    """
+
+    def __init__(
+        self, settings: list[str], output: Path, processes: int, steps: int, start: float,
+        end: float, chance: random.Random,
+    ) -> None:  # fmt: skip
+        self.settings, self.output, self.processes = settings, output, processes
+        self.steps, self.start, self.end, self.chance = steps, start, end, chance
+        self.made = {"update": 0, "checkpoint": 0, "start": 0, "end": 0}
+        self.one_hit = self.half_written = self._before_the_end = 0
+
+    def kinds(self, kills: int) -> list[str]:
+        at_end = max(1, kills // 10)
+        self._before_the_end = kills - at_end
+        earlier = self.chance.choices(
+            ["update", "checkpoint", "start"], (6, 3, 1), k=kills - at_end
+        )
+        return [*earlier, *["end"] * at_end]
+
+    def kill(self, kind: str) -> bool:
+        """False where the run came to its end first."""
+        output, chance = self.output, self.chance
         done = last_step(output)
-        # So far that all kills together are spread over the run.
-        target = min(done + chance.randint(1, max(1, 2 * steps // asked.kills)), steps - 1)
-        run = Run(settings, output, asked.processes)
+        if done >= self.steps - 1:
+            kind = "end"  # neither an update nor a checkpoint is left to hit
+        # What is left of the run, shared out over the kills that are left. A kill comes about one
+        # update after its target.
+        left = max(1, self._before_the_end - sum(self.made.values()))
+        target = done + chance.randint(1, max(1, 2 * (self.steps - 1 - done) // left - 3))
+        run = Run(self.settings, output, self.processes)
         if kind == "start":
-            run.watch(lambda: False, chance.uniform(0, seconds / 4))
+            run.watch(lambda: False, chance.uniform(0, self.start))
+        elif kind == "end":
+            run.watch(lambda: last_step(output) >= self.steps)
+            # Where it was there before already, it starts once more.
+            more = self.start if done >= self.steps else 0.0
+            run.watch(lambda: False, chance.uniform(0, self.end + more))
         else:
-            run.watch(lambda target=target: last_step(output) >= target - 1)
-            before = time.perf_counter()
-            run.watch(lambda target=target: last_step(output) >= target)
-            an_update = time.perf_counter() - before
+            run.watch(lambda: last_step(output) >= min(target, self.steps - 1))
             if kind == "checkpoint":
-                run.watch(lambda: any((output / "checkpoints").glob(".step-*.part")))
+                run.watch(lambda: any((output / "checkpoints").glob(".step-*.part")), often=True)
                 run.watch(lambda: False, chance.uniform(0, 0.02))
             else:
+                an_update = read_metrics(output / "metrics.jsonl")[-1]["time/seconds"]
                 run.watch(lambda: False, chance.uniform(0, an_update))
-        if not run.alive():
-            print(f"kill {number + 1}: the run had ended, nothing to kill", file=sys.stderr)
-            run.wait()
-            continue
-        whom = (
-            range(asked.processes) if chance.random() < 0.5 else [chance.randrange(asked.processes)]
-        )
-        run.kill(list(whom))
-        kinds[kind] += 1
-        print(f"kill {number + 1} ({kind}) after update {last_step(output)}", file=sys.stderr)
-    return kinds
+        running = run.running()  # of two, the one that writes no results leaves first
+        if any(run.ended.values()):
+            sys.exit(f"a run failed by itself: {run.ended}, see {output}.log")
+        if not running:
+            self.start, self.end = 0.7 * self.start, 0.7 * self.end  # it is faster than thought
+            return False
+        one = len(running) > 1 and chance.random() < 0.5
+        run.kill([chance.choice(running)] if one else running)
+        self.made[kind] += 1
+        self.one_hit += one
+        self.half_written += any((output / "checkpoints").glob(".step-*.part"))
+        print(f"{self.made} after update {last_step(output)}", file=sys.stderr)
+        return True
 
 
-class Run:
+class Run(Forks):
     """One run of `processes` forked processes, resumed if there is something to resume."""
 
     def __init__(self, settings: list[str], output: Path, processes: int) -> None:
-        store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-        self._store = store  # lives as long as the run
-        self.children = [
-            self._fork(rank, processes, store.port, settings, output) for rank in range(processes)
-        ]
-        self.statuses: dict[int, int] = {}
-
-    def _fork(self, rank: int, count: int, port: int, settings: list[str], output: Path) -> int:
-        child = os.fork()
-        if child:
-            return child
-        log = os.open(f"{output}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        if count > 1:
-            os.environ.update(
-                RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count),
-                LOCAL_WORLD_SIZE=str(count), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port),
-                TORCHELASTIC_USE_AGENT_STORE="True",
-            )  # fmt: skip
-        status = 1
-        try:
+        def work(rank: int) -> None:
+            log = os.open(f"{output}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
             config = resolve(None, None, {}, [*settings, f"training.output_dir={output}"])
             train_from_config(config, resume=True)
-            status = 0
-        except Exception:
-            import traceback
 
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(status)
+        super().__init__(processes, work)
 
-    def alive(self) -> bool:
-        """Whether every process is still running."""
-        for child in self.children:
-            if child not in self.statuses:
-                found, status = os.waitpid(child, os.WNOHANG)
-                if found:
-                    self.statuses[child] = status
-        return not self.statuses
-
-    def watch(self, happened, seconds: float = float("inf")) -> None:
+    def watch(
+        self, happened: Callable[[], bool], seconds: float = float("inf"), often: bool = False
+    ) -> None:
         """Until it has happened, the run has ended, or so many seconds are over."""
         until = time.perf_counter() + seconds
-        while self.alive() and time.perf_counter() < until and not happened():
-            time.sleep(0.001)
+        while not happened() and (left := until - time.perf_counter()) > 0:
+            if not self.running() or any(self.ended.values()):
+                return
+            time.sleep(min(0.001 if often else 0.01, left))
 
-    def kill(self, ranks: list[int]) -> None:
-        """SIGKILL those; the others lose their connection and end by themselves."""
-        for rank in ranks:
-            os.kill(self.children[rank], signal.SIGKILL)
+    def kill(self, children: list[int]) -> None:
+        """SIGKILL those; any others are ended as a launcher does it."""
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.1)  # torchrun looks ten times a second
+        for number, seconds in ((signal.SIGTERM, 30.0), (signal.SIGKILL, 0.0)):
+            for child in self.running():
+                os.kill(child, number)
+            until = time.perf_counter() + seconds
+            while self.running() and time.perf_counter() < until:
+                time.sleep(0.01)
         self.wait()
-
-    def wait(self) -> list[int]:
-        for child in self.children:
-            if child not in self.statuses:
-                _, self.statuses[child] = os.waitpid(child, 0)
-        return [self.statuses[child] for child in self.children]
-
-
-def warm_up() -> None:
-    """Import what a run imports, so that a fork has it; and keep the samples short."""
-    from accelerate import Accelerator  # noqa: F401
-    from peft import LoraConfig  # noqa: F401
-    from transformers import Qwen2ForCausalLM  # noqa: F401
-
-    finish._SAMPLE_TOKENS = 4
 
 
 def last_step(output: Path) -> int:
     """The last update that metrics.jsonl tells of; 0 before the first."""
     records = read_metrics(output / "metrics.jsonl")
     return records[-1]["step"] if records else 0
-
-
-def differences(one: Path, two: Path) -> list[str]:
-    """Names of what isn't the same in two runs, timings left out."""
-    found = []
-    if digest(one / "adapter_model.safetensors") != digest(two / "adapter_model.safetensors"):
-        found.append("adapter_model.safetensors")
-    if plain(read_metrics(one / "metrics.jsonl")) != plain(read_metrics(two / "metrics.jsonl")):
-        found.append("metrics.jsonl")
-    a, b = (json.loads((f / "summary.json").read_text(encoding="utf-8")) for f in (one, two))
-    found += [f"summary.json {key}" for key in plain([a])[0] if a[key] != b.get(key)]
-    return found
-
-
-def plain(records: list[dict]) -> list[dict]:
-    """Without what depends on the clock, the machine's memory, or how much a cache had saved."""
-    return [
-        {k: v for k, v in record.items()
-         if not any(word in k for word in TIMINGS) and k != "reference_rows_saved"}
-        for record in records
-    ]  # fmt: skip
-
-
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from styledial.config import BUNDLED, OFF, Config, resolve
 from styledial.errors import UserError
@@ -34,6 +35,7 @@ _SAME = {
              "anchor_ratio"),
     "training": ("kl_beta", "kl_mode", "kl_direction", "seed"),
 }  # fmt: skip
+_TYPED = {"alpha": "lora_alpha"}  # compared as in force; the user's name for it
 # May change in the middle, and changes the result: said, not refused.
 _SAID = {
     "model": ("lora_dropout", "attn_implementation"),
@@ -72,11 +74,22 @@ def check_same_run(config: Config, folder: Path) -> list[str]:
 
 def _differences(one: Config, two: Config, keys: Mapping[str, tuple[str, ...]]) -> list[str]:
     values = [
-        (f"{section}.{key}", *(getattr(getattr(each, section), key) for each in (one, two)))
+        (f"{section}.{_TYPED.get(key, key)}",
+         *(getattr(getattr(each, section), key) for each in (one, two)))
         for section, names in keys.items()
         for key in names
+    ]  # fmt: skip
+    return [
+        f"{name} {_as_typed(before)} -> {_as_typed(after)}"
+        for name, before, after in values
+        if before != after
     ]
-    return [f"{name} {before} -> {after}" for name, before, after in values if before != after]
+
+
+def _as_typed(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def check_sharding(config: Config, here: Place) -> None:

@@ -1,19 +1,30 @@
-"""Running the program as a user does: in this process, or in one of its own."""
+"""Running the program as a user does: in this process, in one of its own, or in several."""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from typer.testing import CliRunner
 
+from styledial import finish
 from styledial.cli.main import app
 from styledial.errors import StyleDialError
+from styledial.report import charts
 
 ROOT = Path(__file__).resolve().parents[1]
+# No network, English, one thread a process.
+ENV = {**os.environ, "HF_HUB_OFFLINE": "1", "STYLEDIAL_LANG": "en", "OMP_NUM_THREADS": "1"}
+# For setattr: samples of a few tokens and a report without figures, which otherwise take most of
+# the time of a short run.
+SHORT_END: list[tuple[Any, str, Any]] = [
+    (finish, "_SAMPLE_TOKENS", 4), (charts, "available", lambda: False),
+]  # fmt: skip
 
 
 class Done(NamedTuple):
@@ -34,12 +45,33 @@ def invoke(*args: object) -> Done:
 def run_train(
     *args: object, cwd: Path | None = None, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    """`python train.py ...`; no network, English, no terminal."""
+    """`python train.py ...`, without a terminal."""
     return subprocess.run(
         [sys.executable, str(ROOT / "train.py"), *map(str, args)],
         cwd=cwd or ROOT,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "STYLEDIAL_LANG": "en", **env},
+        env={**ENV, **env},
         capture_output=True, text=True, timeout=300, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def run_many(runs: list[tuple[int, list[str]]]) -> None:
+    """Several runs of [processes, settings], which may hold --resume, with one start of Python."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tests/many.py"), json.dumps(runs)],
+        cwd=ROOT, env=ENV, capture_output=True, text=True, timeout=1500, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def launched(
+    *args: object, cwd: Path = ROOT, more: tuple[str, ...] = ("--standalone",), processes: int = 2
+) -> subprocess.Popen[str]:
+    """torchrun; alone, it chooses a free port itself."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "torch.distributed.run", *more, f"--nproc_per_node={processes}",
+         *map(str, args)],
+        cwd=cwd, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
 
@@ -52,3 +84,13 @@ def small_run(base: Path, novels: Path, output: Path) -> list[str]:
         "training.learning_rate=0.005", "training.gradient_checkpointing=false",
         "training.max_steps=60", "data.anchor=off", "training.evaluate_at_end=off",
     ]  # fmt: skip
+
+
+def stop_at(step: int, finished: Path, output: Path) -> None:
+    """A copy of a finished run as it would be, had it been killed before the next checkpoint."""
+    shutil.copytree(finished, output)
+    for path in (output / "checkpoints").iterdir():
+        if int(path.name.removeprefix("step-")) > step:
+            shutil.rmtree(path)
+    for name in ("summary.json", "adapter_model.safetensors", "samples.md"):
+        (output / name).unlink()

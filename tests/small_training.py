@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from forked import Forks
 
 from styledial.agree import Agreement
 from styledial.checkpoint import TrainState
@@ -103,12 +104,9 @@ def same(one: Outcome, two: Outcome) -> bool:
     return all(torch.equal(w, two.weights[name]) for name, w in one.weights.items())
 
 
-def _as_one_of_two(rank: int, port: int, base: Path, novels: Path) -> None:
+def _as_one_of_two(rank: int) -> None:
     """Rank 1 runs out of memory in each phase in turn; the others must follow it."""
-    os.environ.update(
-        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", LOCAL_WORLD_SIZE="2",
-        MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), TORCHELASTIC_USE_AGENT_STORE="True",
-    )  # fmt: skip
+    base, novels = map(Path, sys.argv[1:])
     rows = rows_of(base, novels)
     whole = five_updates(base, rows, batch_size=4)
     half = five_updates(base, rows, batch_size=2, accumulation=2)
@@ -126,29 +124,6 @@ def _as_one_of_two(rank: int, port: int, base: Path, novels: Path) -> None:
     os.write(1, f"{rank} twice {farthest(whole, found):.2e}\n".encode())
 
 
-def main() -> None:
-    from torch.distributed import TCPStore
-
-    torch.set_num_threads(1)
-    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    children = []
-    for rank in range(2):
-        child = os.fork()
-        if not child:
-            status = 1
-            try:
-                _as_one_of_two(rank, store.port, Path(sys.argv[1]), Path(sys.argv[2]))
-                status = 0
-            except BaseException:
-                import traceback
-
-                traceback.print_exc()
-            finally:
-                sys.stdout.flush()
-                os._exit(status)
-        children.append(child)
-    sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
-
-
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    sys.exit(any(Forks(2, _as_one_of_two).wait()))

@@ -99,24 +99,6 @@ def test_the_resolved_config_repeats_the_run(finished: Path, tmp_path: Path) -> 
     assert one == two
 
 
-def test_an_interrupted_run_goes_on(
-    finished: Path, tiny_base: Path, novels: Path, tmp_path: Path
-) -> None:
-    """Stopping is simulated by deleting what a run writes at its end. tests/test_kill.py kills."""
-    output = tmp_path / "r"
-    args = [*small_run(tiny_base, novels, output), "training.save_steps=25", "--kl_beta", "0.1"]
-    assert invoke("train", "--preset", "quick", *args).returncode == 0
-    assert {p.name for p in (output / "checkpoints").iterdir()} == {"step-50", "step-60"}
-    shutil.rmtree(output / "checkpoints/step-60")
-    weights = (output / "adapter_model.safetensors").read_bytes()
-    for name in ("summary.json", "adapter_model.safetensors", "samples.md"):
-        (output / name).unlink()
-    done = invoke("train", "--preset", "quick", *args, "--resume")
-    assert done.returncode == 0, done.stderr
-    assert (output / "adapter_model.safetensors").read_bytes() == weights
-    assert [r["step"] for r in read_metrics(output / "metrics.jsonl")] == list(range(1, 61))
-
-
 def test_full_tuning_against_a_frozen_copy(tiny_base: Path, novels: Path, tmp_path: Path) -> None:
     output = tmp_path / "full"
     done = invoke(
