@@ -91,10 +91,10 @@ class _Added(torch.autograd.Function):
         x, narrow, down, up = ctx.saved_tensors
         wide = gradient.to(up.dtype).mul(ctx.scale).flatten(0, -2)
         # The transposes are where autograd has them: sums are added up in the same order.
-        up_gradient = (narrow.flatten(0, -2).t() @ wide).t()
+        up_gradient = wide.t() @ narrow.flatten(0, -2)
         inner = wide @ up
         del wide
-        down_gradient = (x.to(down.dtype).flatten(0, -2).t() @ inner).t()
+        down_gradient = inner.t() @ x.to(down.dtype).flatten(0, -2)
         x_gradient = None
         if ctx.needs_input_grad[0]:
             x_gradient = (inner @ down).to(x.dtype).view(x.shape)
