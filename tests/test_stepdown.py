@@ -52,7 +52,8 @@ def test_the_first_update_again_in_smaller_batches(
 
 
 # Adam divides by the gradient's size, so a weight whose gradient is nearly 0 feels its rounding.
-TOLERANCE = 1e-4
+# How much depends on the processor's kernels: 9e-6 with AVX-512, 1.2e-4 without.
+TOLERANCE = 5e-4
 
 
 @pytest.mark.parametrize("phase", PHASES)
