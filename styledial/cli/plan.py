@@ -73,11 +73,15 @@ def plan(
         )
     asked = resolved
     if asked.training.per_device_train_batch_size == "auto" and card is not None:
-        largest = fitting.largest_batch(asked, card, processes=processes)
-        resolved = largest.config if largest else fitting.of_one_row(asked)
+        resolved = fitting.of_one_row(asked)
+        found = planned(resolved, card=card, processes=processes)
+        largest = fitting.largest_batch(asked, card, processes=processes, smallest=found)
+        if largest:
+            resolved, found = largest.config, largest.plan
         chosen = {n: resolved.value_of(n) for n in (fitting.BATCH, fitting.ACCUMULATION)}
         typer.echo(show.as_settings(chosen), err=True)
-    found = planned(resolved, card=card, processes=processes)
+    else:
+        found = planned(resolved, card=card, processes=processes)
     if as_json:
         typer.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
         return

@@ -28,7 +28,7 @@ def effective_batch(config: Config, processes: int | None = None) -> int:
 def config_lines(config: Config) -> list[str]:
     """Every setting with its value and where the value came from, and the effective batch."""
     rows = [
-        (section, key, as_yaml(getattr(getattr(config, section), key)),
+        (section, key, as_yaml(config.value_of(f"{section}.{key}")),
          config.sources.get(f"{section}.{key}", "default"))
         for section, kind in SECTIONS.items()
         for key in kind.model_fields
@@ -57,7 +57,7 @@ def as_file(config: Config) -> str:
     for section, kind in SECTIONS.items():
         lines.append(f"{section}:")
         for key in kind.model_fields:
-            value = getattr(getattr(config, section), key)
+            value = config.value_of(f"{section}.{key}")
             source = config.sources.get(f"{section}.{key}", "default")
             lines.append(f"  {key}: {as_yaml(value)}  # {source}")
     return "\n".join(lines) + "\n"
@@ -66,7 +66,7 @@ def as_file(config: Config) -> str:
 def flat(config: Config) -> dict[str, Any]:
     """ "section.key" -> value in force."""
     return {
-        f"{section}.{key}": getattr(getattr(config, section), key)
+        f"{section}.{key}": config.value_of(f"{section}.{key}")
         for section, kind in SECTIONS.items()
         for key in kind.model_fields
     }

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from styledial.config.show import effective_batch
 from styledial.errors import ModelError
 from styledial.memory.gpus import MARGIN, Card
 from styledial.memory.plan import Plan, plan
@@ -55,29 +56,34 @@ def fits(planned: Plan, card: Card) -> bool:
 def of_one_row(config: Config) -> Config:
     """`config` with the smallest micro-batch there is, and an update's rows as they were."""
     size = _sizes(config)[0]
-    return config.with_values({BATCH: size, ACCUMULATION: _rows(config) // size}, "auto")
+    rows = effective_batch(config, 1)
+    return config.with_values({BATCH: size, ACCUMULATION: rows // size}, "auto")
 
 
 def largest_batch(
     config: Config, card: Card, *, processes: int = 1, source: str = "auto",
-    tell: Tell = lambda tried: None,
+    smallest: Plan | None = None, tell: Tell = lambda tried: None,
 ) -> Fitted | None:  # fmt: skip
     """`config` with the largest micro-batch that fits `card`; None where not even one row does.
 
     As large as an update's rows where the batch size is `auto`, else as large as it is set; always
     one that divides the update's rows, which stay as many. A micro-batch that is larger needs
     more, so sizes are looked for as in a sorted list, after the smallest. `source` is noted with
-    the values, and `tell` hears of each configuration that is planned.
+    the values; `smallest` is the plan of `of_one_row(config)` if there is one already; `tell`
+    hears of each configuration that is planned.
     """
-    rows, sizes = _rows(config), _sizes(config)
+    rows, sizes = effective_batch(config, 1), _sizes(config)
     best = None
     low, high = 0, len(sizes)  # sizes below `low` fit, those from `high` on don't
     at = 0
     while low < high:
         changes = {BATCH: sizes[at], ACCUMULATION: rows // sizes[at]}
         tried = config.with_values(changes, source)
-        tell(tried)
-        planned = plan(tried, card=card, processes=processes)
+        if smallest and at == 0:
+            planned = smallest
+        else:
+            tell(tried)
+            planned = plan(tried, card=card, processes=processes)
         if fits(planned, card):
             differing = {n: value for n, value in changes.items() if config.value_of(n) != value}
             best, low = Fitted(tried, planned, differing), at + 1
@@ -93,12 +99,13 @@ def nearest(
 ) -> Fitted | None:  # fmt: skip
     """The first of the changes above, all before it kept, under which `config` fits `card`.
 
-    `planned` is its plan as it is; where the weights alone are too large, only changes to them
-    are looked at.
+    `planned` is its plan as it is, of one row where the batch size is `auto`; where the weights
+    alone are too large, only changes to them are looked at.
     """
+    of_one = config.training.per_device_train_batch_size in ("auto", 1)
     heavy = planned.breakdown["weights"] > card.memory * (1 - MARGIN)
     for made in changes_in_turn(config):
-        if (heavy and IN_4BIT not in made) or (not made and config.training.micro_batch == 1):
+        if (heavy and IN_4BIT not in made) or (of_one and not made):
             continue
         found = largest_batch(
             config.with_values(made, "--fit"), card,
@@ -138,13 +145,9 @@ def allows_4bit(config: Config) -> bool:
     return True
 
 
-def _rows(config: Config) -> int:
-    return config.training.micro_batch * config.training.gradient_accumulation_steps
-
-
 def _sizes(config: Config) -> list[int]:
     """Micro-batches that an update's rows can be cut into, in order."""
-    training, rows = config.training, _rows(config)
+    training, rows = config.training, effective_batch(config, 1)
     most = rows if training.per_device_train_batch_size == "auto" else training.micro_batch
     most = min(most, max(1, _MOST_TOKENS // config.data.max_length))
     found = [n for n in range(1, most + 1) if rows % n == 0 and rows // n <= _MOST_ACCUMULATION]

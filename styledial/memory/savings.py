@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from styledial.memory.fit import ACCUMULATION, BATCH, allows_4bit
+from styledial.config.show import effective_batch
+from styledial.memory.fit import ACCUMULATION, BATCH, CHECKPOINTING, IN_4BIT, LENGTH, allows_4bit
 from styledial.memory.gpus import Card
 from styledial.memory.plan import Plan, plan
 
@@ -30,17 +31,17 @@ def savings(config: Config, *, card: Card | None = None, processes: int = 1) -> 
 def _changes(config: Config) -> Iterator[dict[str, Any]]:
     model, training = config.model, config.training
     batch = training.micro_batch
-    rows = batch * training.gradient_accumulation_steps
+    rows = effective_batch(config, 1)
     size = batch // 2
     while size:
         if rows % size == 0:
             yield {BATCH: size, ACCUMULATION: rows // size}
         size //= 2
     if config.data.max_length >= 32:
-        yield {"data.max_length": config.data.max_length // 2}
-    yield {"training.gradient_checkpointing": not training.gradient_checkpointing}
+        yield {LENGTH: config.data.max_length // 2}
+    yield {CHECKPOINTING: not training.gradient_checkpointing}
     if allows_4bit(config):
-        yield {"model.load_in_4bit": True}
+        yield {IN_4BIT: True}
     if model.use_peft and model.lora_r > 1:
         yield {"model.lora_r": model.lora_r // 2}
     if model.attn_implementation != "eager":

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from styledial.config import resolve
+from styledial.config.show import effective_batch
 from styledial.errors import UserError
 from styledial.memory import gpus
 from styledial.memory.fit import (
@@ -25,7 +26,7 @@ from styledial.memory.fit import (
     largest_batch,
     nearest,
     of_one_row,
-)  # fmt: skip
+)
 from styledial.memory.gpus import MARGIN
 from styledial.memory.plan import Plan, plan
 from styledial.memory.show import as_settings, gib, nearest_words
@@ -120,11 +121,11 @@ def _fitting(
 ) -> tuple[dict[str, Any], Plan]:
     changes: dict[str, Any] = {}
     if _is_auto(config):
-        found = largest_batch(config, card, processes=here.count)
+        found = largest_batch(config, card, processes=here.count, smallest=planned)
         assert found is not None  # one row fits
         training, planned = found.config.training, found.plan
         changes = {BATCH: training.micro_batch, ACCUMULATION: training.gradient_accumulation_steps}
-        rows = training.micro_batch * training.gradient_accumulation_steps
+        rows = effective_batch(found.config, 1)
         note(
             f"{BATCH}: auto is {training.micro_batch}; an update has {rows} rows on each GPU.",
             f"{BATCH}：auto 取 {training.micro_batch}；每张 GPU 每次更新 {rows} 行。",
