@@ -9,14 +9,14 @@ from pathlib import Path
 
 from styledial.errors import UserError
 
+PLAN = "plan.json"  # what memory was planned; only where there was a GPU to plan for
 # What a run writes; nothing else in the folder is ever touched.
 RUN_FILES = ("summary.json", "metrics.jsonl", "samples.md", "samples.json",
              "data_manifest.json", "report.html", "train_config.yaml",
              "adapter_config.json", "adapter_model.safetensors", "model.safetensors",
-             "style_dial.json", "evaluation.json", "config.json", "plan.json",
+             "style_dial.json", "evaluation.json", "config.json", PLAN,
              "generation_config.json")  # fmt: skip
 CHECKPOINTS = "checkpoints"
-PLAN = "plan.json"  # what memory was planned; only where there was a GPU to plan for
 TRACKED = "tensorboard"  # event files; other trackers keep theirs for good
 CACHE = ".styledial-cache"  # sampled anchor text and reference states; gone when the run is done
 

@@ -57,7 +57,7 @@ def report_at_end(folder: Path, note: Callable[[str, str], None]) -> None:
                 f"report.html has no figures: they need `{drawing.INSTALL}`, then "
                 f"`styledial report {typed(folder)}`.",
                 f"report.html 中没有图形：需要 `{drawing.INSTALL}`，然后运行 `styledial report "
-                f"{folder}`。",
+                f"{typed(folder)}`。",
             )
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".split("\n")[0]
