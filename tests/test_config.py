@@ -11,8 +11,8 @@ import yaml
 from config_loader import load_config, print_config
 from styledial.config import PRESETS, resolve
 from styledial.config.resolve import preset_path
-from styledial.config.schema import SECTIONS, Config
 from styledial.config.show import as_file, config_lines, schema_json, settings_table, template
+from styledial.config.whole import SECTIONS, Config
 from styledial.errors import ConfigError, UserError
 
 

@@ -1,6 +1,7 @@
 """What the user asked for. Imports nothing heavy: a bad configuration is refused in an instant."""
 
 from styledial.config.resolve import PRESETS, resolve
-from styledial.config.schema import BUNDLED, OFF, Config
+from styledial.config.schema import BUNDLED, OFF
+from styledial.config.whole import Config
 
 __all__ = ["BUNDLED", "OFF", "PRESETS", "Config", "resolve"]

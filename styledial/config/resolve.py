@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from styledial.config.allowed import allowed, takes
-from styledial.config.schema import SECTIONS, Config, all_keys
 from styledial.config.source import Source, Value, half_width, parse_assignment, read_yaml
+from styledial.config.whole import SECTIONS, Config, all_keys
 from styledial.errors import ConfigError, Problem, UserError, nearest
 from styledial.words import say
 

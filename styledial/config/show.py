@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from styledial.config.allowed import as_yaml, both, describe, shown_default
-from styledial.config.schema import SECTIONS, Config
+from styledial.config.whole import SECTIONS, Config
 from styledial.words import say
 
 _TITLES = {
