@@ -34,21 +34,21 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 from accelerate import Accelerator  # noqa: E402
 
-from styledial.adapter import save_model, scale_adapter, scaled  # noqa: E402
-from styledial.anchor import sample_rows  # noqa: E402
-from styledial.controller import FixedCoefficient, KLController  # noqa: E402
 from styledial.data.novels import read_novels, read_text  # noqa: E402
-from styledial.data.pack import PackedRows, pack  # noqa: E402
+from styledial.data.pack import IGNORE_INDEX, PackedRows, pack  # noqa: E402
 from styledial.data.passage import Passage  # noqa: E402
 from styledial.dial import read_points, scale_for  # noqa: E402
-from styledial.evaluators.distance import halves, measure  # noqa: E402
-from styledial.landing import find_scale  # noqa: E402
-from styledial.losses import IGNORE_INDEX, fused_nll_kl  # noqa: E402
+from styledial.models.adapter import save_model, scale_adapter, scaled  # noqa: E402
 from styledial.models.load import load_base, load_tokenizer, quiet_libraries  # noqa: E402
 from styledial.models.policy import Policy, with_lora  # noqa: E402
-from styledial.order import RowOrder  # noqa: E402
-from styledial.reference import ReferenceCache, References, fingerprint  # noqa: E402
-from styledial.trainer import Anchor, train  # noqa: E402
+from styledial.training.anchor import sample_rows  # noqa: E402
+from styledial.training.controller import FixedCoefficient, KLController  # noqa: E402
+from styledial.training.landing import find_scale  # noqa: E402
+from styledial.training.loop import Anchor, train  # noqa: E402
+from styledial.training.losses import fused_nll_kl  # noqa: E402
+from styledial.training.measure import halves, measure  # noqa: E402
+from styledial.training.reference import ReferenceCache, References, fingerprint  # noqa: E402
+from styledial.training.row_order import RowOrder  # noqa: E402
 
 BATCH, RATE = 16, 2e-3
 CPU = torch.device("cpu")
@@ -168,9 +168,9 @@ class Bench:
         if kind in ("replay", "asft"):
             self._plain_loop(kind, policy, optimizer, scheduler, order, after_step)
         else:
-            from styledial.agree import Agreement
-            from styledial.checkpoint import TrainState
-            from styledial.guards import Watch
+            from styledial.distributed.consensus import Agreement
+            from styledial.training.checkpoint import TrainState
+            from styledial.training.nonfinite import Watch
 
             train(
                 policy, self.style, order, wrapped=policy, accelerator=self.accelerator,

@@ -36,8 +36,8 @@ from alike import ADAPTER, differences, digest  # noqa: E402
 from forked import Forks, get_ready  # noqa: E402
 
 from styledial.config import resolve  # noqa: E402
-from styledial.metrics import read_metrics  # noqa: E402
-from styledial.run import train_from_config  # noqa: E402
+from styledial.run.train import train_from_config  # noqa: E402
+from styledial.run_folder.metrics import read_metrics  # noqa: E402
 
 # Dropout and a reference cache, because both remember: the random state, and rows on disk.
 SETTINGS = [

@@ -93,7 +93,7 @@ def naive(h, r, head, targets):  # type: ignore[no-untyped-def]
 def fused(h, r, head, targets):  # type: ignore[no-untyped-def]
     import torch
 
-    from styledial.losses import fused_nll_kl
+    from styledial.training.losses import fused_nll_kl
 
     share = torch.full((len(h),), 1 / len(h))
     return fused_nll_kl(h, r, head, targets, share, share, direction="reverse").loss

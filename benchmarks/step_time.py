@@ -26,10 +26,10 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 from transformers import Qwen2Config, Qwen2ForCausalLM  # noqa: E402
 
-from styledial.losses import CHUNK, logits  # noqa: E402
 from styledial.models.policy import Policy, with_lora  # noqa: E402
-from styledial.objective import objective  # noqa: E402
-from styledial.reference import ReferenceCache  # noqa: E402
+from styledial.training.losses import CHUNK, logits  # noqa: E402
+from styledial.training.objective import objective  # noqa: E402
+from styledial.training.reference import ReferenceCache  # noqa: E402
 
 
 def main() -> None:

@@ -5,7 +5,7 @@
 
 An adapter's folder is named KIND-BUDGET-seedN, as those of benchmarks/dose_response.py are, whose
 novels, split and row length are the same here. Every adapter is evaluated by
-`styledial.evaluation.evaluate` on the same prompts and sampling seed, so what differs is the
+`styledial.evaluation.suite.evaluate` on the same prompts and sampling seed, so what differs is the
 adapter. One line of JSON per adapter is appended to OUT/style.jsonl, and an interrupted
 experiment goes on; --table prints what is there.
 """
@@ -23,7 +23,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from styledial.build import Texts  # noqa: E402
+from styledial.build.texts import Texts  # noqa: E402
 from styledial.data.novels import read_novels, read_text  # noqa: E402
 from styledial.data.pack import pack  # noqa: E402
 from styledial.data.passage import Passage  # noqa: E402
@@ -54,7 +54,7 @@ def main() -> None:
 def read_adapters(given: argparse.Namespace) -> None:
     from peft import PeftModel
 
-    from styledial.evaluation import Effort, evaluate
+    from styledial.evaluation.suite import Effort, evaluate
     from styledial.models.load import load_base, load_tokenizer, quiet_libraries
     from styledial.models.policy import Policy, quiet_peft
 

@@ -30,7 +30,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2TokenizerFast  # no
 from styledial.data.pack import PackedRows, pack  # noqa: E402
 from styledial.data.passage import Passage  # noqa: E402
 from styledial.data.texts import ASSETS  # noqa: E402
-from styledial.losses import fused_nll_kl  # noqa: E402
+from styledial.training.losses import fused_nll_kl  # noqa: E402
 
 LENGTH = 128
 END = "<|endoftext|>"

@@ -22,7 +22,7 @@ from typing import Any
 
 from styledial.errors import AdapterError, UserError
 from styledial.files import write_json
-from styledial.words import typed
+from styledial.language import typed
 
 FILE = "style_dial.json"
 # A little above the trained strength is measured too; beyond it an adapter was never trained.

@@ -14,7 +14,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from styledial.words import say
+from styledial.language import say
 
 
 class StyleDialError(Exception):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from styledial.metrics import read_metrics
+from styledial.run_folder.metrics import read_metrics
 
 ADAPTER = "adapter_model.safetensors"
 CURVES = ("train/nll", "train/kl", "train/anchor_kl", "train/lambda")

@@ -9,7 +9,7 @@ import sys
 from forked import Forks, get_ready
 
 from styledial.config import resolve
-from styledial.run import train_from_config
+from styledial.run.train import train_from_config
 
 
 def main(runs):

@@ -7,16 +7,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from styledial import build
-from styledial.agree import Agreement
-from styledial.checkpoint import TrainState
+from styledial.build.kl import ANCHOR_WEIGHT, anchor_rows, build_controller
+from styledial.build.model import build_optimizer, build_policy
 from styledial.config import OFF, Config, resolve
 from styledial.data.pack import PackedRows
-from styledial.guards import Watch
+from styledial.distributed.consensus import Agreement
 from styledial.models.policy import Policy
-from styledial.order import RowOrder
-from styledial.reference import References
-from styledial.trainer import Anchor, train
+from styledial.training.checkpoint import TrainState
+from styledial.training.loop import Anchor, train
+from styledial.training.nonfinite import Watch
+from styledial.training.reference import References
+from styledial.training.row_order import RowOrder
 
 LENGTH, VOCABULARY = 128, 4096
 _SHAPE = {
@@ -60,18 +61,18 @@ def make_updates(
     order = RowOrder(
         len(rows), training.micro_batch, training.gradient_accumulation_steps, 1, training.seed
     )
-    optimizer, scheduler = build.build_optimizer(config, policy, 10)
+    optimizer, scheduler = build_optimizer(config, policy, 10)
     anchor = references = None
     if training.kl_mode != OFF:
         references = References(policy, None, None)
         if config.data.anchor != OFF:
-            held = RowOrder(len(rows), build.anchor_rows(config, order.effective_batch), 1, 1, 1)
-            anchor = Anchor(rows, held, build.ANCHOR_WEIGHT)
+            held = RowOrder(len(rows), anchor_rows(config, order.effective_batch), 1, 1, 1)
+            anchor = Anchor(rows, held, ANCHOR_WEIGHT)
     return train(
         policy, rows, order, wrapped=accelerator.prepare_model(policy, evaluation_mode=True),
         accelerator=accelerator, agreement=Agreement(1),
         optimizer=accelerator.prepare_optimizer(optimizer), scheduler=scheduler,
-        controller=build.build_controller(config, device),
+        controller=build_controller(config, device),
         watch=Watch(device), state=TrainState(), total_steps=updates,
         direction=training.kl_direction, max_grad_norm=training.max_grad_norm, anchor=anchor,
         references=references, phase=phase, after_step=after_step,
@@ -88,7 +89,7 @@ def random_rows(length: int, vocabulary: int, packed: bool) -> PackedRows:
 def measured_peak(config: Config, *, packed: bool) -> int:
     """Bytes in use at the worst moment of two updates: the weights, and what torch's profiler sees
     come and go."""
-    policy = build.build_policy(config)
+    policy = build_policy(config)
     there = {
         tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
         for root in (policy, policy._frozen[0])

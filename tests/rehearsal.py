@@ -7,9 +7,9 @@ from unittest import mock
 import torch
 from tiny_models import TEXT
 
-from styledial.adapter import load_adapter
 from styledial.config import resolve
-from styledial.generate import continue_text
+from styledial.models.adapter import load_adapter
+from styledial.models.generation import continue_text
 from styledial.models.load import load_base, load_tokenizer
 from styledial.models.merge import merge_adapter
 from styledial.models.policy import with_lora
@@ -34,7 +34,7 @@ class Figures:
 
 def rehearse(name, base, work, novels, *, dora=False, more=()):
     """Train a few steps on `novels` through the product's own entry, then use what it left."""
-    from styledial.run import train_from_config
+    from styledial.run.train import train_from_config
 
     tokenizer = load_tokenizer(str(base))
     fresh = with_lora(
@@ -53,7 +53,7 @@ def rehearse(name, base, work, novels, *, dora=False, more=()):
         "training.max_steps=12", "training.learning_rate=0.01", "training.kl_mode=off",
         "training.per_device_train_batch_size=2", "training.gradient_accumulation_steps=1", *more,
     ])  # fmt: skip
-    with mock.patch("styledial.finish._SAMPLE_TOKENS", 4):
+    with mock.patch("styledial.run.conclude._SAMPLE_TOKENS", 4):
         train_from_config(config)
 
     tuned = load_adapter(out, dtype="float32")[0].model
@@ -88,7 +88,7 @@ def nll(model, tokenizer):
 @torch.no_grad()
 def kl(policy, ids):
     """Mean KL(tuned || base) over the tokens, by the product's own loss."""
-    from styledial.losses import fused_nll_kl
+    from styledial.training.losses import fused_nll_kl
 
     n = ids.numel()
     targets, ones = torch.zeros(n, dtype=torch.long), torch.ones(n)

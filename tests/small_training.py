@@ -14,18 +14,18 @@ from typing import NamedTuple
 import torch
 from forked import Forks
 
-from styledial.agree import Agreement
-from styledial.checkpoint import TrainState
-from styledial.controller import KLController
 from styledial.data.novels import read_novels
 from styledial.data.pack import PackedRows, pack
-from styledial.guards import Watch
+from styledial.distributed.consensus import Agreement
 from styledial.models.load import load_base, load_tokenizer
 from styledial.models.policy import Policy, with_lora
-from styledial.order import RowOrder
-from styledial.reference import References
-from styledial.step import trained
-from styledial.trainer import Anchor, StepMetrics, train
+from styledial.training.checkpoint import TrainState
+from styledial.training.controller import KLController
+from styledial.training.loop import Anchor, StepMetrics, train
+from styledial.training.nonfinite import Watch
+from styledial.training.reference import References
+from styledial.training.row_order import RowOrder
+from styledial.training.step import trained
 
 STEPS = 5
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from styledial import checkpoint
-from styledial.checkpoint import (
+from styledial.training import checkpoint
+from styledial.training.checkpoint import (
     CheckpointError,
     Snapshot,
     TrainState,

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from styledial.controller import KLController
+from styledial.training.controller import KLController
 
 
 def simulate(

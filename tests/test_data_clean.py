@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from data_samples import STORY, TRADITIONAL, novel
 
-from styledial.data.clean import clean
-from styledial.data.ledger import Drop, Ledger
-from styledial.data.pieces import Piece
+from styledial.data.cleaning.clean import clean
+from styledial.data.cleaning.ledger import Drop, Ledger
+from styledial.data.copies.pieces import Piece
 
 
 def cleaned(text: str, **options: bool) -> tuple[list[Piece], Ledger, list[Drop]]:

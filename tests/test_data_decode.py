@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from data_samples import NOVELS, STORY, TRADITIONAL, needs_novels
 
-from styledial.data.decode import BLOCK, MOJIBAKE, Encoding, detect, lines
+from styledial.data.reading.decode import BLOCK, MOJIBAKE, Encoding, detect, lines
 from styledial.errors import DataError
 
 MOJIBAKE_BYTES = STORY.encode("utf-8").decode("latin-1").encode("utf-8")

@@ -81,7 +81,7 @@ def test_without_dedup_copies_stay_on_one_side(tmp_path: Path) -> None:
 
 def test_two_scripts_are_two_texts_until_simplified(tmp_path: Path) -> None:
     long = TRADITIONAL * 2 + "又過了三日，那道人果然牽驢而來，將刀奉還。\n"
-    from styledial.data.clean import converter
+    from styledial.data.cleaning.clean import converter
 
     at = folder(tmp_path / "n", old=long.encode("big5"), new=converter().convert(long), c=novel(3))
     prepared, _ = run(at)

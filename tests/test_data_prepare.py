@@ -15,7 +15,7 @@ import pytest
 from data_samples import ROOT, STORY, novel
 
 from styledial.data import workers
-from styledial.data.sources import Source
+from styledial.data.reading.sources import Source
 from styledial.errors import StyleDialError
 
 LINE = {"text", "book", "chapter", "split"}

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from data_samples import NOVELS, needs_novels, squeezed
 
-from styledial.data.clean import clean
-from styledial.data.decode import detect, lines
-from styledial.data.ledger import Drop, Ledger
+from styledial.data.cleaning.clean import clean
+from styledial.data.cleaning.ledger import Drop, Ledger
 from styledial.data.passage import Passage
 from styledial.data.pipeline import Prepared, prepare_folder
+from styledial.data.reading.decode import detect, lines
 
 pytestmark = needs_novels
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from running import invoke, small_run
 
-from styledial.adapter import load_adapter
 from styledial.data.novels import read_novels
 from styledial.data.pack import pack
 from styledial.dial import SCALES, DialPoint, load_dial, save_dial, scale_for, strengths
 from styledial.errors import AdapterError, UserError
-from styledial.evaluators.distance import measure
+from styledial.models.adapter import load_adapter
+from styledial.training.measure import measure
 
 CURVE = [DialPoint(s, 0.2 * s**2.3, 5 - s, 4 + 0.1 * s) for s in SCALES]
 

@@ -14,7 +14,7 @@ from pathologies import HEALTHY, RUNS, settings_of
 from running import ROOT, Done, invoke, small_run
 
 from styledial.doctor import RULES, Finding, examine, unjudged
-from styledial.doctor.record import read_run
+from styledial.run_folder.run_record import read_run
 
 Runs = Callable[[str], Path]
 

@@ -11,17 +11,17 @@ import torch
 from running import invoke, run_train, small_run
 from typer.testing import CliRunner
 
-from styledial.adapter import load_adapter
 from styledial.cli.main import app
 from styledial.config import resolve
 from styledial.data.novels import read_novels
 from styledial.data.pack import pack
 from styledial.errors import StyleDialError
-from styledial.evaluators.distance import measure
-from styledial.metrics import read_metrics
+from styledial.models.adapter import load_adapter
 from styledial.models.load import load_base, load_tokenizer
 from styledial.models.policy import with_lora
-from styledial.run import train_from_config
+from styledial.run.train import train_from_config
+from styledial.run_folder.metrics import read_metrics
+from styledial.training.measure import measure
 
 SUMMARY_KEYS = {
     "model", "kl_beta", "kl_final", "style_nll_base", "style_nll", "general_nll_base",
@@ -182,7 +182,7 @@ def test_resume_refuses_what_it_cannot_go_on_from(
 def test_a_run_that_comes_apart_says_so(
     tiny_base: Path, novels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from styledial import step
+    from styledial.training import step
 
     real = step.objective
 

@@ -10,8 +10,8 @@ import pytest
 from running import invoke, small_run
 
 from styledial.errors import AdapterError
-from styledial.evaluation import load_evaluation
-from styledial.evaluators.result import of_mean, of_sums, ratio
+from styledial.evaluation.result import of_mean, of_sums, ratio
+from styledial.evaluation.suite import load_evaluation
 
 READ = {"kl", "style_nll", "style_nll_gain", "general_nll", "general_kl"}
 
@@ -103,12 +103,12 @@ def test_damaged_figures_are_refused_with_the_way_out(tmp_path: Path) -> None:
 def test_a_failing_evaluation_does_not_fail_the_run(
     tiny_base: Path, novels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from styledial import evaluation
+    from styledial.evaluation import suite
 
     def broken(*args: object, **more: object) -> None:
         raise RuntimeError("no room")
 
-    monkeypatch.setattr(evaluation, "evaluate", broken)
+    monkeypatch.setattr(suite, "evaluate", broken)
     settings = ["max_steps=2", "evaluate_at_end=quick"]
     done = invoke("train", *small_run(tiny_base, novels, tmp_path / "out"), *settings)
     assert done.returncode == 0

@@ -12,14 +12,14 @@ from typer.testing import CliRunner
 
 from styledial.cli.main import app
 from styledial.data.pack import PackedRows
-from styledial.evaluation import Evaluation, warnings
-from styledial.evaluators.copying import longest_copies
-from styledial.evaluators.fluency import distinct, longest_loop
-from styledial.evaluators.result import Result, of_max, of_rate
-from styledial.evaluators.rhythm import Rhythm
-from styledial.evaluators.style import StyleScore, plain
-from styledial.evaluators.words import CHINESE, function_words, sentence_lengths
-from styledial.evaluators.writing import Passage, Passages, as_text
+from styledial.evaluation.copying import longest_copies
+from styledial.evaluation.fluency import distinct, longest_loop
+from styledial.evaluation.result import Result, of_max, of_rate
+from styledial.evaluation.rhythm import Rhythm
+from styledial.evaluation.style import StyleScore, plain
+from styledial.evaluation.suite import Evaluation, warnings
+from styledial.evaluation.words import CHINESE, function_words, sentence_lengths
+from styledial.evaluation.writing import Passage, Passages, as_text
 from styledial.models.load import load_tokenizer
 
 
@@ -219,7 +219,7 @@ def test_an_overfitted_run_is_flagged_and_an_ordinary_one_is_not(
 def test_a_missing_extra_prints_the_line_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("styledial.evaluators.bench.find_spec", lambda name: None)
+    monkeypatch.setattr("styledial.evaluation.bench.find_spec", lambda name: None)
     (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "x"}')
     result = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--bench", "cmmlu"])
     assert "pip install 'styledial[bench]'" in str(result.exception)
@@ -230,7 +230,7 @@ def test_tasks_of_the_harness_before_and_after(tiny_base: Path, tmp_path: Path) 
     """The installed harness on a task of ours: nothing is downloaded."""
     pytest.importorskip("lm_eval", reason="lm-evaluation-harness is the extra `bench`")
     from styledial.errors import UserError
-    from styledial.evaluators.bench import Bench
+    from styledial.evaluation.bench import Bench
     from styledial.models.load import load_base
     from styledial.models.policy import with_lora
 

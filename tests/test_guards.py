@@ -9,14 +9,14 @@ import small_training
 import torch
 from small_training import five_updates
 
-from styledial import step
 from styledial.data.pack import PackedRows
 from styledial.errors import StyleDialError
-from styledial.guards import Reading, Watch
-from styledial.incidents import Incidents
-from styledial.metrics import MetricsFile, read_metrics
 from styledial.models.load import load_tokenizer
-from styledial.order import RowOrder
+from styledial.monitor.update_warnings import Incidents
+from styledial.run_folder.metrics import MetricsFile, read_metrics
+from styledial.training import step
+from styledial.training.nonfinite import Reading, Watch
+from styledial.training.row_order import RowOrder
 
 
 @pytest.fixture(scope="module")

@@ -179,7 +179,7 @@ def test_a_hub_that_is_down_or_not_there(hub, tmp_path):
 
 def test_a_disk_that_is_too_small(hub, tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")(10**6, 0, 900_000)
-    monkeypatch.setattr("styledial.home.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("styledial.hub.home.shutil.disk_usage", lambda path: usage)
     with pytest.raises(UserError, match=r"needs 1\.0 MB, the disk has 900\.0 kB free"):
         get(hub, tmp_path)
     assert not hub.asked("/resolve/")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from styledial.landing import find_scale
+from styledial.training.landing import find_scale
 
 
 @pytest.mark.parametrize("exponent", [1.2, 2.0, 3.5])

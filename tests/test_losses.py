@@ -5,7 +5,8 @@ import torch
 from torch.distributions import Categorical, kl_divergence
 from torch.nn import functional as F
 
-from styledial.losses import IGNORE_INDEX, fused_nll_kl
+from styledial.data.pack import IGNORE_INDEX
+from styledial.training.losses import fused_nll_kl
 
 
 def inputs(rows: int, width: int, vocabulary: int, dtype: torch.dtype, seed: int = 0):

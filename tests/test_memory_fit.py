@@ -12,16 +12,17 @@ from real_updates import small_config, small_model
 from running import invoke, small_run
 from torch.distributed import HashStore
 
-from styledial import build, sharding
 from styledial.config import PRESETS, resolve
 from styledial.config.resolve import preset_path
+from styledial.distributed.ranks import Place
 from styledial.errors import UserError
 from styledial.memory import fit, gpus, settle
 from styledial.memory.plan import plan
 from styledial.memory.savings import savings
 from styledial.memory.settle import settle as settled
-from styledial.processes import Place
+from styledial.models import fsdp
 
+RUN = "styledial.run.train"  # where a run builds its parts
 ALONE = Place(0, 1, 0, 1)
 
 
@@ -112,7 +113,7 @@ def test_a_run_that_is_too_large_stops_before_its_weights(
     four = plan(resolve(None, None, {}, [*settings, f"{fit.BATCH}=4", f"{fit.ACCUMULATION}=2"]))
     with_card(card_between(four, eight))
     with monkeypatch.context() as patch:
-        patch.setattr(build, "build_policy", lambda config: pytest.fail("weights were loaded"))
+        patch.setattr(f"{RUN}.build_policy", lambda config: pytest.fail("weights were loaded"))
         done = invoke("train", *settings)
     assert done.returncode == 2
     assert not out.exists()
@@ -213,7 +214,7 @@ def test_a_base_that_fsdp_shares_out_is_not_planned(
     batch: str, model: Path, with_card, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_card(gpus.memory_card("24GB"))
-    monkeypatch.setattr(sharding, "_MOST", 1e-9)  # of the card: any base is large
+    monkeypatch.setattr(fsdp, "_MOST", 1e-9)  # of the card: any base is large
     monkeypatch.setattr(settle, "from_all", lambda here, store, name, own: [own])
     told: list[str] = []
     config = small_config(model, f"{fit.BATCH}={batch}")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from real_updates import LENGTH, make_updates, measured_peak, small_config, small_model
 
-from styledial import build
+from styledial.build.model import build_policy
 from styledial.memory import skeleton, within
 from styledial.memory.plan import plan
 from styledial.memory.rehearse import rehearse, rows_of
@@ -56,7 +56,7 @@ def test_the_plan_rehearses_the_step_that_training_runs(
         config, skeleton.model_config(config.model.model_name_or_path), packed=packed,
         dtype=torch.float32, on_gpu=False, rows=rows_of(config), thorough=True,
     )  # fmt: skip
-    policy = build.build_policy(config)
+    policy = build_policy(config)
     tracker = Tracker(1, within.on_cpu)
 
     def phase(name: str) -> None:

@@ -10,9 +10,9 @@ from rehearsal import kl, rehearse
 from running import ROOT
 from tiny_models import TEXT, build
 
-from styledial.adapter import scale_adapter, scaled
 from styledial.errors import ModelError
 from styledial.models import quantise
+from styledial.models.adapter import scale_adapter, scaled
 from styledial.models.load import load_base
 from styledial.models.policy import with_lora
 from styledial.models.quantise import check_choice, is_quantised

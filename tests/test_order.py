@@ -2,7 +2,7 @@
 
 import pytest
 
-from styledial.order import RowOrder
+from styledial.training.row_order import RowOrder
 
 
 def test_an_epoch_sees_every_row_once() -> None:

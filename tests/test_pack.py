@@ -4,9 +4,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from styledial.data.pack import documents, pack
+from styledial.data.pack import IGNORE_INDEX, documents, pack
 from styledial.data.passage import Dialogue, Passage
-from styledial.losses import IGNORE_INDEX
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from alike import farthest, same_curves
 from running import ROOT, launched, run_many, small_run, stop_at
 
 from styledial.config import resolve
+from styledial.distributed.ranks import Place
 from styledial.errors import UserError
-from styledial.metrics import read_metrics
-from styledial.processes import Place
+from styledial.run_folder.metrics import read_metrics
 
 
 def settings_of(base: Path, novels: Path, output: Path) -> list[str]:
@@ -133,7 +133,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("count", "settings", "words"), REFUSED)
 def test_sharding_is_refused_where_it_cannot_work(count: int, settings: list[str], words) -> None:
-    from styledial.checks import check_sharding
+    from styledial.run.checks import check_sharding
 
     config = resolve(None, None, {}, ["fsdp=on", *settings])
     with pytest.raises(UserError, match=words):
@@ -153,7 +153,7 @@ def test_the_spellings_of_fsdp(tmp_path: Path, written: str, meant: str) -> None
 def test_text_is_prepared_once_and_read_by_the_others(
     tiny_base: Path, novels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from styledial import prepared
+    from styledial.build import shared_texts
     from styledial.models.load import load_tokenizer
 
     (tmp_path / "novels").mkdir()
@@ -165,10 +165,12 @@ def test_text_is_prepared_once_and_read_by_the_others(
     def read(rank: int) -> tuple[Any, list[str]]:
         told: list[str] = []
         place, tokenizer = Place(rank, 2, rank, 2), partial(load_tokenizer, str(tiny_base))
-        return prepared.read_texts(config, tokenizer, tmp_path / "cache", place, told.append), told
+        return shared_texts.read_texts(
+            config, tokenizer, tmp_path / "cache", place, told.append
+        ), told
 
     texts, told = read(0)
-    monkeypatch.setattr(prepared, "read_material", None)
+    monkeypatch.setattr(shared_texts, "read_material", None)
     again, told_again = read(1)
     assert told == told_again != []
     assert texts.prompts == again.prompts

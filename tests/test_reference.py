@@ -12,11 +12,11 @@ from running import invoke, small_run
 
 from styledial.data.pack import PackedRows, pack
 from styledial.data.passage import Passage
-from styledial.metrics import read_metrics
 from styledial.models.load import load_base, load_tokenizer
 from styledial.models.policy import Policy, with_lora
-from styledial.reference import ReferenceCache, References, fingerprint, has_room
-from styledial.step import micro_batch, trained
+from styledial.run_folder.metrics import read_metrics
+from styledial.training.reference import ReferenceCache, References, fingerprint, has_room
+from styledial.training.step import micro_batch, trained
 
 CPU = torch.device("cpu")
 

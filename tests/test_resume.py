@@ -19,10 +19,10 @@ import pytest
 from alike import differences, digest, plain
 from running import ENV, ROOT, SHORT_END, Done, invoke, launched, small_run, stop_at
 
-from styledial.checkpoint import checkpoints, read_checkpoint
-from styledial.metrics import read_metrics
-from styledial.outputs import CACHE
-from styledial.signals import Stopped
+from styledial.run_folder.metrics import read_metrics
+from styledial.run_folder.ownership import CACHE
+from styledial.training.checkpoint import checkpoints, read_checkpoint
+from styledial.training.stop_request import Stopped
 
 STEPS, SAVED = 40, [20, 40]
 

@@ -14,7 +14,7 @@ from running import ROOT
 from small_training import Outcome, farthest, five_updates, in_fp64, out_of_memory, same
 
 from styledial.data.pack import PackedRows
-from styledial.order import RowOrder
+from styledial.training.row_order import RowOrder
 
 PHASES = ("reference", "forward", "loss", "backward", "optimizer")
 

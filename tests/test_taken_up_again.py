@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from running import invoke, small_run
 
-from styledial.words import typed
+from styledial.language import typed
 
 
 @pytest.fixture(scope="module")

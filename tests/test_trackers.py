@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from running import invoke, small_run
 
-from styledial import trackers
 from styledial.config import resolve
 from styledial.errors import ConfigError, UserError
-from styledial.metrics import read_metrics
+from styledial.monitor import trackers
+from styledial.run_folder.metrics import read_metrics
 
 
 @pytest.mark.parametrize(

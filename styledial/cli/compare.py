@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from styledial.words import say
+from styledial.language import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ from styledial.config import resolve
 from styledial.config.show import config_lines, schema_json, template
 from styledial.errors import UserError
 from styledial.files import write_text
-from styledial.words import say
+from styledial.language import say
 
 app = typer.Typer(
     help=say("See, check and write configurations.", "查看、检查、生成配置。"),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from styledial.errors import ModelError
-from styledial.words import say
+from styledial.language import say
 
 HELP = say(
     "Convert a ChatGLM3 folder for transformers without remote code; or, given an adapter of "

@@ -8,7 +8,7 @@ import typer
 
 from styledial.cli.options import Adapter, DataDir, refresh
 from styledial.cli.progress import progress
-from styledial.words import say
+from styledial.language import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,8 +41,8 @@ def dial(
 
     wanted = strengths(export) if export else {}
     if remeasure or not (adapter / FILE).is_file():
-        from styledial.evaluation import other_text
-        from styledial.redial import measure_dial
+        from styledial.evaluation.suite import other_text
+        from styledial.run.finished import measure_dial
 
         with progress() as tick:
             changed = measure_dial(adapter, data_dir, tick)
@@ -52,7 +52,7 @@ def dial(
     points = load_dial(adapter)
     _show(points)
     if wanted:
-        from styledial.redial import export_strengths
+        from styledial.run.finished import export_strengths
 
         for folder in export_strengths(adapter, points, wanted):
             typer.echo(str(folder))

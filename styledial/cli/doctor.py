@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from styledial.cli.options import Adapter
-from styledial.words import say
+from styledial.language import say
 
 if TYPE_CHECKING:
-    from styledial.doctor.record import Record
+    from styledial.run_folder.run_record import Record
 
 HELP = say(
     "Say what limits a run, by which figures, and what to do next.",
@@ -26,8 +26,8 @@ def doctor(
     ] = False,
 ) -> None:
     from styledial.doctor import examine, limit, unjudged
-    from styledial.doctor.record import read_run
     from styledial.doctor.words import finding_lines, state_line, time_line
+    from styledial.run_folder.run_record import read_run
 
     record = read_run(run)
     findings, silent = examine(record), unjudged(record)

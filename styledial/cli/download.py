@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from styledial.home import model_folder, size_words
+from styledial.hub.home import model_folder, size_words
+from styledial.language import say
 from styledial.models.registry import on_hugging_face, on_modelscope
-from styledial.words import say
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

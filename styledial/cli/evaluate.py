@@ -11,10 +11,10 @@ import typer
 
 from styledial.cli.options import Adapter, DataDir, Strength, refresh, scale_of
 from styledial.cli.progress import progress
-from styledial.words import say
+from styledial.language import say
 
 if TYPE_CHECKING:
-    from styledial.evaluation import Evaluation
+    from styledial.evaluation.suite import Evaluation
 
 HELP = say(
     "Measure style, forgetting, fluency and copying of an adapter, and write evaluation.json.",
@@ -77,9 +77,9 @@ def evaluate(
         bool, typer.Option("--json", help=say("Print JSON.", "输出 JSON。"))
     ] = False,
 ) -> None:
-    from styledial.evaluation import FULL, save_evaluation, warnings
-    from styledial.evaluators.bench import require_harness
-    from styledial.redial import evaluate_run
+    from styledial.evaluation.bench import require_harness
+    from styledial.evaluation.suite import FULL, save_evaluation, warnings
+    from styledial.run.finished import evaluate_run
 
     scale = scale_of(adapter, kl_beta)
     other = None if against == "base" else Path(against).expanduser()

@@ -8,7 +8,7 @@ import typer
 
 from styledial.cli.options import Adapter, Strength, scale_of
 from styledial.errors import UserError
-from styledial.words import say
+from styledial.language import say
 
 HELP = say("Continue a prompt with a trained adapter.", "用训练好的适配器续写。")
 
@@ -27,8 +27,8 @@ def generate(
         raise UserError(
             "--prompt: is empty; give the beginning of a text.", "--prompt：为空；请给出文章开头。"
         )
-    from styledial.adapter import load_adapter, scale_adapter
-    from styledial.generate import continue_text
+    from styledial.models.adapter import load_adapter, scale_adapter
+    from styledial.models.generation import continue_text
     from styledial.models.load import quiet_libraries
 
     quiet_libraries()

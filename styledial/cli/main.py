@@ -8,7 +8,6 @@ from functools import partial
 
 import typer
 
-from styledial import processes
 from styledial.cli import (
     compare,
     config,
@@ -25,8 +24,9 @@ from styledial.cli import (
     report,
     train,
 )
+from styledial.distributed import ranks
 from styledial.errors import StyleDialError
-from styledial.words import say
+from styledial.language import say
 
 app = typer.Typer(
     name="styledial",
@@ -65,8 +65,8 @@ _OUT_OF_MEMORY = say(
 
 def guarded(command: Callable[[], None]) -> None:
     """Run a command; a known error is one message and its exit code, Ctrl-C is 130."""
-    if processes.place().count > 1:
-        command = partial(processes.one_of_many, command)
+    if ranks.place().count > 1:
+        command = partial(ranks.one_of_many, command)
     try:
         command()
     except StyleDialError as error:

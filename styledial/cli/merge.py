@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from styledial.cli.options import Adapter, Strength, scale_of
-from styledial.words import say
+from styledial.language import say
 
 HELP = say(
     "Merge an adapter into its base: a plain model for any program.",

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from styledial.language import say
 from styledial.models.registry import MODELS, KnownModel, known, on_hugging_face
-from styledial.words import say
 
 HELP = say(
     "List the known models, or say whether NAME (on the hub, or a folder) can be trained.",

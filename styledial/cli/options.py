@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from styledial.config import PRESETS, Config, resolve
-from styledial.words import say
+from styledial.language import say
 
 Settings = Annotated[
     list[str] | None,

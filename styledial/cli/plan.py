@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from styledial.cli.options import ConfigFile, Preset, Settings, configuration
-from styledial.words import say
+from styledial.language import say
 
 HELP = say(
     "Tell how much GPU memory a run will need, without GPU or weights.",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from styledial.errors import DataError, StyleDialError
-from styledial.words import say
+from styledial.language import say
 
 if TYPE_CHECKING:
     from styledial.data.pipeline import Prepared

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from styledial.evaluation import Tick
+    from styledial.evaluation.suite import Tick
 
 
 @contextmanager

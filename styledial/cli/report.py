@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from styledial.cli.options import Adapter
-from styledial.words import say
+from styledial.language import say
 
 HELP = say(
     "Write report.html: one page with everything a run left.",

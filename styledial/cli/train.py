@@ -12,7 +12,7 @@ import typer
 from styledial.cli.options import ConfigFile, Preset, Settings, configuration
 from styledial.config.resolve import SHORT
 from styledial.config.show import settings_table
-from styledial.words import say
+from styledial.language import say
 
 HELP = say("Train an adapter from a folder of novels.", "用一个文件夹的小说训练适配器。")
 EPILOG = "\n\n".join(
@@ -70,7 +70,7 @@ def train(
     }
     resolved = configuration(config, preset, settings, given)
     _allocate_in_one_piece()
-    from styledial.run import train_from_config
+    from styledial.run.train import train_from_config
 
     train_from_config(
         resolved, resume=resume, overwrite=overwrite, command=_resume_command(),

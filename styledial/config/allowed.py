@@ -10,7 +10,7 @@ import annotated_types as limits
 import yaml
 from pydantic.fields import FieldInfo
 
-from styledial.words import language
+from styledial.language import language
 
 _TYPES = {
     bool: ("true or false", "true 或 false"),

@@ -13,7 +13,7 @@ from styledial.config.allowed import allowed, takes
 from styledial.config.source import Source, Value, half_width, parse_assignment, read_yaml
 from styledial.config.whole import SECTIONS, Config, all_keys
 from styledial.errors import ConfigError, Problem, UserError, nearest
-from styledial.words import say
+from styledial.language import say
 
 PRESETS = {
     "quick": "quick_test.yaml", "standard": "standard.yaml", "large": "large.yaml",

@@ -8,7 +8,7 @@ from typing import Any
 
 from styledial.config.allowed import as_yaml, both, describe, shown_default
 from styledial.config.whole import SECTIONS, Config
-from styledial.words import say
+from styledial.language import say
 
 _TITLES = {
     "model": "模型配置 - 在这里定制模型 | The model: choose yours here",

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from styledial.errors import ConfigError, Problem, UserError
-from styledial.words import say
+from styledial.language import say
 
 _FULL_WIDTH_COLON = re.compile(r"^(\s*[\"']?[A-Za-z_][\w-]*[\"']?)\s*：\s*(.*)$")
 # Ignored on purpose: https:// and windows C:\ need the space that YAML wants after a colon.

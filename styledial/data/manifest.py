@@ -10,7 +10,7 @@ from typing import Any
 from styledial.data.pipeline import Prepared
 from styledial.data.store import Book
 from styledial.files import write_json
-from styledial.words import say
+from styledial.language import say
 
 _REASONS = {
     "title": "章节标题", "contents": "目录", "preface": "前言简介", "book title": "书名",

@@ -7,10 +7,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from styledial.data.decode import detect, lines
 from styledial.data.manifest import left_out, write_manifest
 from styledial.data.passage import Dialogue, Passage
 from styledial.data.pipeline import Prepared, prepare_folder
+from styledial.data.reading.decode import detect, lines
 from styledial.errors import DataError
 
 

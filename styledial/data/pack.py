@@ -28,11 +28,11 @@ from torch import Tensor
 from styledial.data.dialogues import render_dialogue
 from styledial.data.passage import Dialogue, Passage
 from styledial.files import written_aside
-from styledial.losses import IGNORE_INDEX
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+IGNORE_INDEX = -100  # a target without loss, as in torch and transformers
 # Characters given to the tokenizer at once: whole novels make some tokenizers quadratic.
 _BLOCK = 20_000
 

@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from styledial.data.duplicates import Pool, drop_copies, drop_exact_copies, gather
+from styledial.data.copies.duplicates import Pool, drop_copies, drop_exact_copies, gather
 from styledial.data.passage import Dialogue, Passage, Split
-from styledial.data.read import Part
-from styledial.data.sources import find_sources
+from styledial.data.reading.read import Part
+from styledial.data.reading.sources import find_sources
 from styledial.data.split import Sides, choose_sides
 from styledial.data.store import Book, Store
 from styledial.data.workers import Progress, make_all

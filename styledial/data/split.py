@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from styledial.data.duplicates import Pool
-from styledial.data.likeness import Groups, alike
+from styledial.data.copies.duplicates import Pool
+from styledial.data.copies.likeness import Groups, alike
 
 RELATED = 0.12  # likeness of two chapters that may not be parted; chance gives 0.00-0.02
 _ROOM = 1.5  # a group of more than this many times the whole held-out part stays in training

@@ -21,15 +21,15 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from styledial.data.fingerprint import PERMUTATIONS, Fingerprint, fingerprint
-from styledial.data.ledger import Drop, Ledger
-from styledial.data.pieces import Piece
-from styledial.data.read import Part, read
-from styledial.data.score import RARE, tally
-from styledial.data.sources import Source
+from styledial.data.cleaning.ledger import Drop, Ledger
+from styledial.data.copies.fingerprint import PERMUTATIONS, Fingerprint, fingerprint
+from styledial.data.copies.pieces import Piece
+from styledial.data.reading.read import Part, read
+from styledial.data.reading.score import RARE, tally
+from styledial.data.reading.sources import Source
 from styledial.errors import DataError
 from styledial.files import written_aside
-from styledial.words import say
+from styledial.language import say
 
 _FORM = "2"  # of the files here and of the cleaning; raise it when either changes
 

@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from styledial.data.sources import Source
+from styledial.data.reading.sources import Source
 from styledial.data.store import Book, Store
 from styledial.errors import StyleDialError
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from styledial.doctor import budget, learning, output, speed, text
 from styledial.doctor.finding import ORDER, Finding, Rule, Words
-from styledial.doctor.record import MISSING, Record, read_run
-from styledial.words import typed
+from styledial.language import typed
+from styledial.run_folder.run_record import MISSING, Record, read_run
 
 # Within a severity, the first is the first to mend: what spoils a run before what wastes it.
 RULES: tuple[Rule, ...] = (

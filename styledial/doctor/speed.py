@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from styledial.doctor.finding import Words, rule
-from styledial.doctor.record import Record, seconds_of
+from styledial.run_folder.run_record import Record, seconds_of
 
 # Below a twentieth of the time there is nothing to be won.
 _WORTH = 0.05

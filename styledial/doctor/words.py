@@ -7,8 +7,8 @@ from pathlib import Path
 
 from styledial.doctor.examine import examine, limit
 from styledial.doctor.finding import Finding
-from styledial.doctor.record import Record, read_run
-from styledial.words import say, typed
+from styledial.language import say, typed
+from styledial.run_folder.run_record import Record, read_run
 
 # How many findings a run names at its end; `styledial doctor` has them all.
 _AT_END = 2

@@ -22,10 +22,10 @@ from typing import Any
 
 from styledial.errors import ModelError, UserError, nearest
 from styledial.files import write_json
-from styledial.home import require_space
 from styledial.hub import huggingface, modelscope
 from styledial.hub.choose import needed
 from styledial.hub.fetch import Progress, bytes_waiting, fetch, is_intact
+from styledial.hub.home import require_space
 from styledial.hub.listing import Listing, Place, RemoteFile
 
 HUGGING_FACE = "https://huggingface.co"

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from styledial import build
+from styledial.build.kl import SELF
+from styledial.build.texts import shares_rows
 from styledial.config import OFF
 from styledial.memory import skeleton
 from styledial.memory.allocator import reserved
@@ -105,7 +106,7 @@ def plan(
         skeleton.cut(shape, layers)
     rows = rows_of(config, processes)
     if packed is None:
-        packed = build.shares_rows(config)
+        packed = shares_rows(config)
     trace = rehearse(
         config, shape, dtype=dtype, on_gpu=on_gpu, rows=rows, packed=packed, thorough=thorough
     )
@@ -151,7 +152,7 @@ def _sampling(
     config: Config, shape: Any, dtype: torch.dtype, trace: Any, on_gpu: bool
 ) -> tuple[int, int]:
     """(in use, reserved) while the base writes its anchor text; zeros where it doesn't."""
-    if config.data.anchor != build.SELF or config.training.kl_mode == OFF:
+    if config.data.anchor != SELF or config.training.kl_mode == OFF:
         return 0, 0
     weights = sum(s.size for s in trace.storages if s.kind in ("weights", "adapter"))
     return sampling_bytes(shape, config.data.max_length, dtype.itemsize, weights, on_gpu)

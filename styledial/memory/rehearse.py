@@ -20,13 +20,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from styledial import build, step
+from styledial.build.kl import ANCHOR_WEIGHT, anchor_rows, build_controller
+from styledial.build.model import build_optimizer
 from styledial.config import OFF
 from styledial.data.pack import Batch
 from styledial.memory import skeleton, within
 from styledial.memory.trace import GRAIN, Trace, Tracker
 from styledial.models.policy import Policy
-from styledial.order import RowOrder
+from styledial.training import step
+from styledial.training.row_order import RowOrder
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -49,13 +51,13 @@ class Rows:
 
 
 def rows_of(config: Config, processes: int = 1) -> Rows:
-    """As build.build_anchor and order.RowOrder share them out."""
+    """As build_anchor and order.RowOrder share them out."""
     training = config.training
     batch, accumulation = training.micro_batch, training.gradient_accumulation_steps
     if config.data.anchor == OFF or training.kl_mode == OFF:
         return Rows(batch, 0, (False,) * accumulation, batch * accumulation)
     order = RowOrder(batch, batch, accumulation, processes, 0)
-    held = list(range(build.anchor_rows(config, order.effective_batch)))
+    held = list(range(anchor_rows(config, order.effective_batch)))
     shares = [order.shared_out(held, rank) for rank in range(processes)]
     largest = max(len(share) for of_rank in shares for share in of_rank)
     kinds = (False,) * accumulation + (True,) * len(shares[0])
@@ -98,11 +100,11 @@ def _run(
     dtype: torch.dtype, on_gpu: bool, thorough: bool,
 ) -> None:  # fmt: skip
     policy.train()
-    optimizer, _ = build.build_optimizer(config, policy, 10)
+    optimizer, _ = build_optimizer(config, policy, 10)
     if on_gpu:  # what CUDA would choose; fakes are asked on a CPU
         for group in optimizer.param_groups:
             group["foreach"] = True
-    coefficient = build.build_controller(config, torch.device("cpu")).coefficient
+    coefficient = build_controller(config, torch.device("cpu")).coefficient
     wrapped = _Wrapped(policy, _autocast(policy, dtype, on_gpu))
     for parameter in step.trained(policy):
         parameter.register_post_accumulate_grad_hook(
@@ -122,7 +124,7 @@ def _run(
         step.micro_batch(
             policy, wrapped, _batch(count, config.data.max_length, packed), anchor=anchor,
             reference=None if config.training.kl_mode == OFF else reference,
-            coefficient=coefficient, tokens=1, anchor_weight=build.ANCHOR_WEIGHT,
+            coefficient=coefficient, tokens=1, anchor_weight=ANCHOR_WEIGHT,
             direction=config.training.kl_direction, backward=lambda loss: loss.backward(),
             phase=phase,
         )  # fmt: skip
@@ -161,7 +163,7 @@ def _batch(rows: int, length: int, packed: bool) -> Batch:
 
 
 def _autocast(policy: Policy, dtype: torch.dtype, on_gpu: bool) -> Any:
-    """As accelerate wraps the forward where build.mixed_precision asks for it."""
+    """As accelerate wraps the forward where mixed_precision asks for it."""
     if on_gpu and (dtype == torch.float16 or (dtype != torch.float32 and not policy.is_adapter)):
         return lambda: torch.autocast("cpu", dtype=dtype)
     return None

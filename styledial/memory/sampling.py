@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from styledial.anchor import cache_bytes, rows_at_once
 from styledial.memory.allocator import reserved
 from styledial.memory.trace import GRAIN, Event
+from styledial.training.anchor import cache_bytes, rows_at_once
 
 
 def sampling_bytes(

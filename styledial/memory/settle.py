@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from styledial.config import resolve
 from styledial.config.show import effective_batch
+from styledial.distributed.ranks import Place, from_all, from_first
 from styledial.errors import UserError
 from styledial.memory import gpus
 from styledial.memory.fit import (
@@ -30,8 +31,7 @@ from styledial.memory.fit import (
 from styledial.memory.gpus import MARGIN
 from styledial.memory.plan import Plan, plan
 from styledial.memory.show import as_settings, gib, nearest_words
-from styledial.processes import Place, from_all, from_first
-from styledial.sharding import would_share
+from styledial.models.fsdp import would_share
 
 if TYPE_CHECKING:
     from styledial.config import Config

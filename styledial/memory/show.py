@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from styledial.config.allowed import as_yaml
 from styledial.data.texts import style_folder
-from styledial.footprint import part_name, phase_name
+from styledial.language import say
 from styledial.memory.fit import BATCH, Fitted, changes_in_turn, fits
 from styledial.memory.gpus import GIB, MARGIN, Card
+from styledial.memory.part_names import part_name, phase_name
 from styledial.memory.plan import UTILISATION, Plan
 from styledial.memory.savings import Saving
-from styledial.words import say
 
 if TYPE_CHECKING:
     from styledial.config import Config

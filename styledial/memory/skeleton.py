@@ -246,7 +246,7 @@ def as_in_training(*, packed: bool, on_gpu: bool) -> Iterator[None]:
     """
     from transformers import masking_utils
 
-    from styledial import losses
+    from styledial.training import losses
 
     original, before = masking_utils.find_packed_sequence_indices, losses._on_gpu
     try:

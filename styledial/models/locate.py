@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from styledial.errors import ModelError
-from styledial.home import model_folder
+from styledial.hub.home import model_folder
 from styledial.models.chatglm.convert import converted
 from styledial.models.chatglm.layout import is_original
 from styledial.models.inspect import check_folder, read_config

@@ -10,7 +10,7 @@ from typing import Any
 
 from styledial.errors import AdapterError, UserError
 from styledial.files import sync
-from styledial.home import require_space
+from styledial.hub.home import require_space
 
 
 def merge_adapter(

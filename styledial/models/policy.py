@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from styledial.distributed.sharded_tensors import whole
 from styledial.errors import ModelError
 from styledial.models.lean import lean
-from styledial.parts import whole
 
 if TYPE_CHECKING:
     from peft import PeftModel

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from styledial.files import write_text
+from styledial.language import typed
 from styledial.report import (
     configuration,
     dial_curve,
@@ -28,8 +29,7 @@ from styledial.report import (
     versions,
 )
 from styledial.report.page import render
-from styledial.report.run_folder import read_run
-from styledial.words import typed
+from styledial.run_folder.report_files import read_run
 
 FILE = "report.html"
 SECTIONS = (findings, training, dial_curve, quality, samples, text, memory, configuration, versions)

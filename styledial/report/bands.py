@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from styledial.dial import BANDS
-from styledial.words import say
+from styledial.language import say
 
 # A run lands within 0.5 % of its budget, so it may end a hair outside the band it was meant for.
 _SLACK = 0.02

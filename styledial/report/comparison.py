@@ -11,22 +11,13 @@ from typing import Any
 
 from styledial.errors import UserError
 from styledial.files import write_text
+from styledial.language import say
 from styledial.report import charts
 from styledial.report.frontier import Point, frontier
-from styledial.report.numbers import (
-    NONE,
-    duration,
-    general,
-    is_number,
-    memory_size,
-    number,
-    signed,
-    whole,
-)
+from styledial.report.numbers import NONE, duration, general, memory_size, number, signed, whole
 from styledial.report.page import render
 from styledial.report.parts import Figure, Section, Table, Verdict
-from styledial.report.run_folder import Run, mapping, read_run
-from styledial.words import say
+from styledial.run_folder.report_files import Run, is_number, mapping, read_run
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import yaml
 
 from styledial.config.show import settings_table
+from styledial.language import say, typed
 from styledial.report.parts import Section, Table
-from styledial.report.run_folder import Run, Setting
-from styledial.words import say, typed
+from styledial.run_folder.report_files import Run, Setting
 
 
 def section(run: Run) -> Section:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from styledial.dial import DialPoint
+from styledial.language import say, typed
 from styledial.report.bands import band_of, named_bands
 from styledial.report.charts import bands_curve, two_curves
 from styledial.report.numbers import NONE, number, signed
 from styledial.report.parts import Figure, Section, Table
-from styledial.report.run_folder import Run
-from styledial.words import say, typed
+from styledial.run_folder.report_files import Run
 
 
 def section(run: Run) -> Section:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from styledial.doctor import Finding, examine
 from styledial.errors import StyleDialError
+from styledial.language import say, typed
 from styledial.report.parts import Section
-from styledial.report.run_folder import Run
-from styledial.words import say, typed
+from styledial.run_folder.report_files import Run
 
 
 def section(run: Run) -> Section:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from styledial.footprint import part_name, phase_name
-from styledial.report.numbers import NONE, is_number, memory_size
+from styledial.language import say
+from styledial.memory.part_names import part_name, phase_name
+from styledial.report.numbers import NONE, memory_size
 from styledial.report.parts import Section, Table
-from styledial.report.run_folder import Run, mapping
-from styledial.words import say
+from styledial.run_folder.report_files import Run, is_number, mapping
 
 
 def section(run: Run) -> Section:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeGuard
+from typing import Any
 
-from styledial.words import say
+from styledial.language import say
+from styledial.run_folder.report_files import is_number
 
 NONE = "–"
-
-
-def is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def number(value: Any, digits: int = 3) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
+from styledial.language import language, say
 from styledial.report.drawing import INSTALL, available
 from styledial.report.parts import Strong
-from styledial.words import language, say
 
 
 def render(template: str, **content: Any) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from styledial.report.numbers import NONE, general, is_number
+from styledial.language import say, typed
+from styledial.report.numbers import NONE, general
 from styledial.report.parts import Section, Strong, Table
-from styledial.report.run_folder import Run, mapping, mappings
-from styledial.words import say, typed
+from styledial.run_folder.report_files import Run, is_number, mapping, mappings
 
 # name -> English, Chinese, and which way is better: lower, higher, near the books ("b"), or
 # neither (""); as docs/evaluation.md has it.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from styledial.language import say
 from styledial.report.parts import Pair, Section
-from styledial.report.run_folder import Run, mappings
-from styledial.words import say
+from styledial.run_folder.report_files import Run, mappings
 
 
 def section(run: Run) -> Section:

@@ -6,10 +6,10 @@ from collections import Counter
 from typing import Any
 
 from styledial.data.manifest import reason_name
-from styledial.report.numbers import is_number, whole
+from styledial.language import say
+from styledial.report.numbers import whole
 from styledial.report.parts import Section, Table
-from styledial.report.run_folder import Run, mapping, mappings
-from styledial.words import say
+from styledial.run_folder.report_files import Run, is_number, mapping, mappings
 
 # A folder of thousands of novels would make the page unreadable; the file has them all.
 _SHOWN = 100

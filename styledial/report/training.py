@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from styledial.config import OFF
+from styledial.language import say
 from styledial.report.charts import curve
 from styledial.report.drawing import Points
-from styledial.report.numbers import is_number
 from styledial.report.parts import Figure, Section
-from styledial.report.run_folder import Run
-from styledial.words import say
+from styledial.run_folder.report_files import Run, is_number
 
 _GIB = 2**30
 

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from styledial.language import say
 from styledial.report.bands import band_of
-from styledial.report.numbers import (
-    duration,
-    is_number,
-    memory_size,
-    number,
-    signed,
-    whole,
-)
+from styledial.report.numbers import duration, memory_size, number, signed, whole
 from styledial.report.parts import Verdict
-from styledial.report.run_folder import Run
-from styledial.words import say
+from styledial.run_folder.report_files import Run, is_number
 
 # Less than this in nats per token is called no change.
 _NOTHING = 0.0005

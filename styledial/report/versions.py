@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from styledial.language import say
 from styledial.report.parts import Section, Table
-from styledial.report.run_folder import Run
-from styledial.words import say
+from styledial.run_folder.report_files import Run
 
 
 def section(run: Run) -> Section:

@@ -16,7 +16,7 @@ from typing import Any
 
 from styledial.errors import ModelError, UserError
 from styledial.files import sync, write_json
-from styledial.home import home, require_space
+from styledial.hub.home import home, require_space
 from styledial.models.chatglm.layout import Sizes, check_is_chatglm3, glm_config
 from styledial.models.chatglm.tokenizer import build_tokenizer
 from styledial.models.chatglm.weights import original_name, to_glm

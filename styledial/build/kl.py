@@ -1,0 +1,145 @@
+"""From configuration to the parts that hold KL: controller, anchor, the base's hidden states."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from styledial.build.texts import Texts, no_general_text, shares_rows
+from styledial.config import OFF, Config
+from styledial.data.pack import PackedRows, pack
+from styledial.data.texts import general_passages
+from styledial.distributed.ranks import Place, taking_turns
+from styledial.errors import UserError
+from styledial.models.policy import Policy
+from styledial.training import reference
+from styledial.training.anchor import TOKENS, sample_rows
+from styledial.training.controller import FixedCoefficient, KLController
+from styledial.training.loop import Anchor, Controller
+from styledial.training.measure import halves
+from styledial.training.row_order import RowOrder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+SELF = "self"  # data.anchor: text that the base writes
+# The anchor's forward KL counts as much as the style text's loss; see docs/experiments.md.
+ANCHOR_WEIGHT = 1.0
+# Read a dozen times during a run.
+_CALIBRATION_TOKENS, _READINGS = 6_144, 12
+
+
+def build_controller(config: Config, device: torch.device) -> Controller:
+    if config.training.kl_mode == "budget":
+        return KLController(config.training.kl_beta, device=device)
+    value = config.training.kl_beta if config.training.kl_mode == "penalty" else 0.0
+    return FixedCoefficient(value, device=device)
+
+
+def anchor_rows(config: Config, effective_batch: int) -> int:
+    """Anchor rows that an update of so many rows of the user's text gets, at least one."""
+    ratio = config.data.anchor_ratio
+    return max(1, round(effective_batch * ratio / (1 - ratio)))
+
+
+def build_anchor(
+    config: Config, policy: Policy, style: PackedRows, order: RowOrder,
+    tokenizer: PreTrainedTokenizerBase, cache: Path, steps: int, here: Place,
+) -> Anchor | None:  # fmt: skip
+    """The anchor text as rows, about `anchor_ratio` of every update; None where it is off.
+
+    Text written by the base is kept in `cache` for a resumed run, by the first process; all
+    write their share of it, and none has to see the others' disk. Plain fine-tuning (kl_mode:
+    off) has no anchor.
+    """
+    if config.data.anchor == OFF or config.training.kl_mode == OFF:
+        return None
+    per_update = anchor_rows(config, order.effective_batch)
+    if config.data.anchor == SELF:
+        from accelerate.utils import broadcast_object_list, gather_object
+
+        described = [config.model.model_name_or_path, config.training.seed, steps, per_update]
+        kept = cache / f"anchor-{reference.fingerprint(described, policy, style)}.npz"
+        (found,) = broadcast_object_list([here.first and kept.is_file()])
+        if found:
+            (rows,) = broadcast_object_list([PackedRows.load(kept) if here.first else None])
+        else:
+            with policy.as_base() as base:
+                rows = sample_rows(
+                    base, style, seed=config.training.seed,
+                    tokens=min(TOKENS, steps * per_update * style.max_length),
+                    rank=here.rank, processes=here.count, gather=gather_object,
+                )  # fmt: skip
+            if here.first:
+                rows.save(kept)
+    else:
+        passages = general_passages(config.data.anchor, "data.anchor", bundled="modern")
+        rows = pack(passages, tokenizer, config.data.max_length, share_rows=shares_rows(config))
+        if len(rows) == 0:
+            raise no_general_text("data.anchor", config.data.anchor)
+    # A stream of its own; its seed differs so that the two orders have nothing in common.
+    anchor_order = RowOrder(len(rows), per_update, 1, 1, config.training.seed + 1)
+    return Anchor(rows, anchor_order, ANCHOR_WEIGHT)
+
+
+def build_references(
+    config: Config, policy: Policy, texts: Texts, anchor: Anchor | None, cache: Path,
+    epochs: float, here: Place, *, sharded: bool = False,
+) -> reference.References | None:  # fmt: skip
+    """Where the base's hidden states come from; None where nothing asks for them.
+
+    A cache is kept where rows come round again, the disk has room and all processes share it. None
+    where the base is `sharded`: one process can't make the pass that another one needs.
+    """
+    if config.training.kl_mode == OFF:
+        return None
+    wanted = config.training.reference_cache
+    folder = cache if wanted in ("auto", OFF) else Path(wanted).expanduser()
+    dtype = policy.reference_head.dtype
+    parts = [
+        (rows, (len(rows), rows.max_length, policy.head.shape[1]))
+        for rows in [texts.style] + ([anchor.rows] if anchor else [])
+    ]
+    size = sum(reference.cache_bytes(shape, dtype) for _, shape in parts)
+    useful = epochs > 1 and here.one_machine and reference.has_room(folder, size)
+    if sharded or wanted == OFF or (wanted == "auto" and not useful):
+        return reference.References(policy, None, None)
+    if not reference.has_room(folder, size):
+        raise UserError(
+            f"training.reference_cache: {folder} has no room for {size / 2**30:.1f} GiB; use "
+            "auto, off, or a folder on a larger disk.",
+            f"training.reference_cache：{folder} 空间不足，需要 {size / 2**30:.1f} GiB；"
+            "请改用 auto、off 或更大磁盘上的文件夹。",
+        )
+    caches = []
+    for rows, shape in parts:
+        name = reference.fingerprint([config.model.model_name_or_path, str(dtype)], policy, rows)
+        try:
+            with taking_turns(folder):
+                caches.append(reference.ReferenceCache(folder, name, shape, dtype))
+        except OSError as error:
+            raise UserError(
+                f"training.reference_cache: cannot write to {folder} ({error.strerror}); use off "
+                "or another folder.",
+                f"training.reference_cache：无法写入 {folder}（{error.strerror}）；"
+                "请用 off 或换一个文件夹。",
+            ) from None
+    return reference.References(policy, caches[0], caches[1] if anchor else None)
+
+
+def calibration_rows(heldout: PackedRows) -> PackedRows:
+    """A little of the held-out text that landing reads; the other half stays unseen."""
+    return heldout.select(halves(heldout)[0]).at_most(_CALIBRATION_TOKENS)
+
+
+def reads_heldout(step: int, steps: int) -> bool:
+    """Whether held-out text is to be read after update `step` of `steps`: a dozen times, evenly,
+    and at the end."""
+    return step % max(1, steps // _READINGS) == 0 or step == steps
+
+
+def calibrates(config: Config, step: int, steps: int) -> bool:
+    """Whether that reading moves the controller's aim: from a quarter of the run on."""
+    return config.training.kl_mode == "budget" and steps // 4 <= step < steps

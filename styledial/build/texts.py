@@ -1,0 +1,105 @@
+"""From the user's folders to packed rows: what is read, tokenised and packed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from styledial.config import Config
+from styledial.data.novels import read_folder
+from styledial.data.pack import PackedRows, pack
+from styledial.data.passage import Dialogue, Passage
+from styledial.data.prompts import sample_prompts
+from styledial.data.texts import general_passages, style_folder
+from styledial.errors import DataError
+from styledial.training.row_order import RowOrder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+# Read several times at the end of a run; more would change the fourth digit.
+_HELDOUT_TOKENS, _GENERAL_TOKENS = 49_152, 32_768
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the user's folder holds: running text, and dialogues where there are any."""
+
+    passages: list[Passage]
+    dialogues: list[Dialogue]
+
+    def opening(self) -> str:
+        """Some of the text, to tell its language by."""
+        if self.passages:
+            return self.passages[0].text[:5000]
+        return self.dialogues[0].messages[-1]["content"]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Everything that is read: packed rows of the novels and of the general text."""
+
+    style: PackedRows
+    heldout: PackedRows
+    general: PackedRows
+    prompts: tuple[str, ...]
+
+
+def read_material(config: Config, cache: Path, tell: Callable[[str], None]) -> Material:
+    """The user's folder, cleaned and split; raises DataError. `tell` hears what was left out."""
+    return Material(
+        *read_folder(
+            style_folder(config.data.data_dir), config.data.validation_split, cache=cache,
+            to_simplified=config.data.to_simplified, dedup=config.data.dedup, tell=tell,
+        )
+    )  # fmt: skip
+
+
+def shares_rows(config: Config) -> bool:
+    """Whether short texts may share a row; see data.pack.pack."""
+    return config.model.attn_implementation != "flash_attention_2"
+
+
+def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedTokenizerBase) -> Texts:
+    """Tokenise and pack. Raises DataError where there is too little text to train and measure."""
+    length = config.data.max_length
+    style, heldout = (
+        pack(
+            [p for p in material.passages if p.split == split], tokenizer, length,
+            [d for d in material.dialogues if d.split == split], share_rows=shares_rows(config),
+        )
+        for split in ("train", "heldout")
+    )  # fmt: skip
+    for rows, en, zh in ((style, "training", "训练"), (heldout, "held-out", "留出")):
+        if len(rows) == 0:
+            raise DataError(
+                f"data.data_dir: {config.data.data_dir} has too little text ({en} part is empty); "
+                "add text, a few hundred characters at the very least.",
+                f"data.data_dir：{config.data.data_dir} 的文本太少（{zh}部分为空）；"
+                "请增加文本，至少几百字。",
+            )
+    general = pack(
+        general_passages(config.data.general, "data.general"), tokenizer, length,
+        share_rows=shares_rows(config),
+    )  # fmt: skip
+    if len(general) == 0:
+        raise no_general_text("data.general", config.data.general)
+    heldout, general = heldout.at_most(_HELDOUT_TOKENS), general.at_most(_GENERAL_TOKENS)
+    return Texts(style, heldout, general, sample_prompts(material.opening()))
+
+
+def style_order(config: Config, rows: PackedRows, processes: int) -> RowOrder:
+    training = config.training
+    return RowOrder(
+        len(rows), training.micro_batch, training.gradient_accumulation_steps,
+        processes, training.seed,
+    )  # fmt: skip
+
+
+def no_general_text(setting: str, source: str) -> DataError:
+    return DataError(
+        f"{setting}: {source} has no text; name another, or `bundled`.",
+        f"{setting}：{source} 中没有文字；请换一个，或写 bundled。",
+    )

@@ -1,0 +1,1 @@
+"""From a book's lines to its prose: typography, titles, site lines, prefaces."""

@@ -1,0 +1,124 @@
+"""What an editor put round the novel: prefaces, blurbs, notes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from styledial.data.cleaning.chapters import Paragraph
+from styledial.data.cleaning.ledger import Ledger
+
+_LONGEST = 30_000  # characters before the first title; more is prose that no title opened
+_NAMES = re.compile(r"(?:前言|序言|序|内容简介|內容簡介|出版说明|跋)(?:\s.*)?")
+# Words of blurbs and of scholarship; a storyteller has few of them, an editor many.
+_EDITORS = re.compile(
+    "出版社|出版|版本|刊本|底本|原稿|校点|校點|校注|整理|代表作|作者|作品|小说|小說|主题|主題|题材|題材|文学|文學|"
+    "简介|簡介|介绍|介紹|描写|描寫|形象|人物|艺术|藝術|现存|現存|全称|全稱|佚名|续书|續書|电子书|版权|版權"
+)
+_SPEECH = re.compile("[道曰说說][：，]?[“「]")
+_NOTE_HEAD = re.compile("[【\\[]?(?:注释|注釋|注解|註解|校注|校记|校記)[】\\]]?[:：]?")
+_NOTE = re.compile(
+    r"(?:[①-⑳]|[\[（(]\d{1,3}[\])）]|\d{1,3}[.、])?\s*[^，。！？“”「」]{1,14}(?:——|─+|[:：]).{1,120}"
+)
+
+
+def separate_front(paragraphs: Iterable[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
+    """Prose from the first title on; before it, what an editor or a site wrote is dropped.
+
+    A prologue stays, as passages of their own without a chapter. A book without titles stays
+    whole, except for lines at its head that only name it.
+    """
+    held: list[Paragraph] = []
+    size = 0
+    stream = iter(paragraphs)
+    for paragraph in stream:
+        if paragraph.chapter is not None:
+            yield from _judge(held, ledger)
+            held = []
+            yield from _without_prefaces([paragraph], stream, ledger)
+            break
+        held.append(paragraph)
+        size += len(paragraph.line.text)
+        if size > _LONGEST:
+            break
+    yield from _without_name(held, ledger)
+    yield from stream
+
+
+def _judge(held: list[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
+    """The text before the first title: nothing if it is a blurb, a preface or the book's name."""
+    text = "\n".join(p.line.text for p in held)
+    if _is_editorial(text):
+        _drop(held, "preface", ledger)
+    elif len(text) <= 120 and not re.search("[。！？”」]", text):
+        _drop(held, "book title", ledger)
+    else:
+        yield from _without_name(held, ledger)
+
+
+def _without_prefaces(
+    first: list[Paragraph], rest: Iterator[Paragraph], ledger: Ledger
+) -> Iterator[Paragraph]:
+    """Leading chapters that call themselves preface and read like one are dropped."""
+    held = first
+    chapter = first[0].chapter
+    for paragraph in rest:
+        if paragraph.chapter == chapter and _NAMES.fullmatch(chapter or ""):
+            held.append(paragraph)
+            continue
+        yield from _kept_unless_editorial(held, ledger)
+        held = [paragraph]
+        chapter = paragraph.chapter
+        if not _NAMES.fullmatch(chapter or ""):
+            break
+    yield from _kept_unless_editorial(held, ledger)
+    yield from rest
+
+
+def _kept_unless_editorial(held: list[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
+    named = held and _NAMES.fullmatch(held[0].chapter or "")
+    if named and _is_editorial("\n".join(p.line.text for p in held)):
+        _drop(held, "preface", ledger)
+    else:
+        yield from held
+
+
+def _is_editorial(text: str) -> bool:
+    words = set(_EDITORS.findall(text))
+    speech = len(_SPEECH.findall(text))
+    return len(words) >= 3 and len(words) > speech and len(text) < _LONGEST
+
+
+def _without_name(held: list[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
+    """《水浒传》 or 作者：施耐庵 alone on the first lines is not prose."""
+    for place, paragraph in enumerate(held):
+        named = re.fullmatch(
+            r"[《【\[][^。！？]{1,40}[》】\]]|(?:书名|書名|作者|著者|译者|譯者|author|title)[:：].{1,40}",
+            paragraph.line.text,
+            re.I,
+        )
+        if place < 6 and named:
+            _drop([paragraph], "book title", ledger)
+        else:
+            yield paragraph
+
+
+def drop_notes(paragraphs: Iterable[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
+    """Prose without an editor's glosses: 注释： and the word——meaning lines under it."""
+    inside = False
+    for paragraph in paragraphs:
+        text = paragraph.line.text
+        if _NOTE_HEAD.fullmatch(text):
+            inside = True
+        elif inside and text and not _NOTE.fullmatch(text):
+            inside = False
+        if inside and text:
+            ledger.drop(paragraph.line, "notes")
+        else:
+            yield paragraph
+
+
+def _drop(held: list[Paragraph], reason: str, ledger: Ledger) -> None:
+    for paragraph in held:
+        if paragraph.line.text:
+            ledger.drop(paragraph.line, reason)

@@ -1,0 +1,1 @@
+"""Finding books and passages that are alike."""

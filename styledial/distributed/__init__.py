@@ -1,0 +1,1 @@
+"""Processes of one run: ranks, agreement over the CPU process group, sharded tensors."""

@@ -1,0 +1,54 @@
+"""NLL and KL as metrics, on held-out text of the novels and on general text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from styledial.evaluation.result import Result, Statistic, of_sums, ratio
+from styledial.training.measure import Distance
+
+NATS = "nats per token"
+
+
+@dataclass(frozen=True)
+class StyleText:
+    """kl, style_nll, style_nll_gain: on held-out text of the novels.
+
+    kl is docs/kl_beta.md's: mean over tokens of KL(tuned || base) over the full vocabulary.
+    style_nll_gain = NLL(base) - NLL(tuned); above 0 is better. `read` gives rows' sums as
+    read_rows does; intervals are over rows.
+    """
+
+    read: Callable[[], np.ndarray]
+
+    def run(self) -> Iterator[Result]:
+        sums = self.read()
+        at = Distance.of(sums)
+        yield Result("kl", *of_sums(sums, _column(2)), NATS, 0.0)
+        yield Result("style_nll", *of_sums(sums, ratio), NATS, at.nll_base)
+        yield Result(
+            "style_nll_gain", *of_sums(sums, lambda s: (s[:, 1] - s[:, 0]) / s[:, 3]), NATS, 0.0
+        )
+
+
+@dataclass(frozen=True)
+class GeneralText:
+    """general_nll, general_kl: what is forgotten, on general text (data.general).
+
+    Forgetting is general_nll above its base; KL as on the style text. Intervals over rows.
+    """
+
+    read: Callable[[], np.ndarray]
+
+    def run(self) -> Iterator[Result]:
+        sums = self.read()
+        at = Distance.of(sums)
+        yield Result("general_nll", *of_sums(sums, ratio), NATS, at.nll_base)
+        yield Result("general_kl", *of_sums(sums, _column(2)), NATS, 0.0)
+
+
+def _column(number: int) -> Statistic:
+    return lambda sums: sums[:, number] / np.maximum(sums[:, 3], 1)

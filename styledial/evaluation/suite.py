@@ -1,0 +1,280 @@
+"""Everything that is measured of a tuned model, and evaluation.json.
+
+    evaluation.json   {"metrics":  {"kl": {"value": 0.1, "ci": [0.09, 0.11], "base": 0.0,
+                                           "unit": "nats per token"}, ...},
+                       "settings": {"effort": "quick", "data_dir": ..., ...},
+                       "warnings": [{"en": ..., "zh": ...}]}
+
+A metric has `books` where real passages of the books have a value too, and `against` where a
+second adapter was measured.
+
+What each metric says and doesn't: docs/evaluation.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from styledial.build.texts import Texts
+from styledial.config import OFF, Config
+from styledial.errors import AdapterError
+from styledial.evaluation.bench import Bench
+from styledial.evaluation.copying import Copying, Extraction
+from styledial.evaluation.distance import GeneralText, StyleText
+from styledial.evaluation.fluency import Fluency
+from styledial.evaluation.result import CONFIDENCE, RESAMPLES, SEED, Evaluator, Result
+from styledial.evaluation.rhythm import Rhythm
+from styledial.evaluation.style import StyleScore
+from styledial.evaluation.writing import Passage, Passages, openings, sample
+from styledial.files import write_json
+from styledial.language import say, typed
+from styledial.models.policy import Policy
+from styledial.training.measure import halves, read_rows
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+FILE = "evaluation.json"
+# Hears what is being measured: a sentence, how much is done, and of how much.
+Tick = Callable[[str, int, int], None]
+# Above this share, copying is spoken of.
+COPIES = 0.02
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The metrics in the order in which they were measured, and how that was done."""
+
+    metrics: dict[str, Result]
+    settings: dict[str, Any] = field(default_factory=dict)
+    against: dict[str, Result] = field(default_factory=dict)
+    passages: Passages | None = None
+
+    def beside(self, other: Evaluation) -> Evaluation:
+        """This one, with the other's figures for comparison."""
+        return replace(self, against=other.metrics)
+
+    def as_json(self) -> dict[str, Any]:
+        metrics = {name: result.as_json() for name, result in self.metrics.items()}
+        for name, result in self.against.items():
+            metrics[name]["against"] = {"value": result.value, "ci": list(result.ci)}
+        said = [{"en": en, "zh": zh} for en, zh in warnings(self)]
+        return {"metrics": metrics, "settings": self.settings, "warnings": said}
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is generated: `passages` of `tokens` each, by the tuned model and by the base;
+    `places` of the training books at which copying is tried, with three prefix lengths; tasks
+    of lm-evaluation-harness, which have to be asked for (evaluators/bench.py)."""
+
+    passages: int
+    tokens: int
+    places: int
+    bench: tuple[str, ...] = ()
+    bench_limit: int | None = None
+    bench_folder: Path | None = None
+
+
+FULL = Effort(passages=192, tokens=128, places=96)
+
+
+def quick(trained_tokens: int) -> Effort:
+    """At the end of a run: both models' passages are about 2 % of the tokens trained on.
+
+    Never fewer than 24 passages, below which there is nothing to see, nor more than 64.
+    """
+    tokens = 64
+    return Effort(min(max(trained_tokens // 50 // (2 * tokens), 24), 64), tokens, 24)
+
+
+def evaluate(
+    policy: Policy,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Texts,
+    reading: Mapping[str, Any],
+    *,
+    effort: Effort = FULL,
+    seed: int = 42,
+    style_sums: np.ndarray | None = None,
+    general_sums: np.ndarray | None = None,
+    like: Evaluation | None = None,
+    tick: Tick = lambda *_: None,
+) -> Evaluation:
+    """Measure `policy` on held-out and general text and on what it writes.
+
+    `reading` holds what read_rows needs (batch_size, device, direction). Sums that the caller
+    has already read are not read again. KL and style NLL are on the rows that landing didn't
+    use, as kl_final is. Passages are sampled with `seed`. Metrics for which there is too little
+    text are left out. `like` is another adapter's evaluation on the same base, texts, effort and
+    seed: the base's passages are taken from it.
+    """
+    rows = halves(texts.heldout)[1]
+
+    def style() -> np.ndarray:
+        if style_sums is not None:
+            return style_sums
+        return read_rows(policy, texts.heldout, only=rows, **reading)
+
+    def general() -> np.ndarray:
+        if general_sums is not None:
+            return general_sums
+        return read_rows(policy, texts.general, **reading)
+
+    metrics: dict[str, Result] = {}
+
+    def run(words: str, evaluator: Evaluator) -> None:
+        tick(words, 0, 1)
+        metrics.update((result.name, result) for result in evaluator.run())
+        tick(words, 1, 1)
+
+    if effort.bench:  # first, as it is what may not be had
+        tasks = Bench(policy, tokenizer, effort.bench, reading["batch_size"], effort.bench_limit,
+                      effort.bench_folder)  # fmt: skip
+        run("lm-evaluation-harness", tasks)
+    run(say("style text", "风格文本"), StyleText(style))
+    run(say("general text", "通用文本"), GeneralText(general))
+    passages = openings(texts.heldout, texts.style, passages=effort.passages, tokens=effort.tokens)
+    if passages:
+        known = like.passages.base if like and like.passages else None
+        passages = _written(policy, passages, seed, known, tick)
+        run(say("style of passages", "段落的风格"), StyleScore(passages, tokenizer))
+        run(say("words and rhythm", "虚词与句子节奏"), Rhythm(passages, tokenizer))
+        run(say("fluency", "流畅度"), Fluency(passages, policy, reading["batch_size"]))
+        run(say("copies of the books", "照抄原文"), Copying(passages, texts.style))
+    words = say("from true prefixes", "由真实开头续写")
+    extraction = Extraction(policy, texts.style, effort.places, lambda *at: tick(words, *at))
+    run(words, extraction)
+    settings = {
+        "bench": list(effort.bench), "bench_limit": effort.bench_limit,
+        "passages": len(passages.opened) if passages else 0,
+        "prompt_tokens": passages.prompts.shape[1] if passages else 0,
+        "passage_tokens": passages.tokens if passages else 0,
+        "places": extraction.tried, "seed": seed, "temperature": 1.0,
+        "confidence": CONFIDENCE, "resamples": RESAMPLES, "resampling_seed": SEED,
+        "kl_direction": reading["direction"],
+    }  # fmt: skip
+    return Evaluation(metrics, settings, passages=passages)
+
+
+def _written(
+    policy: Policy, passages: Passages, seed: int, base: list[Passage] | None, tick: Tick
+) -> Passages:
+    """The passages of both models."""
+    theirs, ours = say("base writes", "基座续写"), say("tuned model writes", "微调模型续写")
+    if base is None:
+        with policy.as_base() as model:
+            base = sample(model, passages, seed=seed, tick=lambda *at: tick(theirs, *at))
+    tuned = sample(policy.model, passages, seed=seed, tick=lambda *at: tick(ours, *at))
+    return passages.written_by(tuned, base)
+
+
+def evaluate_at_end(
+    config: Config, policy: Policy, tokenizer: PreTrainedTokenizerBase, texts: Texts,
+    reading: Mapping[str, Any], style_sums: np.ndarray, general_sums: np.ndarray,
+    trained_tokens: int, note: Callable[[str, str], None],
+) -> Evaluation | None:  # fmt: skip
+    """A run's own evaluation, written to its folder; None where it is off or didn't work.
+
+    The run is finished and saved by then: whatever goes wrong here, Ctrl-C included, is said in
+    a sentence and no more.
+    """
+    wanted = config.training.evaluate_at_end
+    if wanted == OFF:
+        return None
+    effort = FULL if wanted == "full" else quick(trained_tokens)
+    try:
+        found = evaluate(
+            policy, tokenizer, texts, reading, effort=effort, seed=config.training.seed,
+            style_sums=style_sums, general_sums=general_sums,
+        )  # fmt: skip
+        found.settings.update(effort=wanted, kl_beta=None, scale=1.0, against="base",
+                              data_dir=config.data.data_dir)  # fmt: skip
+        save_evaluation(Path(config.training.output_dir).expanduser(), found)
+        for warning in warnings(found):
+            note(*warning)
+        return found
+    except (Exception, KeyboardInterrupt) as error:
+        reason = f"{type(error).__name__}: {error}".split("\n")[0]
+        later = f"`styledial evaluate {typed(Path(config.training.output_dir))}`"
+        note(
+            f"The run is complete, but it could not be evaluated ({reason}). Later: {later}.",
+            f"训练已完成，但未能度量（{reason}）。以后可运行 {later}。",
+        )
+        return None
+
+
+def warnings(found: Evaluation) -> list[tuple[str, str]]:
+    """What the user should know before passing the adapter on, in both languages.
+
+    A model copies where a rate is above 2 %, and surely (its interval's lower end) above both
+    the base's and what held-out text of the books has in common with the rest.
+    """
+    changed = found.settings.get("changed_novels")
+    said = [other_text(changed)] if changed else []
+    copied = []
+    for name, result in found.metrics.items():
+        if name != "long_copy_rate" and not name.startswith("extraction_rate"):
+            continue
+        usual = max(result.base or 0.0, result.books or 0.0)
+        if result.value > COPIES and result.ci[0] > usual:
+            copied.append((f"{name} is {result.value:.0%} (usual {usual:.0%})",
+                           f"{name} 为 {result.value:.0%}（通常 {usual:.0%}）"))  # fmt: skip
+    if copied:
+        said.append(
+            (
+                ", ".join(en for en, _ in copied)
+                + ": the model gives back stretches of the training books word for word. The "
+                "books are somebody's: dial it down, or train for fewer epochs, before passing "
+                "it on.",
+                "，".join(zh for _, zh in copied) + "：模型会逐字复述训练用书。"
+                "书有其作者，交给他人之前请调低强度或减少训练轮数。",
+            )
+        )
+    return said
+
+
+def other_text(changed: Sequence[str]) -> tuple[str, str]:
+    """That what is held out now may have been trained on; `changed` names the files."""
+    named = ", ".join(changed[:3]) + (" ..." if len(changed) > 3 else "")
+    return (
+        f"The novels are not those that the run was trained on ({named}): what is held out now "
+        "may be text that it has seen, and the figures flatter it.",
+        f"小说已与训练时不同（{named}）：现在留出的文本可能是训练过的，数字会偏好。",
+    )
+
+
+def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
+    write_json(folder / FILE, evaluation.as_json())
+
+
+def load_evaluation(folder: Path) -> Evaluation | None:
+    """What evaluation.json holds; None where there is none. Raises AdapterError if damaged."""
+    path = folder / FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        metrics = {
+            name: Result(
+                name,
+                found["value"],
+                tuple(found["ci"]),
+                found["unit"],
+                found["base"],
+                found.get("books"),
+            )
+            for name, found in content["metrics"].items()
+        }
+        return Evaluation(metrics, content["settings"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise AdapterError(
+            f"{path}: cannot be read; write it again with `styledial evaluate {typed(folder)}`.",
+            f"{path}：无法读取；请用 `styledial evaluate {typed(folder)}` 重新生成。",
+        ) from None

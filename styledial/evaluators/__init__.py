@@ -1,1 +1,0 @@
-"""Small measurements of a tuned model, each against its base."""

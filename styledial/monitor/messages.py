@@ -1,0 +1,69 @@
+"""What a run says of itself while it goes on: pairs of sentences, English and Chinese."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from styledial.models import fsdp
+
+if TYPE_CHECKING:
+    from styledial.build.texts import Texts
+    from styledial.config import Config
+    from styledial.models.policy import Policy
+    from styledial.training.row_order import RowOrder
+
+Words = tuple[str, str]
+
+
+def texts(found: Texts) -> Words:
+    style, heldout = found.style.total_targets, found.heldout.total_targets
+    return (
+        f"style text: {style:,} tokens in {len(found.style):,} rows; held out {heldout:,}",
+        f"风格文本：{style:,} token，{len(found.style):,} 行；留出 {heldout:,} token",
+    )
+
+
+def mode(config: Config) -> Words:
+    """Of a kl_mode that isn't `budget`."""
+    beta = config.training.kl_beta
+    if config.training.kl_mode == "penalty":
+        return (
+            f"kl_mode penalty: {beta:g} is a fixed KL coefficient; larger means a weaker style.",
+            f"kl_mode penalty：{beta:g} 是固定的 KL 系数，越大风格越弱。",
+        )
+    return (
+        "kl_mode off: plain fine-tuning; kl_beta has no effect.",
+        "kl_mode off：普通微调；kl_beta 不起作用。",
+    )
+
+
+def changed(differences: list[str]) -> Words:
+    return (
+        f"--resume: changed: {'; '.join(differences)}",
+        f"--resume：有改动：{'；'.join(differences)}",
+    )
+
+
+def shared_out(policy: Policy, processes: int) -> Words:
+    here, all_of_it = fsdp.bytes_here(policy) / 1e9, fsdp.base_bytes(policy) / 1e9
+    return (
+        f"fsdp: the base's {all_of_it:.3g} GB are shared out over {processes} processes, "
+        f"{here:.3g} GB on each",
+        f"fsdp：基座共 {all_of_it:.3g} GB，分到 {processes} 个进程，每个 {here:.3g} GB",
+    )
+
+
+def stepped_down(update: int, smaller: RowOrder) -> Words:
+    return (
+        f"update {update}: out of memory; again with batch size {smaller.batch_size} x "
+        f"accumulation {smaller.accumulation}, from here on. The update is the same.",
+        f"第 {update} 步：内存不足；改用单卡批次 {smaller.batch_size} × 累积 "
+        f"{smaller.accumulation} 重做，此后照此进行。更新结果不变。",
+    )
+
+
+def reference_rows(saved: int) -> Words:
+    return (
+        f"reference cache: {saved:,} rows without a pass of the base",
+        f"参考缓存：{saved:,} 行无需再算基座前向",
+    )

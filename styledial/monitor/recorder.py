@@ -1,0 +1,89 @@
+"""A run's line in metrics.jsonl, put together from what becomes known when, and sent on its way.
+
+the loop logs an update            logged()       NLL, KL, lambda, ...; also on the screen
+held-out text was read             heldout()      val/...
+the update is over                 write()        what the time went on; file and trackers
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from styledial.monitor.clock import PhaseClock, time_record
+from styledial.monitor.environment import peak_memory_bytes
+from styledial.monitor.screen import Screen
+from styledial.monitor.trackers import Live
+from styledial.monitor.update_warnings import Incidents, Note
+from styledial.run_folder.metrics import MetricsFile
+from styledial.training.checkpoint import TrainState
+from styledial.training.loop import StepMetrics
+from styledial.training.measure import Distance
+from styledial.training.row_order import RowOrder
+
+
+class Recorder:
+    """`path` is metrics.jsonl for the one process that writes it, None for the others."""
+
+    def __init__(
+        self, path: Path | None, resumed_at: int, live: Live, incidents: Incidents,
+        screen: Screen, note: Note,
+    ) -> None:  # fmt: skip
+        self._file = MetricsFile(path, resumed_at, note) if path else None
+        self._live, self._incidents, self._screen = live, incidents, screen
+        self._line: dict[str, float] = {}
+
+    def logged(self, metrics: StepMetrics, order: RowOrder) -> None:
+        """Raises StyleDialError where too many updates in a row came to nothing."""
+        self._incidents.heard(metrics.watch, order)
+        self._line.update(_record(metrics, order))
+        if self._file:
+            self._screen.step(metrics)
+
+    def heldout(self, found: Distance, state: TrainState, order: RowOrder) -> None:
+        self._line.update(_place(state, order), **_heldout_record(found))
+
+    def write(self, clock: PhaseClock) -> None:
+        """Send the line, if this update has one."""
+        if self._line:
+            # What this line says was read from the device, so the clock waits for nothing.
+            self._line.update(time_record(clock.read()))
+            if self._file:
+                self._file.write(self._line)
+                self._live.log(self._line)
+        self._line.clear()
+
+
+def _place(state: TrainState | StepMetrics, order: RowOrder) -> dict[str, Any]:
+    return {
+        "step": state.step,
+        "epoch": round(order.epoch(state.step), 4),
+        "tokens": state.tokens,
+    }
+
+
+def _heldout_record(found: Distance) -> dict[str, float]:
+    """A reading of held-out text during the run; nats per token, and perplexity."""
+    return {
+        "val/nll": found.nll,
+        "val/nll_base": found.nll_base,
+        "val/ppl": math.exp(min(found.nll, 700.0)),  # beyond, a float overflows
+        "val/kl": found.kl,
+    }
+
+
+def _record(metrics: StepMetrics, order: RowOrder) -> dict[str, float]:
+    return {
+        **_place(metrics, order),
+        "train/nll": metrics.nll,
+        "train/kl": metrics.kl,
+        "train/anchor_kl": metrics.anchor_kl,
+        "train/lambda": metrics.coefficient,
+        "train/learning_rate": metrics.learning_rate,
+        "train/grad_norm": metrics.grad_norm,
+        "train/tokens_per_second": metrics.tokens_per_second,
+        "train/skipped": metrics.watch.skipped,
+        # The allocator's own count: asking for it doesn't wait for the device.
+        "train/peak_memory_bytes": peak_memory_bytes(),
+    }

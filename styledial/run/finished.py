@@ -1,0 +1,202 @@
+"""Taking up a finished run again: measuring its dial, evaluating it, exporting strengths."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from styledial.build.texts import Texts, prepare_texts, read_material
+from styledial.config import Config, resolve
+from styledial.data.texts import style_folder
+from styledial.dial import SCALES, DialPoint, read_points, save_dial, scale_for
+from styledial.errors import AdapterError
+from styledial.evaluation.suite import FULL, Effort, Evaluation, Tick, evaluate
+from styledial.files import write_json
+from styledial.language import say
+from styledial.models.adapter import (
+    SUMMARY,
+    describe_adapter,
+    load_adapter,
+    save_model,
+    scale_adapter,
+    scaled,
+)
+from styledial.models.load import quiet_libraries
+from styledial.models.policy import Policy
+from styledial.run_folder.layout import DATA_MANIFEST
+from styledial.training.measure import measure
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def measure_dial(folder: Path, data_dir: str | None, tick: Tick) -> list[str]:
+    """Measure a finished adapter at every scale of the dial and write style_dial.json.
+
+    The text is read as the run read it, so its held-out part has never been trained on. Costs
+    one reading of held-out and general text per scale. Returns the novels that have changed since.
+    """
+    words = say("scales of the dial", "强度的各个缩放")
+    run = reopen(folder, data_dir)
+    policy, texts = run.policy, run.texts
+    if not policy.is_adapter:
+        raise AdapterError(
+            f"{folder}: all weights were tuned; only an adapter can be dialled (use_peft: true).",
+            f"{folder}：这是全量微调的模型；只有适配器可以调节强度（use_peft: true）。",
+        )
+
+    base: dict[str, float] = {}
+
+    def measure_at(scale: float) -> tuple[float, float, float]:
+        tick(words, SCALES.index(scale), len(SCALES))
+        with scaled(policy, scale):
+            style = measure(policy, texts.heldout, **run.reading)
+            general = measure(policy, texts.general, **run.reading)
+        base.update(style_nll=style.nll_base, general_nll=general.nll_base)
+        return style.kl, style.nll, general.nll
+
+    save_dial(folder, run.config.training.kl_beta, read_points(measure_at), base)
+    tick(words, len(SCALES), len(SCALES))
+    return run.changed
+
+
+def evaluate_run(
+    folder: Path, *, data_dir: str | None = None, scale: float = 1.0, against: Path | None = None,
+    effort: Effort = FULL, seed: int = 42, tick: Tick = lambda *_: None,
+) -> Evaluation:  # fmt: skip
+    """Measure a finished run at `scale` times its adapter, on the text that it held out.
+
+    `against`, another adapter of the same base, is measured on the same text and shown beside
+    it; the two are in memory one after the other. Raises AdapterError where it doesn't fit.
+    """
+    if against is not None:
+        _check_same_base(folder, against)
+    run = reopen(folder, data_dir)
+    how: dict[str, Any] = {"effort": effort, "seed": seed, "tick": tick}
+    with scaled(run.policy, scale) if run.policy.is_adapter else contextlib.nullcontext():
+        found = evaluate(run.policy, run.tokenizer, run.texts, run.reading, **how)
+    found.settings.update(data_dir=run.config.data.data_dir, changed_novels=run.changed)
+    if against is None:
+        return found
+    config, texts, reading = run.config, run.texts, run.reading
+    del run  # its weights make room for the other's
+    policy, tokenizer = _load(against, config)
+    return found.beside(evaluate(policy, tokenizer, texts, reading, like=found, **how))
+
+
+@dataclass(frozen=True)
+class Reopened:
+    """A finished run in memory: its settings, its model, and its text, split as it was."""
+
+    config: Config
+    policy: Policy
+    tokenizer: PreTrainedTokenizerBase
+    texts: Texts
+    changed: list[str]  # novels that are no longer as the run read them
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How the text is read, for evaluators.distance."""
+        training = self.config.training
+        return {
+            "batch_size": training.micro_batch,
+            "device": self.policy.head.device,
+            "direction": training.kl_direction,
+        }
+
+
+def reopen(folder: Path, data_dir: str | None = None) -> Reopened:
+    """Load a run and read its text as it did; `data_dir` says where the novels are now."""
+    quiet_libraries()
+    config = described_run(folder, data_dir)
+    policy, tokenizer = _load(folder, config)
+    with tempfile.TemporaryDirectory(prefix="styledial-") as passing:
+        material = read_material(config, Path(passing), lambda line: None)
+        changed = changed_novels(folder, Path(passing) / "manifest.json")
+    texts = prepare_texts(config, material, tokenizer)
+    return Reopened(config, policy, tokenizer, texts, changed)
+
+
+def _load(folder: Path, config: Config) -> tuple[Policy, PreTrainedTokenizerBase]:
+    return load_adapter(
+        folder, dtype=config.model.dtype,
+        load_in_4bit=config.model.load_in_4bit, load_in_8bit=config.model.load_in_8bit,
+    )  # fmt: skip
+
+
+def _check_same_base(folder: Path, other: Path) -> None:
+    base, others = (describe_adapter(each)["model"] for each in (folder, other))
+    if base != others:
+        raise AdapterError(
+            f"--against {other}: is of {others}, and {folder} of {base}; only adapters of one "
+            "base can be compared.",
+            f"--against {other}：其基座是 {others}，而 {folder} 的是 {base}；"
+            "只能比较同一基座的适配器。",
+        )
+
+
+def described_run(folder: Path, data_dir: str | None) -> Config:
+    """The configuration that a run left beside its adapter; raises AdapterError without one."""
+    describe_adapter(folder)
+    path = folder / "train_config.yaml"
+    if not path.is_file():
+        raise AdapterError(
+            f"{folder}: has no train_config.yaml, so its text isn't known. Name the output_dir "
+            "of a run of StyleDial.",
+            f"{folder}：没有 train_config.yaml，无法得知所用文本。"
+            "请写 StyleDial 训练的 output_dir。",
+        )
+    config = resolve(path, None, {"data.data_dir": data_dir})
+    if not style_folder(config.data.data_dir).is_dir():
+        raise AdapterError(
+            f"{config.data.data_dir}: the novels of this run are not there. Say where they are "
+            "now: --data-dir FOLDER.",
+            f"{config.data.data_dir}：这次训练的小说已不在此处。请用 --data-dir 指明现在的文件夹。",
+        )
+    return config
+
+
+def changed_novels(folder: Path, now: Path) -> list[str]:
+    """Files that were added, taken away or edited since the run read them, by the two manifests;
+    none where the run left no manifest."""
+    before, after = (_hashes(path) for path in (folder / DATA_MANIFEST, now))
+    return sorted({name for name, _ in before.items() ^ after.items()}) if before else []
+
+
+def _hashes(manifest: Path) -> dict[str, str]:
+    try:
+        books = json.loads(manifest.read_text(encoding="utf-8"))["books"]
+        return {book["file"]: book["sha256"] for book in books}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def export_strengths(
+    folder: Path, points: Sequence[DialPoint], wanted: Mapping[str, float]
+) -> list[Path]:
+    """Write `folder`/export/NAME for each strength: plain PEFT adapters, scaled inside.
+
+    Raises UserError for a strength out of reach before anything is written.
+    """
+    quiet_libraries()
+    scales = {name: scale_for(points, kl) for name, kl in wanted.items()}
+    written = []
+    policy, tokenizer = load_adapter(folder)
+    strength = 1.0
+    for name, scale in scales.items():
+        scale_adapter(policy, scale / strength)
+        strength = scale
+        target = folder / "export" / name
+        save_model(policy, tokenizer, target)
+        described = {
+            "model": describe_adapter(folder)["model"], "kl_beta": wanted[name],
+            "dialled_from": folder.name, "adapter_scale": scale,
+        }  # fmt: skip
+        write_json(target / SUMMARY, described)
+        written.append(target)
+    return written

@@ -1,0 +1,207 @@
+"""A run as its own files tell it: what the rules read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from styledial.config import Config, resolve
+from styledial.dial import FILE as DIAL
+from styledial.dial import DialPoint, load_dial
+from styledial.errors import UserError
+from styledial.run_folder.metrics import read_metrics
+
+# Written out, as the modules that write these files load torch.
+SUMMARY, SETTINGS, METRICS = "summary.json", "train_config.yaml", "metrics.jsonl"
+EVALUATION, MANIFEST = "evaluation.json", "data_manifest.json"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Of the tuned model, of the base, and of the books where they have one (else the base's)."""
+
+    value: float
+    base: float
+    books: float
+
+    @property
+    def highest(self) -> float:
+        return max(self.base, self.books)
+
+    @property
+    def lowest(self) -> float:
+        return min(self.base, self.books)
+
+
+@dataclass(frozen=True)
+class Record:
+    """`summary` and `evaluation` are empty and `dial` is () where the run has none yet."""
+
+    folder: Path
+    config: Config
+    lines: Sequence[dict[str, Any]]
+    summary: dict[str, Any]
+    evaluation: dict[str, dict[str, Any]]
+    tokens: dict[str, int]
+    dial: Sequence[DialPoint]
+
+    @cached_property
+    def updates(self) -> list[dict[str, Any]]:
+        """Lines of metrics.jsonl with what the updates did."""
+        wanted = {"train/nll", "train/learning_rate"}
+        return [line for line in self.lines if wanted <= set(line)]
+
+    @cached_property
+    def readings(self) -> list[dict[str, Any]]:
+        """Lines with a reading of held-out text."""
+        wanted = {"val/nll", "val/nll_base", "val/kl"}  # what is no number was not written
+        return [line for line in self.lines if wanted <= set(line)]
+
+    @cached_property
+    def timed(self) -> dict[str, float]:
+        """Seconds per phase over the whole run; empty where the run kept no time."""
+        return seconds_of(self.lines)
+
+    def share(self, phase: str) -> float:
+        """Of the run's time, 0 to 1."""
+        return self.timed.get(phase, 0.0) / sum(self.timed.values())
+
+    @property
+    def budget(self) -> float | None:
+        training = self.config.training
+        return training.kl_beta if training.kl_mode == "budget" else None
+
+    @cached_property
+    def kl(self) -> float:
+        """Held-out KL that training reached, before the adapter was scaled to the budget."""
+        if "kl_before_landing" in self.summary:
+            return float(self.summary["kl_before_landing"])
+        return float(self.readings[-1]["val/kl"])
+
+    @property
+    def kl_now(self) -> float:
+        """Of the finished adapter: after landing."""
+        return float(self.summary.get("kl_final", self.kl))
+
+    @cached_property
+    def gains(self) -> list[float]:
+        """How much better than the base held-out text was predicted at each reading (nats)."""
+        return [line["val/nll_base"] - line["val/nll"] for line in self.readings]
+
+    @property
+    def gain(self) -> float:
+        """Of the finished adapter on held-out text, else of the last reading."""
+        if "style_nll" in self.summary:
+            return float(self.summary["style_nll_base"] - self.summary["style_nll"])
+        return self.gains[-1]
+
+    @property
+    def steps(self) -> int:
+        return int(self.lines[-1]["step"]) if self.lines else 0
+
+    @property
+    def epochs(self) -> float:
+        return float(self.lines[-1]["epoch"]) if self.lines else 0.0
+
+    def metric(self, name: str) -> Metric | None:
+        """Of evaluation.json; None where it or the base's value isn't there."""
+        found = self.evaluation.get(name, {})
+        value, base = found.get("value"), found.get("base")
+        if value is None or base is None:
+            return None
+        return Metric(float(value), float(base), float(found.get("books", base)))
+
+    def has(self, part: str) -> bool:
+        return bool({
+            "summary": self.summary, "updates": self.updates, "readings": self.readings,
+            "passages": self.metric("base_perplexity"), "tokens": self.tokens, "time": self.timed,
+            "memory": self.summary.get("memory_bytes"),
+        }[part])  # fmt: skip
+
+
+def seconds_of(lines: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Seconds per phase over some lines; empty where no time was kept."""
+    found: dict[str, float] = {}
+    for line in lines:
+        for key, share in line.items():
+            if key.startswith("time/") and key != "time/seconds":
+                phase = key.removeprefix("time/")
+                found[phase] = found.get(phase, 0.0) + share * line["time/seconds"]
+    return found if sum(found.values()) > 0 else {}
+
+
+# What makes a part that a run doesn't have; {} is the run's folder.
+MISSING = {
+    "summary": ("the run is not finished (go on with --resume)", "训练未完成（用 --resume 继续）"),
+    "updates": ("no update was logged", "没有任何一步的记录"),
+    "readings": (
+        "held-out text was not read during the run (train with this version)",
+        "训练中没有读取留出文本（请用当前版本训练）",
+    ),
+    "passages": (
+        "nothing that it writes was measured: `styledial evaluate {}`",
+        "尚未度量它写出的文字：`styledial evaluate {}`",
+    ),
+    "tokens": ("the run is not finished (go on with --resume)", "训练未完成（用 --resume 继续）"),
+    "time": (
+        "the run kept no record of its time (train with this version)",
+        "没有耗时记录（请用当前版本训练）",
+    ),
+    "memory": ("memory was not recorded", "没有显存记录"),
+}
+
+
+def read_run(folder: Path) -> Record:
+    """Raises UserError where `folder` isn't what a run leaves, or its files can't be read."""
+    if not (folder / SETTINGS).is_file() or not (folder / METRICS).is_file():
+        raise UserError(
+            f"{folder}: no run here ({SETTINGS} and {METRICS} are missing). Name the output_dir "
+            "of a run.",
+            f"{folder}：这里没有训练（缺少 {SETTINGS} 或 {METRICS}）。请写训练的 output_dir。",
+        )
+    try:
+        summary = _json(folder / SUMMARY, _SUMMARY_KEYS)
+        manifest = _json(folder / MANIFEST)
+        evaluation = _json(folder / EVALUATION).get("metrics", {})
+        lines = read_metrics(folder / METRICS)
+        # A line cut short is left out by read_metrics; a file of nothing else is no record.
+        if not lines and (folder / METRICS).read_text(encoding="utf-8", errors="replace").strip():
+            raise ValueError(f"{METRICS}: no line of it is whole")
+        if not all("epoch" in line for line in lines):
+            raise ValueError(f"{METRICS}: a line without epoch")
+        if not all(isinstance(found, dict) for found in dict(evaluation).values()):
+            raise ValueError(f"{EVALUATION}: metrics")
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(
+            f"{folder}: a file of this run cannot be read ({error}); restore it, or train again.",
+            f"{folder}：训练文件无法读取（{error}）；请恢复该文件，或重新训练。",
+        ) from None
+    return Record(
+        folder=folder,
+        config=resolve(folder / SETTINGS),
+        lines=lines,
+        summary=summary,
+        evaluation=evaluation,
+        tokens=manifest.get("tokens", {}),
+        dial=load_dial(folder) if (folder / DIAL).is_file() else [],
+    )
+
+
+# Of a finished run's summary, what rules take for granted.
+_SUMMARY_KEYS = ("kl_before_landing", "kl_final", "style_nll_base", "style_nll",
+                 "general_nll_base", "general_nll")  # fmt: skip
+
+
+def _json(path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
+    """{} where there is no file; raises ValueError for one that isn't an object with `keys`."""
+    if not path.is_file():
+        return {}
+    content = json.loads(path.read_text(encoding="utf-8"))
+    lacking = [key for key in keys if key not in content]
+    if not isinstance(content, dict) or lacking:
+        raise ValueError(f"{path.name}: without {', '.join(lacking) or 'names'}")
+    return content

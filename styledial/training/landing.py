@@ -1,0 +1,67 @@
+"""Landing: after training, scale the adapter so that held-out KL is the budget.
+
+Training holds the KL of its own batches at the budget; on unseen text it ends some way off.
+LoRA's update is linear in its scale, and KL(scale) grows monotonically near 1 (about as its
+square), so the scale that meets the budget is found by a bracketed secant search.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from styledial.models.adapter import scale_adapter, scaled
+from styledial.models.policy import Policy
+
+
+def find_scale(
+    kl_at: Callable[[float], float],
+    budget: float,
+    *,
+    highest: float = 1.0,
+    tolerance: float = 0.005,
+    most_tries: int = 12,
+) -> tuple[float, float]:
+    """(scale, KL there) with KL within `tolerance` (relative) of `budget`, scale <= `highest`.
+
+    `kl_at(scale)` measures KL in nats per token; each call costs a reading of the text. Where
+    even `highest` doesn't reach the budget, `highest` is returned with its KL: an adapter is
+    never blown up beyond what was trained.
+    """
+    low, high = 0.0, highest
+    kl_high = kl_at(high)
+    if kl_high <= budget * (1 + tolerance):
+        return high, kl_high
+    scale, kl = high, kl_high
+    # Power law through the last point; the exponent is learnt from the last two points.
+    exponent = 2.0
+    for _ in range(most_tries):
+        guess = scale * (budget / kl) ** (1 / exponent)
+        if not low < guess < high:
+            guess = (low + high) / 2
+        kl_guess = kl_at(guess)
+        if kl_guess > 0 and guess != scale and kl_guess != kl:
+            exponent = min(max(math.log(kl_guess / kl) / math.log(guess / scale), 0.5), 8.0)
+        scale, kl = guess, max(kl_guess, 1e-12)
+        if abs(kl / budget - 1) <= tolerance:
+            break
+        low, high = (scale, high) if kl < budget else (low, scale)
+    return scale, kl
+
+
+def land(policy: Policy, read_kl: Callable[[], float], budget: float | None) -> dict[str, float]:
+    """Scale `policy`'s adapter so that `read_kl()` gives `budget`; returns what was done.
+
+    `budget` None only measures. The scale goes into the adapter's own weights.
+    """
+    reached = read_kl()
+    scale = 1.0
+    if budget is not None and reached > budget:
+
+        def kl_at(wanted: float) -> float:
+            with scaled(policy, wanted):
+                return read_kl()
+
+        scale, _ = find_scale(kl_at, budget)
+        scale_adapter(policy, scale)
+    return {"kl_before_landing": reached, "adapter_scale": scale}
