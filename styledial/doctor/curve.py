@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 from styledial.dial import DialPoint, rising_part
-from styledial.run_folder.run_record import Record
+from styledial.doctor.record import Record
 
 # Style gained grows as KL to this power, measured between budgets of 0.02 and 0.2 on real novels
 # (docs/experiments.md, three budgets and the dose): 0.38, 0.32, 0.26, 0.25.

@@ -6,7 +6,7 @@ from styledial.doctor import Finding, examine
 from styledial.errors import StyleDialError
 from styledial.language import say, typed
 from styledial.report.parts import Section
-from styledial.run_folder.report_files import Run
+from styledial.run_folder.reader import Run
 
 
 def section(run: Run) -> Section:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from styledial.language import say
-from styledial.run_folder.report_files import is_number
+from styledial.run_folder.reader import is_number
 
 NONE = "–"
 
