@@ -12,6 +12,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from styledial.config.setting import Section, setting
+from styledial.strength import in_words
+
+_BANDS = in_words()
 
 OFF = "off"  # unquoted, YAML reads it as false: both are taken
 BUNDLED = "bundled"  # as a model, a data folder or a general text: the sample in the package
@@ -177,9 +180,8 @@ class TrainingSettings(Section):
     )
     kl_beta: float = setting(
         0.1,
-        "Style strength, a KL budget in nats per token: 0.05-0.08 light, 0.1-0.15 medium, "
-        "0.15-0.2 strong.",
-        "风格强度，即 KL 预算（nats/token）：0.05-0.08 轻度，0.1-0.15 中等，0.15-0.2 强。",
+        f"Style strength, a KL budget in nats per token: {_BANDS[0]}.",
+        f"风格强度，即 KL 预算（nats/token）：{_BANDS[1]}。",
         gt=0,
         le=10,
     )

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from styledial.dial import DialPoint, rising_part
 from styledial.doctor.record import Record
+from styledial.strength import BANDS
 
 # Style gained grows as KL to this power, measured between budgets of 0.02 and 0.2 on real novels
 # (docs/experiments.md, three budgets and the dose): 0.38, 0.32, 0.26, 0.25.
 _POWER = 0.3
-# The guide's bands: light below, medium from here on, strong, and where they end.
-MEDIUM, STRONG, END = 0.1, 0.15, 0.2
+MEDIUM, STRONG, END = BANDS["medium"][0], *BANDS["strong"]
 
 
 def times_more(kl: float, wanted: float) -> float:
