@@ -40,7 +40,7 @@ def doctor(
     for finding in findings:
         typer.echo("\n" + "\n".join(finding_lines(finding)))
     if not findings:
-        typer.echo(say("Nothing to mend was found.", "没有发现需要改进之处。"))
+        typer.echo(say("No problems found.", "没有发现问题。"))
     if more := limit(record):
         typer.echo("\n" + say(*more))
     reasons: dict[str, list[str]] = {}

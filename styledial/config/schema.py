@@ -248,8 +248,8 @@ class TrainingSettings(Section):
     )
     max_skipped_updates: int = setting(
         16,
-        "Updates whose loss or gradient is no number are skipped; so many in a row end the run.",
-        "损失或梯度不是数字的更新会被跳过；连续这么多次则结束训练。",
+        "Updates whose loss or gradient is non-finite are skipped; so many in a row end the run.",
+        "损失或梯度非有限值（NaN 或无穷）的更新会被跳过；连续这么多次则结束训练。",
         ge=1,
     )
     reference_cache: str = setting(

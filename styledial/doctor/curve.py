@@ -29,7 +29,7 @@ def still_rising(run: Record) -> float:
     """Part of the held-out gain that came in the second half of the way, 0.5 if it rose evenly.
 
     The way is counted in learning rate, not in updates: at the end of a schedule nothing moves,
-    whether or not there is more to be had.
+    whether or not more could be gained.
     """
     if len(run.readings) < 3 or run.gains[-1] <= 0:
         return 0.5

@@ -9,7 +9,7 @@ from styledial.doctor.finding import ORDER, Finding, Rule, Words
 from styledial.doctor.record import MISSING, Record, read_record
 from styledial.language import typed
 
-# Within a severity, the first is the first to mend: what spoils a run before what wastes it.
+# Within a severity, the first is the first to fix: what spoils a run before what wastes it.
 RULES: tuple[Rule, ...] = (
     learning.learning_rate_too_high,
     text.memorising,

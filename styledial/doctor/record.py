@@ -55,7 +55,7 @@ class Record:
     @cached_property
     def readings(self) -> list[dict[str, Any]]:
         """Lines with a reading of held-out text."""
-        wanted = {"val/nll", "val/nll_base", "val/kl"}  # what is no number was not written
+        wanted = {"val/nll", "val/nll_base", "val/kl"}  # non-finite values were not written
         return [line for line in self.lines if wanted <= set(line)]
 
     @cached_property

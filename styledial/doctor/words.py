@@ -66,7 +66,7 @@ def last_words(folder: Path) -> list[str]:
 
 def _lines(findings: Sequence[Finding], folder: Path) -> list[str]:
     if not findings:
-        return [say("doctor: nothing to mend was found.", "doctor：没有发现需要改进之处。")]
+        return [say("doctor: no problems found.", "doctor：没有发现问题。")]
     lines = [
         f"{finding.rule}: {say(*finding.evidence)} {say(*finding.advice)}"
         for finding in findings[:_AT_END]

@@ -134,7 +134,7 @@ def evaluate(
         metrics.update((result.name, result) for result in evaluator.run())
         tick(words, 1, 1)
 
-    if effort.bench:  # first, as it is what may not be had
+    if effort.bench:  # first, as it is what may not be available
         tasks = Bench(policy, tokenizer, effort.bench, reading["batch_size"], effort.bench_limit,
                       effort.bench_folder)  # fmt: skip
         run("lm-evaluation-harness", tasks)

@@ -1,6 +1,6 @@
 """A run's memory settled before anything is loaded: planned, compared with the GPU, changed or not.
 
-no GPU, or a base that is shared out (fsdp)      nothing to compare with: goes on without a plan
+no GPU, or a sharded base (fsdp)          nothing to compare with: goes on without a plan
 batch size `auto`                                the largest that fits
 too large                                        refused with the nearest that fits; changed to
                                                  it with --fit; goes on with --ignore-plan
@@ -98,7 +98,7 @@ def _settled(
     if card is None:
         return unplanned("there is no GPU", "没有 GPU") if automatic else _Settled({}, None)
     if here.count > 1 and training.fsdp == "on":
-        return unplanned("the base is shared out (fsdp)", "基座由 fsdp 分片")
+        return unplanned("the base is sharded (fsdp)", "基座由 fsdp 分片")
     note(f"memory: planning for {card.name} ...", f"显存：正在为 {card.name} 估算……")
     try:
         planned = plan(of_one_row(config) if automatic else config, card=card, processes=here.count)

@@ -56,7 +56,7 @@ def model_config(name: str, *, trust_remote_code: bool = False) -> PretrainedCon
     except (OSError, ValueError):
         raise ModelError(
             f"model.model_name_or_path: {name} can't be planned: its config.json is neither here "
-            "nor to be had from the hub. Download the model first: `styledial download`.",
+            "nor available from the hub. Download the model first: `styledial download`.",
             f"model.model_name_or_path：无法估算 {name}：本地没有它的 config.json，也无法从模型"
             "中心取得。请先下载模型：styledial download。",
         ) from None

@@ -47,7 +47,7 @@ def changed(differences: list[str]) -> Words:
 def shared_out(policy: Policy, processes: int) -> Words:
     here, all_of_it = fsdp.bytes_here(policy) / 1e9, fsdp.base_bytes(policy) / 1e9
     return (
-        f"fsdp: the base's {all_of_it:.3g} GB are shared out over {processes} processes, "
+        f"fsdp: the base's {all_of_it:.3g} GB are sharded over {processes} processes, "
         f"{here:.3g} GB on each",
         f"fsdp：基座共 {all_of_it:.3g} GB，分到 {processes} 个进程，每个 {here:.3g} GB",
     )

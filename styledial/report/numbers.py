@@ -12,7 +12,7 @@ NONE = "–"
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """Fixed point with `digits` decimals, thousands grouped; a dash for what is no number."""
+    """Fixed point with `digits` decimals, thousands grouped; a dash where it isn't finite."""
     if not is_number(value):
         return NONE
     return f"{value:,.{digits}f}".replace("-", "\u2212")

@@ -26,7 +26,7 @@ class MetricsFile:
         write_text(path, "".join(map(_line, kept)))
 
     def write(self, record: dict[str, Any]) -> None:
-        """Append a line. What is no number (NaN, infinite) is left out: JSON has no word for it."""
+        """Append a line. Non-finite values are left out: JSON has no word for them."""
         whole = {k: v for k, v in record.items() if not isinstance(v, float) or math.isfinite(v)}
         try:
             with self.path.open("a", encoding="utf-8") as file:
