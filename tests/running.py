@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from styledial.cli.main import app
 from styledial.errors import StyleDialError
 from styledial.report import charts
-from styledial.run import conclude
+from styledial.run import samples
 
 ROOT = Path(__file__).resolve().parents[1]
 # No network, English, one thread a process.
@@ -23,7 +23,7 @@ ENV = {**os.environ, "HF_HUB_OFFLINE": "1", "STYLEDIAL_LANG": "en", "OMP_NUM_THR
 # For setattr: samples of a few tokens and a report without figures, which otherwise take most of
 # the time of a short run.
 SHORT_END: list[tuple[Any, str, Any]] = [
-    (conclude, "_SAMPLE_TOKENS", 4), (charts, "available", lambda: False),
+    (samples, "TOKENS", 4), (charts, "available", lambda: False),
 ]  # fmt: skip
 
 

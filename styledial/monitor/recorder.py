@@ -8,14 +8,13 @@ the update is over                 write()        what the time went on; file an
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 from styledial.monitor.clock import PhaseClock, time_record
 from styledial.monitor.environment import peak_memory_bytes
 from styledial.monitor.screen import Screen
 from styledial.monitor.trackers import Live
-from styledial.monitor.update_warnings import Incidents, Note
+from styledial.monitor.update_warnings import Incidents
 from styledial.run_folder.metrics import MetricsFile
 from styledial.training.checkpoint import TrainState
 from styledial.training.loop import StepMetrics
@@ -24,13 +23,12 @@ from styledial.training.row_order import RowOrder
 
 
 class Recorder:
-    """`path` is metrics.jsonl for the one process that writes it, None for the others."""
+    """`file` is metrics.jsonl on the one process that writes it, None on the others."""
 
     def __init__(
-        self, path: Path | None, resumed_at: int, live: Live, incidents: Incidents,
-        screen: Screen, note: Note,
-    ) -> None:  # fmt: skip
-        self._file = MetricsFile(path, resumed_at, note) if path else None
+        self, file: MetricsFile | None, live: Live, incidents: Incidents, screen: Screen
+    ) -> None:
+        self._file = file
         self._live, self._incidents, self._screen = live, incidents, screen
         self._line: dict[str, float] = {}
 

@@ -19,7 +19,7 @@ import torch
 from styledial.data.pack import PackedRows
 from styledial.distributed.consensus import Agreement
 from styledial.distributed.sharded_tensors import load_state, parted_like, whole_state
-from styledial.errors import StyleDialError, UserError
+from styledial.errors import UserError
 from styledial.models.policy import Policy
 from styledial.training.checkpoint import (
     CheckpointError,
@@ -35,6 +35,7 @@ from styledial.training.nonfinite import Watch
 from styledial.training.out_of_memory import random_state, set_random_state
 from styledial.training.reference import contents
 from styledial.training.row_order import RowOrder
+from styledial.training.stop_request import Stopped
 
 Note = Callable[[str, str], None]
 
@@ -226,9 +227,8 @@ def source_of(policy: Policy, *rows: PackedRows) -> str:
     return hashlib.sha256("".join(contents(policy, each) for each in rows).encode()).hexdigest()
 
 
-def stopped(state: TrainState, saved: bool, command: str) -> StyleDialError:
-    from styledial.training.stop_request import Stopped
-
+def stopped(state: TrainState, saved: bool, command: str) -> Stopped:
+    """For a run that is stopped after update `state.step`; `command` goes on with it."""
     if saved:
         return Stopped(
             f"Stopped after update {state.step}, and saved. Go on with:\n  {command}",
