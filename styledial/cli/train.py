@@ -74,7 +74,7 @@ def train(
 
     train_from_config(
         resolved, resume=resume, overwrite=overwrite, command=_resume_command(),
-        excess="fit" if fit else "ignore" if ignore_plan else "refuse",
+        when_too_large="fit" if fit else "ignore" if ignore_plan else "refuse",
     )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """What the user asked for. Imports nothing heavy: a bad configuration is refused in an instant."""
 
+from styledial.config.kl_mode import KLMode
 from styledial.config.resolve import PRESETS, resolve
 from styledial.config.schema import BUNDLED, OFF
 from styledial.config.whole import Config
 
-__all__ = ["BUNDLED", "OFF", "PRESETS", "Config", "resolve"]
+__all__ = ["BUNDLED", "OFF", "PRESETS", "Config", "KLMode", "resolve"]

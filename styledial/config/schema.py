@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from styledial.config.kl_mode import KLMode
 from styledial.config.setting import Section, setting
 
 OFF = "off"  # unquoted, YAML reads it as false: both are taken
@@ -246,8 +247,9 @@ class TrainingSettings(Section):
     )
     max_skipped_updates: int = setting(
         16,
-        "Updates whose loss or gradient is no number are skipped; so many in a row end the run.",
-        "损失或梯度不是数字的更新会被跳过；连续这么多次则结束训练。",
+        "Updates with a non-finite loss or gradient (NaN or infinity) are skipped; so many in a "
+        "row end the run.",
+        "损失或梯度为 NaN 或无穷大的更新会被跳过；连续这么多次则结束训练。",
         ge=1,
     )
     reference_cache: str = setting(
@@ -293,6 +295,16 @@ class TrainingSettings(Section):
     seed: int = setting(
         42, "Seed of data order, adapter and samples.", "随机种子。", ge=0, le=2**31 - 1
     )
+
+    @property
+    def mode(self) -> KLMode:
+        """kl_mode, and what it means."""
+        return KLMode(self.kl_mode)
+
+    @property
+    def kl_target(self) -> float | None:
+        """The KL to reach, nats per token; None without a budget."""
+        return self.mode.target(self.kl_beta)
 
     @property
     def micro_batch(self) -> int:

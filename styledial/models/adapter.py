@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from styledial.distributed.sharded_tensors import has_parts
+from styledial.distributed.sharded_tensors import model_is_sharded
 from styledial.errors import AdapterError
 from styledial.files import share, sync
 from styledial.models.dora import restore_norms, scale_norms
@@ -34,7 +34,7 @@ def save_model(
     sharded, all processes have to call this, and one of them to `write`.
     """
     more: dict[str, Any] = {}
-    if has_parts(policy):
+    if model_is_sharded(policy):
         weights = policy.trainable_state()
         more["state_dict"] = {name.removeprefix("model."): w for name, w in weights.items()}
     if not write:

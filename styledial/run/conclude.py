@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from styledial.build.texts import Texts
 from styledial.config import Config
-from styledial.distributed.sharded_tensors import has_parts
+from styledial.distributed.sharded_tensors import model_is_sharded
 from styledial.evaluation.suite import evaluate_at_end
 from styledial.language import typed
 from styledial.models.adapter import save_model
@@ -46,7 +46,7 @@ def finish(
         "direction": training.kl_direction,
     }
     landing_rows, report_rows = halves(texts.heldout)
-    budget = training.kl_beta if training.kl_mode == "budget" and policy.is_adapter else None
+    budget = training.kl_target if policy.is_adapter else None
     landing = land(
         policy,
         lambda: agreed(measure(policy, texts.heldout, only=landing_rows, **reading).kl, policy),
@@ -72,7 +72,7 @@ def finish(
          "tokens": {"train": texts.style.total_targets, "heldout": texts.heldout.total_targets,
                     "general": texts.general.total_targets}},
     )  # fmt: skip
-    if has_parts(policy):  # the others have left; one process can't run a sharded model
+    if model_is_sharded(policy):  # the others have left; one process can't run a sharded model
         screen.note(
             f"fsdp: evaluate_at_end is left out; `styledial evaluate {typed(folder)}` measures the "
             "run.",

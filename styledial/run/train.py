@@ -27,11 +27,11 @@ from styledial.config import Config
 from styledial.config.show import as_file, flat
 from styledial.dial import FILE as DIAL
 from styledial.distributed import ranks
-from styledial.distributed.consensus import Agreement
+from styledial.distributed.consensus import Consensus
 from styledial.doctor import last_words
 from styledial.errors import UserError
 from styledial.files import write_json, write_text
-from styledial.memory.settle import Excess, as_it_was_fitted, settle
+from styledial.memory.settle import WhenTooLarge, as_it_was_fitted, settle
 from styledial.models import fsdp
 from styledial.models.adapter import SUMMARY
 from styledial.models.load import load_tokenizer, quiet_libraries
@@ -39,7 +39,7 @@ from styledial.monitor import messages, trackers
 from styledial.monitor.clock import PhaseClock
 from styledial.monitor.recorder import Recorder
 from styledial.monitor.screen import Screen
-from styledial.monitor.update_warnings import Incidents
+from styledial.monitor.update_warnings import UpdateWarnings
 from styledial.report import report_at_end
 from styledial.run import checks
 from styledial.run.conclude import finish, write_samples
@@ -48,9 +48,10 @@ from styledial.run_folder.metrics import read_metrics
 from styledial.run_folder.run_record import seconds_of
 from styledial.training import resume
 from styledial.training.checkpoint import TrainState
-from styledial.training.loop import Anchor, train
+from styledial.training.components import Anchor, Components, Hooks
+from styledial.training.loop import train
 from styledial.training.measure import measure
-from styledial.training.nonfinite import Watch
+from styledial.training.nonfinite import UpdateCounters
 from styledial.training.reference import base_digest
 from styledial.training.row_order import RowOrder
 from styledial.training.stop_request import StopRequest
@@ -62,16 +63,16 @@ def train_from_config(
     resume: bool = False,
     overwrite: bool = False,
     command: str = "",
-    excess: Excess = "refuse",
+    when_too_large: WhenTooLarge = "refuse",
 ) -> dict[str, Any]:
     """Train as `config` says and return the summary that is also written to summary.json.
 
-    `command` goes on with the run, for the message of one that was stopped. `excess` says what to
-    do where the GPU's memory is too small. Raises UserError (bad folder, data or model, too large
-    for the GPU) with everything left as it was, signals.Stopped after a signal.
+    `command` goes on with the run, for the message of one that was stopped. `when_too_large` says
+    what to do where the GPU's memory is too small. Raises UserError (bad folder, data or model,
+    too large for the GPU) with everything left as it was, stop_request.Stopped after a signal.
     """
     folder = Path(config.training.output_dir).expanduser()
-    if resume and excess == "fit":
+    if resume and when_too_large == "fit":
         config = as_it_was_fitted(config, folder)
     checks.check_folders(config)
     trackers.check(trackers.wanted(config.training.report_to))
@@ -79,14 +80,19 @@ def train_from_config(
     ownership.claim_output_dir(folder, resume=resume, overwrite=overwrite)
     changed = checks.check_same_run(config, folder) if resume else []
     try:
-        return _train(config, folder, resume, changed, command, excess)
+        return _train(config, folder, resume, changed, command, when_too_large)
     except UserError:
         ownership.release_output_dir(folder)
         raise
 
 
 def _train(
-    config: Config, folder: Path, resuming: bool, changed: list[str], command: str, excess: Excess
+    config: Config,
+    folder: Path,
+    resuming: bool,
+    changed: list[str],
+    command: str,
+    when_too_large: WhenTooLarge,
 ) -> dict[str, Any]:
     from accelerate.utils import set_seed
 
@@ -95,11 +101,13 @@ def _train(
     cache = folder / ownership.CACHE
     here = ranks.place()
     first = here.first
-    screen = Screen(config.training.kl_beta, not first, config.training.kl_mode)
+    screen = Screen(config.training.kl_beta, not first, config.training.mode)
     # Up to `meet` there is no collective, so nothing here can run into the time limit of one.
     store = ranks.rendezvous(here)
     ranks.use_own_device(here)
-    config, planned = settle(config, excess=excess, here=here, store=store, note=screen.note)
+    config, planned = settle(
+        config, when_too_large=when_too_large, here=here, store=store, note=screen.note
+    )
     training = config.training
     tokenizer_once = cached(
         partial(
@@ -116,20 +124,20 @@ def _train(
     sharded = fsdp.is_wanted(training.fsdp, policy, here)
     accelerator = fsdp.make_accelerator(
         policy,
-        mixed_precision(config, policy),
+        mixed_precision(policy),
         sharded=sharded,
         **trackers.arguments(followed, folder),
     )
     screen.note(*messages.texts(texts))
-    if training.kl_mode != "budget":
+    if not training.mode.has_target:
         screen.note(*messages.mode(config))
-    agreement = Agreement(here.count)
+    consensus = Consensus(here.count)
     snapshot = None
     if changed:
         screen.note(*messages.changed(changed))
     if resuming:
         snapshot = resume.newest(
-            folder / ownership.CHECKPOINTS, first=first, agreement=agreement, note=screen.note
+            folder / ownership.CHECKPOINTS, first=first, consensus=consensus, note=screen.note
         )
     order = style_order(config, texts.style, here.count)
     if snapshot:
@@ -141,11 +149,11 @@ def _train(
     if sharded:
         optimizer = fsdp.prepare(accelerator, policy, optimizer)
         wrapped: torch.nn.Module = policy
-        screen.note(*messages.shared_out(policy, here.count))
+        screen.note(*messages.sharded(policy, here.count))
     else:
         policy.to(accelerator.device)
         policy.reference_to(accelerator.device)
-        # Not wrapped for several processes: agree.py sums the gradients, once an update.
+        # Not wrapped for several processes: consensus.py sums the gradients, once an update.
         wrapped = accelerator.prepare_model(policy, evaluation_mode=True)
         optimizer = accelerator.prepare_optimizer(optimizer)
     before = write_samples(policy, tokenizer, texts.prompts, training.seed, base=True)
@@ -154,16 +162,35 @@ def _train(
         config, policy, texts, anchor, cache, order.epoch(steps), here, sharded=sharded
     )
     controller = build_controller(config, accelerator.device)
-    watch = Watch(accelerator.device)
-    keeper = resume.Keeper(
-        folder / ownership.CHECKPOINTS, training.save_total_limit, policy, optimizer, scheduler,
-        controller, watch, agreement, here.rank,
-        resume.source_of(policy, texts.style, *([anchor.rows] if anchor else [])), screen.note,
-        accelerator.scaler,
-    )  # fmt: skip
-    state = keeper.restore(snapshot, training.seed)
-    incidents = Incidents(
-        texts.style, tokenizer, training.max_skipped_updates, screen.note, state.skipped
+    parts = Components(
+        policy=policy,
+        wrapped=wrapped,
+        rows=texts.style,
+        accelerator=accelerator,
+        consensus=consensus,
+        optimizer=optimizer,
+        scheduler=scheduler,
+        controller=controller,
+        counters=UpdateCounters(accelerator.device),
+        anchor=anchor,
+        references=references,
+        direction=training.kl_direction,
+        max_grad_norm=training.max_grad_norm,
+    )
+    checkpointer = resume.Checkpointer(
+        folder / ownership.CHECKPOINTS,
+        training.save_total_limit,
+        parts,
+        resume.source_of(policy, texts.style, *([anchor.rows] if anchor else [])),
+        screen.note,
+    )
+    state = checkpointer.load(snapshot, training.seed)
+    warnings = UpdateWarnings(
+        texts.style,
+        tokenizer,
+        most=training.max_skipped_updates,
+        note=screen.note,
+        skipped=state.skipped,
     )
     if first:
         if not resuming:
@@ -175,8 +202,8 @@ def _train(
             write_json(folder / ownership.PLAN, planned.to_json())
     recorder = Recorder(
         folder / "metrics.jsonl" if first else None, state.step,
-        trackers.Live(accelerator, followed, folder, flat(config), state.step, screen.note),
-        incidents, screen, screen.note,
+        trackers.Trackers(accelerator, followed, folder, flat(config), state.step, screen.note),
+        warnings, screen, screen.note,
     )  # fmt: skip
 
     def on_step_down(smaller: RowOrder) -> None:
@@ -205,21 +232,22 @@ def _train(
         due = state.step % training.save_steps == 0 or state.step == steps >= training.save_steps
         if due or stop:
             clock("checkpoint")
-            saved = keeper.save(state)
+            saved = checkpointer.save(state)
         stopping = stop
         return not stop
 
     request = StopRequest()
     with screen.training(steps, state.step), request.listening():
+        hooks = Hooks(
+            stop_requested=request.asked,
+            on_step_down=on_step_down,
+            on_log=lambda metrics: recorder.logged(metrics, order),
+            after_step=after_step,
+            phase=clock,
+        )
         state = train(
-            policy, texts.style, order, wrapped=wrapped, accelerator=accelerator,
-            agreement=agreement, optimizer=optimizer, scheduler=scheduler, controller=controller,
-            watch=watch, state=state, total_steps=steps, direction=training.kl_direction,
-            max_grad_norm=training.max_grad_norm, anchor=anchor, references=references,
-            log_every=training.logging_steps, stop_asked=request.asked,
-            on_step_down=on_step_down, on_log=lambda metrics: recorder.logged(metrics, order),
-            after_step=after_step, phase=clock,
-        )  # fmt: skip
+            parts, order, state, total_steps=steps, log_every=training.logging_steps, hooks=hooks
+        )
     if stopping:
         raise resume.stopped(state, saved, command or _resume_command(folder))
 
