@@ -12,7 +12,7 @@ __all__ = ["load_config", "print_config"]
 
 
 def load_config(path: str | os.PathLike[str]) -> Config:
-    """Read and check a configuration file; a bad one ends the program with what to mend."""
+    """Read and check a configuration file; a bad one ends the program with what to fix."""
     try:
         return resolve(Path(path))
     except StyleDialError as error:

@@ -23,13 +23,11 @@ from typing import Any
 from styledial.errors import AdapterError, UserError
 from styledial.files import write_json
 from styledial.language import typed
+from styledial.strength import NAMED
 
 FILE = "style_dial.json"
 # A little above the trained strength is measured too; beyond it an adapter was never trained.
 SCALES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
-# The guide's bands in nats per token, and each by one value within it.
-BANDS = {"light": (0.05, 0.08), "medium": (0.1, 0.15), "strong": (0.15, 0.2)}
-NAMED = {"light": 0.065, "medium": 0.1, "strong": 0.175}
 
 
 @dataclass(frozen=True)

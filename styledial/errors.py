@@ -4,7 +4,7 @@ StyleDialError          exit code 1: the program failed
 └── UserError           exit code 2: bad input, one clear sentence, no traceback
     ├── ConfigError     every problem of a configuration at once
     ├── DataError       a folder or a file that cannot be used as text
-    ├── ModelError      a base model that cannot be had or read
+    ├── ModelError      a base model that is not available or cannot be read
     └── AdapterError    an adapter folder that cannot be used
 """
 
@@ -64,7 +64,7 @@ class Problem:
 
 
 class ConfigError(UserError):
-    """All problems of a configuration, so that they are mended in one go."""
+    """All problems of a configuration, so that they are fixed in one go."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = list(problems)

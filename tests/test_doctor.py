@@ -14,7 +14,7 @@ from pathologies import HEALTHY, RUNS, settings_of
 from running import ROOT, Done, invoke, small_run
 
 from styledial.doctor import RULES, Finding, examine, unjudged
-from styledial.run_folder.run_record import read_run
+from styledial.doctor.record import read_record
 
 Runs = Callable[[str], Path]
 
@@ -69,8 +69,8 @@ def test_the_pathology_is_found(rule: str, runs: Runs) -> None:
 def test_a_healthy_run_has_a_clean_bill(done) -> None:
     folder, result = done(HEALTHY)
     assert names(examine(folder)) == []
-    assert unjudged(read_run(folder)) == []  # nothing was missed for want of a file
-    assert "nothing to mend" in result.stderr
+    assert unjudged(read_record(folder)) == []  # nothing was missed for want of a file
+    assert "no problems found" in result.stderr
 
 
 def test_matrix(runs: Runs) -> None:
@@ -125,7 +125,7 @@ def test_an_unfinished_run_is_judged_by_its_metrics(runs: Runs, tmp_path: Path) 
     for name in ("metrics.jsonl", "train_config.yaml"):
         shutil.copy(folder / name, tmp_path / name)
     assert "learning_rate_too_high" in names(examine(tmp_path))
-    silent = dict(unjudged(read_run(tmp_path)))
+    silent = dict(unjudged(read_record(tmp_path)))
     assert "--resume" in silent["forgetting"][0]
     assert "not finished" in invoke("doctor", tmp_path).stderr
 

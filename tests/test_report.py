@@ -16,11 +16,11 @@ from styledial.config import resolve
 from styledial.dial import save_dial
 from styledial.memory.plan import plan
 from styledial.report import SECTIONS, drawing, training, write_report
-from styledial.report.bands import band_of
 from styledial.report.numbers import duration, general, memory_size, number
 from styledial.report.parts import Figure
 from styledial.report.verdict import sentence
-from styledial.run_folder.report_files import Run, read_run
+from styledial.run_folder.reader import Run, read_run
+from styledial.strength import band_of
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> {{ 7*7 }} `<b>`"
 LOADING = {"script", "link", "img", "iframe", "object", "embed", "audio", "video", "base", "form",

@@ -11,7 +11,7 @@ from styledial.cli.options import Adapter
 from styledial.language import say
 
 if TYPE_CHECKING:
-    from styledial.run_folder.run_record import Record
+    from styledial.doctor.record import Record
 
 HELP = say(
     "Say what limits a run, by which figures, and what to do next.",
@@ -26,10 +26,10 @@ def doctor(
     ] = False,
 ) -> None:
     from styledial.doctor import examine, limit, unjudged
+    from styledial.doctor.record import read_record
     from styledial.doctor.words import finding_lines, state_line, time_line
-    from styledial.run_folder.run_record import read_run
 
-    record = read_run(run)
+    record = read_record(run)
     findings, silent = examine(record), unjudged(record)
     if as_json:
         typer.echo(_as_json(record))
@@ -40,7 +40,7 @@ def doctor(
     for finding in findings:
         typer.echo("\n" + "\n".join(finding_lines(finding)))
     if not findings:
-        typer.echo(say("Nothing to mend was found.", "没有发现需要改进之处。"))
+        typer.echo(say("No problems found.", "没有发现问题。"))
     if more := limit(record):
         typer.echo("\n" + say(*more))
     reasons: dict[str, list[str]] = {}

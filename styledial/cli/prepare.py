@@ -27,75 +27,71 @@ EPILOG = say(
 )
 
 
+Folder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DIR",
+        help=say(
+            "Folder with .txt, .md, .epub, .jsonl or .json files.",
+            "存放 .txt、.md、.epub、.jsonl 或 .json 文件的文件夹。",
+        ),
+    ),
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "-o",
+        "--out",
+        help=say(
+            "Passages, one a line; the manifest is written beside it.",
+            "输出的段落，每行一段；清单写在旁边。",
+        ),
+    ),
+]
+ValidationSplit = Annotated[
+    float,
+    typer.Option(
+        min=0.0, max=0.5, help=say("Part held out, as whole chapters.", "留出的比例（按整章）。")
+    ),
+]
+ToSimplified = Annotated[
+    bool,
+    typer.Option(
+        "--to-simplified", help=say("Traditional characters to simplified.", "繁体转简体。")
+    ),
+]
+Dedup = Annotated[
+    bool,
+    typer.Option(help=say("Drop duplicates and near-duplicates.", "去掉重复和近似重复的内容。")),
+]
+ShowDrops = Annotated[
+    bool,
+    typer.Option(
+        "--show-drops",
+        help=say("List everything that was dropped, and why.", "列出所有去掉的内容及原因。"),
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help=say("Processes; one a core if not given.", "进程数；默认每核一个。")),
+]
+
+
 def prepare(
-    folder: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DIR",
-            help=say(
-                "Folder with .txt, .md, .epub, .jsonl or .json files.",
-                "存放 .txt、.md、.epub、.jsonl 或 .json 文件的文件夹。",
-            ),
-        ),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "-o",
-            "--out",
-            help=say(
-                "Passages, one a line; the manifest is written beside it.",
-                "输出的段落，每行一段；清单写在旁边。",
-            ),
-        ),
-    ],
-    validation_split: Annotated[
-        float,
-        typer.Option(
-            min=0.0,
-            max=0.5,
-            help=say("Part held out, as whole chapters.", "留出的比例（按整章）。"),
-        ),
-    ] = 0.05,
-    to_simplified: Annotated[
-        bool,
-        typer.Option(
-            "--to-simplified",
-            help=say("Traditional characters to simplified.", "繁体转简体。"),
-        ),
-    ] = False,
-    dedup: Annotated[
-        bool,
-        typer.Option(
-            help=say("Drop duplicates and near-duplicates.", "去掉重复和近似重复的内容。")
-        ),
-    ] = True,
-    show_drops: Annotated[
-        bool,
-        typer.Option(
-            "--show-drops",
-            help=say("List everything that was dropped, and why.", "列出所有去掉的内容及原因。"),
-        ),
-    ] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help=say("Processes; one a core if not given.", "进程数；默认每核一个。"),
-        ),
-    ] = None,
+    folder: Folder,
+    out: Out,
+    validation_split: ValidationSplit = 0.05,
+    to_simplified: ToSimplified = False,
+    dedup: Dedup = True,
+    show_drops: ShowDrops = False,
+    workers: Workers = None,
 ) -> None:
+    """Read `folder`, write passages, dialogues and manifest, and say what was read."""
     from styledial.data.manifest import summary, write_manifest
     from styledial.data.pipeline import prepare_folder
 
-    for stream in (sys.stdout, sys.stderr):  # a console that can't show a character shows ?
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    if out.is_dir():
-        raise DataError(
-            f"-o {out}: is a folder. Name a file, such as {out / 'novels.jsonl'}.",
-            f"-o {out}：是文件夹。请写文件名，例如 {out / 'novels.jsonl'}。",
-        )
+    _show_any_character()
+    _refuse_folder(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     manifest, talks, store = beside(out)
     began = time.monotonic()
@@ -113,13 +109,7 @@ def prepare(
         _write(prepared, out, talks)
         write_manifest(manifest, prepared)
     except KeyboardInterrupt:
-        typer.echo(
-            say(
-                f"Stopped. {store} keeps the books that were done; the same command goes on there.",
-                f"已停止。{store} 保留了已完成的书；再次运行同一命令即可继续。",
-            ),
-            err=True,
-        )
+        _say_stopped(store)
         raise
     for line in summary(prepared):
         typer.echo(line)
@@ -128,6 +118,31 @@ def prepare(
     shutil.rmtree(store, ignore_errors=True)  # absent where nothing was read
     seconds = time.monotonic() - began
     typer.echo(say(f"{out}  ({seconds:.1f} s)", f"{out}（{seconds:.1f} 秒）"))
+
+
+def _show_any_character() -> None:
+    """A console that can't show a character shows a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _refuse_folder(out: Path) -> None:
+    if out.is_dir():
+        raise DataError(
+            f"-o {out}: is a folder. Name a file, such as {out / 'novels.jsonl'}.",
+            f"-o {out}：是文件夹。请写文件名，例如 {out / 'novels.jsonl'}。",
+        )
+
+
+def _say_stopped(store: Path) -> None:
+    typer.echo(
+        say(
+            f"Stopped. {store} keeps the books that were done; the same command goes on there.",
+            f"已停止。{store} 保留了已完成的书；再次运行同一命令即可继续。",
+        ),
+        err=True,
+    )
 
 
 def beside(out: Path) -> tuple[Path, Path, Path]:

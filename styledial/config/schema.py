@@ -13,6 +13,9 @@ from pydantic import Field, field_validator
 
 from styledial.config.kl_mode import KLMode
 from styledial.config.setting import Section, setting
+from styledial.strength import in_words
+
+_BANDS = in_words()
 
 OFF = "off"  # unquoted, YAML reads it as false: both are taken
 BUNDLED = "bundled"  # as a model, a data folder or a general text: the sample in the package
@@ -178,9 +181,8 @@ class TrainingSettings(Section):
     )
     kl_beta: float = setting(
         0.1,
-        "Style strength, a KL budget in nats per token: 0.05-0.08 light, 0.1-0.15 medium, "
-        "0.15-0.2 strong.",
-        "风格强度，即 KL 预算（nats/token）：0.05-0.08 轻度，0.1-0.15 中等，0.15-0.2 强。",
+        f"Style strength, a KL budget in nats per token: {_BANDS[0]}.",
+        f"风格强度，即 KL 预算（nats/token）：{_BANDS[1]}。",
         gt=0,
         le=10,
     )
@@ -247,9 +249,8 @@ class TrainingSettings(Section):
     )
     max_skipped_updates: int = setting(
         16,
-        "Updates with a non-finite loss or gradient (NaN or infinity) are skipped; so many in a "
-        "row end the run.",
-        "损失或梯度为 NaN 或无穷大的更新会被跳过；连续这么多次则结束训练。",
+        "Updates whose loss or gradient is non-finite are skipped; so many in a row end the run.",
+        "损失或梯度非有限值（NaN 或无穷）的更新会被跳过；连续这么多次则结束训练。",
         ge=1,
     )
     reference_cache: str = setting(

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from styledial.config.allowed import as_yaml, both, describe, shown_default
 from styledial.config.whole import SECTIONS, Config
@@ -61,6 +65,41 @@ def as_file(config: Config) -> str:
             source = config.sources.get(f"{section}.{key}", "default")
             lines.append(f"  {key}: {as_yaml(value)}  # {source}")
     return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a file that `as_file` wrote; `source` is "default" or where it was set."""
+
+    section: str
+    key: str
+    value: str
+    source: str
+
+
+def shown_settings(path: Path) -> list[Setting]:
+    """The settings of a run's file with their sources; [] where it can't be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (OSError, ValueError, yaml.YAMLError):
+        return []
+    lines = text.split("\n")
+    sections = root.value if isinstance(root, yaml.MappingNode) else []
+    return [
+        Setting(section.value, key.value, written, source)
+        for section, settings in sections
+        if isinstance(settings, yaml.MappingNode)
+        for key, value in settings.value
+        for written, source in [_with_source(lines, value)]
+    ]
+
+
+def _with_source(lines: list[str], node: yaml.Node) -> tuple[str, str]:
+    """A value as it stands in the file, and the comment behind it."""
+    begin, end = node.start_mark, node.end_mark
+    written = lines[begin.line][begin.column : end.column if end.line == begin.line else None]
+    return written.strip(), lines[end.line][end.column :].partition("# ")[2]
 
 
 def flat(config: Config) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Reading a YAML configuration so that every value knows its line.
 
 PyYAML's plain loader forgets lines and keeps the last of two equal keys; here the node tree
-is walked instead. Slips of a Chinese keyboard (full-width colons, digits) are mended and noted.
+is walked instead. Slips of a Chinese keyboard (full-width colons, digits) are corrected and noted.
 """
 
 from __future__ import annotations
@@ -100,18 +100,18 @@ def _read_text(path: Path) -> str:
 def _mend(text: str, path: Path, source: Source) -> str:
     lines = []
     for number, line in enumerate(text.splitlines(), 1):
-        mended = _FULL_WIDTH_COLON.sub(r"\1: \2", line)
-        mended = _NO_SPACE.sub(r"\1: \2", mended)
-        indent = mended[: len(mended) - len(mended.lstrip())]
-        mended = indent.replace("\t", "  ").replace("\u3000", "  ") + mended.lstrip()
-        if mended != line:
+        corrected = _FULL_WIDTH_COLON.sub(r"\1: \2", line)
+        corrected = _NO_SPACE.sub(r"\1: \2", corrected)
+        indent = corrected[: len(corrected) - len(corrected.lstrip())]
+        corrected = indent.replace("\t", "  ").replace("\u3000", "  ") + corrected.lstrip()
+        if corrected != line:
             source.notes.append(
                 say(
-                    f"{path}:{number}: read as `{mended.strip()}`",
-                    f"{path}:{number}：按 `{mended.strip()}` 读取",
+                    f"{path}:{number}: read as `{corrected.strip()}`",
+                    f"{path}:{number}：按 `{corrected.strip()}` 读取",
                 )
             )
-        lines.append(mended)
+        lines.append(corrected)
     return "\n".join(lines)
 
 

@@ -44,7 +44,7 @@ class Config(Section):
 
     @property
     def notes(self) -> list[str]:
-        """What the reader of the configuration mended or wants the user to know."""
+        """What the reader of the configuration corrected or wants the user to know."""
         return self._notes
 
 

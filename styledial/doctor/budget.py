@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from styledial.doctor.curve import END, MEDIUM, STRONG, gain_at, still_rising, strongest, times_more
 from styledial.doctor.finding import Words, rule
+from styledial.doctor.record import Record
 from styledial.language import typed
-from styledial.run_folder.run_record import Record
 
 # Landing comes within 0.5 % of the budget and never scales up; below this a run fell short of it,
 # and says so itself when it ends.

@@ -7,13 +7,13 @@ import math
 from collections.abc import Sequence
 
 from styledial.dial import DialPoint, rising_part
-from styledial.run_folder.run_record import Record
+from styledial.doctor.record import Record
+from styledial.strength import BANDS
 
 # Style gained grows as KL to this power, measured between budgets of 0.02 and 0.2 on real novels
 # (docs/experiments.md, three budgets and the dose): 0.38, 0.32, 0.26, 0.25.
 _POWER = 0.3
-# The guide's bands: light below, medium from here on, strong, and where they end.
-MEDIUM, STRONG, END = 0.1, 0.15, 0.2
+MEDIUM, STRONG, END = BANDS["medium"][0], *BANDS["strong"]
 
 
 def times_more(kl: float, wanted: float) -> float:
@@ -29,7 +29,7 @@ def still_rising(run: Record) -> float:
     """Part of the held-out gain that came in the second half of the way, 0.5 if it rose evenly.
 
     The way is counted in learning rate, not in updates: at the end of a schedule nothing moves,
-    whether or not there is more to be had.
+    whether or not more could be gained.
     """
     if len(run.readings) < 3 or run.gains[-1] <= 0:
         return 0.5

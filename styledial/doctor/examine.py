@@ -6,10 +6,10 @@ from pathlib import Path
 
 from styledial.doctor import budget, learning, output, speed, text
 from styledial.doctor.finding import ORDER, Finding, Rule, Words
+from styledial.doctor.record import MISSING, Record, read_record
 from styledial.language import typed
-from styledial.run_folder.run_record import MISSING, Record, read_run
 
-# Within a severity, the first is the first to mend: what spoils a run before what wastes it.
+# Within a severity, the first is the first to fix: what spoils a run before what wastes it.
 RULES: tuple[Rule, ...] = (
     learning.learning_rate_too_high,
     text.memorising,
@@ -34,7 +34,7 @@ def examine(run: Path | Record) -> list[Finding]:
     Reads the run's files only: no model is loaded. A rule whose files aren't there is silent;
     `unjudged` names it. Raises UserError for a folder that is no run.
     """
-    record = run if isinstance(run, Record) else read_run(run)
+    record = run if isinstance(run, Record) else read_record(run)
     found = [finding for rule in RULES if not _lacks(rule, record)
              for finding in rule.findings(record)]  # fmt: skip
     return sorted(found, key=lambda finding: ORDER.index(finding.severity))

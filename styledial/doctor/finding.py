@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from styledial.doctor.record import Record
 from styledial.language import say
-from styledial.run_folder.run_record import Record
 
 # warning: something went wrong in this run. advice: the run is sound and could be better.
 # info: a limit that was chosen and can be moved.

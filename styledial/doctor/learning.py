@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from styledial.doctor.budget import FEW_TIMES, FEW_UPDATES
 from styledial.doctor.curve import times_more
 from styledial.doctor.finding import Words, rule
-from styledial.run_folder.run_record import Record
+from styledial.doctor.record import Record
 
 # What a run without a budget is to reach at least: the lowest of the guide's bands.
 _LIGHT = 0.05

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from styledial.doctor.curve import END, MEDIUM
 from styledial.doctor.finding import Words, rule
+from styledial.doctor.record import Record
 from styledial.language import typed
-from styledial.run_folder.run_record import Record
 
 # General text 5 % less likely per token (perplexity) than under the base. At budgets up to 0.15
 # with an anchor nothing was lost on real novels; plain fine-tuning lost 0.14.

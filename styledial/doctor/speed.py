@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from styledial.doctor.finding import Words, rule
-from styledial.run_folder.run_record import Record, seconds_of
+from styledial.doctor.record import Record
+from styledial.run_folder.metrics import seconds_of
 
 # Below a twentieth of the time there is nothing to be won.
 _WORTH = 0.05

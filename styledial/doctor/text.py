@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from styledial.doctor.finding import Words, rule
-from styledial.run_folder.run_record import Record
+from styledial.doctor.record import Record
 
 # NLL varies by about 2.5 nats from token to token: over 1,000 tokens its mean is known to 0.08,
 # and gains are 0.1 to 0.5. KL and the budget are read on the same text.

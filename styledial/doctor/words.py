@@ -7,8 +7,8 @@ from pathlib import Path
 
 from styledial.doctor.examine import examine, limit
 from styledial.doctor.finding import Finding
+from styledial.doctor.record import Record, read_record
 from styledial.language import say, typed
-from styledial.run_folder.run_record import Record, read_run
 
 # How many findings a run names at its end; `styledial doctor` has them all.
 _AT_END = 2
@@ -54,7 +54,7 @@ def finding_lines(finding: Finding) -> list[str]:
 def last_words(folder: Path) -> list[str]:
     """Two or three lines for the end of a run; a run that is done fails for nothing said here."""
     try:
-        run = read_run(folder)
+        run = read_record(folder)
         lines = _lines(examine(run), folder)
         more = limit(run) if len(lines) == 1 else None
         return [*lines, say(*more)] if more else lines
@@ -66,7 +66,7 @@ def last_words(folder: Path) -> list[str]:
 
 def _lines(findings: Sequence[Finding], folder: Path) -> list[str]:
     if not findings:
-        return [say("doctor: nothing to mend was found.", "doctor：没有发现需要改进之处。")]
+        return [say("doctor: no problems found.", "doctor：没有发现问题。")]
     lines = [
         f"{finding.rule}: {say(*finding.evidence)} {say(*finding.advice)}"
         for finding in findings[:_AT_END]

@@ -87,8 +87,8 @@ class Bench:
         except OSError as error:  # no network, no such data set: datasets' errors are OSErrors
             reason = str(error).strip().split("\n")[0]
             raise UserError(
-                f"--bench {','.join(self.tasks)}: the questions cannot be had ({reason}). They "
-                "are downloaded from the hub on first use; --bench-tasks takes your own.",
+                f"--bench {','.join(self.tasks)}: the questions could not be loaded ({reason}). "
+                "They are downloaded from the hub on first use; --bench-tasks takes your own.",
                 f"--bench {','.join(self.tasks)}：无法取得题目（{reason}）。"
                 "题目在首次使用时从模型站下载；也可用 --bench-tasks 指定自备任务。",
             ) from None

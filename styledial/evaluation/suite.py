@@ -134,7 +134,7 @@ def evaluate(
         metrics.update((result.name, result) for result in evaluator.run())
         tick(words, 1, 1)
 
-    if effort.bench:  # first, as it is what may not be had
+    if effort.bench:  # first, as it is what may not be available
         tasks = Bench(policy, tokenizer, effort.bench, reading["batch_size"], effort.bench_limit,
                       effort.bench_folder)  # fmt: skip
         run("lm-evaluation-harness", tasks)
@@ -151,16 +151,28 @@ def evaluate(
     words = say("from true prefixes", "由真实开头续写")
     extraction = Extraction(policy, texts.style, effort.places, lambda *at: tick(words, *at))
     run(words, extraction)
-    settings = {
-        "bench": list(effort.bench), "bench_limit": effort.bench_limit,
+    settings = _settings(effort, passages, extraction, seed, reading["direction"])
+    return Evaluation(metrics, settings, passages=passages)
+
+
+def _settings(
+    effort: Effort, passages: Passages | None, extraction: Extraction, seed: int, direction: str
+) -> dict[str, Any]:
+    """With what the metrics were read, for evaluation.json."""
+    return {
+        "bench": list(effort.bench),
+        "bench_limit": effort.bench_limit,
         "passages": len(passages.opened) if passages else 0,
         "prompt_tokens": passages.prompts.shape[1] if passages else 0,
         "passage_tokens": passages.tokens if passages else 0,
-        "places": extraction.tried, "seed": seed, "temperature": 1.0,
-        "confidence": CONFIDENCE, "resamples": RESAMPLES, "resampling_seed": SEED,
-        "kl_direction": reading["direction"],
-    }  # fmt: skip
-    return Evaluation(metrics, settings, passages=passages)
+        "places": extraction.tried,
+        "seed": seed,
+        "temperature": 1.0,
+        "confidence": CONFIDENCE,
+        "resamples": RESAMPLES,
+        "resampling_seed": SEED,
+        "kl_direction": direction,
+    }
 
 
 def _written(

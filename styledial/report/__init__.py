@@ -29,7 +29,7 @@ from styledial.report import (
     versions,
 )
 from styledial.report.page import render
-from styledial.run_folder.report_files import read_run
+from styledial.run_folder.reader import read_run
 
 FILE = "report.html"
 SECTIONS = (findings, training, dial_curve, quality, samples, text, memory, configuration, versions)

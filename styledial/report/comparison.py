@@ -18,7 +18,7 @@ from styledial.report.frontier import Point, frontier
 from styledial.report.numbers import NONE, duration, general, memory_size, number, signed, whole
 from styledial.report.page import render
 from styledial.report.parts import Figure, Section, Table, Verdict
-from styledial.run_folder.report_files import Run, is_number, mapping, read_run
+from styledial.run_folder.reader import Run, is_number, mapping, read_run
 
 
 @dataclass(frozen=True)

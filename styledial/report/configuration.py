@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import yaml
 
-from styledial.config.show import settings_table
+from styledial.config.show import Setting, settings_table
 from styledial.language import say, typed
 from styledial.report.parts import Section, Table
-from styledial.run_folder.report_files import Run, Setting
+from styledial.run_folder.reader import Run
 
 
 def section(run: Run) -> Section:

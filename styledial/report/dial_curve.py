@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from styledial.dial import DialPoint
 from styledial.language import say, typed
-from styledial.report.bands import band_of, named_bands
 from styledial.report.charts import bands_curve, two_curves
 from styledial.report.numbers import NONE, number, signed
 from styledial.report.parts import Figure, Section, Table
-from styledial.run_folder.report_files import Run
+from styledial.run_folder.reader import Run
+from styledial.strength import band_of, named_bands
 
 
 def section(run: Run) -> Section:

@@ -6,7 +6,7 @@ from styledial.doctor import Finding, examine
 from styledial.errors import StyleDialError
 from styledial.language import say, typed
 from styledial.report.parts import Section
-from styledial.run_folder.report_files import Run
+from styledial.run_folder.reader import Run
 
 
 def section(run: Run) -> Section:
@@ -20,7 +20,7 @@ def section(run: Run) -> Section:
             f"无法根据文件作出判断；原因见 `styledial doctor {typed(run.folder)}`。",
         )])  # fmt: skip
     if not found:
-        return Section(name, title, [say("Nothing to mend was found.", "没有发现需要改进之处。")])
+        return Section(name, title, [say("No problems found.", "没有发现问题。")])
     return Section(name, title, [_line(each) for each in found])
 
 

@@ -8,7 +8,7 @@ from styledial.language import say
 from styledial.memory.part_names import part_name, phase_name
 from styledial.report.numbers import NONE, memory_size
 from styledial.report.parts import Section, Table
-from styledial.run_folder.report_files import Run, is_number, mapping
+from styledial.run_folder.reader import Run, is_number, mapping
 
 
 def section(run: Run) -> Section:

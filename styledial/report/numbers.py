@@ -6,13 +6,13 @@ import math
 from typing import Any
 
 from styledial.language import say
-from styledial.run_folder.report_files import is_number
+from styledial.run_folder.reader import is_number
 
 NONE = "–"
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """Fixed point with `digits` decimals, thousands grouped; a dash for what is no number."""
+    """Fixed point with `digits` decimals, thousands grouped; a dash where it isn't finite."""
     if not is_number(value):
         return NONE
     return f"{value:,.{digits}f}".replace("-", "\u2212")

@@ -8,7 +8,7 @@ from typing import Any
 from styledial.language import say, typed
 from styledial.report.numbers import NONE, general
 from styledial.report.parts import Section, Strong, Table
-from styledial.run_folder.report_files import Run, is_number, mapping, mappings
+from styledial.run_folder.reader import Run, is_number, mapping, mappings
 
 # name -> English, Chinese, and which way is better: lower, higher, near the books ("b"), or
 # neither (""); as docs/evaluation.md has it.

@@ -6,7 +6,7 @@ from typing import Any
 
 from styledial.language import say
 from styledial.report.parts import Pair, Section
-from styledial.run_folder.report_files import Run, mappings
+from styledial.run_folder.reader import Run, mappings
 
 
 def section(run: Run) -> Section:

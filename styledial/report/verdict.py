@@ -6,10 +6,10 @@ from typing import Any
 
 from styledial.config import KLMode
 from styledial.language import say
-from styledial.report.bands import band_of
 from styledial.report.numbers import duration, memory_size, number, signed, whole
 from styledial.report.parts import Verdict
-from styledial.run_folder.report_files import Run, is_number
+from styledial.run_folder.reader import Run, is_number
+from styledial.strength import band_of
 
 # Less than this in nats per token is called no change.
 _NOTHING = 0.0005

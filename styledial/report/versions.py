@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from styledial.language import say
 from styledial.report.parts import Section, Table
-from styledial.run_folder.report_files import Run
+from styledial.run_folder.reader import Run
 
 
 def section(run: Run) -> Section:

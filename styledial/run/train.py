@@ -44,8 +44,7 @@ from styledial.report import report_at_end
 from styledial.run import checks
 from styledial.run.conclude import finish, write_samples
 from styledial.run_folder import ownership
-from styledial.run_folder.metrics import read_metrics
-from styledial.run_folder.run_record import seconds_of
+from styledial.run_folder.metrics import read_metrics, seconds_of
 from styledial.training import resume
 from styledial.training.checkpoint import TrainState
 from styledial.training.components import Anchor, Components, Hooks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ class MetricsFile:
         write_text(path, "".join(map(_line, kept)))
 
     def write(self, record: dict[str, Any]) -> None:
-        """Append a line. What is no number (NaN, infinite) is left out: JSON has no word for it."""
+        """Append a line. Non-finite values are left out: JSON has no word for them."""
         whole = {k: v for k, v in record.items() if not isinstance(v, float) or math.isfinite(v)}
         try:
             with self.path.open("a", encoding="utf-8") as file:
@@ -52,6 +52,17 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             if isinstance(record, dict) and "step" in record:
                 found.append(record)
     return found
+
+
+def seconds_of(lines: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Seconds per phase over some lines; empty where no time was kept."""
+    found: dict[str, float] = {}
+    for line in lines:
+        for key, share in line.items():
+            if key.startswith("time/") and key != "time/seconds":
+                phase = key.removeprefix("time/")
+                found[phase] = found.get(phase, 0.0) + share * line["time/seconds"]
+    return found if sum(found.values()) > 0 else {}
 
 
 def _line(record: dict[str, Any]) -> str:

@@ -1,8 +1,7 @@
-"""A run as its own files tell it: what the rules read."""
+"""What the rules judge a run by: figures derived from the files that run_folder.reader reads."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,11 +12,9 @@ from styledial.config import Config, resolve
 from styledial.dial import FILE as DIAL
 from styledial.dial import DialPoint, load_dial
 from styledial.errors import UserError
-from styledial.run_folder.metrics import read_metrics
-
-# Written out, as the modules that write these files load torch.
-SUMMARY, SETTINGS, METRICS = "summary.json", "train_config.yaml", "metrics.jsonl"
-EVALUATION, MANIFEST = "evaluation.json", "data_manifest.json"
+from styledial.run_folder.layout import EVALUATION, METRICS, SETTINGS, SUMMARY
+from styledial.run_folder.metrics import seconds_of
+from styledial.run_folder.reader import Run, read_files
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class Record:
     @cached_property
     def readings(self) -> list[dict[str, Any]]:
         """Lines with a reading of held-out text."""
-        wanted = {"val/nll", "val/nll_base", "val/kl"}  # what is no number was not written
+        wanted = {"val/nll", "val/nll_base", "val/kl"}  # non-finite values were not written
         return [line for line in self.lines if wanted <= set(line)]
 
     @cached_property
@@ -122,17 +119,6 @@ class Record:
         }[part])  # fmt: skip
 
 
-def seconds_of(lines: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Seconds per phase over some lines; empty where no time was kept."""
-    found: dict[str, float] = {}
-    for line in lines:
-        for key, share in line.items():
-            if key.startswith("time/") and key != "time/seconds":
-                phase = key.removeprefix("time/")
-                found[phase] = found.get(phase, 0.0) + share * line["time/seconds"]
-    return found if sum(found.values()) > 0 else {}
-
-
 # What makes a part that a run doesn't have; {} is the run's folder.
 MISSING = {
     "summary": ("the run is not finished (go on with --resume)", "训练未完成（用 --resume 继续）"),
@@ -154,38 +140,27 @@ MISSING = {
 }
 
 
-def read_run(folder: Path) -> Record:
-    """Raises UserError where `folder` isn't what a run leaves, or its files can't be read."""
+def read_record(folder: Path) -> Record:
+    """Raises UserError where `folder` isn't what a run writes, or its files can't be read."""
     if not (folder / SETTINGS).is_file() or not (folder / METRICS).is_file():
         raise UserError(
             f"{folder}: no run here ({SETTINGS} and {METRICS} are missing). Name the output_dir "
             "of a run.",
             f"{folder}：这里没有训练（缺少 {SETTINGS} 或 {METRICS}）。请写训练的 output_dir。",
         )
-    try:
-        summary = _json(folder / SUMMARY, _SUMMARY_KEYS)
-        manifest = _json(folder / MANIFEST)
-        evaluation = _json(folder / EVALUATION).get("metrics", {})
-        lines = read_metrics(folder / METRICS)
-        # A line cut short is left out by read_metrics; a file of nothing else is no record.
-        if not lines and (folder / METRICS).read_text(encoding="utf-8", errors="replace").strip():
-            raise ValueError(f"{METRICS}: no line of it is whole")
-        if not all("epoch" in line for line in lines):
-            raise ValueError(f"{METRICS}: a line without epoch")
-        if not all(isinstance(found, dict) for found in dict(evaluation).values()):
-            raise ValueError(f"{EVALUATION}: metrics")
-    except (OSError, ValueError, TypeError) as error:
+    run = read_files(folder)
+    if problem := _first_problem(run):
         raise UserError(
-            f"{folder}: a file of this run cannot be read ({error}); restore it, or train again.",
-            f"{folder}：训练文件无法读取（{error}）；请恢复该文件，或重新训练。",
-        ) from None
+            f"{folder}: a file of this run cannot be read ({problem}); restore it, or train again.",
+            f"{folder}：训练文件无法读取（{problem}）；请恢复该文件，或重新训练。",
+        )
     return Record(
         folder=folder,
         config=resolve(folder / SETTINGS),
-        lines=lines,
-        summary=summary,
-        evaluation=evaluation,
-        tokens=manifest.get("tokens", {}),
+        lines=run.metrics,
+        summary=run.summary or {},
+        evaluation=(run.evaluation or {}).get("metrics", {}),
+        tokens=(run.manifest or {}).get("tokens", {}),
         dial=load_dial(folder) if (folder / DIAL).is_file() else [],
     )
 
@@ -195,12 +170,16 @@ _SUMMARY_KEYS = ("kl_before_landing", "kl_final", "style_nll_base", "style_nll",
                  "general_nll_base", "general_nll")  # fmt: skip
 
 
-def _json(path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
-    """{} where there is no file; raises ValueError for one that isn't an object with `keys`."""
-    if not path.is_file():
-        return {}
-    content = json.loads(path.read_text(encoding="utf-8"))
-    lacking = [key for key in keys if key not in content]
-    if not isinstance(content, dict) or lacking:
-        raise ValueError(f"{path.name}: without {', '.join(lacking) or 'names'}")
-    return content
+def _first_problem(run: Run) -> str:
+    """What keeps the rules from judging `run`, or nothing."""
+    if run.damaged:
+        return run.damaged[0]
+    lacking = [key for key in _SUMMARY_KEYS if run.summary and key not in run.summary]
+    if lacking:
+        return f"{SUMMARY}: without {', '.join(lacking)}"
+    if not all("epoch" in line for line in run.metrics):
+        return f"{METRICS}: a line without epoch"
+    found = (run.evaluation or {}).get("metrics", {})
+    if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()):
+        return f"{EVALUATION}: metrics"
+    return ""

@@ -8,21 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from styledial.config.show import Setting, shown_settings
 from styledial.dial import FILE as DIAL
 from styledial.dial import DialPoint, load_dial
 from styledial.errors import AdapterError, UserError
-from styledial.run_folder.layout import DATA_MANIFEST, SAMPLES_DATA
+from styledial.run_folder import layout
 from styledial.run_folder.metrics import read_metrics
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One line of the run's train_config.yaml; `source` is "default" or where it was set."""
-
-    section: str
-    key: str
-    value: str
-    source: str
 
 
 @dataclass(frozen=True)
@@ -40,6 +31,7 @@ class Run:
     manifest: dict[str, Any] | None
     samples: dict[str, Any] | None
     settings: list[Setting]
+    damaged: list[str]  # "file: what is wrong" for files that are there and can't be read
 
     def setting(self, name: str) -> str | None:
         """The value of "section.key" as YAML writes it, without quotation marks."""
@@ -49,38 +41,39 @@ class Run:
 
 def read_run(folder: Path) -> Run:
     """Raises UserError where `folder` holds neither a finished run nor one under way."""
-    if not folder.is_dir():
-        raise _no_run(folder)
-    run = Run(
+    run = read_files(folder)
+    if run.summary is None and not run.metrics:
+        raise UserError(
+            f"{folder}: no run here (summary.json and metrics.jsonl are missing). Name the "
+            "output_dir of a run.",
+            f"{folder}：这里没有训练结果（缺少 summary.json 和 metrics.jsonl）。"
+            "请写训练的 output_dir。",
+        )
+    return run
+
+
+def read_files(folder: Path) -> Run:
+    """All that is in `folder`, be it little or nothing. Reads small files only."""
+    damaged: list[str] = []
+    return Run(
         folder=folder,
         name=folder.resolve().name,
-        summary=_json(folder / "summary.json"),
-        metrics=_metrics(folder / "metrics.jsonl"),
+        summary=_json(folder / layout.SUMMARY, damaged),
+        metrics=_metrics(folder / layout.METRICS, damaged),
         dial=_dial(folder),
         dial_base=_dial_base(folder),
-        evaluation=_json(folder / "evaluation.json"),
+        evaluation=_json(folder / layout.EVALUATION, damaged),
         plan=_json(folder / "plan.json"),
-        manifest=_json(folder / DATA_MANIFEST),
-        samples=_json(folder / SAMPLES_DATA),
-        settings=_settings(folder / "train_config.yaml"),
+        manifest=_json(folder / layout.DATA_MANIFEST, damaged),
+        samples=_json(folder / layout.SAMPLES_DATA),
+        settings=shown_settings(folder / layout.SETTINGS),
+        damaged=damaged,
     )
-    if run.summary is None and not run.metrics:
-        raise _no_run(folder)
-    return run
 
 
 def is_number(value: Any) -> TypeGuard[float]:
     """Whether `value` is a finite number; a bool is not one."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _no_run(folder: Path) -> UserError:
-    return UserError(
-        f"{folder}: no run here (summary.json and metrics.jsonl are missing). Name the "
-        "output_dir of a run.",
-        f"{folder}：这里没有训练结果（缺少 summary.json 和 metrics.jsonl）。"
-        "请写训练的 output_dir。",
-    )
 
 
 def mapping(value: Any) -> dict[str, Any]:
@@ -92,19 +85,33 @@ def mappings(value: Any) -> list[dict[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def _json(path: Path) -> dict[str, Any] | None:
+def _json(path: Path, damaged: list[str] | None = None) -> dict[str, Any] | None:
+    """The object in `path`; None without one, and then `damaged` is told of a file that is."""
+    damaged = [] if damaged is None else damaged
+    if not path.is_file():
+        return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        damaged.append(f"{path.name}: {error}")
         return None
-    return content if isinstance(content, dict) else None
+    if not isinstance(content, dict):
+        damaged.append(f"{path.name}: not a JSON object")
+        return None
+    return content
 
 
-def _metrics(path: Path) -> list[dict[str, Any]]:
+def _metrics(path: Path, damaged: list[str]) -> list[dict[str, Any]]:
+    """The whole lines; a line cut short is left out, a file of nothing else is damaged."""
     try:
-        return [r for r in mappings(read_metrics(path)) if is_number(r.get("step"))]
-    except (OSError, ValueError):
+        found = [r for r in mappings(read_metrics(path)) if is_number(r.get("step"))]
+        written = path.is_file() and path.stat().st_size > 0
+    except (OSError, ValueError) as error:
+        damaged.append(f"{path.name}: {error}")
         return []
+    if written and not found and path.read_text(encoding="utf-8", errors="replace").strip():
+        damaged.append(f"{path.name}: no line of it is whole")
+    return found
 
 
 def _dial(folder: Path) -> list[DialPoint] | None:
@@ -118,20 +125,3 @@ def _dial_base(folder: Path) -> tuple[float, float] | None:
     base = mapping((_json(folder / DIAL) or {}).get("base"))
     style, general = base.get("style_nll"), base.get("general_nll")
     return (style, general) if is_number(style) and is_number(general) else None
-
-
-def _settings(path: Path) -> list[Setting]:
-    """The lines that config.show.as_file wrote: "  key: value  # source" under "section:"."""
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, ValueError):
-        return []
-    found, section = [], ""
-    for line in lines:
-        if line and not line.startswith((" ", "#")):
-            section = line.rstrip(":")
-        elif ": " in line:
-            content, _, source = line.rpartition("  # ")
-            key, _, value = (content or line).strip().partition(": ")
-            found.append(Setting(section, key, value, source if content else ""))
-    return found
