@@ -42,9 +42,10 @@ from styledial.models.adapter import save_model, scale_adapter, scaled  # noqa: 
 from styledial.models.load import load_base, load_tokenizer, quiet_libraries  # noqa: E402
 from styledial.models.policy import Policy, with_lora  # noqa: E402
 from styledial.training.anchor import sample_rows  # noqa: E402
+from styledial.training.components import Anchor, Components, Hooks  # noqa: E402
 from styledial.training.controller import FixedCoefficient, KLController  # noqa: E402
 from styledial.training.landing import find_scale  # noqa: E402
-from styledial.training.loop import Anchor, train  # noqa: E402
+from styledial.training.loop import train  # noqa: E402
 from styledial.training.losses import fused_nll_kl  # noqa: E402
 from styledial.training.measure import halves, measure  # noqa: E402
 from styledial.training.reference import ReferenceCache, References, fingerprint  # noqa: E402
@@ -168,19 +169,27 @@ class Bench:
         if kind in ("replay", "asft"):
             self._plain_loop(kind, policy, optimizer, scheduler, order, after_step)
         else:
-            from styledial.distributed.consensus import Agreement
+            from styledial.distributed.consensus import Consensus
             from styledial.training.checkpoint import TrainState
-            from styledial.training.nonfinite import Watch
+            from styledial.training.nonfinite import UpdateCounters
 
-            train(
-                policy, self.style, order, wrapped=policy, accelerator=self.accelerator,
-                agreement=Agreement(1), watch=Watch(CPU),
-                optimizer=optimizer, scheduler=scheduler, controller=controller,
-                state=TrainState(), total_steps=steps, direction=direction, max_grad_norm=1.0,
-                anchor=(anchor := self._anchor(kind, policy, seed)),
+            anchor = self._anchor(kind, policy, seed)
+            parts = Components(
+                policy=policy,
+                wrapped=policy,
+                rows=self.style,
+                accelerator=self.accelerator,
+                consensus=Consensus(1),
+                optimizer=optimizer,
+                scheduler=scheduler,
+                controller=controller,
+                counters=UpdateCounters(CPU),
+                anchor=anchor,
                 references=None if kind == "sft" else self._references(policy, anchor),
-                log_every=steps, after_step=after_step,
-            )  # fmt: skip
+                direction=direction,
+            )
+            hooks = Hooks(after_step=after_step)
+            train(parts, order, TrainState(), total_steps=steps, log_every=steps, hooks=hooks)
         if budget:
             found += self._landed(policy, budget)
             name = f"{self._name(kind)}-{budget:.2f}-seed{seed}".replace(", ", "-").replace(" ", "")

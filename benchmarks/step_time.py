@@ -28,7 +28,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM  # noqa: E402
 
 from styledial.models.policy import Policy, with_lora  # noqa: E402
 from styledial.training.losses import CHUNK, logits  # noqa: E402
-from styledial.training.objective import objective  # noqa: E402
+from styledial.training.objective import LossSettings, objective  # noqa: E402
 from styledial.training.reference import ReferenceCache  # noqa: E402
 
 
@@ -67,10 +67,16 @@ def main() -> None:
 def step(policy: Policy, ids: torch.Tensor, reference: torch.Tensor | None) -> None:
     hidden = policy(ids)
     loss, _ = objective(
-        policy.head, policy.reference_head, hidden, reference, ids, anchor=False,
-        coefficient=torch.tensor(0.5), tokens=ids.numel(), anchor_weight=0.0,
-        direction="reverse",
-    )  # fmt: skip
+        policy.head,
+        policy.reference_head,
+        hidden,
+        reference,
+        ids,
+        anchor=False,
+        coefficient=torch.tensor(0.5),
+        tokens=ids.numel(),
+        settings=LossSettings(),
+    )
     loss.backward()
     policy.zero_grad()
 

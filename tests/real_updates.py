@@ -11,11 +11,12 @@ from styledial.build.kl import ANCHOR_WEIGHT, anchor_rows, build_controller
 from styledial.build.model import build_optimizer, build_policy
 from styledial.config import OFF, Config, resolve
 from styledial.data.pack import PackedRows
-from styledial.distributed.consensus import Agreement
+from styledial.distributed.consensus import Consensus
 from styledial.models.policy import Policy
 from styledial.training.checkpoint import TrainState
-from styledial.training.loop import Anchor, train
-from styledial.training.nonfinite import Watch
+from styledial.training.components import Anchor, Components, Hooks
+from styledial.training.loop import train
+from styledial.training.nonfinite import UpdateCounters
 from styledial.training.reference import References
 from styledial.training.row_order import RowOrder
 
@@ -63,20 +64,28 @@ def make_updates(
     )
     optimizer, scheduler = build_optimizer(config, policy, 10)
     anchor = references = None
-    if training.kl_mode != OFF:
+    if training.mode.reads_kl:
         references = References(policy, None, None)
         if config.data.anchor != OFF:
             held = RowOrder(len(rows), anchor_rows(config, order.effective_batch), 1, 1, 1)
             anchor = Anchor(rows, held, ANCHOR_WEIGHT)
-    return train(
-        policy, rows, order, wrapped=accelerator.prepare_model(policy, evaluation_mode=True),
-        accelerator=accelerator, agreement=Agreement(1),
-        optimizer=accelerator.prepare_optimizer(optimizer), scheduler=scheduler,
+    parts = Components(
+        policy=policy,
+        wrapped=accelerator.prepare_model(policy, evaluation_mode=True),
+        rows=rows,
+        accelerator=accelerator,
+        consensus=Consensus(1),
+        optimizer=accelerator.prepare_optimizer(optimizer),
+        scheduler=scheduler,
         controller=build_controller(config, device),
-        watch=Watch(device), state=TrainState(), total_steps=updates,
-        direction=training.kl_direction, max_grad_norm=training.max_grad_norm, anchor=anchor,
-        references=references, phase=phase, after_step=after_step,
-    )  # fmt: skip
+        counters=UpdateCounters(device),
+        anchor=anchor,
+        references=references,
+        direction=training.kl_direction,
+        max_grad_norm=training.max_grad_norm,
+    )
+    hooks = Hooks(phase=phase, after_step=after_step)
+    return train(parts, order, TrainState(), total_steps=updates, hooks=hooks)
 
 
 def random_rows(length: int, vocabulary: int, packed: bool) -> PackedRows:

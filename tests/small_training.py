@@ -16,13 +16,14 @@ from forked import Forks
 
 from styledial.data.novels import read_novels
 from styledial.data.pack import PackedRows, pack
-from styledial.distributed.consensus import Agreement
+from styledial.distributed.consensus import Consensus
 from styledial.models.load import load_base, load_tokenizer
 from styledial.models.policy import Policy, with_lora
 from styledial.training.checkpoint import TrainState
+from styledial.training.components import Anchor, Components, Hooks, StepMetrics
 from styledial.training.controller import KLController
-from styledial.training.loop import Anchor, StepMetrics, train
-from styledial.training.nonfinite import Watch
+from styledial.training.loop import train
+from styledial.training.nonfinite import UpdateCounters
 from styledial.training.reference import References
 from styledial.training.row_order import RowOrder
 from styledial.training.step import trained
@@ -35,7 +36,7 @@ class Outcome(NamedTuple):
     state: TrainState
     logged: list[StepMetrics]
     orders: list[RowOrder]  # after each step-down
-    watch: Watch
+    counters: UpdateCounters
 
 
 def rows_of(base: Path, novels: Path) -> PackedRows:
@@ -65,18 +66,23 @@ def five_updates(
     order = RowOrder(len(rows), batch_size, accumulation, processes, 0)
     logged: list[StepMetrics] = []
     orders: list[RowOrder] = []
-    watch = Watch(torch.device("cpu"))
-    state = train(
-        policy, rows, order, wrapped=accelerator.prepare_model(policy, evaluation_mode=True),
-        accelerator=accelerator, agreement=Agreement(processes),
-        optimizer=accelerator.prepare_optimizer(optimizer), scheduler=scheduler,
-        controller=KLController(0.1), watch=watch, state=TrainState(), total_steps=steps,
-        direction="reverse", max_grad_norm=1.0, anchor=Anchor(rows, RowOrder(len(rows), 3, 1, 1, 1), 1.0),
-        references=References(policy, None, None), log_every=log_every, on_step_down=orders.append,
-        on_log=logged.append, phase=phase,
-    )  # fmt: skip
+    parts = Components(
+        policy=policy,
+        wrapped=accelerator.prepare_model(policy, evaluation_mode=True),
+        rows=rows,
+        accelerator=accelerator,
+        consensus=Consensus(processes),
+        optimizer=accelerator.prepare_optimizer(optimizer),
+        scheduler=scheduler,
+        controller=KLController(0.1),
+        counters=UpdateCounters(torch.device("cpu")),
+        anchor=Anchor(rows, RowOrder(len(rows), 3, 1, 1, 1), 1.0),
+        references=References(policy, None, None),
+    )
+    hooks = Hooks(on_step_down=orders.append, on_log=logged.append, phase=phase)
+    state = train(parts, order, TrainState(), total_steps=steps, log_every=log_every, hooks=hooks)
     weights = {name: w.clone() for name, w in policy.trainable_state().items()}
-    return Outcome(weights, state, logged, orders, watch)
+    return Outcome(weights, state, logged, orders, parts.counters)
 
 
 def out_of_memory(phase: str, *, at: int = 1) -> Callable[[str], None]:

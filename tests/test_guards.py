@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,10 @@ from small_training import five_updates
 from styledial.data.pack import PackedRows
 from styledial.errors import StyleDialError
 from styledial.models.load import load_tokenizer
-from styledial.monitor.update_warnings import Incidents
+from styledial.monitor.update_warnings import UpdateWarnings
 from styledial.run_folder.metrics import MetricsFile, read_metrics
 from styledial.training import step
-from styledial.training.nonfinite import Reading, Watch
+from styledial.training.nonfinite import UpdateCounters, UpdateCounts
 from styledial.training.row_order import RowOrder
 
 
@@ -25,7 +26,7 @@ def rows(tiny_base: Path, novels: Path) -> PackedRows:
 
 
 def broken(monkeypatch: pytest.MonkeyPatch, calls: set[int], *, gradient_only: bool) -> None:
-    """Make the loss (or, the value being sound, its gradient) no number in those micro-batches."""
+    """Make the loss (or, the value being sound, its gradient) non-finite in those micro-batches."""
     real, count = step.objective, [0]
 
     def objective(*args, **kwargs):
@@ -46,9 +47,9 @@ def test_a_bad_micro_batch_leaves_weights_and_moments_alone(
     broken(monkeypatch, {11}, gradient_only=gradient_only)  # the second of the 3 of update 4
     four = five_updates(tiny_base, rows, batch_size=4, accumulation=2, steps=4)
     assert small_training.same(three, four)
-    reading = four.logged[-1].watch
-    assert (reading.skipped, reading.in_a_row, reading.bad_step) == (1, 1, 4)
-    assert reading.bad_parts == (() if gradient_only else (1,))
+    counts = four.logged[-1].counts
+    assert (counts.skipped, counts.skipped_in_a_row, counts.last_skipped_step) == (1, 1, 4)
+    assert counts.nonfinite_parts == (() if gradient_only else (1,))
 
 
 def test_the_run_goes_on_after_it(
@@ -57,7 +58,7 @@ def test_the_run_goes_on_after_it(
     broken(monkeypatch, {2}, gradient_only=False)
     found = five_updates(tiny_base, rows)
     assert found.state.skipped == 1
-    assert found.logged[-1].watch.in_a_row == 0
+    assert found.logged[-1].counts.skipped_in_a_row == 0
     assert all(torch.isfinite(w).all() for w in found.weights.values())
     assert torch.isfinite(torch.tensor([m.coefficient for m in found.logged])).all()
 
@@ -91,14 +92,14 @@ def test_nothing_is_read_from_the_device_between_logs(
 
 
 def test_a_spike_is_seen_once() -> None:
-    watch = Watch(torch.device("cpu"))
+    counters = UpdateCounters(torch.device("cpu"))
     for number in range(1, 80):
         nll = 3.0 + 0.05 * ((number * 37) % 11 - 5) + (2.0 if number == 50 else 0.0)
-        watch.update(number, torch.tensor(nll), torch.tensor(1.0), torch.zeros(1))
-    reading = watch.reading(watch.tensors().tolist())
-    assert (reading.spikes, reading.spike_step, reading.skipped) == (1, 50, 0)
-    assert reading.spike_nll == pytest.approx(5.0, abs=0.3)
-    assert reading.usual_nll == pytest.approx(3.0, abs=0.1)
+        counters.record(number, torch.tensor(nll), torch.tensor(True), torch.zeros(1))
+    counts = counters.counts(counters.tensor().tolist())
+    assert (counts.spikes, counts.last_spike_step, counts.skipped) == (1, 50, 0)
+    assert counts.last_spike_nll == pytest.approx(5.0, abs=0.3)
+    assert counts.mean_nll == pytest.approx(3.0, abs=0.1)
 
 
 def test_the_batch_is_named_and_many_in_a_row_end_the_run(
@@ -106,21 +107,24 @@ def test_the_batch_is_named_and_many_in_a_row_end_the_run(
 ) -> None:
     told: list[str] = []
     order = RowOrder(len(rows), 2, 2, 1, 0)
-    incidents = Incidents(
-        rows, load_tokenizer(str(tiny_base)), 3, lambda en, zh: told.append(en + zh)
+    warnings = UpdateWarnings(
+        rows, load_tokenizer(str(tiny_base)), most=3, note=lambda en, zh: told.append(en + zh)
     )
-    incidents.heard(Reading(1, 1, 5, 0, 0, 0.0, 0.0, (1,)), order)
+    skipped = UpdateCounts(skipped=1, last_skipped_step=5)
+    warnings.report(replace(skipped, skipped_in_a_row=1, nonfinite_parts=(1,)), order)
     named = order.micro_batch(4, 1, 0)
     assert all(f"{row} 「" in told[0] for row in named)
     assert not any(f" {row} 「" in told[0] for row in set(order.update(4)) - set(named))
-    incidents.heard(Reading(1, 0, 5, 0, 0, 0.0, 0.0), order)
+    warnings.report(skipped, order)
     assert len(told) == 1
-    incidents.heard(Reading(1, 0, 5, 1, 6, 9.0, 3.0), order)
-    assert "the loss jumped to 9.000 (usual 3.000)" in told[1]
-    incidents.heard(Reading(2, 1, 7, 1, 6, 9.0, 3.0, (2,)), order)  # after the two of style text
+    spiked = replace(skipped, spikes=1, last_spike_step=6, last_spike_nll=9.0, mean_nll=3.0)
+    warnings.report(spiked, order)
+    assert "the loss jumped to 9.000 (mean so far 3.000)" in told[1]
+    again = replace(spiked, skipped=2, skipped_in_a_row=1, last_skipped_step=7)
+    warnings.report(replace(again, nonfinite_parts=(2,)), order)  # after the two of style text
     assert "anchor text (data.anchor)" in told[2]
     with pytest.raises(StyleDialError, match="3 times in a row"):
-        incidents.heard(Reading(4, 3, 9, 1, 6, 9.0, 3.0), order)
+        warnings.report(replace(again, skipped=4, skipped_in_a_row=3, last_skipped_step=9), order)
 
 
 def test_metrics_go_on_where_they_were_cut(tmp_path: Path) -> None:

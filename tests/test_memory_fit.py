@@ -161,7 +161,7 @@ def test_without_bitsandbytes_four_bits_are_no_offer(
     assert not fit.allows_4bit(config)
     with_card(gpus.memory_card("100MB"))
     with pytest.raises(UserError, match="Not even") as refused:
-        settled(config, excess="fit", here=ALONE, store=None, note=lambda en, zh: None)
+        settled(config, when_too_large="fit", here=ALONE, store=None, note=lambda en, zh: None)
     assert "load_in_4bit" not in str(refused.value)
 
 
@@ -193,7 +193,7 @@ def test_all_processes_take_what_fits_the_smallest_of_their_gpus(
 
     def one(rank: int) -> None:
         results[rank] = settled(
-            config, excess="refuse", here=Place(rank, 2, rank, 2), store=store,
+            config, when_too_large="refuse", here=Place(rank, 2, rank, 2), store=store,
             note=lambda en, zh: told.append(en),
         )  # fmt: skip
 
@@ -219,7 +219,7 @@ def test_a_base_that_fsdp_shares_out_is_not_planned(
     told: list[str] = []
     config = small_config(model, f"{fit.BATCH}={batch}")
     found, planned = settled(
-        config, excess="fit", here=Place(0, 2, 0, 2), store=HashStore(),
+        config, when_too_large="fit", here=Place(0, 2, 0, 2), store=HashStore(),
         note=lambda en, zh: told.append(en),
     )  # fmt: skip
     assert (found.training.per_device_train_batch_size, planned) == (4, None)
@@ -237,7 +237,7 @@ def test_a_model_that_cannot_be_planned_still_trains(
     told: list[str] = []
     config = small_config(model)
     found = settled(
-        config, excess="refuse", here=ALONE, store=None, note=lambda en, zh: told.append(en)
+        config, when_too_large="refuse", here=ALONE, store=None, note=lambda en, zh: told.append(en)
     )
     assert found == (config, None)
     assert "no fake kernel" in told[-1]
@@ -248,7 +248,7 @@ def test_nothing_fits(model: Path, with_card) -> None:
     with_card(gpus.memory_card("100MB"))
     config = small_config(model, f"{fit.BATCH}=1")
     with pytest.raises(UserError, match="take a smaller model"):
-        settled(config, excess="fit", here=ALONE, store=None, note=lambda en, zh: None)
+        settled(config, when_too_large="fit", here=ALONE, store=None, note=lambda en, zh: None)
 
 
 def test_plan_on_the_command_line(model: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import torch
 from real_updates import LENGTH, make_updates, measured_peak, small_config, small_model
 
 from styledial.build.model import build_policy
-from styledial.memory import skeleton, within
+from styledial.memory import skeleton
 from styledial.memory.plan import plan
 from styledial.memory.rehearse import rehearse, rows_of
 from styledial.memory.trace import Trace, Tracker
@@ -57,7 +57,7 @@ def test_the_plan_rehearses_the_step_that_training_runs(
         dtype=torch.float32, on_gpu=False, rows=rows_of(config), thorough=True,
     )  # fmt: skip
     policy = build_policy(config)
-    tracker = Tracker(1, within.on_cpu)
+    tracker = Tracker(1)
 
     def phase(name: str) -> None:
         tracker.phase = {"data": "batch"}.get(name, name)

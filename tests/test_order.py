@@ -26,12 +26,10 @@ def test_seed_zero_is_a_seed() -> None:
 
 @pytest.mark.parametrize("rows", [1, 4, 5, 9])
 @pytest.mark.parametrize("processes", [1, 2, 4])
-def test_further_rows_are_shared_out_in_micro_batches_of_their_own(
-    rows: int, processes: int
-) -> None:
+def test_further_rows_are_spread_over_micro_batches_of_their_own(rows: int, processes: int) -> None:
     order = RowOrder(rows=50, batch_size=2, accumulation=3, processes=processes, seed=0)
     further = list(range(100, 100 + rows))
-    shares = [order.shared_out(further, rank) for rank in range(processes)]
+    shares = [order.spread(further, rank) for rank in range(processes)]
     assert len({len(of_rank) for of_rank in shares}) == 1  # as many passes for everybody
     assert len(shares[0]) == -(-rows // (2 * processes))  # and no more than are needed
     assert sorted(row for of_rank in shares for share in of_rank for row in share) == further

@@ -241,12 +241,12 @@ def test_the_error_of_the_process_that_failed_is_in_front(
     failing = tmp_path / "failing.py"
     failing.write_text(
         "import os\n"
-        "from styledial import trainer\n"
+        "from styledial.training import loop\n"
         "from styledial.cli.main import main\n"
         "if os.environ['RANK'] == '1':\n"
         "    def broken(*args, **kwargs):\n"
         "        raise ValueError('the disk of this machine is full')\n"
-        "    trainer.StepMetrics = broken\n"
+        "    loop.StepMetrics = broken\n"
         "main()\n"
     )
     settings = [*small_run(tiny_base, novels, tmp_path / "out"), "max_steps=100000"]
@@ -256,3 +256,26 @@ def test_the_error_of_the_process_that_failed_is_in_front(
     reason = said.partition("Root Cause")[2]
     assert "the disk of this machine is full" in reason, said
     assert "[rank1]: ValueError: the disk of this machine is full" in said
+
+
+def test_bad_input_is_one_sentence_in_torchruns_summary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch's own handler writes a traceback, which torchrun shows in place of the message."""
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+
+    from styledial.distributed.torchrun import run_recorded
+
+    def refuse() -> None:
+        raise UserError("data.data_dir: no such folder.", "data.data_dir：没有这个文件夹。")
+
+    error_file = tmp_path / "error.json"
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(error_file))
+    for name, value in {"RANK": 1, "WORLD_SIZE": 2, "LOCAL_RANK": 1, "LOCAL_WORLD_SIZE": 2}.items():
+        monkeypatch.setenv(name, str(value))
+    with pytest.raises(SystemExit, match="2"):
+        run_recorded(refuse)
+    failure = ProcessFailure(local_rank=1, pid=1, exitcode=2, error_file=str(error_file))
+    said = ChildFailedError("train.py", {1: failure}).format_msg()
+    assert "traceback : data.data_dir: no such folder.\n" in said
+    assert "Traceback" not in said

@@ -15,8 +15,9 @@ from styledial.data.passage import Passage
 from styledial.models.load import load_base, load_tokenizer
 from styledial.models.policy import Policy, with_lora
 from styledial.run_folder.metrics import read_metrics
+from styledial.training.objective import LossSettings
 from styledial.training.reference import ReferenceCache, References, fingerprint, has_room
-from styledial.training.step import micro_batch, trained
+from styledial.training.step import MicroBatch, micro_batch, trained
 
 CPU = torch.device("cpu")
 
@@ -134,11 +135,14 @@ def _gradients(
     batch = rows.batch(chosen)
     tokens = sum(map(rows.targets_in, chosen))
     sums = micro_batch(
-        policy, policy, batch, anchor=False,
+        policy,
+        policy,
+        MicroBatch(batch, anchor=False, tokens=tokens),
+        coefficient=torch.tensor(0.7),
+        settings=LossSettings(),
         reference=lambda batch: references(batch, chosen, anchor=False),
-        coefficient=torch.tensor(0.7), tokens=tokens, anchor_weight=0.0, direction="reverse",
         backward=lambda loss: loss.backward(),
-    )  # fmt: skip
+    )
     found = [p.grad.clone() for p in trained(policy) if p.grad is not None]
     for parameter in trained(policy):
         parameter.grad = None

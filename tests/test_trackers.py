@@ -140,7 +140,7 @@ class _Broken:
 
 def test_a_tracker_that_fails_is_said_once(tmp_path: Path) -> None:
     notes: list[str] = []
-    live = trackers.Live(_Broken(), ["wandb"], tmp_path, {}, 0, lambda en, zh: notes.append(en))
+    live = trackers.Trackers(_Broken(), ["wandb"], tmp_path, {}, 0, lambda en, zh: notes.append(en))
     for step in (1, 2, 3):
         live.log({"step": step, "train/nll": 1.0})
     assert notes == [

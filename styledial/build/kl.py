@@ -16,8 +16,8 @@ from styledial.errors import UserError
 from styledial.models.policy import Policy
 from styledial.training import reference
 from styledial.training.anchor import TOKENS, sample_rows
+from styledial.training.components import Anchor, Controller
 from styledial.training.controller import FixedCoefficient, KLController
-from styledial.training.loop import Anchor, Controller
 from styledial.training.measure import halves
 from styledial.training.row_order import RowOrder
 
@@ -32,10 +32,21 @@ _CALIBRATION_TOKENS, _READINGS = 6_144, 12
 
 
 def build_controller(config: Config, device: torch.device) -> Controller:
-    if config.training.kl_mode == "budget":
-        return KLController(config.training.kl_beta, device=device)
-    value = config.training.kl_beta if config.training.kl_mode == "penalty" else 0.0
-    return FixedCoefficient(value, device=device)
+    """Lambda for the budget, or the fixed one."""
+    training = config.training
+    if training.kl_target is not None:
+        return KLController(training.kl_target, device=device)
+    return FixedCoefficient(training.mode.fixed_lambda(training.kl_beta), device=device)
+
+
+def has_anchor(config: Config) -> bool:
+    """Whether updates hold anchor text; plain fine-tuning (kl_mode: off) has none."""
+    return config.data.anchor != OFF and config.training.mode.reads_kl
+
+
+def writes_anchor(config: Config) -> bool:
+    """Whether the base writes the anchor text itself, before the first update."""
+    return has_anchor(config) and config.data.anchor == SELF
 
 
 def anchor_rows(config: Config, effective_batch: int) -> int:
@@ -54,7 +65,7 @@ def build_anchor(
     write their share of it, and none has to see the others' disk. Plain fine-tuning (kl_mode:
     off) has no anchor.
     """
-    if config.data.anchor == OFF or config.training.kl_mode == OFF:
+    if not has_anchor(config):
         return None
     per_update = anchor_rows(config, order.effective_batch)
     if config.data.anchor == SELF:
@@ -93,7 +104,7 @@ def build_references(
     A cache is kept where rows come round again, the disk has room and all processes share it. None
     where the base is `sharded`: one process can't make the pass that another one needs.
     """
-    if config.training.kl_mode == OFF:
+    if not config.training.mode.reads_kl:
         return None
     wanted = config.training.reference_cache
     folder = cache if wanted in ("auto", OFF) else Path(wanted).expanduser()
@@ -142,4 +153,4 @@ def reads_heldout(step: int, steps: int) -> bool:
 
 def calibrates(config: Config, step: int, steps: int) -> bool:
     """Whether that reading moves the controller's aim: from a quarter of the run on."""
-    return config.training.kl_mode == "budget" and steps // 4 <= step < steps
+    return config.training.mode.has_target and steps // 4 <= step < steps

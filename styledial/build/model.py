@@ -13,48 +13,65 @@ from styledial.models.quantise import check_choice
 from styledial.training.step import trained
 
 if TYPE_CHECKING:
-    pass
+    from transformers import PreTrainedModel
 
 
 def build_policy(config: Config) -> Policy:
+    """The base, loaded, under a fresh adapter or with all its weights to be trained.
+
+    Raises ModelError where the base is not available or can't be trained as configured.
+    """
+    check_quantisation(config)
+    model = config.model
+    base = load_base(
+        model.model_name_or_path,
+        dtype=model.dtype,
+        attn_implementation=model.attn_implementation,
+        trust_remote_code=model.trust_remote_code,
+        load_in_4bit=model.load_in_4bit,
+        load_in_8bit=model.load_in_8bit,
+        shardable=config.training.fsdp == "on",
+    )
+    return policy_on(base, config)
+
+
+def check_quantisation(config: Config) -> None:
+    """Raises ModelError where the settings of a quantised base contradict each other."""
     check_choice(
         load_in_4bit=config.model.load_in_4bit,
         load_in_8bit=config.model.load_in_8bit,
         use_peft=config.model.use_peft,
         use_dora=config.model.use_dora,
     )
-    base = load_base(
-        config.model.model_name_or_path,
-        dtype=config.model.dtype,
-        attn_implementation=config.model.attn_implementation,
-        trust_remote_code=config.model.trust_remote_code,
-        load_in_4bit=config.model.load_in_4bit,
-        load_in_8bit=config.model.load_in_8bit,
-        shardable=config.training.fsdp == "on",
-    )
+
+
+def policy_on(base: PreTrainedModel, config: Config) -> Policy:
+    """What `config` trains on a frozen base, be it loaded or, for the memory plan, shapes alone."""
+    model = config.model
     if config.training.gradient_checkpointing:
         recompute_activations(base)
-    if not config.model.use_peft:
+    if not model.use_peft:
         return with_all_weights(base)
     return with_lora(
         base,
-        r=config.model.lora_r,
-        lora_alpha=config.model.alpha,
-        lora_dropout=config.model.lora_dropout,
-        target_modules=config.model.lora_target_modules,
-        use_dora=config.model.use_dora,
-        use_rslora=config.model.use_rslora,
+        r=model.lora_r,
+        lora_alpha=model.alpha,
+        lora_dropout=model.lora_dropout,
+        target_modules=model.lora_target_modules,
+        use_dora=model.use_dora,
+        use_rslora=model.use_rslora,
     )
 
 
 def build_optimizer(config: Config, policy: Policy, total_steps: int) -> tuple[Any, Any]:
+    """(AdamW on the trained weights, its learning rate schedule)."""
     from transformers import get_scheduler
 
     optimizer = torch.optim.AdamW(
         trained(policy),
         lr=config.training.learning_rate,
         weight_decay=config.training.weight_decay,
-        fused=True,  # one kernel, and it can be told on the device to leave a step out: guards.py
+        fused=True,  # one kernel, which can be told on the device to skip a step: nonfinite.py
     )
     scheduler = get_scheduler(
         config.training.lr_scheduler_type,
@@ -65,10 +82,15 @@ def build_optimizer(config: Config, policy: Policy, total_steps: int) -> tuple[A
     return optimizer, scheduler
 
 
-def mixed_precision(config: Config, policy: Policy) -> str:
-    """Autocast is for full tuning alone: a LoRA run has its precision in its weights."""
-    if not torch.cuda.is_available() or config.model.dtype == "float32":
+def mixed_precision(policy: Policy, *, on_gpu: bool | None = None) -> str:
+    """accelerate's `mixed_precision`: "no", "fp16" or "bf16"; `on_gpu` None asks this machine.
+
+    Autocast is for full tuning alone, as a LoRA run has its precision in its weights; but a base
+    in fp16 needs its loss scaled, and accelerate does both together.
+    """
+    dtype = policy.reference_head.dtype
+    if dtype == torch.float32 or not (torch.cuda.is_available() if on_gpu is None else on_gpu):
         return "no"
-    if policy.reference_head.dtype == torch.float16:
+    if dtype == torch.float16:
         return "fp16"
     return "no" if policy.is_adapter else "bf16"

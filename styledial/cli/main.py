@@ -66,7 +66,9 @@ _OUT_OF_MEMORY = say(
 def guarded(command: Callable[[], None]) -> None:
     """Run a command; a known error is one message and its exit code, Ctrl-C is 130."""
     if ranks.place().count > 1:
-        command = partial(ranks.one_of_many, command)
+        from styledial.distributed.torchrun import run_recorded  # imports torch
+
+        command = partial(run_recorded, command)
     try:
         command()
     except StyleDialError as error:

@@ -78,11 +78,16 @@ def train(
             _allocate_in_one_piece()
             from styledial.run.train import train_from_config
 
-            excess = "fit" if fit else "ignore" if ignore_plan else "refuse"
+            when_too_large = "fit" if fit else "ignore" if ignore_plan else "refuse"
             train_from_config(
-                resolved, request=request, resume=resume, overwrite=overwrite, excess=excess,
-                command=_typed("--resume"), again=_typed(*["--overwrite"] * overwrite),
-            )  # fmt: skip
+                resolved,
+                request=request,
+                resume=resume,
+                overwrite=overwrite,
+                when_too_large=when_too_large,
+                command=_typed("--resume"),
+                again=_typed(*["--overwrite"] * overwrite),
+            )
         except Interrupted:  # while it was being imported
             raise nothing_done(_typed(*["--resume"] * resume)) from None
 

@@ -1,8 +1,9 @@
 """What the user asked for. Imports nothing heavy: a bad configuration is refused in an instant."""
 
+from styledial.config.kl_mode import KLMode
 from styledial.config.resolve import PRESETS, resolve
 from styledial.config.schema import BUNDLED, OFF
 from styledial.config.setting import Resume
 from styledial.config.whole import SECTIONS, Config
 
-__all__ = ["BUNDLED", "OFF", "PRESETS", "SECTIONS", "Config", "Resume", "resolve"]
+__all__ = ["BUNDLED", "OFF", "PRESETS", "SECTIONS", "Config", "KLMode", "Resume", "resolve"]

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from styledial.config.kl_mode import KLMode
 from styledial.config.setting import FREE, SAID, SAME, Section, setting
 from styledial.strength import in_words
 
@@ -361,6 +362,16 @@ class TrainingSettings(Section):
         le=2**31 - 1,
         resume=SAME,
     )
+
+    @property
+    def mode(self) -> KLMode:
+        """kl_mode, and what it means."""
+        return KLMode(self.kl_mode)
+
+    @property
+    def kl_target(self) -> float | None:
+        """The KL to reach, nats per token; None without a budget."""
+        return self.mode.target(self.kl_beta)
 
     @property
     def micro_batch(self) -> int:

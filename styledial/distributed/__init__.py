@@ -1,1 +1,1 @@
-"""Processes of one run: ranks, agreement over the CPU process group, sharded tensors."""
+"""Processes of one run: ranks, consensus over the CPU process group, sharded tensors."""

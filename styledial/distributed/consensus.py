@@ -19,7 +19,7 @@ from torch import Tensor
 _BUCKET = 1 << 24  # elements summed at once: 64 MiB in fp32
 
 
-class Agreement:
+class Consensus:
     """Between `processes` processes; the default process group must exist if that is above 1."""
 
     def __init__(self, processes: int) -> None:

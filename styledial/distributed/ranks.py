@@ -1,4 +1,4 @@
-"""The processes of one run: which one this is, taking turns with files, meeting the others.
+"""The ranks of a run: which one this is, taking turns with files, meeting the others.
 
     torchrun --> WORLD_SIZE processes, RANK 0 is the first; LOCAL_RANK counts on one machine
 
@@ -13,14 +13,7 @@ waiting, but doesn't run them into the time limit of NCCL (10 minutes) or gloo (
 from __future__ import annotations
 
 import contextlib
-import faulthandler
-import json
 import os
-import signal
-import sys
-import threading
-import time
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from styledial.errors import UserError
-from styledial.language import say
 
 # Between two looks at signals; the wait itself ends with the event, not with the clock.
 _SLICE = timedelta(seconds=5)
@@ -127,8 +119,10 @@ def meet(here: Place, store: Any) -> None:
     device = torch.accelerator.current_accelerator() or torch.device("cpu")
     distributed.init_process_group(
         distributed.get_default_backend_for_device(device),
-        store=store, rank=here.rank, world_size=here.count,
-    )  # fmt: skip
+        store=store,
+        rank=here.rank,
+        world_size=here.count,
+    )
 
 
 def rendezvous(here: Place) -> Any:
@@ -173,56 +167,3 @@ def _wait_for(store: Any, names: list[str]) -> None:
     while not store.check(names):
         with contextlib.suppress(distributed.DistStoreError):
             store.wait(names, _SLICE)
-
-
-def one_of_many(command: Callable[[], None]) -> None:
-    """Run `command` as one process of several, so that the error of the first to die is in front.
-
-    torchrun shows what a process leaves in its error file. Bad input is usually the same for all,
-    so one process says it; a process that only lost the connection to another lets the launcher
-    find that other one first.
-    """
-    faulthandler.enable()
-    here = place()
-    try:
-        command()
-    except UserError as error:
-        told = _tell_launcher(str(error))
-        if here.first or not told:
-            raise
-        raise SystemExit(error.exit_code) from None
-    except Exception as error:
-        if _lost_another(error):
-            en = "lost the connection to another process, whose own error is the reason"
-            zh = "与另一进程的连接中断，原因见该进程的报错"
-            print(f"[rank{here.rank}]: {say(en, zh)}", file=sys.stderr, flush=True)
-            _wait_to_be_ended()
-        _tell_launcher(traceback.format_exc())
-        raise  # torch prints it with the rank before each line
-
-
-def _tell_launcher(text: str) -> bool:
-    """Leave `text` where torchrun looks for the reason of a process's end, if there is one."""
-    path = os.environ.get("TORCHELASTIC_ERROR_FILE")
-    if not path:
-        return False
-    more = {"py_callstack": text, "timestamp": str(int(time.time()))}
-    content = {"message": {"message": text, "extraInfo": more}}
-    Path(path).write_text(json.dumps(content), encoding="utf-8")
-    return True
-
-
-def _lost_another(error: BaseException) -> bool:
-    """Whether `error` only says that another process of the run is gone."""
-    if type(error).__name__ in ("DistBackendError", "DistNetworkError"):
-        return True
-    return isinstance(error, RuntimeError) and "gloo" in str(error)
-
-
-def _wait_to_be_ended(seconds: float = 20.0) -> None:
-    """torchrun ends this process as soon as it has seen that the other one died.
-
-    Nobody comes where that one was on another machine; then this returns after `seconds`.
-    """
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Event().wait(seconds)

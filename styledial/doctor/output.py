@@ -42,7 +42,7 @@ def not_fluent(run: Record) -> Iterator[tuple[Words, Words]]:
     if not seen:
         return
     training, lower = run.config.training, weaker(run.kl_now)
-    if training.kl_mode == "budget":
+    if training.mode.has_target:
         how = (f"Lower kl_beta to {lower:g}.", f"把 kl_beta 减小到 {lower:g}。")
     else:
         how = ("Use kl_mode: budget with kl_beta 0.1.", "请用 kl_mode: budget、kl_beta 0.1。")
@@ -67,7 +67,7 @@ def forgetting(run: Record) -> Iterator[tuple[Words, Words]]:
     if lost < _FORGOTTEN:
         return
     training, data = run.config.training, run.config.data
-    if training.kl_mode != "budget":
+    if not training.mode.has_target:
         how = ("kl_mode: budget with kl_beta 0.1 (and an anchor, which then is on)",
                "改用 kl_mode: budget、kl_beta 0.1（锚定文本随之启用）")  # fmt: skip
     elif data.anchor == "off":

@@ -69,8 +69,7 @@ class Record:
 
     @property
     def budget(self) -> float | None:
-        training = self.config.training
-        return training.kl_beta if training.kl_mode == "budget" else None
+        return self.config.training.kl_target
 
     @cached_property
     def kl(self) -> float:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from styledial.build.kl import SELF
+from styledial.build.kl import writes_anchor
 from styledial.build.texts import shares_rows
-from styledial.config import OFF
 from styledial.memory import skeleton
 from styledial.memory.allocator import reserved
 from styledial.memory.extras import extras
@@ -23,6 +22,7 @@ from styledial.memory.gpus import Card
 from styledial.memory.rehearse import rehearse, rows_of
 from styledial.memory.sampling import sampling_bytes
 from styledial.memory.trace import peak
+from styledial.models.load import weights_dtype
 
 if TYPE_CHECKING:
     from styledial.config import Config
@@ -98,7 +98,8 @@ def plan(
     weights and, for the guide's six, no network. Raises ModelError as training would.
     """
     on_gpu = device == "cuda"
-    dtype = planned_dtype(config, card, on_gpu)
+    bf16 = card is None or card.bf16
+    dtype = weights_dtype(config.model.dtype, on_gpu=on_gpu, bf16=bf16)
     shape = skeleton.model_config(
         config.model.model_name_or_path, trust_remote_code=config.model.trust_remote_code
     )
@@ -139,20 +140,11 @@ def plan(
     )  # fmt: skip
 
 
-def planned_dtype(config: Config, card: Card | None, on_gpu: bool) -> torch.dtype:
-    """load.weights_dtype, for a device that isn't here."""
-    if config.model.dtype != "auto":
-        return getattr(torch, config.model.dtype)
-    if not on_gpu:
-        return torch.float32
-    return torch.bfloat16 if card is None or card.bf16 else torch.float16
-
-
 def _sampling(
     config: Config, shape: Any, dtype: torch.dtype, trace: Any, on_gpu: bool
 ) -> tuple[int, int]:
     """(in use, reserved) while the base writes its anchor text; zeros where it doesn't."""
-    if config.data.anchor != SELF or config.training.kl_mode == OFF:
+    if not writes_anchor(config):
         return 0, 0
     weights = sum(s.size for s in trace.storages if s.kind in ("weights", "adapter"))
     return sampling_bytes(shape, config.data.max_length, dtype.itemsize, weights, on_gpu)

@@ -13,21 +13,20 @@ the same.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from styledial.build.kl import ANCHOR_WEIGHT, anchor_rows, build_controller
-from styledial.build.model import build_optimizer
-from styledial.config import OFF
+from styledial.build.kl import ANCHOR_WEIGHT, anchor_rows, build_controller, has_anchor
+from styledial.build.model import build_optimizer, mixed_precision
 from styledial.data.pack import Batch
 from styledial.memory import skeleton, within
 from styledial.memory.trace import GRAIN, Trace, Tracker
 from styledial.models.policy import Policy
 from styledial.training import step
+from styledial.training.objective import LossSettings
 from styledial.training.row_order import RowOrder
 
 if TYPE_CHECKING:
@@ -54,11 +53,11 @@ def rows_of(config: Config, processes: int = 1) -> Rows:
     """As build_anchor and order.RowOrder share them out."""
     training = config.training
     batch, accumulation = training.micro_batch, training.gradient_accumulation_steps
-    if config.data.anchor == OFF or training.kl_mode == OFF:
+    if not has_anchor(config):
         return Rows(batch, 0, (False,) * accumulation, batch * accumulation)
     order = RowOrder(batch, batch, accumulation, processes, 0)
     held = list(range(anchor_rows(config, order.effective_batch)))
-    shares = [order.shared_out(held, rank) for rank in range(processes)]
+    shares = [order.spread(held, rank) for rank in range(processes)]
     largest = max(len(share) for of_rank in shares for share in of_rank)
     kinds = (False,) * accumulation + (True,) * len(shares[0])
     return Rows(batch, largest, kinds, batch * accumulation + len(held) / processes)
@@ -82,78 +81,99 @@ def rehearse(
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     policy = skeleton.build_skeleton(config, shape, dtype)
-    tracker = Tracker(GRAIN if on_gpu else 1, within.on_gpu if on_gpu else within.on_cpu)
+    tracker = Tracker(GRAIN, within.on_gpu) if on_gpu else Tracker(1)
     gc.freeze()  # the collector leaves alone what is there already: a tenth of the time and more
     try:
-        with FakeTensorMode(), skeleton.as_in_training(packed=packed, on_gpu=on_gpu):
+        with FakeTensorMode(), skeleton.packed_rows(packed):
             skeleton.materialise(policy, dtype)
             for tensor, kind in skeleton.weights_of(policy):
                 tracker.see(tensor, "weights", kind)
-            _run(config, policy, tracker, rows, packed, dtype, on_gpu, thorough)
+            run = _Run(config, policy, tracker, rows, packed=packed, on_gpu=on_gpu)
+            run.updates(thorough=thorough)
     finally:
         gc.unfreeze()
     return tracker.trace
 
 
-def _run(
-    config: Config, policy: Policy, tracker: Tracker, rows: Rows, packed: bool,
-    dtype: torch.dtype, on_gpu: bool, thorough: bool,
-) -> None:  # fmt: skip
-    policy.train()
-    optimizer, _ = build_optimizer(config, policy, 10)
-    if on_gpu:  # what CUDA would choose; fakes are asked on a CPU
-        for group in optimizer.param_groups:
-            group["foreach"] = True
-    coefficient = build_controller(config, torch.device("cpu")).coefficient
-    wrapped = _Wrapped(policy, _autocast(policy, dtype, on_gpu))
-    for parameter in step.trained(policy):
-        parameter.register_post_accumulate_grad_hook(
-            lambda p: tracker.see(p.grad, "gradient", "gradients")
+class _Run:
+    """The parts of training as far as a step needs them, on fake tensors."""
+
+    def __init__(
+        self,
+        config: Config,
+        policy: Policy,
+        tracker: Tracker,
+        rows: Rows,
+        *,
+        packed: bool,
+        on_gpu: bool,
+    ) -> None:
+        self.config, self.policy, self.tracker, self.rows = config, policy, tracker, rows
+        self.packed = packed
+        policy.train()
+        self.weights = step.trained(policy)
+        self.optimizer, _ = build_optimizer(config, policy, 10)
+        # What CUDA would choose; fakes are asked on a CPU.
+        self.foreach = True if on_gpu else None
+        if on_gpu:
+            for group in self.optimizer.param_groups:
+                group["foreach"] = True
+        self.coefficient = build_controller(config, torch.device("cpu")).coefficient
+        self.settings = LossSettings(config.training.kl_direction, ANCHOR_WEIGHT, on_gpu)
+        self.wrapped = _Wrapped(policy, mixed_precision(policy, on_gpu=on_gpu))
+        for parameter in self.weights:
+            parameter.register_post_accumulate_grad_hook(
+                lambda p: tracker.see(p.grad, "gradient", "gradients")
+            )
+
+    def updates(self, *, thorough: bool) -> None:
+        """The optimizer's state comes into being, then the update that is traced."""
+        with self.tracker:
+            if thorough:
+                for anchor in self.rows.kinds:
+                    self.micro_batch(anchor)
+            else:
+                self.tracker.phase, self.tracker.kind = "batch", "gradients"
+                for parameter in self.weights:
+                    parameter.grad = torch.empty_like(parameter)
+            self.optimizer_step()
+            trace = self.tracker.trace
+            trace.flops.clear()
+            for number, anchor in enumerate(self.rows.kinds if thorough else self.rows.kinds[:2]):
+                self.micro_batch(anchor)
+                if number == 0:
+                    trace.micro_flops = dict(trace.flops)
+            self.optimizer_step()
+
+    def micro_batch(self, anchor: bool) -> None:
+        self.phase("batch")
+        count = self.rows.anchor if anchor else self.rows.style
+        step.micro_batch(
+            self.policy,
+            self.wrapped,
+            step.MicroBatch(
+                _batch(count, self.config.data.max_length, self.packed), anchor, tokens=1
+            ),
+            coefficient=self.coefficient,
+            settings=self.settings,
+            reference=self.reference if self.config.training.mode.reads_kl else None,
+            backward=lambda loss: loss.backward(),
+            phase=self.phase,
         )
 
-    def phase(name: str) -> None:
-        tracker.phase = name
-        tracker.kind = {"loss": "loss", "optimizer": "optimizer"}.get(name, "activations")
+    def optimizer_step(self) -> None:
+        self.phase("optimizer")
+        torch.nn.utils.clip_grad_norm_(
+            self.weights, self.config.training.max_grad_norm, foreach=self.foreach
+        )
+        step.update(self.optimizer)
 
-    def reference(batch: Batch) -> Tensor:
-        return policy.reference(batch.input_ids, batch.position_ids)
+    def reference(self, batch: Batch) -> Tensor:
+        return self.policy.reference(batch.input_ids, batch.position_ids)
 
-    def one(anchor: bool) -> None:
-        phase("batch")
-        count = rows.anchor if anchor else rows.style
-        step.micro_batch(
-            policy, wrapped, _batch(count, config.data.max_length, packed), anchor=anchor,
-            reference=None if config.training.kl_mode == OFF else reference,
-            coefficient=coefficient, tokens=1, anchor_weight=ANCHOR_WEIGHT,
-            direction=config.training.kl_direction, backward=lambda loss: loss.backward(),
-            phase=phase,
-        )  # fmt: skip
-
-    def finish() -> None:
-        phase("optimizer")
-        step.update(policy, optimizer, _clip(config.training.max_grad_norm, on_gpu))
-
-    with tracker:
-        if thorough:
-            for anchor in rows.kinds:
-                one(anchor)
-        else:
-            tracker.phase, tracker.kind = "batch", "gradients"
-            for parameter in step.trained(policy):
-                parameter.grad = torch.empty_like(parameter)
-        finish()
-        tracker.trace.flops.clear()
-        for number, anchor in enumerate(rows.kinds if thorough else rows.kinds[:2]):
-            one(anchor)
-            if number == 0:
-                tracker.trace.micro_flops = dict(tracker.trace.flops)
-        finish()
-
-
-def _clip(limit: float, on_gpu: bool) -> Callable[[list[torch.nn.Parameter]], Tensor]:
-    return lambda parameters: torch.nn.utils.clip_grad_norm_(
-        parameters, limit, foreach=True if on_gpu else None
-    )
+    def phase(self, name: str) -> None:
+        self.tracker.phase = name
+        self.tracker.kind = {"loss": "loss", "optimizer": "optimizer"}.get(name, "activations")
 
 
 def _batch(rows: int, length: int, packed: bool) -> Batch:
@@ -162,23 +182,17 @@ def _batch(rows: int, length: int, packed: bool) -> Batch:
     return Batch(ids, targets, positions if packed else None)
 
 
-def _autocast(policy: Policy, dtype: torch.dtype, on_gpu: bool) -> Any:
-    """As accelerate wraps the forward where mixed_precision asks for it."""
-    if on_gpu and (dtype == torch.float16 or (dtype != torch.float32 and not policy.is_adapter)):
-        return lambda: torch.autocast("cpu", dtype=dtype)
-    return None
-
-
 class _Wrapped(torch.nn.Module):
-    """The policy as accelerate prepares it."""
+    """The policy as accelerate prepares it: under autocast unless `mixed_precision` is "no"."""
 
-    def __init__(self, policy: Policy, autocast: Any) -> None:
+    def __init__(self, policy: Policy, mixed_precision: str) -> None:
         super().__init__()
-        self._inner = (policy, autocast)
+        self._inner = (policy,)  # in a tuple, nn.Module doesn't see it
+        self._dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(mixed_precision)
 
     def forward(self, input_ids: Tensor, position_ids: Tensor | None) -> Tensor:
-        policy, autocast = self._inner
-        if autocast is None:
+        (policy,) = self._inner
+        if self._dtype is None:
             return policy(input_ids, position_ids)
-        with autocast():
+        with torch.autocast("cpu", dtype=self._dtype):
             return policy(input_ids, position_ids).float()  # accelerate gives back fp32

@@ -1,6 +1,6 @@
 """A run's memory settled before anything is loaded: planned, compared with the GPU, changed or not.
 
-no GPU, or a sharded base (fsdp)          nothing to compare with: goes on without a plan
+no GPU, or a base that is sharded (fsdp)         nothing to compare with: goes on without a plan
 batch size `auto`                                the largest that fits
 too large                                        refused with the nearest that fits; changed to
                                                  it with --fit; goes on with --ignore-plan
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -31,13 +31,13 @@ from styledial.memory.fit import (
 from styledial.memory.gpus import MARGIN
 from styledial.memory.plan import Plan, plan
 from styledial.memory.show import as_settings, gib, nearest_words
-from styledial.models.fsdp import would_share
+from styledial.models.fsdp import will_shard
 
 if TYPE_CHECKING:
     from styledial.config import Config
 
 Note = Callable[[str, str], None]
-Excess = Literal["refuse", "fit", "ignore"]  # of a run that is too large for its GPU
+WhenTooLarge = Literal["refuse", "fit", "ignore"]  # of a run that is too large for its GPU
 
 
 class _Settled(NamedTuple):
@@ -48,7 +48,7 @@ class _Settled(NamedTuple):
 
 
 def settle(
-    config: Config, *, excess: Excess, here: Place, store: Any, note: Note
+    config: Config, *, when_too_large: WhenTooLarge, here: Place, store: Any, note: Note
 ) -> tuple[Config, Plan | None]:
     """The configuration to train with, and its plan on the first process; None where none is made.
 
@@ -62,13 +62,13 @@ def settle(
 
     def decide() -> str:
         card = replace(own, memory=min(map(int, left))) if own else None
-        found = _settled(config, card, excess, here, note)
+        found = _Decision(config, card, when_too_large, here, note).made()
         if found.plan:
             planned.append(found.plan)
         return json.dumps(found.changes)
 
     changes = json.loads(from_first(here, store, "settled", decide))
-    source = "--fit" if excess == "fit" else "auto"
+    source = "--fit" if when_too_large == "fit" else "auto"
     return config.with_values(changes, source), planned[0] if planned else None
 
 
@@ -81,98 +81,112 @@ def as_it_was_fitted(config: Config, folder: Path) -> Config:
     return config.with_values({name: found.value_of(name) for name in CHANGED}, str(earlier))
 
 
-def _settled(
-    config: Config, card: gpus.Card | None, excess: Excess, here: Place, note: Note
-) -> _Settled:
-    training = config.training
-    automatic = _is_auto(config)
-    plain = {BATCH: training.micro_batch} if automatic else {}
+@dataclass(frozen=True)
+class _Decision:
+    """What to change in `config` for the `card`, the smallest of the run's; None without a GPU."""
 
-    def unplanned(en: str, zh: str) -> _Settled:
-        note(
-            f"memory: not planned, {en}." + (f" {BATCH}: auto is {plain[BATCH]}." if plain else ""),
-            f"显存：不做估算，{zh}。" + (f"{BATCH}：auto 取 {plain[BATCH]}。" if plain else ""),
+    config: Config
+    card: gpus.Card | None
+    when_too_large: WhenTooLarge
+    here: Place
+    note: Note
+
+    def made(self) -> _Settled:
+        config, training, card = self.config, self.config.training, self.card
+        if card is None:
+            if self.automatic:
+                return self.unplanned("there is no GPU", "没有 GPU")
+            return _Settled({}, None)
+        if self.here.count > 1 and training.fsdp == "on":
+            return self.unplanned("the base is sharded (fsdp)", "基座由 fsdp 分片")
+        self.note(f"memory: planning for {card.name} ...", f"显存：正在为 {card.name} 估算……")
+        asked = of_one_row(config) if self.automatic else config
+        try:
+            planned = plan(asked, card=card, processes=self.here.count)
+        except Exception as error:  # a model that can't be run on fakes may still train
+            known = isinstance(error, UserError)
+            reason = str(error) if known else f"{type(error).__name__}: {error}"
+            return self.unplanned(f"planning failed ({reason})", f"无法估算（{reason}）")
+        if self.will_be_sharded(planned, card):
+            return self.unplanned("fsdp will shard the base", "基座将由 fsdp 分片")
+        return self.fitting(planned, card) if fits(planned, card) else self.too_large(planned, card)
+
+    @property
+    def automatic(self) -> bool:
+        return self.config.training.per_device_train_batch_size == "auto"
+
+    def will_be_sharded(self, planned: Plan, card: gpus.Card) -> bool:
+        model = self.config.model
+        return will_shard(
+            self.config.training.fsdp,
+            self.here,
+            is_adapter=model.use_peft,
+            quantised=model.load_in_4bit or model.load_in_8bit,
+            weights=planned.breakdown["weights"],
+            memory=card.total or card.memory,
         )
-        return _Settled(plain, None)
 
-    if card is None:
-        return unplanned("there is no GPU", "没有 GPU") if automatic else _Settled({}, None)
-    if here.count > 1 and training.fsdp == "on":
-        return unplanned("the base is sharded (fsdp)", "基座由 fsdp 分片")
-    note(f"memory: planning for {card.name} ...", f"显存：正在为 {card.name} 估算……")
-    try:
-        planned = plan(of_one_row(config) if automatic else config, card=card, processes=here.count)
-    except Exception as error:  # a model that can't be run on fakes may still train
-        reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        return unplanned(f"it can't be ({reason})", f"无法估算（{reason}）")
-    if would_share(
-        training.fsdp, here, is_adapter=config.model.use_peft,
-        quantised=config.model.load_in_4bit or config.model.load_in_8bit,
-        weights=planned.breakdown["weights"], memory=card.total or card.memory,
-    ):  # fmt: skip
-        return unplanned("fsdp will share the base out", "基座将由 fsdp 分片")
-    if fits(planned, card):
-        return _Settled(*_fitting(config, planned, card, here, note))
-    return _too_large(config, planned, card, excess, here, note)
-
-
-def _fitting(
-    config: Config, planned: Plan, card: gpus.Card, here: Place, note: Note
-) -> tuple[dict[str, Any], Plan]:
-    changes: dict[str, Any] = {}
-    if _is_auto(config):
-        found = largest_batch(config, card, processes=here.count, smallest=planned)
-        assert found is not None  # one row fits
-        training, planned = found.config.training, found.plan
-        changes = {BATCH: training.micro_batch, ACCUMULATION: training.gradient_accumulation_steps}
-        rows = effective_batch(found.config, 1)
-        note(
-            f"{BATCH}: auto is {training.micro_batch}; an update has {rows} rows on each GPU.",
-            f"{BATCH}：auto 取 {training.micro_batch}；每张 GPU 每次更新 {rows} 行。",
+    def unplanned(self, en: str, zh: str) -> _Settled:
+        rows = self.config.training.micro_batch
+        self.note(
+            f"memory: not planned, {en}."
+            + (f" {BATCH}: auto is {rows}." if self.automatic else ""),
+            f"显存：不做估算，{zh}。" + (f"{BATCH}：auto 取 {rows}。" if self.automatic else ""),
         )
-    note(
-        f"memory: planned at {gib(planned.total)} of {gib(card.memory)} free.",
-        f"显存：估算 {gib(planned.total)}，可用 {gib(card.memory)}。",
-    )
-    return changes, planned
+        return _Settled({BATCH: rows} if self.automatic else {}, None)
 
-
-def _too_large(
-    config: Config, planned: Plan, card: gpus.Card, excess: Excess, here: Place, note: Note
-) -> _Settled:
-    free = f"{gib(card.memory)} free, {MARGIN:.0%} of which is kept"
-    free_zh = f"可用 {gib(card.memory)}，其中 {MARGIN:.0%} 须留出"
-    if excess == "ignore":
-        note(
-            f"memory: planned at {gib(planned.total)}, {card.name} has {free}; --ignore-plan: goes "
-            "on.",
-            f"显存：估算 {gib(planned.total)}，{card.name} {free_zh}；--ignore-plan：继续训练。",
+    def fitting(self, planned: Plan, card: gpus.Card) -> _Settled:
+        changes: dict[str, Any] = {}
+        if self.automatic:
+            found = largest_batch(self.config, card, processes=self.here.count, smallest=planned)
+            assert found is not None  # one row fits
+            training, planned = found.config.training, found.plan
+            micro_batch = training.micro_batch
+            changes = {BATCH: micro_batch, ACCUMULATION: training.gradient_accumulation_steps}
+            rows = effective_batch(found.config, 1)
+            self.note(
+                f"{BATCH}: auto is {micro_batch}; an update has {rows} rows on each GPU.",
+                f"{BATCH}：auto 取 {micro_batch}；每张 GPU 每次更新 {rows} 行。",
+            )
+        self.note(
+            f"memory: planned at {gib(planned.total)} of {gib(card.memory)} free.",
+            f"显存：估算 {gib(planned.total)}，可用 {gib(card.memory)}。",
         )
-        one = of_one_row(config)
-        return _Settled({name: one.value_of(name) for name in (BATCH, ACCUMULATION)}
-                        if _is_auto(config) else {}, planned)  # fmt: skip
+        return _Settled(changes, planned)
 
-    def tell(tried: Config) -> None:
-        changes = {name: tried.value_of(name) for name in CHANGED}
-        note(f"memory: trying {as_settings(changes)}", f"显存：尝试 {as_settings(changes)}")
-
-    other = nearest(config, planned, card, processes=here.count, tell=tell)
-    words = nearest_words(config, other)
-    if excess == "fit" and other:
-        note(
-            f"--fit: {gib(planned.total)} are too much for {card.name} ({free}); {words[0]}",
-            f"--fit：{card.name}（{free_zh}）放不下 {gib(planned.total)}；{words[1]}",
+    def too_large(self, planned: Plan, card: gpus.Card) -> _Settled:
+        """Go on all the same, with the nearest configuration that fits, or not at all."""
+        needs = gib(planned.total)
+        free = f"{gib(card.memory)} free, {MARGIN:.0%} of which is kept"
+        free_zh = f"可用 {gib(card.memory)}，其中 {MARGIN:.0%} 须留出"
+        if self.when_too_large == "ignore":
+            self.note(
+                f"memory: planned at {needs}, {card.name} has {free}; --ignore-plan: goes on.",
+                f"显存：估算 {needs}，{card.name} {free_zh}；--ignore-plan：继续训练。",
+            )
+            return _Settled(self.one_row() if self.automatic else {}, planned)
+        other = nearest(self.config, planned, card, processes=self.here.count, tell=self.tell_tried)
+        words = nearest_words(self.config, other)
+        if self.when_too_large == "fit" and other:
+            self.note(
+                f"--fit: {needs} are too much for {card.name} ({free}); {words[0]}",
+                f"--fit：{card.name}（{free_zh}）放不下 {needs}；{words[1]}",
+            )
+            return _Settled(other.changes, other.plan)
+        advice = (" Add that, or --fit, which takes it.", "请加上这些设置，或加 --fit 自动采用。")
+        if not other:
+            advice = ("", "")
+        raise UserError(
+            f"This run needs {needs} and {card.name} has {free}. Nothing was loaded. {words[0]}"
+            f"{advice[0]} --ignore-plan trains all the same.",
+            f"本次训练需要 {needs}，{card.name} {free_zh}。尚未加载任何权重。{words[1]}{advice[1]}"
+            "加 --ignore-plan 可不顾估算继续训练。",
         )
-        return _Settled(other.changes, other.plan)
-    raise UserError(
-        f"This run needs {gib(planned.total)} and {card.name} has {free}. Nothing was loaded. "
-        f"{words[0]}" + (" Add that, or --fit, which takes it." if other else "")
-        + " --ignore-plan trains all the same.",
-        f"本次训练需要 {gib(planned.total)}，{card.name} {free_zh}。尚未加载任何权重。{words[1]}"
-        + ("请加上这些设置，或加 --fit 自动采用。" if other else "")
-        + "加 --ignore-plan 可不顾估算继续训练。",
-    )  # fmt: skip
 
+    def one_row(self) -> dict[str, Any]:
+        smallest = of_one_row(self.config)
+        return {name: smallest.value_of(name) for name in (BATCH, ACCUMULATION)}
 
-def _is_auto(config: Config) -> bool:
-    return config.training.per_device_train_batch_size == "auto"
+    def tell_tried(self, tried: Config) -> None:
+        changes = as_settings({name: tried.value_of(name) for name in CHANGED})
+        self.note(f"memory: trying {changes}", f"显存：尝试 {changes}")

@@ -17,20 +17,22 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from styledial.build.model import check_quantisation, policy_on
 from styledial.errors import ModelError
 from styledial.models import quantise
 from styledial.models.chatglm.layout import glm_config, is_original
 from styledial.models.inspect import read_config
-from styledial.models.load import frozen, recompute_activations
+from styledial.models.load import frozen
 from styledial.models.locate import find_base
-from styledial.models.policy import Policy, with_all_weights, with_lora
+from styledial.models.policy import Policy
 from styledial.models.registry import known
 from styledial.models.support import check_supported
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig
+    from transformers import PretrainedConfig, PreTrainedModel
 
     from styledial.config import Config
+    from styledial.config.schema import ModelSettings
 
 
 def model_config(name: str, *, trust_remote_code: bool = False) -> PretrainedConfig:
@@ -72,38 +74,31 @@ def cut(shape: PretrainedConfig, layers: int) -> None:
 
 def build_skeleton(config: Config, shape: PretrainedConfig, dtype: torch.dtype) -> Policy:
     """The policy that training would have, on `meta`. Raises ModelError as training would."""
-    from transformers import AutoModelForCausalLM
-
-    settings = config.model
-    quantise.check_choice(
-        load_in_4bit=settings.load_in_4bit, load_in_8bit=settings.load_in_8bit,
-        use_peft=settings.use_peft, use_dora=settings.use_dora,
-    )  # fmt: skip
-    if settings.use_dora and settings.load_in_4bit:
+    check_quantisation(config)
+    if config.model.use_dora and config.model.load_in_4bit:
         raise ModelError(
             "model.use_dora on a 4-bit base can't be planned; it can be trained.",
             "4 位基座上的 model.use_dora 无法估算，但可以训练。",
         )
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        base = AutoModelForCausalLM.from_config(
-            shape, dtype=dtype,
-            # The kernels of flash-attn are not here; theirs is sdpa's own flash kernel.
-            attn_implementation="eager" if settings.attn_implementation == "eager" else "sdpa",
-            trust_remote_code=settings.trust_remote_code,
-        )  # fmt: skip
-        if settings.load_in_4bit or settings.load_in_8bit:
-            quantised(base, settings, dtype)
-        frozen(base)
-        if config.training.gradient_checkpointing:
-            recompute_activations(base)
-        if not settings.use_peft:
-            return with_all_weights(base)
-        return with_lora(
-            base, r=settings.lora_r, lora_alpha=settings.alpha,
-            lora_dropout=settings.lora_dropout, target_modules=settings.lora_target_modules,
-            use_dora=settings.use_dora, use_rslora=settings.use_rslora,
-        )  # fmt: skip
+        return policy_on(_base(config.model, shape, dtype), config)
+
+
+def _base(settings: ModelSettings, shape: PretrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
+    """As load.load_base gives it, but for the weights."""
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_config(
+        shape,
+        dtype=dtype,
+        # The kernels of flash-attn are not here; theirs is sdpa's own flash kernel.
+        attn_implementation="eager" if settings.attn_implementation == "eager" else "sdpa",
+        trust_remote_code=settings.trust_remote_code,
+    )
+    if settings.load_in_4bit or settings.load_in_8bit:
+        quantised(base, settings, dtype)
+    return frozen(base)
 
 
 def quantised(base: Any, settings: Any, dtype: torch.dtype) -> None:
@@ -166,14 +161,21 @@ def _packed(module: Any, meta: Any, dtype: torch.dtype) -> Any:
     weights = meta.shape[0] * meta.shape[1]
     blocks = -(-weights // 64)
     second = QuantState(
-        absmax=torch.empty(-(-blocks // 256)), code=torch.empty(256), blocksize=256,
+        absmax=torch.empty(-(-blocks // 256)),
+        code=torch.empty(256),
+        blocksize=256,
         dtype=torch.float32,
-    )  # fmt: skip
+    )
     state = QuantState(
-        absmax=torch.empty(blocks, dtype=torch.uint8), shape=meta.shape, dtype=dtype,
-        blocksize=64, code=torch.empty(16), quant_type="nf4", offset=torch.empty(()),
+        absmax=torch.empty(blocks, dtype=torch.uint8),
+        shape=meta.shape,
+        dtype=dtype,
+        blocksize=64,
+        code=torch.empty(16),
+        quant_type="nf4",
+        offset=torch.empty(()),
         state2=second,
-    )  # fmt: skip
+    )
     # Not a Params4bit: that class can't be made of a fake tensor. The layer asks for no more.
     weight: Any = nn.Parameter(torch.empty(-(-weights // 2), 1, dtype=torch.uint8), False)
     weight.quant_state = module.quant_state = state
@@ -237,24 +239,19 @@ def weights_of(policy: Policy) -> Iterator[tuple[Tensor, str]]:
 
 
 @contextmanager
-def as_in_training(*, packed: bool, on_gpu: bool) -> Iterator[None]:
-    """Inside FakeTensorMode, take the branches that real tensors would take.
+def packed_rows(packed: bool) -> Iterator[None]:
+    """Inside FakeTensorMode, rows that hold several texts, or rows of one text each.
 
-    Whether a row holds several texts is a question about data, which transformers answers with
-    yes for tensors without any: a mask, and keys and values repeated for it. And the loss asks
-    whether tensors are on a GPU. Both are answered here.
+    Which of them is a question about data, which transformers answers with yes for tensors
+    without any: a mask, and keys and values repeated for it. Here it is answered as `packed`.
     """
     from transformers import masking_utils
 
-    from styledial.training import losses
-
-    original, before = masking_utils.find_packed_sequence_indices, losses._on_gpu
+    original = masking_utils.find_packed_sequence_indices
     try:
         masking_utils.find_packed_sequence_indices = lambda position_ids: (
             original(position_ids) if packed else None
         )
-        losses._on_gpu = lambda tensor: on_gpu
         yield
     finally:
         masking_utils.find_packed_sequence_indices = original
-        losses._on_gpu = before

@@ -31,10 +31,5 @@ def on_gpu(func: Any, args: tuple, result: Any) -> int:
     return 0
 
 
-def on_cpu(func: Any, args: tuple, result: Any) -> int:
-    """The same for the CPU's kernels, as far as the test of the plan needs them."""
-    return 0
-
-
 def _up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from styledial.distributed.sharded_tensors import has_parts
+from styledial.distributed.sharded_tensors import model_is_sharded
 from styledial.errors import AdapterError
 from styledial.models.dora import restore_norms, scale_norms
 from styledial.models.load import load_base, load_tokenizer
@@ -33,7 +33,7 @@ def save_model(
     Raises UserError where the disk takes no more.
     """
     more: dict[str, Any] = {}
-    if has_parts(policy):
+    if model_is_sharded(policy):
         weights = policy.trainable_state()
         more["state_dict"] = {name.removeprefix("model."): w for name, w in weights.items()}
     if not write:

@@ -1,11 +1,11 @@
-"""The base shared out over the processes: FSDP2, through accelerate.
+"""The base sharded over the processes: FSDP2, through accelerate.
 
     decoder layer k    each process keeps 1/n of it; the layer is gathered while it runs
     embedding          likewise, where it is not the head as well
     final norm, head   whole on every process: the loss reads the head again and again
 
 The adapter's weights lie in the layers, so they, their gradients and their optimizer's state are
-shared out too. Whatever runs the model, all processes have to run it together: a gathering is a
+sharded too. Whatever runs the model, all processes have to run it together: a gathering is a
 collective.
 """
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from styledial.distributed.ranks import Place
-from styledial.distributed.sharded_tensors import has_parts, own_part
+from styledial.distributed.sharded_tensors import local_tensor, model_is_sharded
 from styledial.errors import UserError
 from styledial.models.policy import Policy
 from styledial.models.quantise import is_quantised
@@ -48,7 +48,7 @@ def is_wanted(setting: str, policy: Policy, here: Place) -> bool:
     return any(found)
 
 
-def would_share(
+def will_shard(
     setting: str, here: Place, *, is_adapter: bool, quantised: bool, weights: int, memory: int
 ) -> bool:
     """What `is_wanted` will say of a run whose base takes `weights` bytes, on a GPU of `memory`."""
@@ -100,7 +100,7 @@ def prepare(accelerator: Accelerator, policy: Policy, optimizer: Any) -> Any:
 
 def agreed(value: float, policy: Policy) -> float:
     """The first process's `value`, where all have to do the same next: with a sharded model."""
-    if not has_parts(policy):
+    if not model_is_sharded(policy):
         return value
     values = [value]
     torch.distributed.broadcast_object_list(values, src=0)
@@ -119,7 +119,7 @@ def base_bytes(policy: Policy) -> int:
 
 def bytes_here(policy: Policy) -> int:
     """What this process holds of the frozen base between two passes."""
-    return sum(part.numel() * part.element_size() for part in map(own_part, _frozen(policy)))
+    return sum(part.numel() * part.element_size() for part in map(local_tensor, _frozen(policy)))
 
 
 def _frozen(policy: Policy) -> list[Tensor]:

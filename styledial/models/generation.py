@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from styledial.distributed.sharded_tensors import has_parts
+from styledial.distributed.sharded_tensors import model_is_sharded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -46,7 +46,7 @@ def continue_text(
             repetition_penalty=repetition_penalty,
             pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
             use_cache=True,
-            synced_gpus=has_parts(model),  # nobody ends early: all gather each layer
+            synced_gpus=model_is_sharded(model),  # nobody ends early: all gather each layer
             **sampling,
         )
     model.train(was_training)

@@ -150,15 +150,20 @@ def recompute_activations(model: PreTrainedModel) -> None:
     enable({"use_reentrant": False})
 
 
-def weights_dtype(name: str) -> torch.dtype:
-    """`auto` is bfloat16 where the GPU has it, float16 on older GPUs, float32 on a CPU."""
+def weights_dtype(
+    name: str, *, on_gpu: bool | None = None, bf16: bool | None = None
+) -> torch.dtype:
+    """`auto` is bfloat16 where the GPU has it, float16 on older GPUs, float32 on a CPU.
+
+    `on_gpu` and `bf16` describe a device that isn't here; None asks the one that is.
+    """
     if name != "auto":
         return getattr(torch, name)
-    if not torch.cuda.is_available():
+    if not (torch.cuda.is_available() if on_gpu is None else on_gpu):
         return torch.float32
-    return (
-        torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    )
+    if bf16 is None:
+        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if bf16 else torch.float16
 
 
 def _check_all_loaded(name: str, report: dict[str, Any]) -> None:

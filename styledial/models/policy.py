@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from styledial.distributed.sharded_tensors import whole
+from styledial.distributed.sharded_tensors import full_tensor
 from styledial.errors import ModelError
 from styledial.models.lean import lean
 
@@ -98,7 +98,9 @@ class Policy(nn.Module):
 
         Whole ones: where the model is sharded, all processes have to call this.
         """
-        return {name: whole(p.detach()) for name, p in self.named_parameters() if p.requires_grad}
+        return {
+            name: full_tensor(p.detach()) for name, p in self.named_parameters() if p.requires_grad
+        }
 
 
 def _hidden(model: Any, input_ids: Tensor, position_ids: Tensor | None) -> Tensor:

@@ -16,8 +16,7 @@ from typing import Any
 
 import torch
 
-PHASES = ("data", "reference", "forward", "loss", "backward", "optimizer",
-          "heldout", "checkpoint")  # fmt: skip
+from styledial.training.step import PHASES
 
 
 class PhaseClock:

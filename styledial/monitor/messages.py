@@ -26,7 +26,7 @@ def texts(found: Texts) -> Words:
 def mode(config: Config) -> Words:
     """Of a kl_mode that isn't `budget`."""
     beta = config.training.kl_beta
-    if config.training.kl_mode == "penalty":
+    if config.training.mode.reads_kl:
         return (
             f"kl_mode penalty: {beta:g} is a fixed KL coefficient; larger means a weaker style.",
             f"kl_mode penalty：{beta:g} 是固定的 KL 系数，越大风格越弱。",
@@ -44,7 +44,7 @@ def changed(differences: list[str]) -> Words:
     )
 
 
-def shared_out(policy: Policy, processes: int) -> Words:
+def sharded(policy: Policy, processes: int) -> Words:
     here, all_of_it = fsdp.bytes_here(policy) / 1e9, fsdp.base_bytes(policy) / 1e9
     return (
         f"fsdp: the base's {all_of_it:.3g} GB are sharded over {processes} processes, "

@@ -13,11 +13,11 @@ from typing import Any
 from styledial.monitor.clock import PhaseClock, time_record
 from styledial.monitor.environment import peak_memory_bytes
 from styledial.monitor.screen import Screen
-from styledial.monitor.trackers import Live
-from styledial.monitor.update_warnings import Incidents
+from styledial.monitor.trackers import Trackers
+from styledial.monitor.update_warnings import UpdateWarnings
 from styledial.run_folder.metrics import MetricsFile
 from styledial.training.checkpoint import TrainState
-from styledial.training.loop import StepMetrics
+from styledial.training.components import StepMetrics
 from styledial.training.measure import Distance
 from styledial.training.row_order import RowOrder
 
@@ -26,15 +26,19 @@ class Recorder:
     """`file` is metrics.jsonl on the one process that writes it, None on the others."""
 
     def __init__(
-        self, file: MetricsFile | None, live: Live, incidents: Incidents, screen: Screen
+        self,
+        file: MetricsFile | None,
+        trackers: Trackers,
+        warnings: UpdateWarnings,
+        screen: Screen,
     ) -> None:
         self._file = file
-        self._live, self._incidents, self._screen = live, incidents, screen
+        self._trackers, self._warnings, self._screen = trackers, warnings, screen
         self._line: dict[str, float] = {}
 
     def logged(self, metrics: StepMetrics, order: RowOrder) -> None:
-        """Raises StyleDialError where too many updates in a row came to nothing."""
-        self._incidents.heard(metrics.watch, order)
+        """Raises StyleDialError where too many updates in a row were skipped."""
+        self._warnings.report(metrics.counts, order)
         self._line.update(_record(metrics, order))
         if self._file:
             self._screen.step(metrics)
@@ -49,7 +53,7 @@ class Recorder:
             self._line.update(time_record(clock.read()))
             if self._file:
                 self._file.write(self._line)
-                self._live.log(self._line)
+                self._trackers.log(self._line)
         self._line.clear()
 
 
@@ -81,7 +85,7 @@ def _record(metrics: StepMetrics, order: RowOrder) -> dict[str, float]:
         "train/learning_rate": metrics.learning_rate,
         "train/grad_norm": metrics.grad_norm,
         "train/tokens_per_second": metrics.tokens_per_second,
-        "train/skipped": metrics.watch.skipped,
+        "train/skipped": metrics.counts.skipped,
         # The allocator's own count: asking for it doesn't wait for the device.
         "train/peak_memory_bytes": peak_memory_bytes(),
     }

@@ -9,8 +9,9 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from styledial.config import KLMode
 from styledial.language import say
-from styledial.training.loop import StepMetrics
+from styledial.training.components import StepMetrics
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -22,10 +23,10 @@ class Screen:
     stay short.
     """
 
-    def __init__(self, budget: float, quiet: bool = False, kl_mode: str = "budget") -> None:
+    def __init__(self, budget: float, quiet: bool = False, mode: KLMode = KLMode.BUDGET) -> None:
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
         self.budget = budget
-        self.kl_mode = kl_mode
+        self.mode = mode
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._printed = 0.0
@@ -64,8 +65,8 @@ class Screen:
 
     def step(self, metrics: StepMetrics) -> None:
         words = f"NLL {metrics.nll:.3f}  "
-        if self.kl_mode != "off":  # a step of plain fine-tuning doesn't read KL
-            aim = f"/{self.budget:g}" if self.kl_mode == "budget" else ""
+        if self.mode.reads_kl:  # a step of plain fine-tuning doesn't read KL
+            aim = f"/{self.budget:g}" if self.mode.has_target else ""
             words += f"KL {metrics.kl:.3f}{aim}  lambda {metrics.coefficient:.3g}  "
         words += f"{metrics.tokens_per_second:,.0f} tok/s"
         if self._progress and self._task is not None:

@@ -67,13 +67,18 @@ def arguments(names: Sequence[str], folder: Path) -> dict[str, Any]:
     return {"log_with": list(names), "project_config": project}
 
 
-class Live:
-    """The run's trackers. A tracker that fails is said once and never stops the run."""
+class Trackers:
+    """The run's trackers. One that fails is reported once and never stops the run."""
 
     def __init__(
-        self, accelerator: Any, names: Sequence[str], folder: Path, settings: Mapping[str, Any],
-        step: int, note: Callable[[str, str], None],
-    ) -> None:  # fmt: skip
+        self,
+        accelerator: Any,
+        names: Sequence[str],
+        folder: Path,
+        settings: Mapping[str, Any],
+        step: int,
+        note: Callable[[str, str], None],
+    ) -> None:
         """`settings`: "section.key" -> value. `step`: the last update of the run so far.
 
         Raises UserError where a tracker can't be started.

@@ -1,4 +1,4 @@
-"""What the guards noticed, in words: skipped updates, spikes of the loss, and when it is enough."""
+"""Warnings about updates that were skipped and losses that jumped, with the text they came from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from styledial.data.pack import PackedRows
 from styledial.errors import StyleDialError
-from styledial.training.nonfinite import Reading
+from styledial.training.nonfinite import UpdateCounts
 from styledial.training.row_order import RowOrder
 
 if TYPE_CHECKING:
@@ -17,54 +17,64 @@ Note = Callable[[str, str], None]
 _SHOWN, _EXCERPT = 4, 16  # rows named in a sentence, and the tokens of each that are shown
 
 
-class Incidents:
-    """Compares a reading of the counters with the one before and tells what is new.
+class UpdateWarnings:
+    """Compares the counts with those before and warns of what is new.
 
-    `most` skipped updates in a row end the run with StyleDialError.
+    `most` skipped updates in a row end the run with StyleDialError. `skipped`: those that were
+    reported before, by the run that this one resumes.
     """
 
     def __init__(
-        self, rows: PackedRows, tokenizer: PreTrainedTokenizerBase, most: int, note: Note,
-        already: int = 0, spikes: int = 0,
-    ) -> None:  # fmt: skip
+        self,
+        rows: PackedRows,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        most: int,
+        note: Note,
+        skipped: int = 0,
+    ) -> None:
         self.rows, self.tokenizer, self.most, self.note = rows, tokenizer, most, note
-        self._skipped, self._spikes = already, spikes
+        self._skipped, self._spikes = skipped, 0
 
-    def heard(self, reading: Reading, order: RowOrder) -> None:
-        """Tell what happened since the last reading; `order` is the one in force."""
-        if reading.spikes > self._spikes:
-            self._spikes = reading.spikes
-            self.note(
-                f"update {reading.spike_step}: the loss jumped to {reading.spike_nll:.3f} (usual "
-                f"{reading.usual_nll:.3f}); {self._named(order, reading.spike_step, ())[0]}.",
-                f"第 {reading.spike_step} 步：损失突增到 {reading.spike_nll:.3f}（平常 "
-                f"{reading.usual_nll:.3f}）；{self._named(order, reading.spike_step, ())[1]}。",
-            )
-        if reading.skipped == self._skipped:
-            return
-        new, self._skipped = reading.skipped - self._skipped, reading.skipped
-        named = self._named(order, reading.bad_step, reading.bad_parts)
-        if reading.in_a_row >= self.most:
+    def report(self, counts: UpdateCounts, order: RowOrder) -> None:
+        """Warn of what happened since the last call; `order` is the one in force."""
+        if counts.spikes > self._spikes:
+            self._spikes = counts.spikes
+            self._warn_of_spike(counts, order)
+        if counts.skipped != self._skipped:
+            new, self._skipped = counts.skipped - self._skipped, counts.skipped
+            self._warn_of_skipped(counts, new, order)
+
+    def _warn_of_spike(self, counts: UpdateCounts, order: RowOrder) -> None:
+        step, nll, mean = counts.last_spike_step, counts.last_spike_nll, counts.mean_nll
+        en, zh = self._named(order, step, ())
+        self.note(
+            f"update {step}: the loss jumped to {nll:.3f} (mean so far {mean:.3f}); {en}.",
+            f"第 {step} 步：损失突增到 {nll:.3f}（此前均值 {mean:.3f}）；{zh}。",
+        )
+
+    def _warn_of_skipped(self, counts: UpdateCounts, new: int, order: RowOrder) -> None:
+        step, in_a_row = counts.last_skipped_step, counts.skipped_in_a_row
+        en, zh = self._named(order, step, counts.nonfinite_parts)
+        if in_a_row >= self.most:
             raise StyleDialError(
-                f"update {reading.bad_step}: loss or gradient was no number {reading.in_a_row} "
-                f"times in a row; {named[0]}. Nothing of this went into the weights. Lower "
-                "training.learning_rate and go on from the last checkpoint with --resume, or look "
-                "at that text.",
-                f"第 {reading.bad_step} 步：损失或梯度连续 {reading.in_a_row} 次不是数字；"
-                f"{named[1]}。权重未受影响。请调小 training.learning_rate，用 --resume "
-                "从上一个检查点继续，或检查这段文本。",
+                f"update {step}: non-finite loss or gradient (NaN or infinity) {in_a_row} times in "
+                f"a row; {en}. The weights are unaffected. Lower training.learning_rate and resume "
+                "from the last checkpoint with --resume, or check that text.",
+                f"第 {step} 步：损失或梯度连续 {in_a_row} 次为 NaN 或无穷大；{zh}。权重未受影响。"
+                "请调小 training.learning_rate，用 --resume 从上一个检查点继续，或检查这段文本。",
             )
         self.note(
-            f"update {reading.bad_step}: loss or gradient is no number; skipped ({new} since the "
-            f"last line, {reading.skipped} in all); {named[0]}.",
-            f"第 {reading.bad_step} 步：损失或梯度不是数字，已跳过（上次记录以来 {new} 次，"
-            f"共 {reading.skipped} 次）；{named[1]}。",
+            f"update {step}: non-finite loss or gradient (NaN or infinity), skipped ({new} since "
+            f"the last report, {counts.skipped} in all); {en}.",
+            f"第 {step} 步：损失或梯度为 NaN 或无穷大，已跳过（上次记录以来 {new} 次，"
+            f"共 {counts.skipped} 次）；{zh}。",
         )
 
     def _named(self, order: RowOrder, step: int, parts: tuple[int, ...]) -> tuple[str, str]:
         """The rows of the micro-batches `parts` of an update, or of all of it; step is 1-based.
 
-        Parts beyond the style text's are anchor text, which is nobody's book.
+        Parts beyond the style text's are anchor text, which is not from the user's books.
         """
         style = [part for part in parts if part < order.accumulation * order.processes]
         if parts and not style:

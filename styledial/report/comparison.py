@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from styledial.config import KLMode
 from styledial.errors import UserError
 from styledial.files import write_text
 from styledial.language import say
@@ -203,11 +204,11 @@ def _sentence(runs: Sequence[Compared]) -> str:
 
 def _beta(each: Compared) -> str:
     summary = mapping(each.run.summary)
-    beta, mode = summary.get("kl_beta"), summary.get("kl_mode", "budget")
-    if mode == "off":
-        return "off"
+    beta, mode = summary.get("kl_beta"), KLMode.of_summary(summary)
+    if not mode.reads_kl:
+        return mode.value
     shown = f"{beta:g}" if is_number(beta) else NONE
-    return shown if mode == "budget" else f"{shown} ({mode})"
+    return shown if mode.has_target else f"{shown} ({mode.value})"
 
 
 def _interval(metric: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from styledial.config import KLMode
 from styledial.language import say
 from styledial.report.numbers import duration, memory_size, number, signed, whole
 from styledial.report.parts import Verdict
@@ -42,7 +43,7 @@ def _distance(summary: dict[str, Any]) -> tuple[str, str]:
         return "The distance from the base was not measured", "与基座的距离未度量"
     band = band_of(kl)
     named_en, named_zh = (f" ({band})", f"（{band}）") if band else ("", "")
-    if summary.get("kl_mode", "budget") != "budget" or not is_number(asked):
+    if not KLMode.of_summary(summary).has_target or not is_number(asked):
         return (
             f"The model moved {kl:.3f} nats per token from its base{named_en}, without a budget",
             f"模型离开基座 {kl:.3f} nats/token{named_zh}，未设预算",
@@ -132,7 +133,7 @@ def _facts(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
 def _strength(summary: dict[str, Any]) -> str:
     """The budget, and by how much the adapter was scaled at the end to meet it."""
     asked, scale = summary.get("kl_beta"), summary.get("adapter_scale")
-    budget = summary.get("kl_mode", "budget") == "budget" and is_number(asked)
+    budget = KLMode.of_summary(summary).has_target and is_number(asked)
     said = say(f"budget {asked:g}", f"预算 {asked:g}") if budget else say("no budget", "无预算")
     if not is_number(scale) or scale == 1:
         return said

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from styledial.config import KLMode
 from styledial.language import say
 from styledial.run.samples import Sample
 
@@ -14,7 +15,7 @@ def closing_lines(summary: dict[str, Any], samples: Sequence[Sample], folder: Pa
     """What changed, in a few lines: KL against budget, style gain, forgetting, a sample."""
     gain = summary["style_nll_base"] - summary["style_nll"]
     lost = summary["general_nll"] - summary["general_nll_base"]
-    if summary.get("kl_mode", "budget") == "budget":
+    if KLMode.of_summary(summary).has_target:
         asked = (f" of {summary['kl_beta']:g}", f"，预算 {summary['kl_beta']:g}")
     else:
         asked = ("", "")

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from styledial.distributed.sharded_tensors import has_parts
+from styledial.distributed.sharded_tensors import model_is_sharded
 from styledial.doctor import last_words
 from styledial.evaluation.suite import evaluate_at_end
 from styledial.language import typed
@@ -28,8 +28,8 @@ from styledial.run_folder import checkpoint_files, layout
 from styledial.run_folder.cache import remove_cache
 from styledial.run_folder.metrics import read_metrics, seconds_of
 from styledial.run_folder.ownership import RunFolder
+from styledial.training.components import Anchor
 from styledial.training.landing import land
-from styledial.training.loop import Anchor
 from styledial.training.measure import Distance, halves, measure, read_rows
 from styledial.training.stop_request import StopRequest
 
@@ -55,11 +55,11 @@ def conclude(
 
     Where the model is sharded, all processes have to call this, and `own` says which one writes.
     """
-    if not own and not parts.sharded:
+    if not own and not parts.core.sharded:
         return {}
     reading = {
         "batch_size": parts.state.micro_batch_size or parts.config.training.micro_batch,
-        "device": parts.policy.head.device,
+        "device": parts.core.policy.head.device,
         "direction": parts.config.training.kl_direction,
     }
     landing = _land(parts, reading)
@@ -67,14 +67,13 @@ def conclude(
     request.check()
     figures = _measure(parts, reading)
     request.check()
-    after = sample(
-        parts.policy, parts.tokenizer, parts.texts.prompts, parts.config.training.seed, base=False
-    )
+    seed = parts.config.training.seed
+    after = sample(parts.core.policy, parts.tokenizer, parts.texts.prompts, seed, base=False)
     if not own:
         return {}
     prompts = parts.texts.prompts
     samples = [Sample(*each) for each in zip(prompts, parts.before, after, strict=True)]
-    write_samples(own, samples, seed=parts.config.training.seed)
+    write_samples(own, samples, seed=seed)
     _write_data_manifest(parts, own)
     _evaluate(parts, figures, reading)
     request.check()
@@ -90,9 +89,9 @@ def conclude(
 
 def _land(parts: Parts, reading: dict[str, Any]) -> dict[str, float]:
     """Scale the adapter to the budget, on the half of the held-out text that is for this."""
-    training, policy, heldout = parts.config.training, parts.policy, parts.texts.heldout
+    training, policy, heldout = parts.config.training, parts.core.policy, parts.texts.heldout
     rows, _ = halves(heldout)
-    budget = training.kl_beta if training.kl_mode == "budget" and policy.is_adapter else None
+    budget = training.kl_target if policy.is_adapter else None
     landing = land(
         policy, lambda: agreed(measure(policy, heldout, only=rows, **reading).kl, policy), budget
     )
@@ -104,13 +103,13 @@ def _land(parts: Parts, reading: dict[str, Any]) -> dict[str, float]:
 def _save_model(parts: Parts, own: RunFolder | None) -> None:
     if own:  # of a resumed run that had been finished: they are about another adapter
         own.set_aside(layout.ABOUT_THE_MODEL)
-    save_model(parts.policy, parts.tokenizer, parts.folder, write=own is not None)
+    save_model(parts.core.policy, parts.tokenizer, parts.folder, write=own is not None)
     if own:
         own.let_go()
 
 
 def _measure(parts: Parts, reading: dict[str, Any]) -> _Figures:
-    policy, texts = parts.policy, parts.texts
+    policy, texts = parts.core.policy, parts.texts
     _, rows = halves(texts.heldout)
     style = read_rows(policy, texts.heldout, only=rows, **reading)
     general = read_rows(policy, texts.general, **reading)
@@ -119,7 +118,9 @@ def _measure(parts: Parts, reading: dict[str, Any]) -> _Figures:
 
 
 def _evaluate(parts: Parts, figures: _Figures, reading: dict[str, Any]) -> None:
-    if has_parts(parts.policy):  # the others have left; one process can't run a sharded model
+    if model_is_sharded(
+        parts.core.policy
+    ):  # the others have left; one process can't run a sharded model
         folder = typed(parts.folder)
         parts.screen.note(
             f"fsdp: evaluate_at_end is left out; `styledial evaluate {folder}` measures the run.",
@@ -127,7 +128,7 @@ def _evaluate(parts: Parts, figures: _Figures, reading: dict[str, Any]) -> None:
         )
         return
     evaluate_at_end(
-        parts.config, parts.policy, parts.tokenizer, parts.texts, reading, figures.style_sums,
+        parts.config, parts.core.policy, parts.tokenizer, parts.texts, reading, figures.style_sums,
         figures.general_sums, parts.state.tokens, parts.screen.note,
     )  # fmt: skip
 
@@ -154,9 +155,9 @@ def _write_data_manifest(parts: Parts, own: RunFolder) -> None:
 def _summary(
     parts: Parts, landing: dict[str, float], figures: _Figures, began: float
 ) -> dict[str, Any]:
-    training, state, policy = parts.config.training, parts.state, parts.policy
+    training, state, policy = parts.config.training, parts.state, parts.core.policy
     style, general, learnt = figures.style, figures.general, figures.learnt
-    references = parts.references
+    references = parts.core.references
     return {
         "model": parts.config.model.model_name_or_path,
         "kl_beta": training.kl_beta,
@@ -183,8 +184,8 @@ def _summary(
         "wall_seconds": time.perf_counter() - began,
         "versions": environment.versions(),
         "processes": parts.here.count,
-        "fsdp": fsdp.record(policy) if parts.sharded else None,
-        "anchor": _anchor_record(parts.config.data.anchor, parts.anchor),
+        "fsdp": fsdp.record(policy) if parts.core.sharded else None,
+        "anchor": _anchor_record(parts.config.data.anchor, parts.core.anchor),
         "reference_rows_saved": references.saved if references else 0,
         "seconds": seconds_of(read_metrics(parts.folder / layout.METRICS)),
     }
@@ -198,8 +199,8 @@ def _anchor_record(source: str, anchor: Anchor | None) -> dict[str, Any]:
 
 def _finish(parts: Parts, own: RunFolder, summary: dict[str, Any]) -> None:
     """The files that say that the run is complete; what it needed on the way goes."""
-    parts.live.close()
-    own.record([layout.METRICS, *parts.live.files()])
+    parts.trackers.close()
+    own.record([layout.METRICS, *parts.trackers.files()])
     own.write_json(layout.SUMMARY, summary)
     report_at_end(own.path, parts.screen.note)
     if saved := summary["reference_rows_saved"]:

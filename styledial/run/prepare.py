@@ -21,10 +21,10 @@ from styledial.build.texts import Texts, style_order
 from styledial.config import Config
 from styledial.config.show import flat
 from styledial.distributed import ranks
-from styledial.distributed.consensus import Agreement
+from styledial.distributed.consensus import Consensus
 from styledial.distributed.ranks import Place
 from styledial.memory.plan import Plan
-from styledial.memory.settle import Excess, settle
+from styledial.memory.settle import WhenTooLarge, settle
 from styledial.models import fsdp
 from styledial.models.load import load_tokenizer, quiet_libraries
 from styledial.models.policy import Policy
@@ -35,15 +35,16 @@ from styledial.run_folder import layout
 from styledial.run_folder.cache import make_cache
 from styledial.training import resume
 from styledial.training.checkpoint import Snapshot, TrainState
-from styledial.training.loop import Anchor, Controller
-from styledial.training.nonfinite import Watch
-from styledial.training.reference import References, base_digest
+from styledial.training.components import Components
+from styledial.training.nonfinite import UpdateCounters
+from styledial.training.reference import base_digest
 from styledial.training.row_order import RowOrder
 
 
 @dataclass
 class Parts:
-    """Everything that the updates and the conclusion need. `before`: the base's samples."""
+    """Everything that the updates and the conclusion need. `core`: what the loop is made of;
+    `before`: the base's samples."""
 
     config: Config
     folder: Path
@@ -52,28 +53,18 @@ class Parts:
     planned: Plan | None
     tokenizer: Any
     texts: Texts
-    policy: Policy
-    wrapped: torch.nn.Module
-    accelerator: Any
-    agreement: Agreement
-    sharded: bool
+    core: Components
     order: RowOrder
     steps: int
-    optimizer: Any
-    scheduler: Any
-    controller: Controller
-    watch: Watch
-    anchor: Anchor | None
-    references: References | None
     before: list[str]
-    keeper: resume.Keeper
+    checkpointer: resume.Checkpointer
     state: TrainState
-    live: trackers.Live
+    trackers: trackers.Trackers
 
 
 def prepare(
     config: Config, folder: Path, here: Place, screen: Screen, *, resuming: bool,
-    changed: list[str], excess: Excess,
+    changed: list[str], when_too_large: WhenTooLarge,
 ) -> Parts:  # fmt: skip
     """Raises UserError where anything isn't as it has to be. `changed`: settings of a resumed run
     that are no longer what they were."""
@@ -84,7 +75,9 @@ def prepare(
     # Up to `meet` there is no collective, so nothing here can run into the time limit of one.
     store = ranks.rendezvous(here)
     ranks.use_own_device(here)
-    config, planned = settle(config, excess=excess, here=here, store=store, note=screen.note)
+    config, planned = settle(
+        config, when_too_large=when_too_large, here=here, store=store, note=screen.note
+    )
     tokenizer_once = cached(
         partial(
             load_tokenizer, config.model.model_name_or_path,
@@ -99,8 +92,8 @@ def prepare(
     sharded = fsdp.is_wanted(config.training.fsdp, policy, here)
     accelerator = _accelerator(config, folder, policy, sharded)
     _announce(screen, config, texts, changed)
-    agreement = Agreement(here.count)
-    snapshot = _snapshot(folder, agreement, here, screen) if resuming else None
+    consensus = Consensus(here.count)
+    snapshot = _snapshot(folder, consensus, here, screen) if resuming else None
     order, steps = _order(config, texts, here, snapshot, screen)
     optimizer, scheduler = build_optimizer(config, policy, steps)
     base_digest(policy)  # while every process has whole weights
@@ -110,45 +103,73 @@ def prepare(
     references = build_references(
         config, policy, texts, anchor, cache, order.epoch(steps), here, sharded=sharded
     )
-    controller = build_controller(config, accelerator.device)
-    watch = Watch(accelerator.device)
-    keeper = resume.Keeper(
-        folder / layout.CHECKPOINTS, config.training.save_total_limit, policy, optimizer, scheduler,
-        controller, watch, agreement, here.rank,
-        resume.source_of(policy, texts.style, *([anchor.rows] if anchor else [])), screen.note,
-        accelerator.scaler,
-    )  # fmt: skip
-    state = keeper.restore(snapshot, config.training.seed)
-    live = trackers.Live(
-        accelerator, trackers.wanted(config.training.report_to), folder, flat(config), state.step,
+    core = Components(
+        policy=policy,
+        wrapped=wrapped,
+        rows=texts.style,
+        accelerator=accelerator,
+        consensus=consensus,
+        optimizer=optimizer,
+        scheduler=scheduler,
+        controller=build_controller(config, accelerator.device),
+        counters=UpdateCounters(accelerator.device),
+        anchor=anchor,
+        references=references,
+        direction=config.training.kl_direction,
+        max_grad_norm=config.training.max_grad_norm,
+    )
+    checkpointer = resume.Checkpointer(
+        folder / layout.CHECKPOINTS,
+        config.training.save_total_limit,
+        core,
+        resume.source_of(policy, texts.style, *([anchor.rows] if anchor else [])),
         screen.note,
-    )  # fmt: skip
+    )
+    state = checkpointer.load(snapshot, config.training.seed)
     return Parts(
-        config, folder, here, screen, planned, tokenizer, texts, policy, wrapped, accelerator,
-        agreement, sharded, order, steps, optimizer, scheduler, controller, watch, anchor,
-        references, before, keeper, state, live,
-    )  # fmt: skip
+        config=config,
+        folder=folder,
+        here=here,
+        screen=screen,
+        planned=planned,
+        tokenizer=tokenizer,
+        texts=texts,
+        core=core,
+        order=order,
+        steps=steps,
+        before=before,
+        checkpointer=checkpointer,
+        state=state,
+        trackers=_trackers(config, folder, accelerator, state, screen),
+    )
+
+
+def _trackers(
+    config: Config, folder: Path, accelerator: Any, state: TrainState, screen: Screen
+) -> trackers.Trackers:
+    followed = trackers.wanted(config.training.report_to)
+    return trackers.Trackers(accelerator, followed, folder, flat(config), state.step, screen.note)
 
 
 def _accelerator(config: Config, folder: Path, policy: Policy, sharded: bool) -> Any:
     followed = trackers.wanted(config.training.report_to)
     return fsdp.make_accelerator(
-        policy, mixed_precision(config, policy), sharded=sharded,
+        policy, mixed_precision(policy), sharded=sharded,
         **trackers.arguments(followed, folder),
     )  # fmt: skip
 
 
 def _announce(screen: Screen, config: Config, texts: Texts, changed: list[str]) -> None:
     screen.note(*messages.texts(texts))
-    if config.training.kl_mode != "budget":
+    if not config.training.mode.has_target:
         screen.note(*messages.mode(config))
     if changed:
         screen.note(*messages.changed(changed))
 
 
-def _snapshot(folder: Path, agreement: Agreement, here: Place, screen: Screen) -> Snapshot | None:
+def _snapshot(folder: Path, consensus: Consensus, here: Place, screen: Screen) -> Snapshot | None:
     return resume.newest(
-        folder / layout.CHECKPOINTS, first=here.first, agreement=agreement, note=screen.note
+        folder / layout.CHECKPOINTS, first=here.first, consensus=consensus, note=screen.note
     )
 
 
@@ -170,10 +191,10 @@ def _on_device(
     """The policy as accelerate wraps it, and its optimizer."""
     if sharded:
         optimizer = fsdp.prepare(accelerator, policy, optimizer)
-        screen.note(*messages.shared_out(policy, here.count))
+        screen.note(*messages.sharded(policy, here.count))
         return policy, optimizer
     policy.to(accelerator.device)
     policy.reference_to(accelerator.device)
-    # Not wrapped for several processes: agree.py sums the gradients, once an update.
+    # Not wrapped for several processes: consensus.py sums the gradients, once an update.
     wrapped = accelerator.prepare_model(policy, evaluation_mode=True)
     return wrapped, accelerator.prepare_optimizer(optimizer)

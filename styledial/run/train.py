@@ -23,7 +23,7 @@ from styledial.config.show import as_file
 from styledial.distributed import ranks
 from styledial.distributed.ranks import Place
 from styledial.files import disk_problem
-from styledial.memory.settle import Excess, as_it_was_fitted
+from styledial.memory.settle import WhenTooLarge, as_it_was_fitted
 from styledial.monitor import trackers
 from styledial.monitor.screen import Screen
 from styledial.run import checks
@@ -52,7 +52,7 @@ class Start:
 
     resume: bool = False
     overwrite: bool = False
-    excess: Excess = "refuse"
+    when_too_large: WhenTooLarge = "refuse"
     command: str = ""
     again: str = ""
 
@@ -62,14 +62,14 @@ def train_from_config(
 ) -> dict[str, Any]:
     """Train as `config` says and return the summary that is also written to summary.json.
 
-    `how` is what Start holds: resume, overwrite, excess, command, again. `request` may have been
-    listening since before this was imported.
+    `how` is what Start holds: resume, overwrite, when_too_large, command, again. `request` may have
+    been listening since before this was imported.
 
     Raises UserError (bad folder, data or model, too large for the GPU, a full disk) and Stopped
     after a signal, with an earlier run as it was unless this one has saved something.
     """
     start, folder = Start(**how), Path(config.training.output_dir).expanduser()
-    if start.resume and start.excess == "fit":
+    if start.resume and start.when_too_large == "fit":
         config = as_it_was_fitted(config, folder)
     here = ranks.place()
     checks.check_folders(config)
@@ -114,7 +114,7 @@ class _Run:
                 raise Interrupted
             self.request.check()
             summary = conclude(parts, own, self.request, began)
-            parts.accelerator.end_training()
+            parts.core.accelerator.end_training()
         if not own and self.here.first_here:  # on a disk of its own, or the same folder once more
             leave(self.folder)
         return summary
@@ -137,10 +137,10 @@ class _Run:
     def _prepare(self) -> Parts:
         resuming, training = self.start.resume, self.config.training
         changed = checks.check_same_run(self.config, self.folder) if resuming else []
-        screen = Screen(training.kl_beta, not self.here.first, training.kl_mode)
+        screen = Screen(training.kl_beta, not self.here.first, training.mode)
         parts = prepare(
             self.config, self.folder, self.here, screen, resuming=resuming, changed=changed,
-            excess=self.start.excess,
+            when_too_large=self.start.when_too_large,
         )  # fmt: skip
         self.request.check()
         return parts
@@ -155,7 +155,7 @@ class _Run:
             own.write_text(layout.SETTINGS, as_file(parts.config))
         if parts.planned:
             own.write_json(layout.PLAN, parts.planned.to_json())
-        own.record(parts.live.files(), grows=True)
+        own.record(parts.trackers.files(), grows=True)
 
     def stopped(self) -> BaseException:
         """What to raise after a signal: it says what is saved, and how to go on."""

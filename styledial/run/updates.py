@@ -8,12 +8,13 @@ from styledial.build.kl import calibrates, calibration_rows, reads_heldout
 from styledial.monitor import messages
 from styledial.monitor.clock import PhaseClock
 from styledial.monitor.recorder import Recorder
-from styledial.monitor.update_warnings import Incidents
+from styledial.monitor.update_warnings import UpdateWarnings
 from styledial.run.prepare import Parts
 from styledial.run_folder import layout
 from styledial.run_folder.metrics import MetricsFile
 from styledial.run_folder.ownership import RunFolder
 from styledial.training.checkpoint import TrainState
+from styledial.training.components import Hooks
 from styledial.training.loop import train
 from styledial.training.measure import measure
 from styledial.training.row_order import RowOrder
@@ -29,7 +30,7 @@ class Updates:
         self.parts, self.own, self.request = parts, own, request
         self.state, self.order = parts.state, parts.order
         self.calibration = calibration_rows(parts.texts.heldout)
-        self.clock = PhaseClock(parts.accelerator.device)
+        self.clock = PhaseClock(parts.core.accelerator.device)
         self.recorder = self._recorder()
         self.stopping = False
         self.saved = self.kept = self.state.step > 0  # it comes from there
@@ -39,31 +40,39 @@ class Updates:
         parts, training = self.parts, self.parts.config.training
         with parts.screen.training(parts.steps, self.state.step):
             train(
-                parts.policy, parts.texts.style, self.order, wrapped=parts.wrapped,
-                accelerator=parts.accelerator, agreement=parts.agreement,
-                optimizer=parts.optimizer, scheduler=parts.scheduler,
-                controller=parts.controller, watch=parts.watch, state=self.state,
-                total_steps=parts.steps, direction=training.kl_direction,
-                max_grad_norm=training.max_grad_norm, anchor=parts.anchor,
-                references=parts.references, log_every=training.logging_steps,
-                stop_asked=self.request.asked, on_step_down=self._stepped_down,
-                on_log=lambda metrics: self.recorder.logged(metrics, self.order),
-                after_step=self._after_step, phase=self.clock,
-            )  # fmt: skip
+                parts.core,
+                self.order,
+                self.state,
+                total_steps=parts.steps,
+                log_every=training.logging_steps,
+                hooks=self._hooks(),
+            )
+
+    def _hooks(self) -> Hooks:
+        return Hooks(
+            stop_requested=self.request.asked,
+            on_step_down=self._stepped_down,
+            on_log=lambda metrics: self.recorder.logged(metrics, self.order),
+            after_step=self._after_step,
+            phase=self.clock,
+        )
 
     def _recorder(self) -> Recorder:
         parts = self.parts
-        incidents = Incidents(
-            parts.texts.style, parts.tokenizer, parts.config.training.max_skipped_updates,
-            parts.screen.note, self.state.skipped,
-        )  # fmt: skip
+        warnings = UpdateWarnings(
+            parts.texts.style,
+            parts.tokenizer,
+            most=parts.config.training.max_skipped_updates,
+            note=parts.screen.note,
+            skipped=self.state.skipped,
+        )
         file = None
         if own := self.own:
             file = MetricsFile(
                 own.path / layout.METRICS, self.state.step, parts.screen.note,
                 lambda text: own.write_text(layout.METRICS, text, grows=True),
             )  # fmt: skip
-        return Recorder(file, parts.live, incidents, parts.screen)
+        return Recorder(file, parts.trackers, warnings, parts.screen)
 
     def _stepped_down(self, smaller: RowOrder) -> None:
         self.order = smaller
@@ -86,18 +95,18 @@ class Updates:
         parts, state = self.parts, self.state
         self.clock("heldout")
         found = measure(
-            parts.policy, self.calibration, batch_size=self.order.batch_size,
-            device=parts.accelerator.device, direction=parts.config.training.kl_direction,
+            parts.core.policy, self.calibration, batch_size=self.order.batch_size,
+            device=parts.core.accelerator.device, direction=parts.config.training.kl_direction,
         )  # fmt: skip
         self.recorder.heldout(found, state, self.order)
         if calibrates(parts.config, state.step, parts.steps):
             # Every process reads the same; the mean makes them agree to the last bit.
-            kl = torch.tensor(found.kl, device=parts.accelerator.device)
-            parts.controller.calibrate(parts.accelerator.reduce(kl, "mean").item())
+            kl = torch.tensor(found.kl, device=parts.core.accelerator.device)
+            parts.core.controller.calibrate(parts.core.accelerator.reduce(kl, "mean").item())
 
     def _save(self) -> None:
         self.clock("checkpoint")
-        self.saved = self.parts.keeper.save(self.state)
+        self.saved = self.parts.checkpointer.save(self.state)
         self.kept |= self.saved
         if self.saved and self.own:
             self.own.saved_whole()

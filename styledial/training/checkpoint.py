@@ -10,7 +10,7 @@
     .step-N.part --write, fsync, read back--> rename --> step-N --> older ones go, by keep
 
 A folder appears under its name only when all of it is on the disk and has been read back. One
-that doesn't agree with its manifest, or holds a number that is none, counts as damaged and is
+that doesn't agree with its manifest, or holds a non-finite number, counts as damaged and is
 never loaded; an older one is only removed once a newer one is whole.
 """
 
@@ -34,6 +34,7 @@ from styledial.files import sync, write_json
 from styledial.run_folder.checkpoint_files import remove_files, remove_unfinished
 from styledial.run_folder.layout import CHECKPOINT_MANIFEST as MANIFEST
 from styledial.run_folder.manifest import described
+from styledial.training.nonfinite import Counters
 
 STATE, WEIGHTS, REST = "state.json", "trainable.safetensors", "optimizer.pt"
 
@@ -49,7 +50,7 @@ class TrainState:
     `step` counts optimizer updates, `tokens` the style tokens that carried loss. The batch in
     force may be smaller than the configured one, after running out of memory; the rows of an
     update over all processes, `effective_batch`, never change. `skipped` updates were not made
-    because a loss or gradient was no number.
+    because a loss or gradient was non-finite; `counters` are nonfinite.Counters by name.
     """
 
     step: int = 0
@@ -60,8 +61,16 @@ class TrainState:
     micro_batch_size: int = 0
     step_downs: int = 0
     skipped: int = 0
-    watch: list[float] = field(default_factory=list)
+    counters: dict[str, float] = field(default_factory=dict)
     source: str = ""  # fingerprint of base, text and packing: see reference.fingerprint
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> TrainState:
+        """What state.json holds; early checkpoints have the counters as a bare list, `watch`."""
+        unnamed = record.pop("watch", None)
+        if unnamed:
+            record["counters"] = dict(zip(Counters._fields, unnamed, strict=True))
+        return cls(**record)
 
 
 @dataclass
@@ -84,7 +93,7 @@ def save_checkpoint(folder: Path, snapshot: Snapshot, keep: int) -> Path:
     """
     step = snapshot.state.step
     final, aside = folder / f"step-{step}", folder / f".step-{step}.part"
-    refuse_nan(final, snapshot)
+    refuse_nonfinite(final, snapshot)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_unfinished(folder)
@@ -123,7 +132,7 @@ def read_checkpoint(path: Path) -> Snapshot:
         for name, expected in manifest.items():
             if described(path / name) != expected:
                 raise ValueError(f"{name} is not what was written")
-        state = TrainState(**json.loads((path / STATE).read_text(encoding="utf-8")))
+        state = TrainState.from_json(json.loads((path / STATE).read_text(encoding="utf-8")))
         rest = torch.load(path / REST, weights_only=True, map_location="cpu")
         ranks = sum(name.startswith("rng-") for name in manifest)
         rng = [torch.load(path / f"rng-{rank}.pt", weights_only=True) for rank in range(ranks)]
@@ -133,18 +142,18 @@ def read_checkpoint(path: Path) -> Snapshot:
         raise CheckpointError(
             f"{path}: this checkpoint is damaged ({error}).", f"{path}：检查点已损坏（{error}）。"
         ) from error
-    refuse_nan(path, snapshot)
+    refuse_nonfinite(path, snapshot)
     return snapshot
 
 
-def refuse_nan(path: Path, snapshot: Snapshot) -> None:
+def refuse_nonfinite(path: Path, snapshot: Snapshot) -> None:
     """Raises CheckpointError where a weight or an optimizer state is NaN or infinite."""
     for name, tensor in _tensors(snapshot):
         if not torch.isfinite(tensor).all():
             raise CheckpointError(
-                f"{path}: {name} holds values that are not numbers; such a checkpoint is neither "
-                "saved nor loaded.",
-                f"{path}：{name} 中有非数值；这样的检查点既不保存也不加载。",
+                f"{path}: {name} holds non-finite values (NaN or infinity); such a checkpoint is "
+                "neither saved nor loaded.",
+                f"{path}：{name} 中有 NaN 或无穷大；这样的检查点既不保存也不加载。",
             )
 
 

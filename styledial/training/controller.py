@@ -64,11 +64,15 @@ class KLController:
         return self._log_lambda.exp()
 
     @torch.no_grad()
-    def update(self, kl: Tensor) -> None:
-        """Take the mean KL (nats per token, scalar) of the last update. No device sync."""
+    def update(self, kl: Tensor, valid: Tensor | None = None) -> None:
+        """Take the mean KL (nats per token, scalar) of the last update. No device sync.
+
+        Where not `valid` (bool scalar: the update had a non-finite loss or gradient, and wasn't
+        made) there is nothing to learn, and the error counts as 0; None asks whether `kl` is
+        finite.
+        """
         error = (kl.float() / self._aim).clamp_min(1e-12).log().clamp(-_ERROR_LIMIT, _ERROR_LIMIT)
-        # A batch that went wrong must not poison lambda for good.
-        error = torch.nan_to_num(error)
+        error = torch.where(torch.isfinite(kl) if valid is None else valid, error, 0.0)
         self._integral.add_(self.ki * error.clamp_min(_SLOWEST_FALL)).clamp_(self.low, self.high)
         self._log_lambda.copy_(self._integral + self.kp * error)
 
@@ -94,7 +98,7 @@ class KLController:
 
 
 class FixedCoefficient:
-    """`kl_mode: penalty` (lambda is kl_beta) and `off` (lambda is 0): the same face, no control."""
+    """Lambda that stays: kl_beta for `kl_mode: penalty`, 0 for `off`."""
 
     def __init__(self, value: float, *, device: torch.device | str = "cpu") -> None:
         self._value = torch.tensor(float(value), device=device)
@@ -103,7 +107,7 @@ class FixedCoefficient:
     def coefficient(self) -> Tensor:
         return self._value
 
-    def update(self, kl: Tensor) -> None:
+    def update(self, kl: Tensor, valid: Tensor | None = None) -> None:
         """Nothing to learn from `kl`: the coefficient is the user's."""
 
     def calibrate(self, heldout_kl: float) -> None:

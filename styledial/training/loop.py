@@ -1,15 +1,12 @@
 """The training loop.
 
     for each update:
-        for each micro-batch of style rows,          again with half the rows if memory runs out:
-        then of anchor rows:                         stepdown.py
-            reference hidden (adapter off)
-            policy hidden    (adapter on)
-            loss             (objective.py)
-            backward         these four are step.py
-        sum gradients over processes                 agree.py
-        clip, step                                   not where a loss is no number: guards.py
-        lambda <- controller(mean KL of the update)
+        gradients        of this process's micro-batches (step.py), first of style rows, then of
+                         anchor rows; again with half the rows if memory runs out (out_of_memory.py)
+        sum              over the processes (distributed/consensus.py)
+        clip_and_step    clip, optimizer; the step is left out where the loss or the gradient is
+                         non-finite (nonfinite.py); lambda <- controller(mean KL of the update)
+        read_metrics     every `log_every` updates; nothing else waits for the device
 
 Sums are normalised by the tokens of the whole update over all processes, so neither the size of
 the micro-batch nor the number of processes changes the result.
@@ -20,207 +17,197 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from styledial.data.pack import IGNORE_INDEX, Batch, PackedRows
-from styledial.distributed.consensus import Agreement
-from styledial.distributed.sharded_tensors import everywhere_like, is_part, own_part, whole
-from styledial.models.policy import Policy
+from styledial.distributed.sharded_tensors import full_tensor
 from styledial.training import step
 from styledial.training.checkpoint import TrainState
-from styledial.training.losses import Direction
-from styledial.training.nonfinite import Reading, Watch
+from styledial.training.components import Components, Hooks, StepMetrics
+from styledial.training.nonfinite import skip_step_where
 from styledial.training.out_of_memory import reserve_state, with_step_down
 from styledial.training.row_order import RowOrder
 
 
-class Controller(Protocol):
-    """Gives lambda (`coefficient`, a scalar tensor) and learns from each update's KL."""
-
-    @property
-    def coefficient(self) -> Tensor: ...
-    def update(self, kl: Tensor) -> None: ...
-    def calibrate(self, heldout_kl: float) -> None: ...
-    def state_dict(self) -> dict[str, float]: ...
-    def load_state_dict(self, state: dict[str, float]) -> None: ...
-
-
-class References(Protocol):
-    """Gives the base's hidden states [B, T, d] of a batch made of these style or anchor rows."""
-
-    def __call__(self, batch: Batch, rows: list[int], *, anchor: bool) -> Tensor: ...
-
-
 @dataclass(frozen=True)
-class StepMetrics:
-    """What one update did, in nats per token of the whole update; on the host."""
+class Update:
+    """One update (`number` is 0-based) and the tokens in it that carry loss, over all processes."""
 
-    step: int
-    nll: float
-    kl: float
-    anchor_kl: float
-    coefficient: float
-    learning_rate: float
-    grad_norm: float
+    number: int
     tokens: int
-    tokens_per_second: float
-    watch: Reading
+    anchor_tokens: int
+
+    @classmethod
+    def of(cls, parts: Components, order: RowOrder, number: int) -> Update:
+        tokens = sum(map(parts.rows.targets_in, order.update(number)))
+        return cls(number, tokens, parts.anchor.tokens_of(number) if parts.anchor else 0)
 
 
-@dataclass(frozen=True)
-class Anchor:
-    """General rows on which the tuned model is held to the base: see docs/kl_beta.md.
+class Sums(NamedTuple):
+    """Of an update, over its tokens and all processes, on the device.
 
-    `per_update` rows are added to each update, in micro-batches of their own.
+    losses: [3], of nll, kl and anchor kl. nonfinite: [micro-batches x processes], 1 where the
+    loss of that micro-batch of that rank is non-finite.
     """
 
-    rows: PackedRows
-    order: RowOrder
-    weight: float
+    losses: Tensor
+    nonfinite: Tensor
 
-    @property
-    def per_update(self) -> int:
-        return self.order.batch_size
+
+class Made(NamedTuple):
+    """An update after its step, on the device: what it was made with, and whether it was made."""
+
+    sums: Sums
+    coefficient: Tensor
+    learning_rate: float
+    grad_norm: Tensor
 
 
 def train(
-    policy: Policy,
-    rows: PackedRows,
+    parts: Components,
     order: RowOrder,
-    *,
-    wrapped: torch.nn.Module,
-    accelerator: Any,
-    agreement: Agreement,
-    optimizer: torch.optim.Optimizer,
-    scheduler: Any,
-    controller: Controller,
-    watch: Watch,
     state: TrainState,
+    *,
     total_steps: int,
-    direction: Direction,
-    max_grad_norm: float,
-    anchor: Anchor | None = None,
-    references: References | None = None,
     log_every: int = 1,
-    stop_asked: Callable[[], bool] = lambda: False,
-    on_step_down: Callable[[RowOrder], None] = lambda order: None,
-    on_log: Callable[[StepMetrics], None] = lambda metrics: None,
-    after_step: Callable[[TrainState, bool], bool] = lambda state, stop: not stop,
-    phase: Callable[[str], None] = lambda name: None,
+    hooks: Hooks | None = None,
 ) -> TrainState:
     """Run updates state.step .. total_steps; `state` moves with them and is returned.
 
-    `wrapped` is the policy as accelerate prepared it; it alone takes the forward that needs
-    gradients, and it doesn't sum them. `after_step` hears whether any process was asked to stop,
-    and may save a checkpoint; the loop ends where it returns False. `phase` is told what begins.
-    The device is read only when a metric is logged.
-
-    Raises torch.OutOfMemoryError where not even one row fits.
+    The device is read only when a metric is logged. Raises torch.OutOfMemoryError where not even
+    one row fits.
     """
-    device, rank = accelerator.device, accelerator.process_index
-    weights = step.trained(policy)
-    sharded = is_part(weights[0])  # then FSDP sums the gradients, as a mean over processes
-    scale = accelerator.num_processes if sharded else 1
-    raw: Any = getattr(optimizer, "optimizer", optimizer)  # under accelerate's wrapper
+    hooks = hooks or Hooks()
     state.effective_batch = order.effective_batch
-    wrapped.train()
-    logged_at, logged_tokens = time.perf_counter(), state.tokens
+    parts.wrapped.train()
+    speed = _Speed(state.tokens)
     while state.step < total_steps:
         started = time.perf_counter()
-        tokens = sum(map(rows.targets_in, order.update(state.step)))
-        anchor_tokens = _anchor_tokens(anchor, state.step)
-
-        def attempt(
-            order: RowOrder, tokens: int = tokens, anchor_tokens: int = anchor_tokens
-        ) -> Tensor:
-            """This process's gradients; its sums of nll, kl, anchor kl, and 1 for each
-            micro-batch of the update whose loss is no number."""
-            shares = _shares(rows, order, anchor, state.step, rank)
-            seen = torch.zeros(3 + len(shares) * order.processes, device=device)
-            for number, share in enumerate(shares):
-                if not (share.chosen or sharded):
-                    continue
-                phase("data")
-                sums = step.micro_batch(
-                    policy, wrapped, share.batch().to(device), anchor=share.anchor,
-                    reference=_reference(references, share), coefficient=controller.coefficient,
-                    tokens=anchor_tokens if share.anchor else tokens,
-                    anchor_weight=anchor.weight if anchor else 0.0, direction=direction,
-                    backward=lambda loss: accelerator.backward(loss * scale), phase=phase,
-                )  # fmt: skip
-                seen[:3] += sums
-                seen[3 + number * order.processes + rank] = ~torch.isfinite(sums).all()
-            phase("optimizer")
-            if not sharded:
-                agreement.reserve(weights)
-            reserve_state(optimizer)
-            return seen
-
-        def stepped_down(smaller: RowOrder) -> None:
-            state.step_downs += 1
-            on_step_down(smaller)
-
-        order, seen, stop = with_step_down(
-            attempt, order, agreement=agreement, drop=optimizer.zero_grad,
-            stop_asked=stop_asked, tell=stepped_down, sharded=sharded,
-        )  # fmt: skip
+        update = Update.of(parts, order, state.step)
+        attempt = with_step_down(
+            partial(gradients, parts, update, hooks.phase),
+            order,
+            consensus=parts.consensus,
+            discard=parts.optimizer.zero_grad,
+            stop_requested=hooks.stop_requested,
+            on_step_down=hooks.on_step_down,
+            sharded=parts.sharded,
+        )
+        order = attempt.order
+        state.step_downs += attempt.step_downs
         state.micro_batch_size = order.batch_size
-        if not sharded:
-            agreement.sum_gradients(weights)
-        seen = accelerator.reduce(seen, reduction="sum")
-        sums = seen[:3]
-        learning_rate = scheduler.get_last_lr()[0]
-        coefficient = controller.coefficient.clone()
-
-        def clip(
-            weights: list[torch.nn.Parameter], seen: Tensor = seen, tokens: int = tokens
-        ) -> Tensor:
-            # A loss that is no number makes its gradient one too, so that one test is enough.
-            own_part(weights[0].grad).view(-1)[:1].add_(seen[:3].sum() * 0)  # type: ignore[arg-type]
-            norm = whole(accelerator.clip_grad_norm_(weights, max_grad_norm))
-            skip = watch.update(state.step + 1, seen[0] / tokens, norm, seen[3:])
-            # fp16's GradScaler sets its own when it steps, by the same gradients.
-            raw.found_inf = everywhere_like(skip, weights[0])
-            return norm
-
-        grad_norm = step.update(policy, optimizer, clip)
-        scheduler.step()
-        # Of an update that wasn't made there is nothing to learn; the controller ignores NaN.
-        controller.update(sums[1] / tokens + grad_norm * 0)
+        made = clip_and_step(parts, update, sum_over_processes(parts, attempt.result))
         state.step += 1
-        state.tokens += tokens
+        state.tokens += update.tokens
         if state.step % log_every == 0 or state.step == total_steps:
-            numbers = torch.stack([*sums, coefficient, grad_norm]).to(watch.values)
-            nll, kl, anchor_kl, weight, norm, *watched = torch.cat(
-                [numbers, watch.tensors()]
-            ).tolist()
-            reading = watch.reading(watched)
-            state.skipped = reading.skipped
-            # Reading waited for the device, so the clock covers all updates since.
-            now = time.perf_counter()
-            speed = (state.tokens - logged_tokens) / (now - logged_at)
-            logged_at, logged_tokens = now, state.tokens
-            on_log(
-                StepMetrics(
-                    state.step,
-                    nll / tokens,
-                    kl / tokens,
-                    anchor_kl / max(anchor_tokens, 1),
-                    weight,
-                    learning_rate,
-                    norm,
-                    state.tokens,
-                    speed,
-                    reading,
-                )  # fmt: skip
-            )
+            metrics = read_metrics(parts, update, made, state, speed)
+            state.skipped = metrics.counts.skipped
+            hooks.on_log(metrics)
         state.seconds += time.perf_counter() - started
-        if not after_step(state, stop):
+        if not hooks.after_step(state, attempt.stop_requested):
             break
     return state
+
+
+def gradients(
+    parts: Components, update: Update, phase: Callable[[str], None], order: RowOrder
+) -> Tensor:
+    """Add this process's gradients of an update; returns its part of `Sums`, as one tensor.
+
+    Takes all the memory that the update needs, that of the optimizer's state included.
+    """
+    rank, device = parts.accelerator.process_index, parts.accelerator.device
+    shares = _shares(parts, order, update.number, rank)
+    sums = torch.zeros(3 + len(shares) * order.processes, device=device)
+    for number, share in enumerate(shares):
+        if not (share.chosen or parts.sharded):
+            continue
+        phase("data")
+        found = step.micro_batch(
+            parts.policy,
+            parts.wrapped,
+            step.MicroBatch(
+                share.batch().to(device),
+                share.anchor,
+                update.anchor_tokens if share.anchor else update.tokens,
+            ),
+            coefficient=parts.controller.coefficient,
+            settings=parts.loss_settings,
+            reference=_reference(parts, share),
+            backward=parts.backward,
+            phase=phase,
+        )
+        sums[:3] += found
+        sums[3 + number * order.processes + rank] = ~torch.isfinite(found).all()
+    phase("optimizer")
+    if not parts.sharded:
+        parts.consensus.reserve(parts.weights)
+    reserve_state(parts.optimizer)
+    return sums
+
+
+def sum_over_processes(parts: Components, sums: Tensor) -> Sums:
+    """Sum the gradients, where FSDP hasn't, and what `gradients` returned."""
+    if not parts.sharded:
+        parts.consensus.sum_gradients(parts.weights)
+    sums = parts.accelerator.reduce(sums, reduction="sum")
+    return Sums(sums[:3], sums[3:])
+
+
+def clip_and_step(parts: Components, update: Update, sums: Sums) -> Made:
+    """Clip, step, move the schedule and lambda. An update that isn't finite changes no weight."""
+    learning_rate = parts.scheduler.get_last_lr()[0]
+    coefficient = parts.controller.coefficient.clone()
+    grad_norm = full_tensor(parts.accelerator.clip_grad_norm_(parts.weights, parts.max_grad_norm))
+    loss_is_finite = torch.isfinite(sums.losses).all()
+    gradient_is_finite = torch.isfinite(grad_norm)
+    valid = loss_is_finite & gradient_is_finite
+    skip_step_where(~valid, parts.optimizer, parts.accelerator.scaler)
+    step.update(parts.optimizer)
+    parts.scheduler.step()
+    mean_nll, mean_kl = sums.losses[0] / update.tokens, sums.losses[1] / update.tokens
+    parts.controller.update(mean_kl, valid)
+    parts.counters.record(update.number + 1, mean_nll, valid, sums.nonfinite)
+    return Made(sums, coefficient, learning_rate, grad_norm)
+
+
+def read_metrics(
+    parts: Components, update: Update, made: Made, state: TrainState, speed: _Speed
+) -> StepMetrics:
+    """The update's metrics on the host: waits for the device, once."""
+    on_device = torch.stack([*made.sums.losses, made.coefficient, made.grad_norm])
+    counters = parts.counters.tensor()
+    values = torch.cat([on_device.to(counters), counters]).tolist()
+    nll, kl, anchor_kl, coefficient, grad_norm, *counted = values
+    return StepMetrics(
+        step=state.step,
+        nll=nll / update.tokens,
+        kl=kl / update.tokens,
+        anchor_kl=anchor_kl / max(update.anchor_tokens, 1),
+        coefficient=coefficient,
+        learning_rate=made.learning_rate,
+        grad_norm=grad_norm,
+        tokens=state.tokens,
+        tokens_per_second=speed.since_last(state.tokens),
+        counts=parts.counters.counts(counted),
+    )
+
+
+class _Speed:
+    """Tokens per second between two readings of the device, which wait for all it has to do."""
+
+    def __init__(self, tokens: int) -> None:
+        self._tokens, self._at = tokens, time.perf_counter()
+
+    def since_last(self, tokens: int) -> float:
+        now = time.perf_counter()
+        speed = (tokens - self._tokens) / (now - self._at)
+        self._tokens, self._at = tokens, now
+        return speed
 
 
 class _Share(NamedTuple):
@@ -239,25 +226,17 @@ class _Share(NamedTuple):
         return spare._replace(targets=torch.full_like(spare.targets, IGNORE_INDEX))
 
 
-def _shares(
-    rows: PackedRows, order: RowOrder, anchor: Anchor | None, step: int, rank: int
-) -> list[_Share]:
+def _shares(parts: Components, order: RowOrder, number: int, rank: int) -> list[_Share]:
     """This process's micro-batches of an update, as many as every other has."""
-    style = [order.micro_batch(step, number, rank) for number in range(order.accumulation)]
-    shares = [_Share(rows, chosen, anchor=False) for chosen in style]
-    if anchor:
-        held = order.shared_out(anchor.order.update(step), rank)
-        shares += [_Share(anchor.rows, chosen, anchor=True) for chosen in held]
+    style = [order.micro_batch(number, micro, rank) for micro in range(order.accumulation)]
+    shares = [_Share(parts.rows, chosen, anchor=False) for chosen in style]
+    if parts.anchor:
+        added = order.spread(parts.anchor.order.update(number), rank)
+        shares += [_Share(parts.anchor.rows, chosen, anchor=True) for chosen in added]
     return shares
 
 
-def _reference(references: References | None, share: _Share) -> Callable[[Batch], Tensor] | None:
-    if references is None:
+def _reference(parts: Components, share: _Share) -> Callable[[Batch], Tensor] | None:
+    if parts.references is None:
         return None
-    return lambda batch: references(batch, share.chosen, anchor=share.anchor)
-
-
-def _anchor_tokens(anchor: Anchor | None, step: int) -> int:
-    if anchor is None:
-        return 0
-    return sum(map(anchor.rows.targets_in, anchor.order.update(step)))
+    return partial(parts.references, rows=share.chosen, anchor=share.anchor)

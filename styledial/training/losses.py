@@ -60,6 +60,7 @@ def fused_nll_kl(
     direction: Direction = "reverse",
     reference_head: Tensor | None = None,
     chunk_size: int = CHUNK,
+    on_gpu: bool | None = None,
 ) -> TokenLosses:
     """sum(nll_weight * nll + kl_weight * kl) over N tokens, and both terms per token.
 
@@ -72,6 +73,7 @@ def fused_nll_kl(
         nll_weight, kl_weight: [N], what a token counts for; tensors, so that lambda never
             leaves the device.
         reference_head: [V, d] where the base has its own head; `head` if None.
+        on_gpu: whether to take a GPU's kernels; None asks where the tensors are.
 
     Cost: per chunk one product with the head for policy and reference together, one more for the
     gradient, which is skipped under no_grad; memory 4 x chunk_size x V fp32 (2 on a CPU) beyond
@@ -79,66 +81,67 @@ def fused_nll_kl(
     """
     needs = torch.is_grad_enabled() and (policy_hidden.requires_grad or head.requires_grad)
     loss, nll, kl = _FusedNllKl.apply(
-        policy_hidden, reference_hidden, head, head if reference_head is None else reference_head,
-        targets, nll_weight, kl_weight, direction, chunk_size, needs,
-    )  # fmt: skip
+        policy_hidden,
+        reference_hidden,
+        head,
+        head if reference_head is None else reference_head,
+        targets,
+        nll_weight,
+        kl_weight,
+        _How(direction, chunk_size, needs, policy_hidden.is_cuda if on_gpu is None else on_gpu),
+    )
     return TokenLosses(loss, nll, kl)
+
+
+class _How(NamedTuple):
+    direction: Direction
+    chunk_size: int
+    needs_grad: bool
+    on_gpu: bool
 
 
 class _FusedNllKl(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, h: Tensor, r: Tensor | None, head: Tensor, reference_head: Tensor,
-                targets: Tensor, nll_weight: Tensor, kl_weight: Tensor, direction: Direction,
-                chunk_size: int, needs_grad: bool) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    def forward(
+        ctx: Any,
+        h: Tensor,
+        r: Tensor | None,
+        head: Tensor,
+        reference_head: Tensor,
+        targets: Tensor,
+        nll_weight: Tensor,
+        kl_weight: Tensor,
+        how: _How,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         exact = torch.float64 if h.dtype == torch.float64 else torch.float32
-        rows, vocabulary = h.shape[0], head.shape[0]
-        step = min(chunk_size, max(rows, 1))
+        rows = h.shape[0]
         nll = torch.zeros(rows, dtype=exact, device=h.device)
         kl = torch.zeros(rows, dtype=exact, device=h.device)
-        # fp16 would lose gradients of 1/tokens; they wait in fp32 for the loss scale.
-        kept_dtype = exact if h.dtype == torch.float16 else h.dtype
-        grad_h = torch.zeros_like(h, dtype=kept_dtype) if needs_grad else None
-        grad_head = (
-            torch.zeros(head.shape, dtype=exact, device=h.device)
-            if needs_grad and head.requires_grad
-            else None
-        )
-        # Buffers live through all chunks: on a CPU, fresh pages cost as much as the arithmetic.
-        block = _block_rows(h, step, vocabulary)
-        sizes = (step, block) if r is None else (2 * step, block, block)
-        buffers = [torch.empty((n, vocabulary), dtype=exact, device=h.device) for n in sizes]
-        for start in range(0, rows, step):
-            part = slice(start, min(start + step, rows))
-            count = part.stop - start
-            z, z_r = buffers[0][:count], buffers[0][count : 2 * count]
-            if r is None:
-                logits(h[part], head, out=z)
-            elif reference_head is head:
-                # One product of both: the head, which is what is large, is fetched once.
-                logits(torch.cat([h[part], r[part]]), head, out=buffers[0][: 2 * count])
-            else:
-                logits(h[part], head, out=z)
-                logits(r[part], reference_head, out=z_r)
+        grad_h, grad_head = _gradients_for(h, head, exact) if how.needs_grad else (None, None)
+        buffers = _Buffers.of(h, head, exact, how, with_reference=r is not None)
+        for start in range(0, rows, buffers.rows):
+            part = slice(start, min(start + buffers.rows, rows))
+            z, z_r = _chunk_logits(
+                h[part], None if r is None else r[part], head, reference_head, buffers, how
+            )
             target = targets[part].clamp_min(0).unsqueeze(1)
             kept = (targets[part] != IGNORE_INDEX).unsqueeze(1)
             w_nll = nll_weight[part].to(exact).unsqueeze(1) * kept
             w_kl = kl_weight[part].to(exact).unsqueeze(1)
-            for first in range(0, count, block):
-                some = slice(first, min(first + block, count))
+            for first in range(0, len(z), buffers.block):
+                some = slice(first, min(first + buffers.block, len(z)))
                 here = slice(start + some.start, start + some.stop)
-                policy = _softmax(z[some], buffers[1])
+                policy = _softmax(z[some], buffers.policy)
                 picked = policy.log_sum - policy.z.gather(1, target[some])
                 nll[here] = (picked * kept[some]).squeeze(1)
-                if r is None:
-                    if needs_grad:
-                        torch.mul(policy.e, w_nll[some] / policy.sum, out=policy.z)
-                    continue
-                reference = _softmax(z_r[some], buffers[2])
-                divergence = _reverse if direction == "reverse" else _forward
-                kl[here] = divergence(policy, reference, w_nll[some], w_kl[some], needs_grad)
+                if z_r is not None and buffers.reference is not None:
+                    reference = _softmax(z_r[some], buffers.reference)
+                    kl[here] = _divergence(policy, reference, w_nll[some], w_kl[some], how)
+                elif how.needs_grad:
+                    torch.mul(policy.e, w_nll[some] / policy.sum, out=policy.z)
             if grad_h is not None:
                 gradient = z.scatter_add_(1, target, -w_nll)
-                into_hidden(gradient, head, out=grad_h[part])
+                into_hidden(gradient, head, out=grad_h[part], on_gpu=how.on_gpu)
                 if grad_head is not None:
                     grad_head.addmm_(gradient.t(), h[part].to(exact))
         ctx.hidden_dtype = h.dtype
@@ -155,7 +158,61 @@ class _FusedNllKl(torch.autograd.Function):
             grad_h = (grad_h * grad_loss.to(grad_h.dtype)).to(ctx.hidden_dtype)
         if grad_head is not None:
             grad_head = grad_head * grad_loss.to(grad_head.dtype)
-        return (grad_h, None, grad_head, *[None] * 7)
+        return (grad_h, None, grad_head, *[None] * 5)
+
+
+def _gradients_for(h: Tensor, head: Tensor, exact: torch.dtype) -> tuple[Tensor, Tensor | None]:
+    """Zeros to add to: of the hidden states [N, d], and of the head [V, d] where that trains."""
+    # fp16 would lose gradients of 1/tokens; they wait in fp32 for the loss scale.
+    grad_h = torch.zeros_like(h, dtype=exact if h.dtype == torch.float16 else h.dtype)
+    if not head.requires_grad:
+        return grad_h, None
+    return grad_h, torch.zeros(head.shape, dtype=exact, device=h.device)
+
+
+class _Buffers(NamedTuple):
+    """Logits of a chunk of `rows`, those of policy before those of reference, and what the
+    element-wise work on `block` of its rows needs.
+
+    They live through all chunks: on a CPU, fresh pages cost as much as the arithmetic.
+    """
+
+    rows: int
+    block: int
+    logits: Tensor
+    policy: Tensor
+    reference: Tensor | None
+
+    @classmethod
+    def of(
+        cls, h: Tensor, head: Tensor, dtype: torch.dtype, how: _How, *, with_reference: bool
+    ) -> _Buffers:
+        rows = min(how.chunk_size, max(h.shape[0], 1))
+        block = _block_rows(h, rows, len(head), on_gpu=how.on_gpu)
+
+        def empty(count: int) -> Tensor:
+            return torch.empty((count, len(head)), dtype=dtype, device=h.device)
+
+        if not with_reference:
+            return cls(rows, block, empty(rows), empty(block), None)
+        return cls(rows, block, empty(2 * rows), empty(block), empty(block))
+
+
+def _chunk_logits(
+    h: Tensor, r: Tensor | None, head: Tensor, reference_head: Tensor, buffers: _Buffers, how: _How
+) -> tuple[Tensor, Tensor | None]:
+    """Logits [n, V] of policy and reference for a chunk's hidden states [n, d], in the buffers."""
+    count = len(h)
+    z, z_r = buffers.logits[:count], buffers.logits[count : 2 * count]
+    if r is None:
+        return logits(h, head, out=z, on_gpu=how.on_gpu), None
+    if reference_head is head:
+        # One product of both: the head, which is what is large, is fetched once.
+        logits(torch.cat([h, r]), head, out=buffers.logits[: 2 * count], on_gpu=how.on_gpu)
+    else:
+        logits(h, head, out=z, on_gpu=how.on_gpu)
+        logits(r, reference_head, out=z_r, on_gpu=how.on_gpu)
+    return z, z_r
 
 
 class _Softmax(NamedTuple):
@@ -181,13 +238,13 @@ class _Softmax(NamedTuple):
         return self.highest - other.highest + (self.sum / other.sum).log()
 
 
-def _block_rows(hidden: Tensor, rows: int, vocabulary: int) -> int:
+def _block_rows(hidden: Tensor, rows: int, vocabulary: int, *, on_gpu: bool) -> int:
     """Rows whose element-wise work is done together.
 
     On a CPU as many as its cache holds, or each of a dozen steps would fetch the rows from memory
     again; on a GPU all rows of the chunk, as launching costs more there.
     """
-    if _on_gpu(hidden) or hidden.device.type != "cpu":
+    if on_gpu or hidden.device.type != "cpu":
         return rows
     return max(1, min(rows, _CACHED // vocabulary))
 
@@ -202,11 +259,19 @@ def _softmax(z: Tensor, e: Tensor) -> _Softmax:
     return _Softmax(z, e, total, highest)
 
 
+def _divergence(
+    policy: _Softmax, reference: _Softmax, w_nll: Tensor, w_kl: Tensor, how: _How
+) -> Tensor:
+    """KL of each row [n]; the gradient in the logits takes the place of the policy's z, the other
+    buffers are overwritten."""
+    of = _reverse if how.direction == "reverse" else _forward
+    return of(policy, reference, w_nll, w_kl, how.needs_grad)
+
+
 def _reverse(
     policy: _Softmax, reference: _Softmax, w_nll: Tensor, w_kl: Tensor, needs_grad: bool
 ) -> Tensor:
-    """KL(p || q) of each row; the gradient in the logits takes the place of the policy's z, the
-    other buffers are overwritten."""
+    """KL(p || q) of each row; otherwise as `_divergence`."""
     difference = torch.sub(policy.z, reference.z, out=reference.z)
     offset = policy.above(reference)
     kl = _row_dot(policy.e, difference, spare=reference.e) / policy.sum - offset
@@ -221,7 +286,7 @@ def _reverse(
 def _forward(
     policy: _Softmax, reference: _Softmax, w_nll: Tensor, w_kl: Tensor, needs_grad: bool
 ) -> Tensor:
-    """KL(q || p) of each row; otherwise as `_reverse`."""
+    """KL(q || p) of each row; otherwise as `_divergence`."""
     difference = torch.sub(reference.z, policy.z, out=reference.z)
     offset = reference.above(policy)
     kl = _row_dot(reference.e, difference, spare=policy.z) / reference.sum - offset
@@ -239,10 +304,13 @@ def _row_dot(a: Tensor, b: Tensor, spare: Tensor) -> Tensor:
     return torch.mul(a, b, out=spare).sum(dim=-1, keepdim=True)
 
 
-def logits(hidden: Tensor, head: Tensor, out: Tensor) -> Tensor:
-    """hidden [n, d] x head [V, d]^T into `out` [n, V], accumulated and kept in fp32."""
+def logits(hidden: Tensor, head: Tensor, out: Tensor, *, on_gpu: bool | None = None) -> Tensor:
+    """hidden [n, d] x head [V, d]^T into `out` [n, V], accumulated and kept in fp32.
+
+    `on_gpu` as in `fused_nll_kl`.
+    """
     hidden = hidden.to(head.dtype)
-    if _on_gpu(hidden):
+    if hidden.is_cuda if on_gpu is None else on_gpu:
         if head.dtype == out.dtype:
             return torch.mm(hidden, head.t(), out=out)
         # bf16 operands, fp32 result: tensor cores at full rate without rounding the logits.
@@ -253,26 +321,21 @@ def logits(hidden: Tensor, head: Tensor, out: Tensor) -> Tensor:
     return out
 
 
-def into_hidden(gradient: Tensor, head: Tensor, out: Tensor) -> None:
-    """gradient [n, V] x head [V, d] into `out` [n, d]."""
+def into_hidden(gradient: Tensor, head: Tensor, out: Tensor, *, on_gpu: bool) -> None:
+    """gradient [n, V] x head [V, d] into `out` [n, d]; `on_gpu` as in `fused_nll_kl`."""
     if head.dtype == gradient.dtype:
         product = torch.mm(gradient, head)
-    elif _on_gpu(gradient) and head.dtype == torch.float16:
+    elif on_gpu and head.dtype == torch.float16:
         # A row's gradient is scaled to 1 and back: 1/tokens is below what fp16 can hold.
         size = gradient.abs().amax(dim=1, keepdim=True).clamp_min(1e-30)
         product = torch.mm((gradient / size).to(head.dtype), head).float() * size
-    elif _on_gpu(gradient):
+    elif on_gpu:
         product = torch.mm(gradient.to(head.dtype), head)
     else:
         product = torch.zeros(out.shape, dtype=gradient.dtype, device=out.device)
         for tile in _vocabulary_tiles(head):
             product.addmm_(gradient[:, tile], head[tile].to(gradient.dtype))
     out.copy_(product)
-
-
-def _on_gpu(tensor: Tensor) -> bool:
-    """The memory plan, whose tensors are nowhere, answers for the device that it plans for."""
-    return tensor.is_cuda
 
 
 def _vocabulary_tiles(head: Tensor, size: int = 8192) -> list[slice]:

@@ -1,95 +1,150 @@
-"""What goes wrong in an update and must not spoil the run: noticed on the device, read at logs.
+"""Updates with a non-finite loss or gradient (NaN or infinity) are left out; jumps are counted.
 
-    loss or gradient no number   the update is not made and is counted; many in a row end the run
-    loss far above the others    counted and told; the update is made (its gradient is clipped)
+    non-finite loss or gradient      the update is not made and is counted; many in a row end the run
+    loss far above the others        counted and reported; the update is made (its gradient is clipped)
 
 The decision to skip stays on the device: torch's fused AdamW leaves weights and state untouched
 where `found_inf` is 1, the mechanism of fp16's GradScaler, so the host never waits to know. The
 price: the host learns of a skipped update when metrics are read, `logging_steps` later at most,
 and the schedule and the data go on by one update all the same.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from styledial.distributed.sharded_tensors import replicated_like
+
 # A spike: this many standard deviations above the running mean, and no less than this many nats.
-_SPIKE, _LEAST = 6.0, 0.2
-_DECAY, _WARM = 0.98, 20  # of mean and variance; updates before anything can be a spike
+_SPIKE_DEVIATIONS, _SPIKE_NATS = 6.0, 0.2
+_DECAY = 0.98  # of mean and variance
+_WARM_UP = 20  # updates before anything can be a spike
+
+
+def skip_step_where(bad: Tensor, optimizer: Any, scaler: Any = None) -> None:
+    """The next `optimizer.step()` changes nothing where `bad` (bool scalar, on the device).
+
+    `optimizer` is a fused one, bare or under accelerate's wrapper; `scaler` is fp16's GradScaler,
+    whose step overwrites the optimizer's flag by its own, so that one is set; it also backs off.
+    """
+    raw = getattr(optimizer, "optimizer", optimizer)
+    if scaler is None:
+        raw.found_inf = replicated_like(bad.to(torch.float32), raw.param_groups[0]["params"][0])
+        return
+    for found_inf in scaler._found_inf_per_device(raw).values():
+        found_inf.add_(bad)
+
+
+class Counters(NamedTuple):
+    """What has happened since the run began: scalars on the device, fp64 but on MPS.
+
+    A step is that of the last such update, 1-based, 0 for none; losses are nats per token;
+    mean and variance are of the updates that were made.
+    """
+
+    skipped: Tensor
+    skipped_in_a_row: Tensor
+    last_skipped_step: Tensor
+    spikes: Tensor
+    last_spike_step: Tensor
+    last_spike_nll: Tensor
+    mean_nll: Tensor
+    nll_variance: Tensor
+    updates: Tensor
 
 
 @dataclass(frozen=True)
-class Reading:
-    """Counters since the run began; a step is that of the last such update, 1-based, 0 for none.
+class UpdateCounts:
+    """Counters as read by the host.
 
-    bad_parts: which (micro-batch x processes + rank) had a loss that is no number.
+    nonfinite_parts: which (micro-batch x processes + rank) of the last skipped update had a
+    non-finite loss; none where only the gradient was.
     """
 
-    skipped: int
-    in_a_row: int
-    bad_step: int
-    spikes: int
-    spike_step: int
-    spike_nll: float
-    usual_nll: float
-    bad_parts: tuple[int, ...] = ()
+    skipped: int = 0
+    skipped_in_a_row: int = 0
+    last_skipped_step: int = 0
+    spikes: int = 0
+    last_spike_step: int = 0
+    last_spike_nll: float = 0.0
+    mean_nll: float = 0.0
+    nonfinite_parts: tuple[int, ...] = ()
 
 
-class Watch:
-    """Counters on the device. Cost: some twenty operations on scalars an update, no wait."""
+class UpdateCounters:
+    """Counts on the device. Cost: some twenty operations on scalars an update, no wait."""
 
-    def __init__(self, device: torch.device, values: list[float] | None = None) -> None:
-        # skipped, in a row, bad step, spikes, spike step, spike nll, mean, variance, seen;
-        # fp64 on a CPU and a GPU, where a count is exact beyond any run; MPS has no fp64.
-        dtype = torch.float32 if device.type == "mps" else torch.float64
-        self.values = torch.tensor(values or [0.0] * 9, dtype=dtype, device=device)
-        self._bad_parts = torch.zeros(1, device=device)
+    def __init__(self, device: torch.device) -> None:
+        # In fp64 a count is exact beyond any run; MPS has none.
+        self._dtype = torch.float32 if device.type == "mps" else torch.float64
+        self._device = device
+        self.load_state_dict({})
+
+    def state_dict(self) -> dict[str, float]:
+        """Counters by name; waits for the device."""
+        return dict(zip(Counters._fields, torch.stack(self._counters).tolist(), strict=True))
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Put back what `state_dict` gave; a counter that is not in it is 0."""
+        values = [state.get(name, 0.0) for name in Counters._fields]
+        on_device = torch.tensor(values, dtype=self._dtype, device=self._device)
+        self._counters = Counters(*on_device.unbind())
+        self._nonfinite_parts = torch.zeros(1, device=self._device)
 
     @torch.no_grad()
-    def update(self, step: int, nll: Tensor, norm: Tensor, parts: Tensor) -> Tensor:
-        """Take update `step` (1-based); returns 1.0 where it must be skipped, else 0.0 (scalar).
+    def record(self, step: int, nll: Tensor, valid: Tensor, nonfinite_parts: Tensor) -> None:
+        """Count update `step` (1-based).
 
-        nll: mean of the update; norm: of the gradient, which is no number where a loss isn't;
-        parts: [micro-batches x processes], above 0 where that one's loss was no number.
+        nll: mean of the update; valid: bool scalar, whether its loss and gradient are finite, so
+        that it was made; nonfinite_parts: [micro-batches x processes], above 0 where that one's
+        loss was non-finite.
         """
-        good = torch.isfinite(norm)
-        skipped, row, bad_step, spikes, spike_step, spike_nll, mean, variance, seen = (
-            self.values.unbind()
-        )
-        nll = torch.where(good, nll.to(self.values), mean)
-        away = nll - mean
-        limit = (_SPIKE * variance.sqrt()).clamp_min(_LEAST)
-        spike = good & (seen >= _WARM) & (away > limit)
+        was = self._counters
+        nll = torch.where(valid, nll.to(was.mean_nll), was.mean_nll)
+        above_mean = nll - was.mean_nll
+        limit = (_SPIKE_DEVIATIONS * was.nll_variance.sqrt()).clamp_min(_SPIKE_NATS)
+        spike = valid & (was.updates >= _WARM_UP) & (above_mean > limit)
         # The first ones are averaged evenly; a spike counts for no more than its limit.
-        rate = (1 / (seen + 1)).clamp_min(1 - _DECAY) * good
-        away = torch.where(spike, limit, away)
-        self.values = torch.stack([
-            skipped + ~good,
-            torch.where(good, torch.zeros_like(row), row + 1),
-            torch.where(good, bad_step, torch.full_like(bad_step, step)),
-            spikes + spike,
-            torch.where(spike, torch.full_like(spike_step, step), spike_step),
-            torch.where(spike, nll, spike_nll),
-            mean + rate * away,
-            (1 - rate) * (variance + rate * away * away),
-            seen + good,
-        ])  # fmt: skip
-        if self._bad_parts.shape != parts.shape:
-            self._bad_parts = torch.zeros_like(parts)
-        self._bad_parts = torch.where(good, self._bad_parts, parts)
-        return (~good).to(torch.float32)
+        rate = (1 / (was.updates + 1)).clamp_min(1 - _DECAY) * valid
+        change = torch.where(spike, limit, above_mean)
+        this_step = torch.full_like(was.updates, step)
+        self._counters = Counters(
+            skipped=was.skipped + ~valid,
+            skipped_in_a_row=(was.skipped_in_a_row + 1) * ~valid,
+            last_skipped_step=torch.where(valid, was.last_skipped_step, this_step),
+            spikes=was.spikes + spike,
+            last_spike_step=torch.where(spike, this_step, was.last_spike_step),
+            last_spike_nll=torch.where(spike, nll, was.last_spike_nll),
+            mean_nll=was.mean_nll + rate * change,
+            nll_variance=(1 - rate) * (was.nll_variance + rate * change * change),
+            updates=was.updates + valid,
+        )
+        if self._nonfinite_parts.shape != nonfinite_parts.shape:
+            self._nonfinite_parts = torch.zeros_like(nonfinite_parts)
+        self._nonfinite_parts = torch.where(valid, self._nonfinite_parts, nonfinite_parts)
 
-    def tensors(self) -> Tensor:
-        """All that `reading` wants, in one tensor, to be read in one go."""
-        return torch.cat([self.values, self._bad_parts.to(self.values)])
+    def tensor(self) -> Tensor:
+        """All that `counts` takes, in one tensor, to be read from the device in one go."""
+        counters = torch.stack(self._counters)
+        return torch.cat([counters, self._nonfinite_parts.to(counters)])
 
     @staticmethod
-    def reading(values: list[float]) -> Reading:
-        skipped, row, bad_step, spikes, spike_step, nll, mean, _, _ = values[:9]
-        parts = tuple(i for i, value in enumerate(values[9:]) if value != 0)
-        return Reading(
-            int(skipped), int(row), int(bad_step), int(spikes), int(spike_step), nll, mean, parts
+    def counts(values: Sequence[float]) -> UpdateCounts:
+        """What `tensor` says, once it is on the host."""
+        named = dict(zip(Counters._fields, values, strict=False))
+        parts = values[len(Counters._fields) :]
+        return UpdateCounts(
+            skipped=int(named["skipped"]),
+            skipped_in_a_row=int(named["skipped_in_a_row"]),
+            last_skipped_step=int(named["last_skipped_step"]),
+            spikes=int(named["spikes"]),
+            last_spike_step=int(named["last_spike_step"]),
+            last_spike_nll=named["last_spike_nll"],
+            mean_nll=named["mean_nll"],
+            nonfinite_parts=tuple(i for i, value in enumerate(parts) if value != 0),
         )

@@ -14,33 +14,47 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from styledial.distributed.consensus import Agreement
-from styledial.distributed.sharded_tensors import everywhere_like
+from styledial.distributed.consensus import Consensus
+from styledial.distributed.sharded_tensors import replicated_like
 from styledial.training.row_order import RowOrder
+
+
+class Attempt(NamedTuple):
+    """What came of an update's gradients.
+
+    order: the one now in force, `step_downs` times halved; result: what `attempt` returned;
+    stop_requested: whether any process was asked to stop.
+    """
+
+    order: RowOrder
+    result: Tensor
+    stop_requested: bool
+    step_downs: int
 
 
 def with_step_down(
     attempt: Callable[[RowOrder], Tensor],
     order: RowOrder,
     *,
-    agreement: Agreement,
-    drop: Callable[[], None],
-    stop_asked: Callable[[], bool],
-    tell: Callable[[RowOrder], None],
+    consensus: Consensus,
+    discard: Callable[[], None],
+    stop_requested: Callable[[], bool],
+    on_step_down: Callable[[RowOrder], None],
     sharded: bool = False,
-) -> tuple[RowOrder, Tensor, bool]:
-    """(order in force, what `attempt` gave, whether any process was asked to stop).
+) -> Attempt:
+    """`attempt` in micro-batches that fit every process.
 
-    `drop` discards half-made gradients; `tell` hears the smaller order. Raises
+    `discard` drops half-made gradients; `on_step_down` is given the smaller order. Raises
     torch.OutOfMemoryError on every process where micro-batches of one row don't fit, and at once
     where the model is `sharded`: the others wait for this process in the middle of a layer.
     """
     before = random_state()
+    step_downs = 0
     while True:
         result, problem = None, ""
         try:
@@ -50,22 +64,28 @@ def with_step_down(
                 raise
             problem = str(error) or "out of memory"
         # The traceback held the attempt's tensors; from here on they can go.
-        out, stop = agreement.any(bool(problem), stop_asked())
+        out, stop = consensus.any(bool(problem), stop_requested())
         if result is not None and not out:
-            return order, result, stop
+            return Attempt(order, result, stop, step_downs)
         result = None
         if order.batch_size == 1:
             raise torch.OutOfMemoryError(problem or "another process is out of memory")
-        drop()
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        discard()
+        _free_memory()
         set_random_state(before)
         order = order.regrouped(order.batch_size // 2)
-        tell(order)
+        step_downs += 1
+        on_step_down(order)
+
+
+def _free_memory() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on a GPU or a CPU, by whatever class or words it is told."""
     from accelerate.utils.memory import should_reduce_batch_size
 
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
@@ -85,7 +105,7 @@ def reserve_state(optimizer: Any) -> None:
     missing = [p for p in wanted if p not in raw.state]
     if not missing:
         return
-    raw.found_inf = everywhere_like(torch.ones((), device=missing[0].device), missing[0])
+    raw.found_inf = replicated_like(torch.ones((), device=missing[0].device), missing[0])
     try:
         raw.step()
     except BaseException:

@@ -1,9 +1,9 @@
 """Saving a run and going on with it: the parts of the run into a checkpoint, and back.
 
-newest      the newest checkpoint that is whole; damaged ones are put aside and named
-same_rows   the same updates on another number of processes, or in smaller micro-batches
-Keeper      save: parts -> checkpoint, on the first process; a failed write keeps the run going
-            restore: checkpoint -> parts
+newest         the newest checkpoint that is whole; damaged ones are put aside and named
+same_rows      the same updates on another number of processes, or in smaller micro-batches
+Checkpointer   save: parts -> checkpoint, on the first process; a failed write keeps the run going
+               load: checkpoint -> parts
 """
 
 from __future__ import annotations
@@ -12,13 +12,17 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
+from torch import Tensor
 
 from styledial.data.pack import PackedRows
-from styledial.distributed.consensus import Agreement
-from styledial.distributed.sharded_tensors import load_state, parted_like, whole_state
+from styledial.distributed.consensus import Consensus
+from styledial.distributed.sharded_tensors import (
+    full_state_dict,
+    load_full_state_dict,
+    sharded_like,
+)
 from styledial.errors import UserError
 from styledial.models.policy import Policy
 from styledial.training.checkpoint import (
@@ -30,8 +34,7 @@ from styledial.training.checkpoint import (
     save_checkpoint,
     set_aside,
 )
-from styledial.training.loop import Controller
-from styledial.training.nonfinite import Watch
+from styledial.training.components import Components
 from styledial.training.out_of_memory import random_state, set_random_state
 from styledial.training.reference import contents
 from styledial.training.row_order import RowOrder
@@ -40,7 +43,7 @@ from styledial.training.stop_request import Stopped
 Note = Callable[[str, str], None]
 
 
-def newest(folder: Path, *, first: bool, agreement: Agreement, note: Note) -> Snapshot | None:
+def newest(folder: Path, *, first: bool, consensus: Consensus, note: Note) -> Snapshot | None:
     """The newest whole checkpoint in `folder`, or None. Call on all processes.
 
     The first process looks and puts damaged ones aside; the others read what it chose from the
@@ -50,15 +53,15 @@ def newest(folder: Path, *, first: bool, agreement: Agreement, note: Note) -> Sn
     name: str | None = None
     if first:
         found, name = _newest_whole(folder, note)
-    (name, *_) = agreement.gather(name)
+    (name, *_) = consensus.gather(name)
     if name is None:
         note(
             "--resume: no checkpoint that can be used; the run starts from the beginning.",
             "--resume：没有可用的检查点，训练从头开始。",
         )
         return None
-    if agreement.any(not (folder / name).is_dir())[0]:
-        found = agreement.gather(found)[0]
+    if consensus.any(not (folder / name).is_dir())[0]:
+        found = consensus.gather(found)[0]
     found = found or read_checkpoint(folder / name)
     note(f"--resume: going on from {folder / name}", f"--resume：从 {folder / name} 继续")
     return found
@@ -81,7 +84,7 @@ def same_rows(order: RowOrder, snapshot: Snapshot, note: Note) -> RowOrder:
     """`order` so that each update has the rows that it had in the run that saved `snapshot`.
 
     Raises UserError where another number of rows an update was asked for, or where they can't be
-    shared out over this number of processes.
+    divided over this number of processes.
     """
     state = snapshot.state
     earlier, rows = len(snapshot.rng), state.effective_batch
@@ -102,7 +105,7 @@ def same_rows(order: RowOrder, snapshot: Snapshot, note: Note) -> RowOrder:
         found = whole.regrouped(most, order.processes)
     except ValueError:
         raise UserError(
-            f"--resume: the {rows} rows of an update can't be shared out evenly over "
+            f"--resume: the {rows} rows of an update can't be divided evenly over "
             f"{order.processes} processes; use a number that divides {rows}.",
             f"--resume：每次更新的 {rows} 行无法平均分给 {order.processes} 个进程；"
             f"请使用能整除 {rows} 的进程数。",
@@ -118,59 +121,60 @@ def same_rows(order: RowOrder, snapshot: Snapshot, note: Note) -> RowOrder:
     return found
 
 
-@dataclass
-class Keeper:
-    """The parts of a run that a checkpoint is made of. `keep` checkpoints stay in `folder`."""
+@dataclass(frozen=True)
+class Checkpointer:
+    """Saves the state of a run's `parts` in `folder`, where `keep` checkpoints stay, and loads it.
+
+    `source` is from `source_of`: what a checkpoint must have been made from.
+    """
 
     folder: Path
     keep: int
-    policy: Policy
-    optimizer: Any
-    scheduler: Any
-    controller: Controller
-    watch: Watch
-    agreement: Agreement
-    rank: int
+    parts: Components
     source: str
     note: Note
-    scaler: Any = None
 
     def save(self, state: TrainState) -> bool:
         """Write a checkpoint; call on all processes. False, with a warning, where it failed.
 
         Waits for the device. Training goes on after a failure: the older checkpoints are there.
         """
-        rng = self.agreement.gather(random_state())
-        values = self.watch.values.tolist()
-        weights, moments = self.policy.trainable_state(), whole_state(self.optimizer)
-        state.controller = self.controller.state_dict()
-        state.watch, state.skipped = values, int(values[0])
+        parts = self.parts
+        rng = parts.consensus.gather(random_state())
+        state.counters = parts.counters.state_dict()
+        state.skipped = int(state.counters["skipped"])
+        state.controller = parts.controller.state_dict()
         state.source = self.source
-        problem: CheckpointError | None = None
-        if self.rank == 0:
-            snapshot = Snapshot(
-                state, weights, moments,
-                self.scheduler.state_dict(), rng, self.scaler and self.scaler.state_dict(),
-            )  # fmt: skip
-            try:
-                save_checkpoint(self.folder, snapshot, self.keep)
-            except CheckpointError as error:
-                problem = error
-                self.note(
-                    f"Warning: {error.en} Training goes on; earlier checkpoints are kept.",
-                    f"警告：{error.zh}训练继续，已有检查点保留。",
-                )
+        weights, moments = parts.policy.trainable_state(), full_state_dict(parts.optimizer)
+        failed = False
+        if parts.accelerator.process_index == 0:
+            schedule, scaler = parts.scheduler.state_dict(), parts.accelerator.scaler
+            failed = not self._written(
+                Snapshot(state, weights, moments, schedule, rng, scaler and scaler.state_dict())
+            )
         # Nobody runs on while the disk is busy: a time limit of a collective would count.
-        return not self.agreement.any(problem is not None)[0]
+        return not parts.consensus.any(failed)[0]
 
-    def restore(self, snapshot: Snapshot | None, seed: int) -> TrainState:
+    def _written(self, snapshot: Snapshot) -> bool:
+        try:
+            save_checkpoint(self.folder, snapshot, self.keep)
+        except CheckpointError as error:
+            self.note(
+                f"Warning: {error.en} Training goes on; earlier checkpoints are kept.",
+                f"警告：{error.zh}训练继续，已有检查点保留。",
+            )
+            return False
+        return True
+
+    def load(self, snapshot: Snapshot | None, seed: int) -> TrainState:
         """Put everything back as `snapshot` has it; where there is none, a fresh state.
 
         Peak learning rate and weight decay are those of the configuration now in force. Raises
         UserError where base or text are not those of the checkpoint.
         """
+        rank = self.parts.accelerator.process_index
         if snapshot is None:
-            _seed(seed, self.rank)
+            _seed(seed, rank)
             return TrainState()
         state = snapshot.state
         if state.source != self.source:
@@ -181,45 +185,47 @@ class Keeper:
                 "--resume：基座权重或处理后的文本与检查点不符（文件或读取它们的程序包有改动）。"
                 "请恢复原样，或用 --overwrite 重新训练。",
             )
-        self._load_weights(snapshot)
-        groups = self.optimizer.state_dict()["param_groups"]
-        for saved, now in zip(snapshot.optimizer["param_groups"], groups, strict=True):
-            saved.update(initial_lr=now["initial_lr"], weight_decay=now["weight_decay"])
-        load_state(self.optimizer, snapshot.optimizer)
-        base = self.scheduler.base_lrs
-        self.scheduler.load_state_dict({**snapshot.scheduler, "base_lrs": base})
-        self._set_learning_rate()
-        if self.scaler and snapshot.scaler:
-            self.scaler.load_state_dict(snapshot.scaler)
-        self.controller.load_state_dict(state.controller)
-        self.watch.values = torch.tensor(state.watch).to(self.watch.values)
-        if self.rank < len(snapshot.rng):
-            set_random_state(snapshot.rng[self.rank])
+        load_weights(self.parts.policy, snapshot.weights)
+        load_optimizer(self.parts, snapshot)
+        self.parts.controller.load_state_dict(state.controller)
+        self.parts.counters.load_state_dict(state.counters)
+        if rank < len(snapshot.rng):
+            set_random_state(snapshot.rng[rank])
         else:
-            _seed(seed, self.rank, state.step)
+            _seed(seed, rank, state.step)
         return state
 
-    def _load_weights(self, snapshot: Snapshot) -> None:
-        own = {n: p for n, p in self.policy.named_parameters() if p.requires_grad}
-        if own.keys() != snapshot.weights.keys():
-            raise UserError(
-                "--resume: the checkpoint holds other weights than this run trains; start a new "
-                "run with --overwrite.",
-                "--resume：检查点中的权重与当前要训练的不一致；请用 --overwrite 重新训练。",
-            )
-        with torch.no_grad():
-            for name, weight in own.items():
-                weight.copy_(parted_like(snapshot.weights[name], weight))
 
-    def _set_learning_rate(self) -> None:
-        """As the schedule now in force has it: the same where the settings are the same."""
-        schedule = self.scheduler
-        schedule._last_lr = []
-        for group, base, rate in zip(
-            self.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True
-        ):
-            group["lr"] = base * rate(schedule.last_epoch)
-            schedule._last_lr.append(group["lr"])
+def load_weights(policy: Policy, weights: dict[str, Tensor]) -> None:
+    """Give the trained weights these values. Raises UserError where they are other weights."""
+    own = {n: p for n, p in policy.named_parameters() if p.requires_grad}
+    if own.keys() != weights.keys():
+        raise UserError(
+            "--resume: the checkpoint holds other weights than this run trains; start a new "
+            "run with --overwrite.",
+            "--resume：检查点中的权重与当前要训练的不一致；请用 --overwrite 重新训练。",
+        )
+    with torch.no_grad():
+        for name, weight in own.items():
+            weight.copy_(sharded_like(weights[name], weight))
+
+
+def load_optimizer(parts: Components, snapshot: Snapshot) -> None:
+    """Put optimizer, schedule and loss scale back, with the learning rate of the schedule now in
+    force: the same where the settings are the same."""
+    optimizer, schedule, scaler = parts.optimizer, parts.scheduler, parts.accelerator.scaler
+    groups = optimizer.state_dict()["param_groups"]
+    for saved, now in zip(snapshot.optimizer["param_groups"], groups, strict=True):
+        saved.update(initial_lr=now["initial_lr"], weight_decay=now["weight_decay"])
+    load_full_state_dict(optimizer, snapshot.optimizer)
+    peaks = schedule.base_lrs
+    schedule.load_state_dict({**snapshot.scheduler, "base_lrs": peaks})
+    schedule._last_lr = []
+    for group, peak, rate in zip(optimizer.param_groups, peaks, schedule.lr_lambdas, strict=True):
+        group["lr"] = peak * rate(schedule.last_epoch)
+        schedule._last_lr.append(group["lr"])
+    if scaler and snapshot.scaler:
+        scaler.load_state_dict(snapshot.scaler)
 
 
 def source_of(policy: Policy, *rows: PackedRows) -> str:

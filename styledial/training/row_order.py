@@ -34,7 +34,7 @@ class RowOrder:
         """The same updates in micro-batches of at most `batch_size` rows.
 
         The largest size that divides a process's rows of an update. Raises ValueError where the
-        rows of an update can't be shared out evenly.
+        rows of an update can't be divided evenly.
         """
         processes = processes or self.processes
         each, left = divmod(self.effective_batch, processes)
@@ -57,7 +57,7 @@ class RowOrder:
         start = step * self.effective_batch + (micro_step * self.processes + rank) * self.batch_size
         return [self._at(i) for i in range(start, start + self.batch_size)]
 
-    def shared_out(self, rows: list[int], rank: int) -> list[list[int]]:
+    def spread(self, rows: list[int], rank: int) -> list[list[int]]:
         """This process's part of further `rows` for an update, in micro-batches of their own.
 
         None is larger than `batch_size`, all processes have as many, and sizes are as even as can

@@ -1,0 +1,45 @@
+"""What a kl_mode means, in one place.
+
+          kl_beta is            lambda           KL is read    adapter scaled at the end
+budget    the KL to reach       a controller's   yes           yes, to meet it
+penalty   lambda itself         fixed            yes           no
+off       without effect        0                no            no
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+
+class KLMode(str, Enum):
+    """`training.kl_mode`."""
+
+    BUDGET = "budget"
+    PENALTY = "penalty"
+    OFF = "off"
+
+    @classmethod
+    def of_summary(cls, summary: Mapping[str, Any]) -> KLMode:
+        """That of a run's summary.json, which may be from an early version or anyone's hand."""
+        written = summary.get("kl_mode", cls.BUDGET)
+        return cls(written) if written in list(cls) else cls.OFF
+
+    @property
+    def has_target(self) -> bool:
+        """Whether there is a KL to reach."""
+        return self is KLMode.BUDGET
+
+    @property
+    def reads_kl(self) -> bool:
+        """Whether training runs the base beside the policy; if not, there is no anchor either."""
+        return self is not KLMode.OFF
+
+    def target(self, kl_beta: float) -> float | None:
+        """The KL to reach, nats per token; None without one."""
+        return kl_beta if self.has_target else None
+
+    def fixed_lambda(self, kl_beta: float) -> float:
+        """Lambda where nothing moves it."""
+        return kl_beta if self is KLMode.PENALTY else 0.0

@@ -1,0 +1,140 @@
+"""What the training loop is made of: its parts, what they must offer, and what it tells others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from styledial.data.pack import Batch, PackedRows
+from styledial.distributed.consensus import Consensus
+from styledial.distributed.sharded_tensors import is_sharded
+from styledial.models.policy import Policy
+from styledial.training import step
+from styledial.training.checkpoint import TrainState
+from styledial.training.losses import Direction
+from styledial.training.nonfinite import UpdateCounters, UpdateCounts
+from styledial.training.objective import LossSettings
+from styledial.training.row_order import RowOrder
+
+
+class Controller(Protocol):
+    """Gives lambda (`coefficient`, a scalar tensor) and learns from each update's KL.
+
+    `valid` is a bool scalar: whether the update was made, so that there is something to learn.
+    """
+
+    @property
+    def coefficient(self) -> Tensor: ...
+    def update(self, kl: Tensor, valid: Tensor | None = None) -> None: ...
+    def calibrate(self, heldout_kl: float) -> None: ...
+    def state_dict(self) -> dict[str, float]: ...
+    def load_state_dict(self, state: dict[str, float]) -> None: ...
+
+
+class References(Protocol):
+    """Gives the base's hidden states [B, T, d] of a batch made of these style or anchor rows.
+
+    `saved`: how many rows didn't need a pass of the base.
+    """
+
+    @property
+    def saved(self) -> int: ...
+    def __call__(self, batch: Batch, rows: list[int], *, anchor: bool) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class StepMetrics:
+    """What one update did, in nats per token of the whole update; on the host."""
+
+    step: int
+    nll: float
+    kl: float
+    anchor_kl: float
+    coefficient: float
+    learning_rate: float
+    grad_norm: float
+    tokens: int
+    tokens_per_second: float
+    counts: UpdateCounts
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """General rows on which the tuned model is held to the base: see docs/kl_beta.md.
+
+    `per_update` rows are added to each update, in micro-batches of their own.
+    """
+
+    rows: PackedRows
+    order: RowOrder
+    weight: float
+
+    @property
+    def per_update(self) -> int:
+        return self.order.batch_size
+
+    def tokens_of(self, update: int) -> int:
+        """Targets in the anchor rows of that update, over all processes."""
+        return sum(map(self.rows.targets_in, self.order.update(update)))
+
+
+@dataclass(frozen=True)
+class Components:
+    """What is trained, on what, and with what; none of it is replaced while the loop runs.
+
+    `wrapped` is the policy as accelerate prepared it; it alone takes the forward that needs
+    gradients, and it doesn't sum them. Without `references` there is no KL.
+    """
+
+    policy: Policy
+    wrapped: torch.nn.Module
+    rows: PackedRows
+    accelerator: Any
+    consensus: Consensus
+    optimizer: Any
+    scheduler: Any
+    controller: Controller
+    counters: UpdateCounters
+    anchor: Anchor | None = None
+    references: References | None = None
+    direction: Direction = "reverse"
+    max_grad_norm: float = 1.0
+
+    @cached_property
+    def weights(self) -> list[torch.nn.Parameter]:
+        return step.trained(self.policy)
+
+    @cached_property
+    def sharded(self) -> bool:
+        """Whether FSDP holds the weights; then it sums the gradients, as a mean over processes."""
+        return is_sharded(self.weights[0])
+
+    @cached_property
+    def loss_settings(self) -> LossSettings:
+        return LossSettings(self.direction, self.anchor.weight if self.anchor else 0.0)
+
+    def backward(self, loss: Tensor) -> None:
+        """Gradients of this process's part of the update's sum."""
+        self.accelerator.backward(loss * (self.accelerator.num_processes if self.sharded else 1))
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What else goes on during the loop.
+
+    stop_requested: whether this process was asked to stop. on_step_down: the smaller order from
+    now on. on_log: an update's metrics. after_step: is told whether any process was asked to
+    stop, and may save a checkpoint; the loop ends where it returns False. phase: what begins
+    (step.PHASES).
+    """
+
+    stop_requested: Callable[[], bool] = lambda: False
+    on_step_down: Callable[[RowOrder], None] = lambda order: None
+    on_log: Callable[[StepMetrics], None] = lambda metrics: None
+    after_step: Callable[[TrainState, bool], bool] = lambda state, stop: not stop
+    phase: Callable[[str], None] = lambda name: None
