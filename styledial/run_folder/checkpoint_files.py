@@ -49,8 +49,8 @@ def foreign(run: Path, *, damaged: bool) -> list[str]:
     ours = entries(run)
     found = []
     for path in _named(run):
-        files = sorted(path.iterdir()) if path.is_dir() else []
-        if not any(_FILE.fullmatch(file.name) for file in files):
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        if files and not any(_FILE.fullmatch(file.name) for file in files):
             found.append(path)
         elif damaged:
             found += [file for file in files if not _FILE.fullmatch(file.name)]

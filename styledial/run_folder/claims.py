@@ -17,6 +17,7 @@ from pathlib import Path
 
 from styledial.errors import UserError
 from styledial.run_folder import checkpoint_files, layout
+from styledial.run_folder.manifest import Entry, described
 from styledial.run_folder.metrics import read_metrics
 from styledial.run_folder.ownership import RunFolder, in_the_way
 
@@ -46,8 +47,6 @@ def claimed(folder: Path, claim: Claim) -> Iterator[RunFolder]:
     if not (folder / layout.OWN).exists():  # somebody else's folder gets no lock of ours
         _check(RunFolder(folder), claim)
     with _open(folder) as run:
-        if claim.resume:
-            _adopt_unrecorded(run)
         _check(run, claim)
         try:
             yield run
@@ -95,6 +94,8 @@ def _check_kind(folder: Path) -> None:
 
 def _check(run: RunFolder, claim: Claim) -> None:
     folder = run.path
+    if claim.resume and not run.manifest.files:
+        run.manifest.files = _shown_by_checkpoints(folder)
     if run.holds_run() and not (claim.resume or claim.overwrite):
         raise UserError(
             f"training.output_dir: {folder} holds an earlier run. Go on with it (--resume), "
@@ -131,13 +132,14 @@ def _foreign(run: RunFolder, claim: Claim) -> list[str]:
     return found
 
 
-def _adopt_unrecorded(run: RunFolder) -> None:
-    """An interrupted run of a version that kept no manifest: its checkpoints show whose it is."""
-    metrics = run.path / layout.METRICS
-    if run.manifest.files or not checkpoint_files.checkpoint_folders(run.path):
-        return
-    whole = all("tokens" in record for record in read_metrics(metrics))
-    run.record([layout.SETTINGS, *([layout.METRICS] if whole else [])])
+def _shown_by_checkpoints(folder: Path) -> dict[str, Entry]:
+    """Files of an interrupted run of a version that kept no manifest, by name."""
+    if not checkpoint_files.checkpoint_folders(folder):
+        return {}
+    names = [layout.SETTINGS]
+    if all("tokens" in record for record in read_metrics(folder / layout.METRICS)):
+        names.append(layout.METRICS)
+    return {name: described(folder / name) for name in names if (folder / name).is_file()}
 
 
 def _evident(folder: Path) -> list[str]:

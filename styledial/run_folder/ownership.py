@@ -70,7 +70,8 @@ class RunFolder:
     def _tidy_up(self) -> None:
         if self.refused:
             remove_cache(self.path)
-        if self._made and not (self.manifest.files or self.manifest.replaced):
+        written = Manifest.load(self._own) or Manifest()
+        if self._made and not (written.files or written.replaced):
             shutil.rmtree(self._own)
 
     # What is ours
@@ -170,7 +171,10 @@ class RunFolder:
         _remove_empty(self.path, whole)
 
     def put_back(self) -> None:
-        """What was set aside stands where it was before, in place of what was begun since."""
+        """What was set aside stands where it was before, in place of what was begun since.
+
+        May be cut short at any point, and is then begun again by the next process.
+        """
         earlier = self.manifest = Manifest.load(self._own) or self.manifest
         if earlier.whole_run and earlier.moved:
             self._remove_begun()
@@ -185,8 +189,9 @@ class RunFolder:
         _remove_empty(self._own / _REPLACED, earlier.replaced, root_too=True)
 
     def _remove_begun(self) -> None:
-        """The files of a run that has saved nothing whole."""
-        begun = {**self.manifest.files, **checkpoint_files.entries(self.path)}
+        """The files of a run that has saved nothing whole, but for those whose place is taken."""
+        files = {**self.manifest.files, **checkpoint_files.entries(self.path)}
+        begun = {n: e for n, e in files.items() if n not in self.manifest.replaced}
         for name, entry in begun.items():
             if as_written(self.path / name, entry):
                 (self.path / name).unlink()
