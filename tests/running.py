@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 from typer.testing import CliRunner
 
+from styledial.build import texts as build
 from styledial.cli.main import app
 from styledial.errors import StyleDialError
 from styledial.report import charts
-from styledial.run import samples
+from styledial.run import conclude, samples
 
 ROOT = Path(__file__).resolve().parents[1]
 # No network, English, one thread a process.
@@ -24,6 +25,11 @@ ENV = {**os.environ, "HF_HUB_OFFLINE": "1", "STYLEDIAL_LANG": "en", "OMP_NUM_THR
 # the time of a short run.
 SHORT_END: list[tuple[Any, str, Any]] = [
     (samples, "TOKENS", 4), (charts, "available", lambda: False),
+]  # fmt: skip
+# For setattr: readings of a few rows.
+LITTLE_TEXT: list[tuple[Any, str, Any]] = [
+    (build, "_HELDOUT_TOKENS", 1024), (build, "_GENERAL_TOKENS", 512),
+    (build, "_CALIBRATION_TOKENS", 256), (conclude, "_LEARNT_TOKENS", 256),
 ]  # fmt: skip
 
 

@@ -15,26 +15,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alike import differences
 from moments import CONCLUSION, LOADING, MOMENTS, happening
-from running import ENV, ROOT, SHORT_END, Done, invoke, small_run
+from running import ENV, LITTLE_TEXT, ROOT, SHORT_END, Done, invoke, small_run
 from test_run_folder import contents, forked
 
-from styledial.build import texts as build
 from styledial.run import conclude
 from styledial.run_folder.layout import CACHE
 from styledial.run_folder.metrics import read_metrics
 from styledial.training.stop_request import StopRequest
 
 STEPS = 3
-# For setattr: readings of a few rows.
-LITTLE_TEXT: list[tuple[Any, str, int]] = [
-    (build, "_HELDOUT_TOKENS", 1024), (build, "_GENERAL_TOKENS", 512),
-    (build, "_CALIBRATION_TOKENS", 256), (conclude, "_LEARNT_TOKENS", 256),
-]  # fmt: skip
 SIGNALS = [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
 
 
