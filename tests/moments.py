@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from styledial.build import texts as build
 from styledial.monitor import trackers
 from styledial.run import conclude, prepare, updates
 from styledial.training import checkpoint, step
@@ -16,10 +15,10 @@ from styledial.training import checkpoint, step
 # What is called when, by the name under which it is looked up. The order of a run.
 LOADING = {
     "texts": (prepare, "read_texts"),
-    "model": (build, "build_policy"),
+    "model": (prepare, "build_policy"),
     "samples of the base": (prepare, "sample"),
-    "anchor": (build, "build_anchor"),
-    "trackers": (trackers, "Live"),
+    "anchor": (prepare, "build_anchor"),
+    "trackers": (trackers, "Trackers"),
 }  # fmt: skip
 UPDATES = {
     "update": (step, "micro_batch"),

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from typer.testing import CliRunner
 
-from styledial.build import texts as build
+from styledial.build import kl, texts
 from styledial.cli.main import app
 from styledial.errors import StyleDialError
 from styledial.report import charts
@@ -28,8 +28,8 @@ SHORT_END: list[tuple[Any, str, Any]] = [
 ]  # fmt: skip
 # For setattr: readings of a few rows.
 LITTLE_TEXT: list[tuple[Any, str, Any]] = [
-    (build, "_HELDOUT_TOKENS", 1024), (build, "_GENERAL_TOKENS", 512),
-    (build, "_CALIBRATION_TOKENS", 256), (conclude, "_LEARNT_TOKENS", 256),
+    (texts, "_HELDOUT_TOKENS", 1024), (texts, "_GENERAL_TOKENS", 512),
+    (kl, "_CALIBRATION_TOKENS", 256), (conclude, "_LEARNT_TOKENS", 256),
 ]  # fmt: skip
 
 
