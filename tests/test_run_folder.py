@@ -555,7 +555,7 @@ def test_a_tracker_that_cannot_start_costs_nothing(
     def broken(*args: object) -> None:
         raise UserError("training.report_to: wandb could not be started", "")
 
-    monkeypatch.setattr(trackers, "Live", broken)
+    monkeypatch.setattr(trackers, "Trackers", broken)
     done = trained(*short(tiny_base, novels, folder), "--overwrite")
     assert done.returncode == 2
     assert "could not be started" in done.stderr
