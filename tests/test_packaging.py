@@ -56,6 +56,7 @@ def test_presets_of_an_installed_package_are_its_own(built: Path) -> None:
         "print(preset_path('quick'))"
     )
     assert python(built, "-c", code) == str(built / "styledial/presets/quick_test.yaml")
+    (built / "configs").rmdir()
 
 
 def test_python_m_styledial(built: Path) -> None:
