@@ -38,7 +38,11 @@ def card_between(*plans: object) -> gpus.Card:
     return gpus.Card("Test GPU", int(sum(totals) / 2 / (1 - gpus.MARGIN)))
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(
+    "preset",
+    [preset if preset == "quick" else pytest.param(preset, marks=pytest.mark.slow)
+     for preset in PRESETS],
+)  # fmt: skip
 def test_a_preset_fits_the_memory_that_its_file_claims(preset: str) -> None:
     claimed = re.search(r"\((\d+) GB\)", preset_path(preset).read_text(encoding="utf-8"))
     assert claimed
