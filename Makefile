@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 # torch first and by version: its own build for this machine, not the newest one.
 TORCH = torch==2.13.0
 
-PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: demo lint test test-all generated
 

@@ -9,9 +9,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 case ${1:-} in
-    lowest) RESOLUTION=lowest-direct ;;
-    newest) RESOLUTION=highest ;;
-    *) echo "usage: $0 lowest|newest [pytest options]" >&2; exit 2 ;;
+    lowest) RESOLUTION=lowest-direct WARNINGS=(-W default) ;;  # old libraries warn of new ones
+    newest) RESOLUTION=highest WARNINGS=() ;;
+    *)
+        echo "usage: $0 lowest|newest [pytest options]" >&2
+        exit 2
+        ;;
 esac
 shift
 WORK=$(mktemp -d)
@@ -23,8 +26,9 @@ PYTHON=$WORK/env/bin/python
 echo 'torch; sys_platform == "none"' > "$WORK/override"  # installed above: left out below
 "$PYTHON" -m uv --quiet pip compile pyproject.toml --extra test --resolution $RESOLUTION \
     --python "$PYTHON" --override "$WORK/override" --output-file "$WORK/requirements.txt"
+# Without dependencies: resolving again, without the override, would replace torch.
 "$PYTHON" -m uv --quiet pip install --no-deps --python "$PYTHON" -r "$WORK/requirements.txt"
 "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps -e .
 "$PYTHON" -m pip check
 grep -E '^[a-zA-Z]' "$WORK/requirements.txt"
-"$PYTHON" -m pytest -n 2 --dist loadfile -m "not slow" "$@"
+"$PYTHON" -m pytest -n 2 --dist loadfile -m "not slow" "${WARNINGS[@]}" "$@"

@@ -246,6 +246,7 @@ def test_a_killed_process_ends_the_job_within_a_minute(
     assert len(read_metrics(metrics)) >= 1  # nothing written is lost
 
 
+@pytest.mark.slow
 def test_the_error_of_the_process_that_failed_is_in_front(
     tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:
