@@ -27,7 +27,8 @@ import torch  # noqa: E402
 from transformers import Qwen2Config, Qwen2ForCausalLM  # noqa: E402
 
 from styledial.models.policy import Policy, with_lora  # noqa: E402
-from styledial.training.losses import CHUNK, logits  # noqa: E402
+from styledial.training.head_products import logits  # noqa: E402
+from styledial.training.losses import CHUNK  # noqa: E402
 from styledial.training.objective import LossSettings, objective  # noqa: E402
 from styledial.training.reference import ReferenceCache  # noqa: E402
 

@@ -20,6 +20,7 @@ from styledial.training.components import Anchor, Controller
 from styledial.training.controller import FixedCoefficient, KLController
 from styledial.training.measure import halves
 from styledial.training.row_order import RowOrder
+from styledial.units import disk_size
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -119,9 +120,9 @@ def build_references(
         return reference.References(policy, None, None)
     if not reference.has_room(folder, size):
         raise UserError(
-            f"training.reference_cache: {folder} has no room for {size / 2**30:.1f} GiB; use "
+            f"training.reference_cache: {folder} has no room for {disk_size(size)}; use "
             "auto, off, or a folder on a larger disk.",
-            f"training.reference_cache：{folder} 空间不足，需要 {size / 2**30:.1f} GiB；"
+            f"training.reference_cache：{folder} 空间不足，需要 {disk_size(size)}；"
             "请改用 auto、off 或更大磁盘上的文件夹。",
         )
     caches = []
