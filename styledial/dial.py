@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from styledial.errors import AdapterError, UserError
-from styledial.files import write_json
 from styledial.language import typed
 from styledial.strength import NAMED
 
@@ -75,14 +74,13 @@ def read_points(measure_at: Callable[[float], tuple[float, float, float]]) -> li
     return [DialPoint(scale, *measure_at(scale)) for scale in SCALES]
 
 
-def save_dial(
-    folder: Path, trained_kl_beta: float, points: Sequence[DialPoint],
-    base: Mapping[str, float] | None = None,
-) -> None:  # fmt: skip
-    """`base`: the base's own NLL on the same texts, as style_nll and general_nll."""
+def as_json(
+    trained_kl_beta: float, points: Sequence[DialPoint], base: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """What style_dial.json holds. `base`: the base's own NLL on the same texts, as style_nll and
+    general_nll."""
     kept = [asdict(point) for point in points]
-    content = {"trained_kl_beta": trained_kl_beta, "base": base, "points": kept}
-    write_json(folder / FILE, content)
+    return {"trained_kl_beta": trained_kl_beta, "base": base, "points": kept}
 
 
 def load_dial(folder: Path) -> list[DialPoint]:

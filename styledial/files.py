@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +40,21 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+# What a disk says that takes no more: full, a quota, read-only, no permission, a limit, broken.
+_REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EIO}
+
+
+def disk_problem(error: BaseException) -> str | None:
+    """Why the disk took no more, in the system's words; None where `error` is of another kind.
+
+    Libraries in Rust (safetensors, tokenizers) raise errors of their own, with the number inside.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and (found := re.search(r"\b(?:os error|code:) (\d+)", str(error))):
+        number = int(found[1])
+    return os.strerror(number) if number in _REFUSALS else None
 
 
 def share(path: Path) -> None:

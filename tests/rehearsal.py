@@ -53,7 +53,7 @@ def rehearse(name, base, work, novels, *, dora=False, more=()):
         "training.max_steps=12", "training.learning_rate=0.01", "training.kl_mode=off",
         "training.per_device_train_batch_size=2", "training.gradient_accumulation_steps=1", *more,
     ])  # fmt: skip
-    with mock.patch("styledial.run.conclude._SAMPLE_TOKENS", 4):
+    with mock.patch("styledial.run.samples.TOKENS", 4):
         train_from_config(config)
 
     tuned = load_adapter(out, dtype="float32")[0].model

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 from typer.testing import CliRunner
 
+from styledial.build import kl, texts
 from styledial.cli.main import app
 from styledial.errors import StyleDialError
 from styledial.report import charts
-from styledial.run import conclude
+from styledial.run import conclude, samples
 
 ROOT = Path(__file__).resolve().parents[1]
 # No network, English, one thread a process.
@@ -23,7 +24,12 @@ ENV = {**os.environ, "HF_HUB_OFFLINE": "1", "STYLEDIAL_LANG": "en", "OMP_NUM_THR
 # For setattr: samples of a few tokens and a report without figures, which otherwise take most of
 # the time of a short run.
 SHORT_END: list[tuple[Any, str, Any]] = [
-    (conclude, "_SAMPLE_TOKENS", 4), (charts, "available", lambda: False),
+    (samples, "TOKENS", 4), (charts, "available", lambda: False),
+]  # fmt: skip
+# For setattr: readings of a few rows.
+LITTLE_TEXT: list[tuple[Any, str, Any]] = [
+    (texts, "_HELDOUT_TOKENS", 1024), (texts, "_GENERAL_TOKENS", 512),
+    (kl, "_CALIBRATION_TOKENS", 256), (conclude, "_LEARNT_TOKENS", 256),
 ]  # fmt: skip
 
 

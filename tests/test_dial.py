@@ -11,8 +11,9 @@ from running import invoke, small_run
 
 from styledial.data.novels import read_novels
 from styledial.data.pack import pack
-from styledial.dial import SCALES, DialPoint, load_dial, save_dial, scale_for, strengths
+from styledial.dial import FILE, SCALES, DialPoint, as_json, load_dial, scale_for, strengths
 from styledial.errors import AdapterError, UserError
+from styledial.files import write_json
 from styledial.models.adapter import load_adapter
 from styledial.training.measure import measure
 
@@ -39,7 +40,7 @@ def test_names_and_numbers() -> None:
 
 
 def test_a_dial_reads_back(tmp_path: Path) -> None:
-    save_dial(tmp_path, 0.2, CURVE)
+    write_json(tmp_path / FILE, as_json(0.2, CURVE))
     assert load_dial(tmp_path) == CURVE
     (tmp_path / "style_dial.json").write_text('{"points": [{"scale": 1}]}')
     with pytest.raises(AdapterError, match="cannot be read"):

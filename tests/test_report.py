@@ -13,7 +13,8 @@ from running import invoke, small_run
 from test_dial import CURVE
 
 from styledial.config import resolve
-from styledial.dial import save_dial
+from styledial.dial import FILE, as_json
+from styledial.files import write_json
 from styledial.memory.plan import plan
 from styledial.report import SECTIONS, drawing, training, write_report
 from styledial.report.numbers import duration, general, memory_size, number
@@ -51,7 +52,7 @@ def run(tiny_base: Path, novels: Path, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("reported") / "run"
     done = invoke("train", *small_run(tiny_base, novels, folder), "max_steps=24")
     assert done.returncode == 0, done.stderr
-    save_dial(folder, 0.1, CURVE, {"style_nll": 5.0, "general_nll": 4.0})
+    write_json(folder / FILE, as_json(0.1, CURVE, {"style_nll": 5.0, "general_nll": 4.0}))
     return folder
 
 

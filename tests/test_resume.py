@@ -19,8 +19,8 @@ import pytest
 from alike import differences, digest, plain
 from running import ENV, ROOT, SHORT_END, Done, invoke, launched, small_run, stop_at
 
+from styledial.run_folder.layout import CACHE
 from styledial.run_folder.metrics import read_metrics
-from styledial.run_folder.ownership import CACHE
 from styledial.training.checkpoint import checkpoints, read_checkpoint
 from styledial.training.stop_request import Stopped
 

@@ -10,9 +10,11 @@ from typing import Annotated
 import typer
 
 from styledial.cli.options import ConfigFile, Preset, Settings, configuration
+from styledial.cli.streams import outlive_the_terminal
 from styledial.config.resolve import SHORT
 from styledial.config.show import settings_table
 from styledial.language import say
+from styledial.training.stop_request import Interrupted, StopRequest, nothing_done
 
 HELP = say("Train an adapter from a folder of novels.", "用一个文件夹的小说训练适配器。")
 EPILOG = "\n\n".join(
@@ -68,18 +70,30 @@ def train(
         "training.kl_beta": kl_beta,
         SHORT["epochs"]: epochs,
     }
-    resolved = configuration(config, preset, settings, given)
-    _allocate_in_one_piece()
-    from styledial.run.train import train_from_config
+    outlive_the_terminal()
+    request = StopRequest()
+    with request.listening():
+        try:
+            resolved = configuration(config, preset, settings, given)
+            _allocate_in_one_piece()
+            from styledial.run.train import train_from_config
 
-    train_from_config(
-        resolved, resume=resume, overwrite=overwrite, command=_resume_command(),
-        when_too_large="fit" if fit else "ignore" if ignore_plan else "refuse",
-    )  # fmt: skip
+            when_too_large = "fit" if fit else "ignore" if ignore_plan else "refuse"
+            train_from_config(
+                resolved,
+                request=request,
+                resume=resume,
+                overwrite=overwrite,
+                when_too_large=when_too_large,
+                command=_typed("--resume"),
+                again=_typed(*["--overwrite"] * overwrite),
+            )
+        except Interrupted:  # while it was being imported
+            raise nothing_done(_typed(*["--resume"] * resume)) from None
 
 
-def _resume_command() -> str:
-    """What was typed, with --resume."""
+def _typed(*more: str) -> str:
+    """What was typed, with these options in place of --resume and --overwrite."""
     program, *rest = sys.argv
     typed = ["train.py"] if program.endswith("train.py") else ["styledial"]
     processes = os.environ.get("LOCAL_WORLD_SIZE", "1")
@@ -88,7 +102,7 @@ def _resume_command() -> str:
         launcher = [*launcher, "-m"] if processes != "1" else []
         typed = ["styledial.cli.main"] if processes != "1" else typed
     kept = [word for word in rest if word not in ("--overwrite", "--resume")]
-    return shlex.join([*launcher, *typed, *kept, "--resume"])
+    return shlex.join([*launcher, *typed, *kept, *more])
 
 
 def _allocate_in_one_piece() -> None:

@@ -1,8 +1,8 @@
 """Every setting, once: name, type, range, default and what it does, in two languages.
 
-The YAML template's comments, `--help`, the JSON schema for editors and the sentences about
-what is allowed are all derived from this file. Names are the guide's where the guide has one,
-else those of TRL and PEFT, so that settings transfer.
+The YAML template's comments, `--help`, the JSON schema for editors, the sentences about what is
+allowed, and what `--resume` does with a change (`resume`) are all derived from this file. Names are
+the guide's where the guide has one, else those of TRL and PEFT, so that settings transfer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from styledial.config.kl_mode import KLMode
-from styledial.config.setting import Section, setting
+from styledial.config.setting import FREE, SAID, SAME, Section, setting
 from styledial.strength import in_words
 
 _BANDS = in_words()
@@ -35,11 +35,13 @@ class ModelSettings(Section):
         "Base model: a name on the hub, a local folder, or `bundled` (a tiny one, for trying out).",
         "基座模型：模型名、本地文件夹，或 bundled（自带的极小模型，用于试跑）。",
         min_length=1,
+        resume=SAME,
     )
     use_peft: bool = setting(
         True,
         "true trains a LoRA adapter (recommended); false trains all weights.",
         "true 训练 LoRA 适配器（推荐）；false 训练全部权重。",
+        resume=SAME,
     )
     lora_r: int = setting(
         8,
@@ -47,6 +49,7 @@ class ModelSettings(Section):
         "LoRA 秩（4/8/16/32）；越大学得越多，显存略增。",
         ge=1,
         le=1024,
+        resume=SAME,
     )
     lora_alpha: float | None = setting(
         None,
@@ -54,6 +57,7 @@ class ModelSettings(Section):
         "LoRA 缩放，通常是 lora_r 的 2 倍；null 即取 2 倍。",
         shown=16,
         gt=0,
+        resume=SAME,
     )
     lora_dropout: float = setting(
         0.0,
@@ -61,46 +65,55 @@ class ModelSettings(Section):
         "适配器内的 dropout；有 KL 预算时一般不需要。",
         ge=0,
         lt=1,
+        resume=SAID,
     )
     lora_target_modules: str | list[str] = setting(
         "all-linear",
         "Layers that get an adapter: all-linear, or a list of names such as [q_proj, v_proj].",
         "加适配器的层：all-linear，或名称列表，如 [q_proj, v_proj]。",
+        resume=SAME,
     )
     use_rslora: bool = setting(
         False,
         "Scale the adapter by alpha / sqrt(r) in place of alpha / r; for large ranks.",
         "适配器按 alpha / sqrt(r) 而非 alpha / r 缩放；适合较大的秩。",
+        resume=SAME,
     )
     use_dora: bool = setting(
         False,
         "Also train the norm of each weight row (DoRA): a little better, slower, more memory.",
         "同时训练权重各行的模长（DoRA）：略好，但更慢、更占显存。",
+        resume=SAME,
     )
     load_in_4bit: bool = setting(
         False,
         "Load the base in 4 bits (NF4): a quarter of the memory; needs bitsandbytes.",
         "以 4 位（NF4）加载基座：显存约为四分之一；需要 bitsandbytes。",
+        resume=SAME,
     )
     load_in_8bit: bool = setting(
         False,
         "Load the base in 8 bits (int8): half the memory; needs bitsandbytes.",
         "以 8 位（int8）加载基座：显存约为一半；需要 bitsandbytes。",
+        resume=SAME,
     )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = setting(
         "auto",
         "Precision of the base weights; auto is bfloat16 on a GPU that has it, float32 on a CPU.",
         "基座权重精度；auto 在支持的 GPU 上取 bfloat16，CPU 上取 float32。",
+        resume=SAME,
     )
     attn_implementation: Literal["sdpa", "eager", "flash_attention_2"] = setting(
         "sdpa",
         "Attention kernel; flash_attention_2 needs the flash-attn package and a GPU.",
         "注意力实现；flash_attention_2 需要安装 flash-attn 并有 GPU。",
+        resume=SAID,
     )
     trust_remote_code: bool = setting(
         False,
         "Run Python code that comes with the model; leave false unless you trust its author.",
         "是否执行模型自带的 Python 代码；除非信任作者，请保持 false。",
+        resume=FREE,
     )
 
     @property
@@ -117,6 +130,7 @@ class DataSettings(Section):
         "Folder with your novels (.txt, .md, .epub, .jsonl); `bundled` is a small sample.",
         "存放小说（.txt、.md、.epub、.jsonl）的文件夹；bundled 为自带样例。",
         min_length=1,
+        resume=SAME,
     )
     max_length: int = setting(
         512,
@@ -124,6 +138,7 @@ class DataSettings(Section):
         "每条训练序列的 token 数；短则省显存，长则学到更长的结构。",
         ge=16,
         le=131072,
+        resume=SAME,
     )
     validation_split: float = setting(
         0.05,
@@ -131,22 +146,26 @@ class DataSettings(Section):
         "每本书留出的比例（整章留出），用来度量风格与 KL。",
         gt=0,
         le=0.5,
+        resume=SAME,
     )
     to_simplified: bool = setting(
         False,
         "Turn traditional characters into simplified ones.",
         "把繁体字转为简体字。",
+        resume=SAME,
     )
     dedup: bool = setting(
         True,
         "Drop what is there twice, exactly or nearly; the cleaner copy stays.",
         "去掉完全或近似重复的内容，保留较干净的一份。",
+        resume=SAME,
     )
     general: str = setting(
         BUNDLED,
         "General text for measuring what is forgotten: a file, a folder, or `bundled`.",
         "度量遗忘所用的通用文本：文件、文件夹或 bundled。",
         min_length=1,
+        resume=SAID,
     )
     anchor: str = setting(
         "self",
@@ -155,6 +174,7 @@ class DataSettings(Section):
         "锚定文本，训练时在其上保持与基座一致以减少遗忘：self（由基座自己写出）、文件、文件夹、"
         "bundled 或 off。",
         min_length=1,
+        resume=SAME,
     )
     anchor_ratio: float = setting(
         0.2,
@@ -162,6 +182,7 @@ class DataSettings(Section):
         "锚定文本占训练 token 的比例。",
         gt=0,
         le=0.5,
+        resume=SAME,
     )
 
     @field_validator("anchor", mode="before")
@@ -178,6 +199,7 @@ class TrainingSettings(Section):
         "Where the run leaves its adapter, figures and samples.",
         "训练结果（适配器、指标、样例）的存放位置。",
         min_length=1,
+        resume=FREE,
     )
     kl_beta: float = setting(
         0.1,
@@ -185,17 +207,20 @@ class TrainingSettings(Section):
         f"风格强度，即 KL 预算（nats/token）：{_BANDS[1]}。",
         gt=0,
         le=10,
+        resume=SAME,
     )
     kl_mode: Literal["budget", "penalty", "off"] = setting(
         "budget",
         "budget: kl_beta is the distance to reach; penalty: a fixed KL coefficient, where larger "
         "means weaker; off: plain fine-tuning.",
         "budget：kl_beta 是要达到的距离；penalty：固定 KL 系数，越大风格越弱；off：普通微调。",
+        resume=SAME,
     )
     kl_direction: Literal["reverse", "forward"] = setting(
         "reverse",
         "reverse: KL(tuned || base), which the guide's bands are for; forward: KL(base || tuned).",
         "reverse：KL(微调后 || 基座)，指南的强度分档以此为准；forward：KL(基座 || 微调后)。",
+        resume=SAME,
     )
     per_device_train_batch_size: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = setting(
         AUTO_BATCH,
@@ -203,6 +228,7 @@ class TrainingSettings(Section):
         "largest that fits the GPU, with 4 x gradient_accumulation_steps sequences an update.",
         "单卡批次大小；显存不足时首先调小。auto：取显存放得下的最大值，每次更新仍为 "
         "4 × gradient_accumulation_steps 条。",
+        resume=SAID,
     )
     gradient_accumulation_steps: int = setting(
         4,
@@ -210,6 +236,7 @@ class TrainingSettings(Section):
         "梯度累积步数；有效批次 = 单卡批次 × 累积步数 × GPU 数。",
         ge=1,
         le=4096,
+        resume=SAID,
     )
     learning_rate: float = setting(
         1e-4,
@@ -217,6 +244,7 @@ class TrainingSettings(Section):
         "学习率峰值；1.5B-14B 模型推荐 5e-5 到 1e-4，极小模型约 2e-3。",
         gt=0,
         le=1,
+        resume=SAID,
     )
     num_train_epochs: float = setting(
         3.0,
@@ -224,12 +252,14 @@ class TrainingSettings(Section):
         "训练轮数。",
         gt=0,
         le=1000,
+        resume=SAID,
     )
     max_steps: int = setting(
         -1,
         "Stop after this many updates; -1 goes by num_train_epochs.",
         "最多更新步数；-1 表示按训练轮数。",
         ge=-1,
+        resume=SAID,
     )
     warmup_ratio: float = setting(
         0.05,
@@ -237,21 +267,35 @@ class TrainingSettings(Section):
         "学习率预热所占比例。",
         ge=0,
         lt=1,
+        resume=SAID,
     )
     lr_scheduler_type: Literal["cosine", "linear", "constant", "constant_with_warmup"] = setting(
         "cosine",
         "How the learning rate goes on after warm-up.",
         "预热之后学习率的变化方式。",
+        resume=SAID,
     )
-    weight_decay: float = setting(0.0, "AdamW weight decay.", "AdamW 权重衰减。", ge=0, le=1)
+    weight_decay: float = setting(
+        0.0,
+        "AdamW weight decay.",
+        "AdamW 权重衰减。",
+        ge=0,
+        le=1,
+        resume=SAID,
+    )
     max_grad_norm: float = setting(
-        1.0, "Gradients are clipped to this norm.", "梯度裁剪的范数上限。", gt=0
+        1.0,
+        "Gradients are clipped to this norm.",
+        "梯度裁剪的范数上限。",
+        gt=0,
+        resume=SAID,
     )
     max_skipped_updates: int = setting(
         16,
         "Updates whose loss or gradient is non-finite are skipped; so many in a row end the run.",
         "损失或梯度非有限值（NaN 或无穷）的更新会被跳过；连续这么多次则结束训练。",
         ge=1,
+        resume=FREE,
     )
     reference_cache: str = setting(
         "auto",
@@ -259,26 +303,41 @@ class TrainingSettings(Section):
         "(if there is room), off, or a folder.",
         "把基座的隐藏状态存盘，后续轮次不必再算参考前向：auto（空间足够时）、off 或文件夹。",
         min_length=1,
+        resume=FREE,
     )
     gradient_checkpointing: bool = setting(
         True,
         "Recompute activations in the backward pass: far less memory, a third slower or more.",
         "反向时重算激活：大幅省显存，慢三分之一以上。",
+        resume=FREE,
     )
     report_to: Tracker | list[Tracker] = setting(
         "none",
         "Live metrics: none, tensorboard, wandb, trackio, swanlab, a list of them, or all that are "
         "installed.",
         "实时指标：none、tensorboard、wandb、trackio、swanlab、其列表，或 all（全部已安装的）。",
+        resume=FREE,
     )
     logging_steps: int = setting(
-        1, "Write metrics every so many updates.", "每隔多少步记录一次指标。", ge=1
+        1,
+        "Write metrics every so many updates.",
+        "每隔多少步记录一次指标。",
+        ge=1,
+        resume=FREE,
     )
     save_steps: int = setting(
-        200, "Write a checkpoint every so many updates.", "每隔多少步保存一次检查点。", ge=1
+        200,
+        "Write a checkpoint every so many updates.",
+        "每隔多少步保存一次检查点。",
+        ge=1,
+        resume=FREE,
     )
     save_total_limit: int = setting(
-        2, "Checkpoints kept; older ones are removed.", "保留的检查点个数，更早的会删除。", ge=1
+        2,
+        "Checkpoints kept; older ones are removed.",
+        "保留的检查点个数，更早的会删除。",
+        ge=1,
+        resume=FREE,
     )
     evaluate_at_end: Literal["quick", "full", "off"] = setting(
         "quick",
@@ -286,15 +345,22 @@ class TrainingSettings(Section):
         "full (as `styledial evaluate`), off.",
         "训练结束时度量风格、遗忘、流畅度与照抄：quick（少量段落）、full"
         "（同 styledial evaluate）或 off。",
+        resume=FREE,
     )
     fsdp: Literal["auto", "on", "off"] = setting(
         "auto",
         "Share the base's weights out over the processes (FSDP2): auto (where they need more than "
         "half of a GPU), on, or off (each process holds all of them).",
         "把基座权重分到各进程（FSDP2）：auto（超过单卡显存一半时）、on 或 off（各进程存全部）。",
+        resume=SAID,
     )
     seed: int = setting(
-        42, "Seed of data order, adapter and samples.", "随机种子。", ge=0, le=2**31 - 1
+        42,
+        "Seed of data order, adapter and samples.",
+        "随机种子。",
+        ge=0,
+        le=2**31 - 1,
+        resume=SAME,
     )
 
     @property

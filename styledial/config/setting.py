@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+# What `--resume` does where a setting isn't as in the run that it goes on with.
+Resume = Literal["same", "said", "free"]
+SAME: Resume = "same"  # refuses: it would be another run
+SAID: Resume = "said"  # says so; it is in force from there on and changes the result
+FREE: Resume = "free"  # takes it; the result is the same
 
-def setting(default: Any, en: str, zh: str, *, shown: Any = None, **limits: Any) -> Any:
+
+def setting(
+    default: Any, en: str, zh: str, *, resume: Resume, shown: Any = None, **limits: Any
+) -> Any:
     """A pydantic field; `shown` is what the YAML template writes where the default is derived."""
-    extra: dict[str, Any] = {"zh": zh} if shown is None else {"zh": zh, "shown": shown}
+    extra: dict[str, Any] = {"zh": zh, "resume": resume}
+    if shown is not None:
+        extra["shown"] = shown
     return Field(default=default, description=en, json_schema_extra=extra, **limits)
 
 

@@ -6,11 +6,12 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from styledial.config.allowed import as_yaml, both, describe, shown_default
+from styledial.config.setting import Resume
 from styledial.config.whole import SECTIONS, Config
 from styledial.language import say
 
@@ -144,6 +145,8 @@ def _forget_private_notes(node: Any) -> None:
     if isinstance(node, dict):
         zh = node.pop("zh", None)
         node.pop("shown", None)
+        if node.get("resume") in get_args(Resume):
+            del node["resume"]
         if isinstance(zh, str):
             node["description"] = f"{node['description']}\n{zh}"
         for child in node.values():

@@ -45,7 +45,7 @@ def _in_turn(store: Store, sources: list[Source], count: int) -> Iterator[tuple[
 def _in_processes(store: Store, sources: list[Source], count: int) -> Iterator[tuple[int, Book]]:
     # Spawned on every system: forking a process that holds torch or threads may hang.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_leave_ctrl_c_to_the_parent)
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_leave_signals_to_the_parent)
     running: dict[Future[Any], int] = {}
     # The largest first, so that no process is left alone with it at the end.
     waiting = sorted(range(len(sources)), key=lambda i: sources[i].size)
@@ -85,8 +85,11 @@ def _stuck(names: list[str]) -> StyleDialError:
     )
 
 
-def _leave_ctrl_c_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _leave_signals_to_the_parent() -> None:
+    """Those that a terminal sends to all processes at once."""
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def _cores() -> int:

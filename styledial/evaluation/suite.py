@@ -32,15 +32,15 @@ from styledial.evaluation.result import CONFIDENCE, RESAMPLES, SEED, Evaluator, 
 from styledial.evaluation.rhythm import Rhythm
 from styledial.evaluation.style import StyleScore
 from styledial.evaluation.writing import Passage, Passages, openings, sample
-from styledial.files import write_json
 from styledial.language import say, typed
 from styledial.models.policy import Policy
+from styledial.run_folder.claims import writing
+from styledial.run_folder.layout import EVALUATION as FILE
 from styledial.training.measure import halves, read_rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-FILE = "evaluation.json"
 # Hears what is being measured: a sentence, how much is done, and of how much.
 Tick = Callable[[str, int, int], None]
 # Above this share, copying is spoken of.
@@ -194,8 +194,7 @@ def evaluate_at_end(
 ) -> Evaluation | None:  # fmt: skip
     """A run's own evaluation, written to its folder; None where it is off or didn't work.
 
-    The run is finished and saved by then: whatever goes wrong here, Ctrl-C included, is said in
-    a sentence and no more.
+    The model is saved by then: whatever goes wrong here is said in a sentence and no more.
     """
     wanted = config.training.evaluate_at_end
     if wanted == OFF:
@@ -212,7 +211,7 @@ def evaluate_at_end(
         for warning in warnings(found):
             note(*warning)
         return found
-    except (Exception, KeyboardInterrupt) as error:
+    except Exception as error:
         reason = f"{type(error).__name__}: {error}".split("\n")[0]
         later = f"`styledial evaluate {typed(Path(config.training.output_dir))}`"
         note(
@@ -263,7 +262,8 @@ def other_text(changed: Sequence[str]) -> tuple[str, str]:
 
 
 def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
-    write_json(folder / FILE, evaluation.as_json())
+    with writing(folder) as run:
+        run.write_json(FILE, evaluation.as_json())
 
 
 def load_evaluation(folder: Path) -> Evaluation | None:

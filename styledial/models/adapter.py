@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,24 +12,25 @@ import torch
 
 from styledial.distributed.sharded_tensors import model_is_sharded
 from styledial.errors import AdapterError
-from styledial.files import share, sync
 from styledial.models.dora import restore_norms, scale_norms
 from styledial.models.load import load_base, load_tokenizer
 from styledial.models.policy import Policy, quiet_peft
+from styledial.run_folder.claims import writing
+from styledial.run_folder.layout import ADAPTER_SETTINGS, SUMMARY
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-SUMMARY = "summary.json"
-
 
 def save_model(
-    policy: Policy, tokenizer: PreTrainedTokenizerBase, folder: Path, *, write: bool = True
-) -> None:
+    policy: Policy, tokenizer: PreTrainedTokenizerBase, folder: Path, *, under: str = "",
+    write: bool = True,
+) -> None:  # fmt: skip
     """Adapter (or all weights) and tokenizer files, as PEFT and transformers write them.
 
-    Written into a folder aside; each file then takes its place by a rename. Where the model is
-    sharded, all processes have to call this, and one of them to `write`.
+    Written into `under`, a folder inside the run's `folder`: aside, then each takes its place by a
+    rename. Where the model is sharded, all processes have to call this, and one of them to `write`.
+    Raises UserError where the disk takes no more.
     """
     more: dict[str, Any] = {}
     if model_is_sharded(policy):
@@ -39,23 +38,16 @@ def save_model(
         more["state_dict"] = {name.removeprefix("model."): w for name, w in weights.items()}
     if not write:
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".model.", suffix=".part", dir=folder))
-    try:
-        # Left to itself, PEFT asks the hub whether the vocabulary was changed; it never is here.
-        if policy.is_adapter:
-            more["save_embedding_layers"] = False
+    # Left to itself, PEFT asks the hub whether the vocabulary was changed; it never is here.
+    if policy.is_adapter:
+        more["save_embedding_layers"] = False
+    with writing(folder) as run, run.aside() as aside:
         policy.model.save_pretrained(aside, **more)
         tokenizer.save_pretrained(aside)
         # PEFT's model card is a form with nothing filled in; summary.json says what this is.
         (aside / "README.md").unlink(missing_ok=True)
-        for path in sorted(aside.iterdir()):
-            share(path)
-            sync(path)
-            path.replace(folder / path.name)
-        sync(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        prefix = f"{under}/" if under else ""
+        run.place({prefix + path.name: path for path in sorted(aside.iterdir())})
 
 
 @contextmanager
@@ -96,7 +88,7 @@ def load_adapter(
     from peft import PeftModel
 
     described = describe_adapter(folder)
-    if (folder / "adapter_config.json").is_file():
+    if (folder / ADAPTER_SETTINGS).is_file():
         base = load_base(
             described["model"], dtype=dtype, load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit
         )
@@ -130,7 +122,7 @@ def describe_adapter(folder: Path) -> dict[str, Any]:
 
     Raises AdapterError where there is no adapter.
     """
-    for name, key in ((SUMMARY, "model"), ("adapter_config.json", "base_model_name_or_path")):
+    for name, key in ((SUMMARY, "model"), (ADAPTER_SETTINGS, "base_model_name_or_path")):
         path = folder / name
         if not path.is_file():
             continue

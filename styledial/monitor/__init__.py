@@ -1,1 +1,1 @@
-"""What is told while a run goes on: screen, metrics, trackers, warnings."""
+"""What is told of a run while it goes on."""

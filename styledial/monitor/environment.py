@@ -1,4 +1,4 @@
-"""What a run ran on: versions of the libraries, memory used and memory there is."""
+"""Where a run took place: versions of the libraries, memory that was used and that there is."""
 
 from __future__ import annotations
 

@@ -8,14 +8,13 @@ the update is over                 write()        what the time went on; file an
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 from styledial.monitor.clock import PhaseClock, time_record
 from styledial.monitor.environment import peak_memory_bytes
 from styledial.monitor.screen import Screen
 from styledial.monitor.trackers import Trackers
-from styledial.monitor.update_warnings import Note, UpdateWarnings
+from styledial.monitor.update_warnings import UpdateWarnings
 from styledial.run_folder.metrics import MetricsFile
 from styledial.training.checkpoint import TrainState
 from styledial.training.components import StepMetrics
@@ -24,18 +23,16 @@ from styledial.training.row_order import RowOrder
 
 
 class Recorder:
-    """`path` is metrics.jsonl for the one process that writes it, None for the others."""
+    """`file` is metrics.jsonl on the one process that writes it, None on the others."""
 
     def __init__(
         self,
-        path: Path | None,
-        resumed_at: int,
+        file: MetricsFile | None,
         trackers: Trackers,
         warnings: UpdateWarnings,
         screen: Screen,
-        note: Note,
     ) -> None:
-        self._file = MetricsFile(path, resumed_at, note) if path else None
+        self._file = file
         self._trackers, self._warnings, self._screen = trackers, warnings, screen
         self._line: dict[str, float] = {}
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from styledial.errors import UserError
-from styledial.run_folder.ownership import TRACKED
+from styledial.run_folder.layout import TRACKED
 
 NONE, ALL = "none", "all"
 TRACKERS = ("tensorboard", "wandb", "trackio", "swanlab")
@@ -83,8 +83,9 @@ class Trackers:
 
         Raises UserError where a tracker can't be started.
         """
-        self._accelerator, self._note = accelerator, note
+        self._accelerator, self._note, self._folder = accelerator, note, folder
         self._on = bool(names)
+        self._earlier = _files(folder)
         if not names:
             return
         run = folder.resolve().name
@@ -99,11 +100,23 @@ class Trackers:
             with _nobody_at_the_keyboard():
                 accelerator.init_trackers(_PROJECT, _plain(settings), options)
         except Exception as error:
+            for name in self.files():
+                (folder / name).unlink(missing_ok=True)
             reason = f"{type(error).__name__}: {error}".split("\n")[0]
             raise UserError(
                 f"training.report_to: {', '.join(names)} could not be started ({reason}).",
                 f"training.report_to：无法启动 {', '.join(names)}（{reason}）。",
             ) from None
+
+    def files(self) -> list[str]:
+        """Names, from the run's folder, of the event files that this run has begun."""
+        return sorted(_files(self._folder) - self._earlier)
+
+    def close(self) -> None:
+        """Everything is logged; what a tracker still holds goes out."""
+        for tracker in self._accelerator.trackers:
+            tracker.finish()
+        self._accelerator.trackers = []
 
     def log(self, line: Mapping[str, float]) -> None:
         """One line of metrics.jsonl; its "step" is the update."""
@@ -119,6 +132,11 @@ class Trackers:
                 f"report_to: nothing more is logged there ({reason}); metrics.jsonl goes on.",
                 f"report_to：不再向其记录（{reason}）；metrics.jsonl 照常写入。",
             )
+
+
+def _files(folder: Path) -> set[str]:
+    found = (folder / TRACKED).rglob("*")
+    return {path.relative_to(folder).as_posix() for path in found if path.is_file()}
 
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,9 +29,10 @@ from styledial.report import (
     versions,
 )
 from styledial.report.page import render
+from styledial.run_folder.claims import writing
+from styledial.run_folder.layout import REPORT as FILE
 from styledial.run_folder.reader import read_run
 
-FILE = "report.html"
 SECTIONS = (findings, training, dial_curve, quality, samples, text, memory, configuration, versions)
 
 
@@ -42,10 +43,14 @@ def write_report(folder: Path, target: Path | None = None) -> Path:
     UserError where there is no run. Reads only; some seconds, no GPU.
     """
     run = read_run(folder)
-    path = target or folder / FILE
     sections = [module.section(run) for module in SECTIONS]
-    write_text(path, render("report.html", verdict=verdict.verdict(run), sections=sections))
-    return path
+    page = render("report.html", verdict=verdict.verdict(run), sections=sections)
+    if target:
+        write_text(target, page)
+        return target
+    with writing(folder) as owned:
+        owned.write_text(FILE, page)
+    return folder / FILE
 
 
 def report_at_end(folder: Path, note: Callable[[str, str], None]) -> None:

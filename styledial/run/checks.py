@@ -1,61 +1,65 @@
-"""What a run refuses before it loads anything: folders in each other, a resume that isn't one."""
+"""Checks made before anything is loaded: nested folders, an invalid resume, sharding."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from styledial.config import BUNDLED, OFF, Config, resolve
+from styledial.config import BUNDLED, OFF, SECTIONS, Config, Resume, resolve
 from styledial.distributed.ranks import Place
 from styledial.errors import UserError
+from styledial.run_folder import layout
 
 
 def check_folders(config: Config) -> None:
-    """Raises UserError where a run's own files would become its novels."""
-    if config.data.data_dir == BUNDLED:
-        return
-    novels = Path(config.data.data_dir).expanduser().resolve()
-    output = Path(config.training.output_dir).expanduser().resolve()
-    if output == novels or novels in output.parents:
-        raise UserError(
-            f"training.output_dir: {output} lies inside data.data_dir, so its samples would be "
-            "read as novels; name a folder outside.",
-            f"training.output_dir：{output} 在 data.data_dir 之内，其中的样例会被当作小说读入；"
-            "请换到外面的文件夹。",
-        )
+    """Raises UserError where a run's own files would get among what it reads: novels, general
+    text, base; or where it would clear a folder that the user keeps."""
+    output = _resolved(config.training.output_dir)
+    for name, en, zh in (
+        ("data.data_dir", "so its samples would be read as novels", "其中的样例会被当作小说读入"),
+        ("data.general", "so its samples would be read as text", "其中的样例会被当作文本读入"),
+        ("data.anchor", "so its samples would be read as text", "其中的样例会被当作文本读入"),
+        ("model.model_name_or_path", "which holds the base model", "那里存放着基座模型"),
+    ):
+        folder = _folder(config.value_of(name))
+        if folder and (output == folder or folder in output.parents):
+            raise UserError(
+                f"training.output_dir: {output} lies inside {name}, {en}; name a folder outside.",
+                f"training.output_dir：{output} 在 {name} 之内，{zh}；请换到外面的文件夹。",
+            )
+    cache = _resolved(config.training.reference_cache)
+    for own in (output / layout.CACHE, output / layout.OWN):
+        if cache == own or own in cache.parents:
+            raise UserError(
+                f"training.reference_cache: {cache} is a folder that the run clears; name another.",
+                f"training.reference_cache：{cache} 会被训练清空；请换一个文件夹。",
+            )
 
 
-# What a resumed run must have in common with the run it goes on from: the model, the text, what is
-# aimed at. Rows an update, and the files' contents, are compared with the checkpoint itself.
-_SAME = {
-    "model": ("model_name_or_path", "use_peft", "lora_r", "alpha", "lora_target_modules",
-              "use_rslora", "use_dora", "load_in_4bit", "load_in_8bit", "dtype"),
-    "data": ("data_dir", "max_length", "validation_split", "to_simplified", "dedup", "anchor",
-             "anchor_ratio"),
-    "training": ("kl_beta", "kl_mode", "kl_direction", "seed"),
-}  # fmt: skip
-_TYPED = {"alpha": "lora_alpha"}  # compared as in force; the user's name for it
-# May change in the middle, and changes the result: said, not refused.
-_SAID = {
-    "model": ("lora_dropout", "attn_implementation"),
-    "data": (),
-    "training": ("learning_rate", "num_train_epochs", "max_steps", "warmup_ratio",
-                 "lr_scheduler_type", "weight_decay", "max_grad_norm",
-                 "per_device_train_batch_size", "gradient_accumulation_steps"),
-}  # fmt: skip
+def _folder(value: str) -> Path | None:
+    """The folder that a setting names; None where it names something else."""
+    if value in (BUNDLED, OFF, "self"):
+        return None
+    path = _resolved(value)
+    return path if path.is_dir() else None
+
+
+def _resolved(value: str) -> Path:
+    return Path(value).expanduser().resolve()
 
 
 def check_same_run(config: Config, folder: Path) -> list[str]:
     """What differs from the settings of the run in `folder` and may: "section.key old -> new".
 
-    Raises UserError where `--resume` would go on with settings that make it another run.
+    Raises UserError where `--resume` would go on with settings that make it another run. Rows an
+    update, and the files' contents, are compared with the checkpoint itself.
     """
-    path = folder / "train_config.yaml"
+    path = folder / layout.SETTINGS
     if not path.is_file():
         return []
     earlier = resolve(path)
-    changed = _differences(earlier, config, _SAME)
+    changed = _differences(earlier, config, "same")
     if changed:
         listed = "; ".join(changed)
         raise UserError(
@@ -64,7 +68,7 @@ def check_same_run(config: Config, folder: Path) -> list[str]:
             f"--resume：{folder} 中的训练设置不同（{listed}）。请改回原设置，"
             "或用 --overwrite、换文件夹重新训练。",
         )
-    said = _differences(earlier, config, _SAID)
+    said = _differences(earlier, config, "said")
     if config.training.per_device_train_batch_size != "auto":
         return said
     # It keeps an update's rows, which are compared with the checkpoint, and may change these two.
@@ -72,18 +76,32 @@ def check_same_run(config: Config, folder: Path) -> list[str]:
     return [words for words in said if not words.startswith(chosen)]
 
 
-def _differences(one: Config, two: Config, keys: Mapping[str, tuple[str, ...]]) -> list[str]:
-    values = [
-        (f"{section}.{_TYPED.get(key, key)}",
-         *(getattr(getattr(each, section), key) for each in (one, two)))
-        for section, names in keys.items()
-        for key in names
-    ]  # fmt: skip
+def same_settings(config: Config, path: Path) -> bool:
+    """Whether the configuration in `path` makes the same run as `config`."""
+    earlier = resolve(path)
+    return not any(_differences(earlier, config, kind) for kind in ("same", "said"))
+
+
+def _differences(one: Config, two: Config, kind: Resume) -> list[str]:
+    pairs = ((name, _in_force(one, name), _in_force(two, name)) for name in _settings(kind))
     return [
         f"{name} {_as_typed(before)} -> {_as_typed(after)}"
-        for name, before, after in values
+        for name, before, after in pairs
         if before != after
     ]
+
+
+def _settings(kind: Resume) -> Iterator[str]:
+    """ "section.key" of the settings that `--resume` treats in this way."""
+    for section, settings in SECTIONS.items():
+        for key, field in settings.model_fields.items():
+            if field.json_schema_extra["resume"] == kind:  # type: ignore[index]
+                yield f"{section}.{key}"
+
+
+def _in_force(config: Config, name: str) -> Any:
+    """The value; of lora_alpha what its default stands for."""
+    return config.model.alpha if name == "model.lora_alpha" else config.value_of(name)
 
 
 def _as_typed(value: Any) -> str:

@@ -1,90 +1,165 @@
-"""The end of a run: land on the budget, measure, sample, save, and say what changed."""
+"""The conclusion of a run: land on the budget, save, measure, sample, evaluate, say what changed.
+
+The adapter is saved first, so that whatever is interrupted later has it; a resumed run makes the
+whole conclusion once more, from the checkpoint of its last update.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
-from styledial.build.texts import Texts
-from styledial.config import Config
 from styledial.distributed.sharded_tensors import model_is_sharded
+from styledial.doctor import last_words
 from styledial.evaluation.suite import evaluate_at_end
 from styledial.language import typed
+from styledial.models import fsdp
 from styledial.models.adapter import save_model
 from styledial.models.fsdp import agreed
-from styledial.models.generation import continue_text
-from styledial.models.policy import Policy
-from styledial.monitor.environment import memory_bytes, peak_memory_bytes, versions
-from styledial.monitor.screen import Screen
-from styledial.run import samples as closing
-from styledial.run_folder.ownership import CACHE
-from styledial.training.checkpoint import TrainState
+from styledial.monitor import environment, messages
+from styledial.report import report_at_end
+from styledial.run.closing_lines import closing_lines
+from styledial.run.prepare import Parts
+from styledial.run.samples import Sample, sample, write_samples
+from styledial.run_folder import checkpoint_files, layout
+from styledial.run_folder.cache import remove_cache
+from styledial.run_folder.metrics import read_metrics, seconds_of
+from styledial.run_folder.ownership import RunFolder
+from styledial.training.components import Anchor
 from styledial.training.landing import land
 from styledial.training.measure import Distance, halves, measure, read_rows
+from styledial.training.stop_request import StopRequest
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-_SAMPLE_TOKENS = 120
 # Of the training text, to set its gain beside that of unseen text; more changes the third digit.
 _LEARNT_TOKENS = 6_144
 
 
-def finish(
-    config: Config, policy: Policy, tokenizer: PreTrainedTokenizerBase, texts: Texts,
-    state: TrainState, before: list[str], screen: Screen, started: float, *, write: bool = True,
-) -> dict[str, Any]:  # fmt: skip
-    """Land, measure, sample and save; returns the summary and shows it.
+@dataclass(frozen=True)
+class _Figures:
+    """Readings of the finished model; the sums are for the evaluation's intervals."""
 
-    Where the model is sharded, all processes have to call this, and one of them to `write`.
+    style: Distance
+    general: Distance
+    learnt: Distance
+    style_sums: Any
+    general_sums: Any
+
+
+def conclude(
+    parts: Parts, own: RunFolder | None, request: StopRequest, began: float
+) -> dict[str, Any]:
+    """Returns the summary, {} on processes that write none. `began` is the run's start.
+
+    Where the model is sharded, all processes have to call this, and `own` says which one writes.
     """
-    training, folder = config.training, Path(config.training.output_dir).expanduser()
-    reading: dict[str, Any] = {
-        "batch_size": state.micro_batch_size or training.micro_batch,
-        "device": policy.head.device,
-        "direction": training.kl_direction,
+    if not own and not parts.core.sharded:
+        return {}
+    reading = {
+        "batch_size": parts.state.micro_batch_size or parts.config.training.micro_batch,
+        "device": parts.core.policy.head.device,
+        "direction": parts.config.training.kl_direction,
     }
-    landing_rows, report_rows = halves(texts.heldout)
+    landing = _land(parts, reading)
+    _save_model(parts, own)
+    request.check()
+    figures = _measure(parts, reading)
+    request.check()
+    seed = parts.config.training.seed
+    after = sample(parts.core.policy, parts.tokenizer, parts.texts.prompts, seed, base=False)
+    if not own:
+        return {}
+    prompts = parts.texts.prompts
+    samples = [Sample(*each) for each in zip(prompts, parts.before, after, strict=True)]
+    write_samples(own, samples, seed=seed)
+    _write_data_manifest(parts, own)
+    _evaluate(parts, figures, reading)
+    request.check()
+    with request.deferred():  # a moment more, and the run is complete
+        summary = _summary(parts, landing, figures, began)
+        _finish(parts, own, summary)
+        for line in closing_lines(summary, samples, own.path):
+            parts.screen.line(line)
+        for text in last_words(own.path):
+            parts.screen.line(text)
+    return summary
+
+
+def _land(parts: Parts, reading: dict[str, Any]) -> dict[str, float]:
+    """Scale the adapter to the budget, on the half of the held-out text that is for this."""
+    training, policy, heldout = parts.config.training, parts.core.policy, parts.texts.heldout
+    rows, _ = halves(heldout)
     budget = training.kl_target if policy.is_adapter else None
     landing = land(
-        policy,
-        lambda: agreed(measure(policy, texts.heldout, only=landing_rows, **reading).kl, policy),
-        budget,
+        policy, lambda: agreed(measure(policy, heldout, only=rows, **reading).kl, policy), budget
     )
     if budget and landing["kl_before_landing"] < 0.95 * budget:
-        screen.note(*_shortfall_words(landing["kl_before_landing"], budget))
-    style_sums = read_rows(policy, texts.heldout, only=report_rows, **reading)
-    general_sums = read_rows(policy, texts.general, **reading)
-    style, general = Distance.of(style_sums), Distance.of(general_sums)
+        parts.screen.note(*_shortfall_words(landing["kl_before_landing"], budget))
+    return landing
+
+
+def _save_model(parts: Parts, own: RunFolder | None) -> None:
+    if own:  # of a resumed run that had been finished: they are about another adapter
+        own.set_aside(layout.ABOUT_THE_MODEL)
+    save_model(parts.core.policy, parts.tokenizer, parts.folder, write=own is not None)
+    if own:
+        own.let_go()
+
+
+def _measure(parts: Parts, reading: dict[str, Any]) -> _Figures:
+    policy, texts = parts.core.policy, parts.texts
+    _, rows = halves(texts.heldout)
+    style = read_rows(policy, texts.heldout, only=rows, **reading)
+    general = read_rows(policy, texts.general, **reading)
     learnt = measure(policy, texts.style.at_most(_LEARNT_TOKENS), **reading)
-    after = write_samples(policy, tokenizer, texts.prompts, training.seed, base=False)
-    save_model(policy, tokenizer, folder, write=write)
-    trainable = sum(p.numel() for p in policy.parameters() if p.requires_grad)
-    if not write:
-        return {}
-    samples = [closing.Sample(*each) for each in zip(texts.prompts, before, after, strict=True)]
-    closing.write_samples(folder, samples, seed=training.seed, tokens=_SAMPLE_TOKENS)
-    closing.write_data_manifest(
-        folder, folder / CACHE / "novels" / "manifest.json",
-        {"data_dir": config.data.data_dir, "general": config.data.general,
-         "anchor": config.data.anchor, "max_length": config.data.max_length,
-         "tokens": {"train": texts.style.total_targets, "heldout": texts.heldout.total_targets,
-                    "general": texts.general.total_targets}},
-    )  # fmt: skip
-    if model_is_sharded(policy):  # the others have left; one process can't run a sharded model
-        screen.note(
-            f"fsdp: evaluate_at_end is left out; `styledial evaluate {typed(folder)}` measures the "
-            "run.",
-            f"fsdp：不做 evaluate_at_end；可用 `styledial evaluate {typed(folder)}` 评估。",
+    return _Figures(Distance.of(style), Distance.of(general), learnt, style, general)
+
+
+def _evaluate(parts: Parts, figures: _Figures, reading: dict[str, Any]) -> None:
+    if model_is_sharded(
+        parts.core.policy
+    ):  # the others have left; one process can't run a sharded model
+        folder = typed(parts.folder)
+        parts.screen.note(
+            f"fsdp: evaluate_at_end is left out; `styledial evaluate {folder}` measures the run.",
+            f"fsdp：不做 evaluate_at_end；可用 `styledial evaluate {folder}` 评估。",
         )
-    else:
-        evaluate_at_end(
-            config, policy, tokenizer, texts, reading, style_sums, general_sums, state.tokens,
-            screen.note,
-        )  # fmt: skip
-    summary = {
-        "model": config.model.model_name_or_path,
+        return
+    evaluate_at_end(
+        parts.config, parts.core.policy, parts.tokenizer, parts.texts, reading, figures.style_sums,
+        figures.general_sums, parts.state.tokens, parts.screen.note,
+    )  # fmt: skip
+
+
+def _write_data_manifest(parts: Parts, own: RunFolder) -> None:
+    """data_manifest.json: what each file of the novels gave, token counts, and where from."""
+    data, texts = parts.config.data, parts.texts
+    read: dict[str, Any] = {}
+    with contextlib.suppress(FileNotFoundError):
+        path = own.path / layout.CACHE / "novels" / "manifest.json"
+        read = json.loads(path.read_text(encoding="utf-8"))
+    tokens = {
+        "train": texts.style.total_targets,
+        "heldout": texts.heldout.total_targets,
+        "general": texts.general.total_targets,
+    }
+    settings = {
+        "data_dir": data.data_dir, "general": data.general, "anchor": data.anchor,
+        "max_length": data.max_length,
+    }  # fmt: skip
+    own.write_json(layout.DATA_MANIFEST, {**settings, "tokens": tokens, **read})
+
+
+def _summary(
+    parts: Parts, landing: dict[str, float], figures: _Figures, began: float
+) -> dict[str, Any]:
+    training, state, policy = parts.config.training, parts.state, parts.core.policy
+    style, general, learnt = figures.style, figures.general, figures.learnt
+    references = parts.core.references
+    return {
+        "model": parts.config.model.model_name_or_path,
         "kl_beta": training.kl_beta,
         "kl_mode": training.kl_mode,
         "kl_direction": training.kl_direction,
@@ -103,31 +178,36 @@ def finish(
         "skipped_updates": state.skipped,
         "oom_step_downs": state.step_downs,
         "micro_batch_size": state.micro_batch_size,
-        "trainable_parameters": trainable,
-        "peak_memory_bytes": peak_memory_bytes(),
-        "memory_bytes": memory_bytes(),
-        "wall_seconds": time.perf_counter() - started,
-        "versions": versions(),
+        "trainable_parameters": sum(p.numel() for p in policy.parameters() if p.requires_grad),
+        "peak_memory_bytes": environment.peak_memory_bytes(),
+        "memory_bytes": environment.memory_bytes(),
+        "wall_seconds": time.perf_counter() - began,
+        "versions": environment.versions(),
+        "processes": parts.here.count,
+        "fsdp": fsdp.record(policy) if parts.core.sharded else None,
+        "anchor": _anchor_record(parts.config.data.anchor, parts.core.anchor),
+        "reference_rows_saved": references.saved if references else 0,
+        "seconds": seconds_of(read_metrics(parts.folder / layout.METRICS)),
     }
-    for line in closing.closing_lines(summary, samples, folder):
-        screen.line(line)
-    return summary
 
 
-def write_samples(
-    policy: Policy, tokenizer: PreTrainedTokenizerBase, prompts: tuple[str, ...], seed: int,
-    *, base: bool,
-) -> list[str]:  # fmt: skip
-    def write(model: Any) -> list[str]:
-        return [
-            continue_text(model, tokenizer, prompt, max_new_tokens=_SAMPLE_TOKENS, seed=seed)
-            for prompt in prompts
-        ]
+def _anchor_record(source: str, anchor: Anchor | None) -> dict[str, Any]:
+    if anchor is None:
+        return {"source": "off"}
+    return {"source": source, "rows": len(anchor.rows), "rows_per_update": anchor.per_update}
 
-    if not base:
-        return write(policy.model)
-    with policy.as_base() as model:
-        return write(model)
+
+def _finish(parts: Parts, own: RunFolder, summary: dict[str, Any]) -> None:
+    """The files that say that the run is complete; what it needed on the way goes."""
+    parts.trackers.close()
+    own.record([layout.METRICS, *parts.trackers.files()])
+    own.write_json(layout.SUMMARY, summary)
+    report_at_end(own.path, parts.screen.note)
+    if saved := summary["reference_rows_saved"]:
+        parts.screen.note(*messages.reference_rows(saved))
+    remove_cache(own.path)
+    if parts.steps < parts.config.training.save_steps:  # it was for the conclusion's sake
+        checkpoint_files.remove_checkpoint(own.path, parts.steps)
 
 
 def _shortfall_words(reached: float, budget: float) -> tuple[str, str]:

@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Any
 from styledial.build.texts import Texts, prepare_texts, read_material
 from styledial.config import Config, resolve
 from styledial.data.texts import style_folder
-from styledial.dial import SCALES, DialPoint, read_points, save_dial, scale_for
+from styledial.dial import SCALES, DialPoint, as_json, read_points, scale_for
 from styledial.errors import AdapterError
 from styledial.evaluation.suite import FULL, Effort, Evaluation, Tick, evaluate
-from styledial.files import write_json
 from styledial.language import say
 from styledial.models.adapter import (
-    SUMMARY,
     describe_adapter,
     load_adapter,
     save_model,
@@ -28,7 +26,8 @@ from styledial.models.adapter import (
 )
 from styledial.models.load import quiet_libraries
 from styledial.models.policy import Policy
-from styledial.run_folder.layout import DATA_MANIFEST
+from styledial.run_folder.claims import writing
+from styledial.run_folder.layout import DATA_MANIFEST, DIAL, EXPORT, SETTINGS, SUMMARY
 from styledial.training.measure import measure
 
 if TYPE_CHECKING:
@@ -60,7 +59,9 @@ def measure_dial(folder: Path, data_dir: str | None, tick: Tick) -> list[str]:
         base.update(style_nll=style.nll_base, general_nll=general.nll_base)
         return style.kl, style.nll, general.nll
 
-    save_dial(folder, run.config.training.kl_beta, read_points(measure_at), base)
+    points = read_points(measure_at)
+    with writing(folder) as owned:
+        owned.write_json(DIAL, as_json(run.config.training.kl_beta, points, base))
     tick(words, len(SCALES), len(SCALES))
     return run.changed
 
@@ -143,13 +144,12 @@ def _check_same_base(folder: Path, other: Path) -> None:
 def described_run(folder: Path, data_dir: str | None) -> Config:
     """The configuration that a run left beside its adapter; raises AdapterError without one."""
     describe_adapter(folder)
-    path = folder / "train_config.yaml"
+    path = folder / SETTINGS
     if not path.is_file():
         raise AdapterError(
-            f"{folder}: has no train_config.yaml, so its text isn't known. Name the output_dir "
+            f"{folder}: has no {SETTINGS}, so its text isn't known. Name the output_dir "
             "of a run of StyleDial.",
-            f"{folder}：没有 train_config.yaml，无法得知所用文本。"
-            "请写 StyleDial 训练的 output_dir。",
+            f"{folder}：没有 {SETTINGS}，无法得知所用文本。请写 StyleDial 训练的 output_dir。",
         )
     config = resolve(path, None, {"data.data_dir": data_dir})
     if not style_folder(config.data.data_dir).is_dir():
@@ -191,12 +191,13 @@ def export_strengths(
     for name, scale in scales.items():
         scale_adapter(policy, scale / strength)
         strength = scale
-        target = folder / "export" / name
-        save_model(policy, tokenizer, target)
         described = {
             "model": describe_adapter(folder)["model"], "kl_beta": wanted[name],
             "dialled_from": folder.name, "adapter_scale": scale,
         }  # fmt: skip
-        write_json(target / SUMMARY, described)
-        written.append(target)
+        under = f"{EXPORT}/{name}"
+        with writing(folder) as run:
+            save_model(policy, tokenizer, folder, under=under)
+            run.write_json(f"{under}/{SUMMARY}", described)
+        written.append(folder / under)
     return written

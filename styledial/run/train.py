@@ -1,291 +1,175 @@
-"""A training run from configuration to files: the one place that wires the parts together."""
+"""A training run from configuration to files.
+
+    prepare     everything that can fail is loaded and checked                   prepare.py
+    begin       an earlier run is set aside, the configuration written
+    updates     with metrics and checkpoints                                     updates.py
+    conclude    the adapter at its strength, figures, samples, evaluation        conclude.py
+
+A signal ends any of them with what has been saved by then, and says how to go on.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import shlex
-import shutil
 import time
-from functools import cache as cached
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from styledial.build.kl import (
-    build_anchor,
-    build_controller,
-    build_references,
-    calibrates,
-    calibration_rows,
-    reads_heldout,
-)
-from styledial.build.model import build_optimizer, build_policy, mixed_precision
-from styledial.build.shared_texts import read_texts
-from styledial.build.texts import style_order
 from styledial.config import Config
-from styledial.config.show import as_file, flat
-from styledial.dial import FILE as DIAL
+from styledial.config.show import as_file
 from styledial.distributed import ranks
-from styledial.distributed.consensus import Consensus
-from styledial.doctor import last_words
-from styledial.errors import UserError
-from styledial.files import write_json, write_text
-from styledial.memory.settle import WhenTooLarge, as_it_was_fitted, settle
-from styledial.models import fsdp
-from styledial.models.adapter import SUMMARY
-from styledial.models.load import load_tokenizer, quiet_libraries
-from styledial.monitor import messages, trackers
-from styledial.monitor.clock import PhaseClock
-from styledial.monitor.recorder import Recorder
+from styledial.distributed.ranks import Place
+from styledial.files import disk_problem
+from styledial.memory.settle import WhenTooLarge, as_it_was_fitted
+from styledial.monitor import trackers
 from styledial.monitor.screen import Screen
-from styledial.monitor.update_warnings import UpdateWarnings
-from styledial.report import report_at_end
 from styledial.run import checks
-from styledial.run.conclude import finish, write_samples
-from styledial.run_folder import ownership
-from styledial.run_folder.metrics import read_metrics, seconds_of
-from styledial.training import resume
-from styledial.training.checkpoint import TrainState
-from styledial.training.components import Anchor, Components, Hooks
-from styledial.training.loop import train
-from styledial.training.measure import measure
-from styledial.training.nonfinite import UpdateCounters
-from styledial.training.reference import base_digest
-from styledial.training.row_order import RowOrder
-from styledial.training.stop_request import StopRequest
+from styledial.run.conclude import conclude
+from styledial.run.prepare import Parts, prepare
+from styledial.run.updates import Updates
+from styledial.run_folder import layout
+from styledial.run_folder.cache import leave
+from styledial.run_folder.claims import Claim, claimed
+from styledial.run_folder.ownership import RunFolder, cannot_write
+from styledial.training.resume import stopped
+from styledial.training.stop_request import (
+    Interrupted,
+    Stopped,
+    StopRequest,
+    nothing_done,
+    nothing_saved,
+)
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a run is started: over or on from an earlier one, and what to do where the GPU's memory
+    is too small. `command` goes on with the run and `again` begins it anew, for the messages of
+    one that was stopped."""
+
+    resume: bool = False
+    overwrite: bool = False
+    when_too_large: WhenTooLarge = "refuse"
+    command: str = ""
+    again: str = ""
 
 
 def train_from_config(
-    config: Config,
-    *,
-    resume: bool = False,
-    overwrite: bool = False,
-    command: str = "",
-    when_too_large: WhenTooLarge = "refuse",
+    config: Config, *, request: StopRequest | None = None, **how: Any
 ) -> dict[str, Any]:
     """Train as `config` says and return the summary that is also written to summary.json.
 
-    `command` goes on with the run, for the message of one that was stopped. `when_too_large` says
-    what to do where the GPU's memory is too small. Raises UserError (bad folder, data or model,
-    too large for the GPU) with everything left as it was, stop_request.Stopped after a signal.
+    `how` is what Start holds: resume, overwrite, when_too_large, command, again. `request` may have
+    been listening since before this was imported.
+
+    Raises UserError (bad folder, data or model, too large for the GPU, a full disk) and Stopped
+    after a signal, with an earlier run as it was unless this one has saved something.
     """
-    folder = Path(config.training.output_dir).expanduser()
-    if resume and when_too_large == "fit":
+    start, folder = Start(**how), Path(config.training.output_dir).expanduser()
+    if start.resume and start.when_too_large == "fit":
         config = as_it_was_fitted(config, folder)
+    here = ranks.place()
     checks.check_folders(config)
     trackers.check(trackers.wanted(config.training.report_to))
-    checks.check_sharding(config, ranks.place())
-    ownership.claim_output_dir(folder, resume=resume, overwrite=overwrite)
-    changed = checks.check_same_run(config, folder) if resume else []
-    try:
-        return _train(config, folder, resume, changed, command, when_too_large)
-    except UserError:
-        ownership.release_output_dir(folder)
-        raise
+    checks.check_sharding(config, here)
+    run = _Run(config, folder, start, here, request or StopRequest())
+    with run.request.listening():
+        try:
+            return run.train()
+        except Interrupted:
+            raise run.stopped() from None
+        except Stopped:
+            raise
+        except Exception as error:
+            if run.request.asked():  # what it made of the signal, or of a part that had it too
+                raise run.stopped() from None
+            if reason := disk_problem(error):
+                raise cannot_write(folder, reason) from error
+            raise
 
 
-def _train(
-    config: Config,
-    folder: Path,
-    resuming: bool,
-    changed: list[str],
-    command: str,
-    when_too_large: WhenTooLarge,
-) -> dict[str, Any]:
-    from accelerate.utils import set_seed
+class _Run:
+    """A run from its start to its end, or to the signal that stops it."""
 
-    quiet_libraries()
-    started = time.perf_counter()
-    cache = folder / ownership.CACHE
-    here = ranks.place()
-    first = here.first
-    screen = Screen(config.training.kl_beta, not first, config.training.mode)
-    # Up to `meet` there is no collective, so nothing here can run into the time limit of one.
-    store = ranks.rendezvous(here)
-    ranks.use_own_device(here)
-    config, planned = settle(
-        config, when_too_large=when_too_large, here=here, store=store, note=screen.note
-    )
-    training = config.training
-    tokenizer_once = cached(
-        partial(
-            load_tokenizer, config.model.model_name_or_path,
-            trust_remote_code=config.model.trust_remote_code,
+    def __init__(
+        self, config: Config, folder: Path, start: Start, here: Place, request: StopRequest
+    ) -> None:
+        self.config, self.folder, self.start, self.here = config, folder, start, here
+        self.request = request
+        self.updates: Updates | None = None
+
+    def train(self) -> dict[str, Any]:
+        began = time.perf_counter()
+        with self._own_folder() as own:
+            parts = self._prepare()
+            with self.request.deferred():
+                if own:
+                    self._begin(parts, own)
+                self.updates = Updates(parts, own, self.request)
+                self.updates.run()
+            if self.updates.stopping:  # this process or another one was asked to
+                raise Interrupted
+            self.request.check()
+            summary = conclude(parts, own, self.request, began)
+            parts.core.accelerator.end_training()
+        if not own and self.here.first_here:  # on a disk of its own, or the same folder once more
+            leave(self.folder)
+        return summary
+
+    @contextlib.contextmanager
+    def _own_folder(self) -> Iterator[RunFolder | None]:
+        """The run folder on the first process; the others write nothing there but the cache."""
+        if not self.here.first:
+            yield None
+            return
+        claim = Claim(
+            resume=self.start.resume,
+            overwrite=self.start.overwrite,
+            adapter=self.config.model.use_peft,
+            same_settings=lambda path: checks.same_settings(self.config, path),
         )
-    )  # fmt: skip
-    texts = read_texts(config, tokenizer_once, cache, here, screen.line)
-    tokenizer = tokenizer_once()
-    set_seed(training.seed)
-    policy = build_policy(config)
-    ranks.meet(here, store)
-    followed = trackers.wanted(training.report_to)
-    sharded = fsdp.is_wanted(training.fsdp, policy, here)
-    accelerator = fsdp.make_accelerator(
-        policy,
-        mixed_precision(policy),
-        sharded=sharded,
-        **trackers.arguments(followed, folder),
-    )
-    screen.note(*messages.texts(texts))
-    if not training.mode.has_target:
-        screen.note(*messages.mode(config))
-    consensus = Consensus(here.count)
-    snapshot = None
-    if changed:
-        screen.note(*messages.changed(changed))
-    if resuming:
-        snapshot = resume.newest(
-            folder / ownership.CHECKPOINTS, first=first, consensus=consensus, note=screen.note
-        )
-    order = style_order(config, texts.style, here.count)
-    if snapshot:
-        order = resume.same_rows(order, snapshot, screen.note)
-    steps = training.max_steps if training.max_steps > 0 else order.steps(training.num_train_epochs)
+        with claimed(self.folder, claim) as own:
+            yield own
 
-    optimizer, scheduler = build_optimizer(config, policy, steps)
-    base_digest(policy)  # while every process has whole weights
-    if sharded:
-        optimizer = fsdp.prepare(accelerator, policy, optimizer)
-        wrapped: torch.nn.Module = policy
-        screen.note(*messages.sharded(policy, here.count))
-    else:
-        policy.to(accelerator.device)
-        policy.reference_to(accelerator.device)
-        # Not wrapped for several processes: consensus.py sums the gradients, once an update.
-        wrapped = accelerator.prepare_model(policy, evaluation_mode=True)
-        optimizer = accelerator.prepare_optimizer(optimizer)
-    before = write_samples(policy, tokenizer, texts.prompts, training.seed, base=True)
-    anchor = build_anchor(config, policy, texts.style, order, tokenizer, cache, steps, here)
-    references = build_references(
-        config, policy, texts, anchor, cache, order.epoch(steps), here, sharded=sharded
-    )
-    controller = build_controller(config, accelerator.device)
-    parts = Components(
-        policy=policy,
-        wrapped=wrapped,
-        rows=texts.style,
-        accelerator=accelerator,
-        consensus=consensus,
-        optimizer=optimizer,
-        scheduler=scheduler,
-        controller=controller,
-        counters=UpdateCounters(accelerator.device),
-        anchor=anchor,
-        references=references,
-        direction=training.kl_direction,
-        max_grad_norm=training.max_grad_norm,
-    )
-    checkpointer = resume.Checkpointer(
-        folder / ownership.CHECKPOINTS,
-        training.save_total_limit,
-        parts,
-        resume.source_of(policy, texts.style, *([anchor.rows] if anchor else [])),
-        screen.note,
-    )
-    state = checkpointer.load(snapshot, training.seed)
-    warnings = UpdateWarnings(
-        texts.style,
-        tokenizer,
-        most=training.max_skipped_updates,
-        note=screen.note,
-        skipped=state.skipped,
-    )
-    if first:
-        if not resuming:
-            ownership.clear_earlier_run(folder)
-        (folder / DIAL).unlink(missing_ok=True)
-        write_text(folder / "train_config.yaml", as_file(config))
-        (folder / ownership.PLAN).unlink(missing_ok=True)
-        if planned:
-            write_json(folder / ownership.PLAN, planned.to_json())
-    recorder = Recorder(
-        folder / "metrics.jsonl" if first else None, state.step,
-        trackers.Trackers(accelerator, followed, folder, flat(config), state.step, screen.note),
-        warnings, screen, screen.note,
-    )  # fmt: skip
+    def _prepare(self) -> Parts:
+        resuming, training = self.start.resume, self.config.training
+        changed = checks.check_same_run(self.config, self.folder) if resuming else []
+        screen = Screen(training.kl_beta, not self.here.first, training.mode)
+        parts = prepare(
+            self.config, self.folder, self.here, screen, resuming=resuming, changed=changed,
+            when_too_large=self.start.when_too_large,
+        )  # fmt: skip
+        self.request.check()
+        return parts
 
-    def on_step_down(smaller: RowOrder) -> None:
-        nonlocal order
-        order = smaller
-        screen.note(*messages.stepped_down(state.step + 1, smaller))
+    def _begin(self, parts: Parts, own: RunFolder) -> None:
+        """Everything that can fail has passed: from here on the folder is this run's."""
+        if self.start.resume:
+            own.set_aside([layout.SUMMARY, layout.PLAN])
+        else:
+            own.set_aside_run()
+        if not own.not_ours([layout.SETTINGS]):  # else edited by the user, to the same settings
+            own.write_text(layout.SETTINGS, as_file(parts.config))
+        if parts.planned:
+            own.write_json(layout.PLAN, parts.planned.to_json())
+        own.record(parts.trackers.files(), grows=True)
 
-    saved = stopping = False
-    calibration = calibration_rows(texts.heldout)
-    clock = PhaseClock(accelerator.device)
+    def stopped(self) -> BaseException:
+        """What to raise after a signal: it says what is saved, and how to go on."""
+        updates, start = self.updates, self.start
+        if not self.here.first and not updates:
+            return SystemExit(Stopped.exit_code)  # the first process says it
+        if not updates or updates.state.step == 0:
+            return nothing_done(self._go_on() if start.resume else start.again)
+        if not updates.kept:
+            return nothing_saved(updates.state.step, start.again)
+        return stopped(updates.state, updates.saved, self._go_on())
 
-    def after_step(state: TrainState, stop: bool) -> bool:
-        nonlocal saved, stopping
-        if reads_heldout(state.step, steps):
-            clock("heldout")
-            found = measure(
-                policy, calibration, batch_size=order.batch_size,
-                device=accelerator.device, direction=training.kl_direction,
-            )  # fmt: skip
-            recorder.heldout(found, state, order)
-            if calibrates(config, state.step, steps):
-                # Every process reads the same; the mean makes them agree to the last bit.
-                kl = torch.tensor(found.kl, device=accelerator.device)
-                controller.calibrate(accelerator.reduce(kl, "mean").item())
-        recorder.write(clock)
-        due = state.step % training.save_steps == 0 or state.step == steps >= training.save_steps
-        if due or stop:
-            clock("checkpoint")
-            saved = checkpointer.save(state)
-        stopping = stop
-        return not stop
-
-    request = StopRequest()
-    with screen.training(steps, state.step), request.listening():
-        hooks = Hooks(
-            stop_requested=request.asked,
-            on_step_down=on_step_down,
-            on_log=lambda metrics: recorder.logged(metrics, order),
-            after_step=after_step,
-            phase=clock,
-        )
-        state = train(
-            parts, order, state, total_steps=steps, log_every=training.logging_steps, hooks=hooks
-        )
-    if stopping:
-        raise resume.stopped(state, saved, command or _resume_command(folder))
-
-    summary: dict[str, Any] = {}
-    if first or sharded:
-        summary = finish(
-            config, policy, tokenizer, texts, state, before, screen, started, write=first
-        )
-    if first:
-        summary["processes"] = here.count
-        summary["fsdp"] = fsdp.record(policy) if sharded else None
-        summary["anchor"] = _anchor_record(config, anchor)
-        summary["reference_rows_saved"] = references.saved if references else 0
-        summary["seconds"] = seconds_of(read_metrics(folder / "metrics.jsonl"))
-        write_json(folder / SUMMARY, summary)
-        report_at_end(folder, screen.note)
-        if references and references.saved:
-            screen.note(*messages.reference_rows(references.saved))
-        shutil.rmtree(cache, ignore_errors=True)
-    elif here.first_here:  # on a disk of its own, or the same folder once more
-        ownership.leave(folder)
-    accelerator.end_training()
-    if first:
-        for text in last_words(folder):
-            screen.line(text)
-    return summary
-
-
-def _resume_command(folder: Path) -> str:
-    return shlex.join(
-        ["python", "train.py", "--config", str(folder / "train_config.yaml"), "--resume"]
-    )
-
-
-def _anchor_record(config: Config, anchor: Anchor | None) -> dict[str, Any]:
-    if anchor is None:
-        return {"source": "off"}
-    return {
-        "source": config.data.anchor,
-        "rows": len(anchor.rows),
-        "rows_per_update": anchor.per_update,
-    }
+    def _go_on(self) -> str:
+        if self.start.command:
+            return self.start.command
+        settings = str(self.folder / layout.SETTINGS)
+        return shlex.join(["python", "train.py", "--config", settings, "--resume"])

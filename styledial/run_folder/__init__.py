@@ -1,1 +1,1 @@
-"""The files of a run: names, ownership, metrics, reading them again."""
+"""The folder of a run: what its files are called, whose they are, and who may write there."""

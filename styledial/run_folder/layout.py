@@ -1,10 +1,41 @@
-"""The files of a run folder: their names, once."""
+"""What the files of a run are called. The one place that says so."""
 
 from __future__ import annotations
 
-SUMMARY = "summary.json"
+from styledial.dial import FILE as DIAL
+
 SETTINGS = "train_config.yaml"
 METRICS = "metrics.jsonl"
+PLAN = "plan.json"  # what memory was planned; only where there was a GPU to plan for
+SUMMARY = "summary.json"  # its presence says that the run came to its end
 SAMPLES, SAMPLES_DATA = "samples.md", "samples.json"
 DATA_MANIFEST = "data_manifest.json"
 EVALUATION = "evaluation.json"
+REPORT = "report.html"
+ADAPTER_SETTINGS, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+MODEL_SETTINGS, MODEL_WEIGHTS = "config.json", "model.safetensors"
+CHECKPOINTS = "checkpoints"  # checkpoints/step-N
+CHECKPOINT_MANIFEST = "manifest.json"  # checkpoints/step-N/manifest.json
+EXPORT = "export"  # export/NAME: an adapter of another strength, by `styledial dial`
+TRACKED = "tensorboard"  # event files; other trackers keep theirs for good
+CACHE = ".styledial-cache"  # sampled anchor text and reference states; gone when the run is done
+OWN = ".styledial-run"  # lock, manifest, and files on their way in or out
+
+# A model's weights under other names: a folder that holds some is somebody's model.
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "*.gguf")
+_TOKENIZER = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "chat_template.jinja", "vocab.json", "merges.txt", "vocab.txt", "tokenizer.model",
+    "spiece.model", "sentencepiece.bpe.model",
+)  # fmt: skip
+
+# What is about the model that lies there: out of date as soon as another one takes its place.
+ABOUT_THE_MODEL = (SUMMARY, EVALUATION, DIAL, SAMPLES, SAMPLES_DATA, DATA_MANIFEST, REPORT)
+
+
+def written_names(*, adapter: bool) -> tuple[str, ...]:
+    """Names that a run may write at the top of its folder; `adapter` is false for full tuning."""
+    reports = (SETTINGS, METRICS, PLAN, *ABOUT_THE_MODEL)
+    if adapter:
+        return (*reports, ADAPTER_SETTINGS, ADAPTER_WEIGHTS, *_TOKENIZER)
+    return (*reports, MODEL_SETTINGS, "generation_config.json", MODEL_WEIGHTS, *_TOKENIZER)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ class MetricsFile:
     """
 
     def __init__(
-        self, path: Path, resumed_at: int = 0, tell: Callable[[str, str], None] | None = None
-    ) -> None:
+        self, path: Path, resumed_at: int = 0, tell: Callable[[str, str], None] | None = None,
+        write: Callable[[str], None] | None = None,
+    ) -> None:  # fmt: skip
+        """`write` puts the lines that are kept at `path`, where that isn't anybody's to do."""
         self.path, self._tell = path, tell
         kept = [record for record in read_metrics(path) if record["step"] <= resumed_at]
-        write_text(path, "".join(map(_line, kept)))
+        (write or partial(write_text, path))("".join(map(_line, kept)))
 
     def write(self, record: dict[str, Any]) -> None:
         """Append a line. Non-finite values are left out: JSON has no word for them."""

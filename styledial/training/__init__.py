@@ -1,1 +1,1 @@
-"""The training loop and what an update is made of; takes plain values, not the configuration."""
+"""The updates of a run, and what they need."""

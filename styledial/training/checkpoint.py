@@ -17,7 +17,6 @@ never loaded; an older one is only removed once a newer one is whole.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -32,10 +31,12 @@ from torch import Tensor
 
 from styledial.errors import StyleDialError
 from styledial.files import sync, write_json
+from styledial.run_folder.checkpoint_files import remove_files, remove_unfinished
+from styledial.run_folder.layout import CHECKPOINT_MANIFEST as MANIFEST
+from styledial.run_folder.manifest import described
 from styledial.training.nonfinite import Counters
 
-MANIFEST, STATE = "manifest.json", "state.json"
-WEIGHTS, REST = "trainable.safetensors", "optimizer.pt"
+STATE, WEIGHTS, REST = "state.json", "trainable.safetensors", "optimizer.pt"
 
 
 class CheckpointError(StyleDialError):
@@ -95,9 +96,8 @@ def save_checkpoint(folder: Path, snapshot: Snapshot, keep: int) -> Path:
     refuse_nonfinite(final, snapshot)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(".step-*"):
-            shutil.rmtree(left)
-        aside.mkdir()
+        remove_unfinished(folder)
+        aside.mkdir(parents=True)
         _write(aside, snapshot)
         # A disk may lie about what it has written; older checkpoints depend on this one.
         read_checkpoint(aside)
@@ -111,7 +111,8 @@ def save_checkpoint(folder: Path, snapshot: Snapshot, keep: int) -> Path:
             f"{final}：检查点无法写入（{reason}）。",
         ) from error
     with contextlib.suppress(OSError):  # too many checkpoints harm nobody
-        for old in [*checkpoints(folder)[:-keep], *folder.glob("*.damaged")]:
+        whole = [path for path in checkpoints(folder) if (path / MANIFEST).is_file()]
+        for old in [*whole[:-keep], *folder.glob("step-*.damaged")]:
             _remove(old)
     return final
 
@@ -129,7 +130,7 @@ def read_checkpoint(path: Path) -> Snapshot:
         if not {STATE, WEIGHTS, REST, "rng-0.pt"} <= manifest.keys():
             raise ValueError("a file is missing")
         for name, expected in manifest.items():
-            if _described(path / name) != expected:
+            if described(path / name) != expected:
                 raise ValueError(f"{name} is not what was written")
         state = TrainState.from_json(json.loads((path / STATE).read_text(encoding="utf-8")))
         rest = torch.load(path / REST, weights_only=True, map_location="cpu")
@@ -160,7 +161,8 @@ def set_aside(path: Path) -> None:
     """Rename a damaged checkpoint, so that it is out of the way; the next good one removes it."""
     with contextlib.suppress(OSError):
         target = path.with_name(path.name + ".damaged")
-        shutil.rmtree(target, ignore_errors=True)
+        if target.is_dir():
+            remove_files(target)
         path.rename(target)
 
 
@@ -181,7 +183,7 @@ def _write(aside: Path, snapshot: Snapshot) -> None:
     written = sorted(aside.iterdir())
     for path in written:
         sync(path)
-    files = {path.name: _described(path) for path in written}
+    files = {path.name: described(path) for path in written}
     write_json(aside / MANIFEST, {"format": 1, "files": files})
     sync(aside)
 
@@ -196,19 +198,8 @@ def _put_in_place(aside: Path, final: Path) -> None:
 def _remove(path: Path) -> None:
     """Out of sight first: half a removal must not look like a checkpoint."""
     hidden = path.with_name(f".{path.name.removesuffix('.damaged')}.old")
-    shutil.rmtree(hidden, ignore_errors=True)
     path.rename(hidden)
-    shutil.rmtree(hidden)
-
-
-def _described(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else None
-        if digest is None:  # Python 3.10
-            digest = hashlib.sha256()
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return {"bytes": path.stat().st_size, "sha256": digest.hexdigest()}
+    remove_files(hidden)
 
 
 def _tensors(snapshot: Snapshot) -> Iterator[tuple[str, Tensor]]:

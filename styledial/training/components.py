@@ -37,8 +37,13 @@ class Controller(Protocol):
 
 
 class References(Protocol):
-    """Gives the base's hidden states [B, T, d] of a batch made of these style or anchor rows."""
+    """Gives the base's hidden states [B, T, d] of a batch made of these style or anchor rows.
 
+    `saved`: how many rows didn't need a pass of the base.
+    """
+
+    @property
+    def saved(self) -> int: ...
     def __call__(self, batch: Batch, rows: list[int], *, anchor: bool) -> Tensor: ...
 
 

@@ -23,7 +23,7 @@ from styledial.distributed.sharded_tensors import (
     load_full_state_dict,
     sharded_like,
 )
-from styledial.errors import StyleDialError, UserError
+from styledial.errors import UserError
 from styledial.models.policy import Policy
 from styledial.training.checkpoint import (
     CheckpointError,
@@ -38,6 +38,7 @@ from styledial.training.components import Components
 from styledial.training.out_of_memory import random_state, set_random_state
 from styledial.training.reference import contents
 from styledial.training.row_order import RowOrder
+from styledial.training.stop_request import Stopped
 
 Note = Callable[[str, str], None]
 
@@ -232,9 +233,8 @@ def source_of(policy: Policy, *rows: PackedRows) -> str:
     return hashlib.sha256("".join(contents(policy, each) for each in rows).encode()).hexdigest()
 
 
-def stopped(state: TrainState, saved: bool, command: str) -> StyleDialError:
-    from styledial.training.stop_request import Stopped
-
+def stopped(state: TrainState, saved: bool, command: str) -> Stopped:
+    """For a run that is stopped after update `state.step`; `command` goes on with it."""
     if saved:
         return Stopped(
             f"Stopped after update {state.step}, and saved. Go on with:\n  {command}",

@@ -1,0 +1,200 @@
+"""The start of a run: all its parts, loaded and put together. Nothing of an earlier run is touched.
+
+plan memory -> texts -> model -> meet the other processes -> optimizer, anchor, references
+-> checkpoint, where the run goes on -> trackers
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache as cached
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from styledial.build.kl import build_anchor, build_controller, build_references
+from styledial.build.model import build_optimizer, build_policy, mixed_precision
+from styledial.build.shared_texts import read_texts
+from styledial.build.texts import Texts, style_order
+from styledial.config import Config
+from styledial.config.show import flat
+from styledial.distributed import ranks
+from styledial.distributed.consensus import Consensus
+from styledial.distributed.ranks import Place
+from styledial.memory.plan import Plan
+from styledial.memory.settle import WhenTooLarge, settle
+from styledial.models import fsdp
+from styledial.models.load import load_tokenizer, quiet_libraries
+from styledial.models.policy import Policy
+from styledial.monitor import messages, trackers
+from styledial.monitor.screen import Screen
+from styledial.run.samples import sample
+from styledial.run_folder import layout
+from styledial.run_folder.cache import make_cache
+from styledial.training import resume
+from styledial.training.checkpoint import Snapshot, TrainState
+from styledial.training.components import Components
+from styledial.training.nonfinite import UpdateCounters
+from styledial.training.reference import base_digest
+from styledial.training.row_order import RowOrder
+
+
+@dataclass
+class Parts:
+    """Everything that the updates and the conclusion need. `core`: what the loop is made of;
+    `before`: the base's samples."""
+
+    config: Config
+    folder: Path
+    here: Place
+    screen: Screen
+    planned: Plan | None
+    tokenizer: Any
+    texts: Texts
+    core: Components
+    order: RowOrder
+    steps: int
+    before: list[str]
+    checkpointer: resume.Checkpointer
+    state: TrainState
+    trackers: trackers.Trackers
+
+
+def prepare(
+    config: Config, folder: Path, here: Place, screen: Screen, *, resuming: bool,
+    changed: list[str], when_too_large: WhenTooLarge,
+) -> Parts:  # fmt: skip
+    """Raises UserError where anything isn't as it has to be. `changed`: settings of a resumed run
+    that are no longer what they were."""
+    from accelerate.utils import set_seed
+
+    quiet_libraries()
+    cache = make_cache(folder)
+    # Up to `meet` there is no collective, so nothing here can run into the time limit of one.
+    store = ranks.rendezvous(here)
+    ranks.use_own_device(here)
+    config, planned = settle(
+        config, when_too_large=when_too_large, here=here, store=store, note=screen.note
+    )
+    tokenizer_once = cached(
+        partial(
+            load_tokenizer, config.model.model_name_or_path,
+            trust_remote_code=config.model.trust_remote_code,
+        )
+    )  # fmt: skip
+    texts = read_texts(config, tokenizer_once, cache, here, screen.line)
+    tokenizer = tokenizer_once()
+    set_seed(config.training.seed)
+    policy = build_policy(config)
+    ranks.meet(here, store)
+    sharded = fsdp.is_wanted(config.training.fsdp, policy, here)
+    accelerator = _accelerator(config, folder, policy, sharded)
+    _announce(screen, config, texts, changed)
+    consensus = Consensus(here.count)
+    snapshot = _snapshot(folder, consensus, here, screen) if resuming else None
+    order, steps = _order(config, texts, here, snapshot, screen)
+    optimizer, scheduler = build_optimizer(config, policy, steps)
+    base_digest(policy)  # while every process has whole weights
+    wrapped, optimizer = _on_device(policy, optimizer, accelerator, sharded, here, screen)
+    before = sample(policy, tokenizer, texts.prompts, config.training.seed, base=True)
+    anchor = build_anchor(config, policy, texts.style, order, tokenizer, cache, steps, here)
+    references = build_references(
+        config, policy, texts, anchor, cache, order.epoch(steps), here, sharded=sharded
+    )
+    core = Components(
+        policy=policy,
+        wrapped=wrapped,
+        rows=texts.style,
+        accelerator=accelerator,
+        consensus=consensus,
+        optimizer=optimizer,
+        scheduler=scheduler,
+        controller=build_controller(config, accelerator.device),
+        counters=UpdateCounters(accelerator.device),
+        anchor=anchor,
+        references=references,
+        direction=config.training.kl_direction,
+        max_grad_norm=config.training.max_grad_norm,
+    )
+    checkpointer = resume.Checkpointer(
+        folder / layout.CHECKPOINTS,
+        config.training.save_total_limit,
+        core,
+        resume.source_of(policy, texts.style, *([anchor.rows] if anchor else [])),
+        screen.note,
+    )
+    state = checkpointer.load(snapshot, config.training.seed)
+    return Parts(
+        config=config,
+        folder=folder,
+        here=here,
+        screen=screen,
+        planned=planned,
+        tokenizer=tokenizer,
+        texts=texts,
+        core=core,
+        order=order,
+        steps=steps,
+        before=before,
+        checkpointer=checkpointer,
+        state=state,
+        trackers=_trackers(config, folder, accelerator, state, screen),
+    )
+
+
+def _trackers(
+    config: Config, folder: Path, accelerator: Any, state: TrainState, screen: Screen
+) -> trackers.Trackers:
+    followed = trackers.wanted(config.training.report_to)
+    return trackers.Trackers(accelerator, followed, folder, flat(config), state.step, screen.note)
+
+
+def _accelerator(config: Config, folder: Path, policy: Policy, sharded: bool) -> Any:
+    followed = trackers.wanted(config.training.report_to)
+    return fsdp.make_accelerator(
+        policy, mixed_precision(policy), sharded=sharded,
+        **trackers.arguments(followed, folder),
+    )  # fmt: skip
+
+
+def _announce(screen: Screen, config: Config, texts: Texts, changed: list[str]) -> None:
+    screen.note(*messages.texts(texts))
+    if not config.training.mode.has_target:
+        screen.note(*messages.mode(config))
+    if changed:
+        screen.note(*messages.changed(changed))
+
+
+def _snapshot(folder: Path, consensus: Consensus, here: Place, screen: Screen) -> Snapshot | None:
+    return resume.newest(
+        folder / layout.CHECKPOINTS, first=here.first, consensus=consensus, note=screen.note
+    )
+
+
+def _order(
+    config: Config, texts: Texts, here: Place, snapshot: Snapshot | None, screen: Screen
+) -> tuple[RowOrder, int]:
+    """Which rows each update has, and how many updates there are."""
+    training = config.training
+    order = style_order(config, texts.style, here.count)
+    if snapshot:
+        order = resume.same_rows(order, snapshot, screen.note)
+    most = training.max_steps
+    return order, most if most > 0 else order.steps(training.num_train_epochs)
+
+
+def _on_device(
+    policy: Policy, optimizer: Any, accelerator: Any, sharded: bool, here: Place, screen: Screen
+) -> tuple[torch.nn.Module, Any]:
+    """The policy as accelerate wraps it, and its optimizer."""
+    if sharded:
+        optimizer = fsdp.prepare(accelerator, policy, optimizer)
+        screen.note(*messages.sharded(policy, here.count))
+        return policy, optimizer
+    policy.to(accelerator.device)
+    policy.reference_to(accelerator.device)
+    # Not wrapped for several processes: consensus.py sums the gradients, once an update.
+    wrapped = accelerator.prepare_model(policy, evaluation_mode=True)
+    return wrapped, accelerator.prepare_optimizer(optimizer)
