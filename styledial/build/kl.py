@@ -57,9 +57,15 @@ def anchor_rows(config: Config, effective_batch: int) -> int:
 
 
 def build_anchor(
-    config: Config, policy: Policy, style: PackedRows, order: RowOrder,
-    tokenizer: PreTrainedTokenizerBase, cache: Path, steps: int, here: Place,
-) -> Anchor | None:  # fmt: skip
+    config: Config,
+    policy: Policy,
+    style: PackedRows,
+    order: RowOrder,
+    tokenizer: PreTrainedTokenizerBase,
+    cache: Path,
+    steps: int,
+    here: Place,
+) -> Anchor | None:
     """The anchor text as rows, about `anchor_ratio` of every update; None where it is off.
 
     Text written by the base is kept in `cache` for a resumed run, by the first process; all
@@ -80,10 +86,14 @@ def build_anchor(
         else:
             with policy.as_base() as base:
                 rows = sample_rows(
-                    base, style, seed=config.training.seed,
+                    base,
+                    style,
+                    seed=config.training.seed,
                     tokens=min(TOKENS, steps * per_update * style.max_length),
-                    rank=here.rank, processes=here.count, gather=gather_object,
-                )  # fmt: skip
+                    rank=here.rank,
+                    processes=here.count,
+                    gather=gather_object,
+                )
             if here.first:
                 rows.save(kept)
     else:
@@ -97,9 +107,16 @@ def build_anchor(
 
 
 def build_references(
-    config: Config, policy: Policy, texts: Texts, anchor: Anchor | None, cache: Path,
-    epochs: float, here: Place, *, sharded: bool = False,
-) -> reference.References | None:  # fmt: skip
+    config: Config,
+    policy: Policy,
+    texts: Texts,
+    anchor: Anchor | None,
+    cache: Path,
+    epochs: float,
+    here: Place,
+    *,
+    sharded: bool = False,
+) -> reference.References | None:
     """Where the base's hidden states come from; None where nothing asks for them.
 
     A cache is kept where rows come round again, the disk has room and all processes share it. None
