@@ -27,7 +27,8 @@ import torch  # noqa: E402
 from transformers import Qwen2Config, Qwen2ForCausalLM  # noqa: E402
 
 from styledial.models.policy import Policy, with_lora  # noqa: E402
-from styledial.training.losses import CHUNK, logits  # noqa: E402
+from styledial.training.head_products import logits  # noqa: E402
+from styledial.training.losses import CHUNK  # noqa: E402
 from styledial.training.objective import LossSettings, objective  # noqa: E402
 from styledial.training.reference import ReferenceCache  # noqa: E402
 
@@ -39,9 +40,14 @@ def main() -> None:
     given = options.parse_args()
     torch.manual_seed(0)
     shape = Qwen2Config(
-        vocab_size=151_936, hidden_size=896, intermediate_size=4864, num_hidden_layers=24,
-        num_attention_heads=14, num_key_value_heads=2, tie_word_embeddings=True,
-    )  # fmt: skip
+        vocab_size=151_936,
+        hidden_size=896,
+        intermediate_size=4864,
+        num_hidden_layers=24,
+        num_attention_heads=14,
+        num_key_value_heads=2,
+        tie_word_embeddings=True,
+    )
     model = Qwen2ForCausalLM(shape).requires_grad_(False)
     policy = with_lora(model, r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear")
     policy.train()
@@ -59,8 +65,12 @@ def main() -> None:
     found = {name: median(values) for name, values in seconds.items()}
     print("| step | seconds (median) | against |")
     print("|---|---|---|")
-    for name, against in (("floor", "floor"), ("cached", "floor"), ("floor + base", "floor + base"),
-                          ("uncached", "floor + base")):  # fmt: skip
+    for name, against in (
+        ("floor", "floor"),
+        ("cached", "floor"),
+        ("floor + base", "floor + base"),
+        ("uncached", "floor + base"),
+    ):
         print(f"| {name} | {found[name]:.2f} | {found[name] / found[against]:.3f} x {against} |")
 
 

@@ -22,10 +22,14 @@ from styledial.training.row_order import RowOrder
 
 LENGTH, VOCABULARY = 128, 4096
 _SHAPE = {
-    "vocab_size": VOCABULARY, "hidden_size": 256, "intermediate_size": 704,
-    "num_hidden_layers": 4, "num_attention_heads": 8, "num_key_value_heads": 2,
+    "vocab_size": VOCABULARY,
+    "hidden_size": 256,
+    "intermediate_size": 704,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 2,
     "max_position_embeddings": 512,
-}  # fmt: skip
+}
 
 
 def small_model(kind: str, folder: Path, **changes: object) -> Path:
@@ -41,17 +45,31 @@ def small_model(kind: str, folder: Path, **changes: object) -> Path:
 
 
 def small_config(model: Path, *settings: str) -> Config:
-    return resolve(None, None, {}, [
-        f"model.model_name_or_path={model}", "model.dtype=float32", f"data.max_length={LENGTH}",
-        "training.per_device_train_batch_size=4", "training.gradient_accumulation_steps=1",
-        "data.anchor=bundled", *settings,
-    ])  # fmt: skip
+    return resolve(
+        None,
+        None,
+        {},
+        [
+            f"model.model_name_or_path={model}",
+            "model.dtype=float32",
+            f"data.max_length={LENGTH}",
+            "training.per_device_train_batch_size=4",
+            "training.gradient_accumulation_steps=1",
+            "data.anchor=bundled",
+            *settings,
+        ],
+    )
 
 
 def make_updates(
-    config: Config, policy: Policy, *, packed: bool, updates: int = 2,
-    phase=lambda name: None, after_step=lambda state, stop: True,
-):  # fmt: skip
+    config: Config,
+    policy: Policy,
+    *,
+    packed: bool,
+    updates: int = 2,
+    phase=lambda name: None,
+    after_step=lambda state, stop: True,
+):
     """The training loop itself on random tokens, where the policy is; `packed`: two texts a row."""
     from accelerate import Accelerator
 

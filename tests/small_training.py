@@ -45,10 +45,17 @@ def rows_of(base: Path, novels: Path) -> PackedRows:
 
 
 def five_updates(
-    base: Path, rows: PackedRows, *, batch_size: int = 8, accumulation: int = 1,
-    phase: Callable[[str], None] = lambda name: None, dropout: float = 0.0,
-    before: Callable[[Policy], None] = lambda policy: None, steps: int = STEPS, log_every: int = 1,
-) -> Outcome:  # fmt: skip
+    base: Path,
+    rows: PackedRows,
+    *,
+    batch_size: int = 8,
+    accumulation: int = 1,
+    phase: Callable[[str], None] = lambda name: None,
+    dropout: float = 0.0,
+    before: Callable[[Policy], None] = lambda policy: None,
+    steps: int = STEPS,
+    log_every: int = 1,
+) -> Outcome:
     """`phase` hears what begins and may raise; `before` gets the policy once it is built."""
     from accelerate import Accelerator
     from transformers import get_scheduler
@@ -56,9 +63,12 @@ def five_updates(
     accelerator = Accelerator(cpu=True)
     torch.manual_seed(0)
     policy = with_lora(
-        load_base(str(base), dtype="float32"), r=4, lora_alpha=8, lora_dropout=dropout,
+        load_base(str(base), dtype="float32"),
+        r=4,
+        lora_alpha=8,
+        lora_dropout=dropout,
         target_modules="all-linear",
-    )  # fmt: skip
+    )
     before(policy)
     optimizer = torch.optim.AdamW(trained(policy), lr=5e-3, fused=True)
     scheduler = get_scheduler("constant", optimizer)

@@ -23,6 +23,7 @@ from styledial.training.checkpoint import (
     save_checkpoint,
     set_aside,
 )
+from styledial.training.nonfinite import UpdateCounters, UpdateCounts
 
 
 def snapshot(step: int, size: int = 3000) -> Snapshot:
@@ -59,6 +60,17 @@ def test_what_is_saved_comes_back_to_the_bit(tmp_path: Path) -> None:
     )
     assert [r["cpu"].tolist() for r in found.rng] == [r["cpu"].tolist() for r in saved.rng]
     assert found.scheduler == {"last_epoch": 3}
+
+
+def test_a_checkpoint_from_before_the_counters_had_names_is_read() -> None:
+    values = [2.0, 0.0, 7.0, 1.0, 5.0, 9.5, 3.25, 0.5, 40.0]
+    state = TrainState.from_json({"step": 42, "skipped": 2, "watch": values})
+    counters = UpdateCounters(torch.device("cpu"))
+    counters.load_state_dict(state.counters)
+    found = counters.counts(counters.tensor().tolist())
+    assert found == UpdateCounts(2, 0, 7, 1, 5, 9.5, 3.25)
+    assert counters.state_dict() == state.counters
+    assert list(state.counters.values()) == values
 
 
 def test_the_newest_ones_stay(tmp_path: Path) -> None:

@@ -44,8 +44,17 @@ def test_starts_sane_and_survives_a_broken_batch() -> None:
     controller.update(torch.tensor(0.0))
     assert 0 < controller.coefficient.item() < 0.1
     controller.update(torch.tensor(float("nan")))
+    controller.update(torch.tensor(float("nan")), torch.tensor(False))
     controller.calibrate(float("nan"))
     assert math.isfinite(controller.coefficient.item())
+
+
+def test_an_update_that_was_not_made_counts_as_on_target() -> None:
+    """Its KL is of a gradient that no weight has seen, be it finite or not."""
+    one, other = KLController(0.1), KLController(0.1)
+    one.update(torch.tensor(5.0), torch.tensor(False))
+    other.update(torch.tensor(0.1), torch.tensor(True))
+    assert one.coefficient.item() == pytest.approx(other.coefficient.item(), rel=1e-6)
 
 
 def test_state_goes_on_where_it_was() -> None:

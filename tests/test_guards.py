@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from styledial.models.load import load_tokenizer
 from styledial.monitor.update_warnings import UpdateWarnings
 from styledial.run_folder.metrics import MetricsFile, read_metrics
 from styledial.training import step
-from styledial.training.nonfinite import UpdateCounters, UpdateCounts
+from styledial.training.nonfinite import UpdateCounters, UpdateCounts, skip_step_where
 from styledial.training.row_order import RowOrder
 
 
@@ -25,8 +26,8 @@ def rows(tiny_base: Path, novels: Path) -> PackedRows:
     return small_training.rows_of(tiny_base, novels)
 
 
-def broken(monkeypatch: pytest.MonkeyPatch, calls: set[int], *, gradient_only: bool) -> None:
-    """Make the loss (or, the value being sound, its gradient) non-finite in those micro-batches."""
+def broken(monkeypatch: pytest.MonkeyPatch, calls: set[int], *what: str) -> None:
+    """Make the value of the "loss", its "gradient" or both non-finite in those micro-batches."""
     real, count = step.objective, [0]
 
     def objective(*args, **kwargs):
@@ -34,28 +35,32 @@ def broken(monkeypatch: pytest.MonkeyPatch, calls: set[int], *, gradient_only: b
         count[0] += 1
         if count[0] not in calls:
             return loss, parts
-        return loss * float("nan"), parts if gradient_only else parts * float("inf")
+        if "gradient" in what:
+            loss = loss * float("nan")
+        return loss, parts * float("inf") if "loss" in what else parts
 
     monkeypatch.setattr(step, "objective", objective)
 
 
-@pytest.mark.parametrize("gradient_only", [False, True])
+@pytest.mark.parametrize("what", [("loss", "gradient"), ("loss",), ("gradient",)])
 def test_a_bad_micro_batch_leaves_weights_and_moments_alone(
-    gradient_only: bool, tiny_base: Path, rows: PackedRows, monkeypatch: pytest.MonkeyPatch
+    what: tuple[str, ...], tiny_base: Path, rows: PackedRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     three = five_updates(tiny_base, rows, batch_size=4, accumulation=2, steps=3)
-    broken(monkeypatch, {11}, gradient_only=gradient_only)  # the second of the 3 of update 4
+    broken(monkeypatch, {11}, *what)  # the second of the 3 of update 4
     four = five_updates(tiny_base, rows, batch_size=4, accumulation=2, steps=4)
     assert small_training.same(three, four)
     counts = four.logged[-1].counts
     assert (counts.skipped, counts.skipped_in_a_row, counts.last_skipped_step) == (1, 1, 4)
-    assert counts.nonfinite_parts == (() if gradient_only else (1,))
+    assert counts.nonfinite_parts == ((1,) if "loss" in what else ())
+    lambdas = [metrics.coefficient for metrics in four.logged]
+    assert all(map(math.isfinite, lambdas))
 
 
 def test_the_run_goes_on_after_it(
     tiny_base: Path, rows: PackedRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken(monkeypatch, {2}, gradient_only=False)
+    broken(monkeypatch, {2}, "loss", "gradient")
     found = five_updates(tiny_base, rows)
     assert found.state.skipped == 1
     assert found.logged[-1].counts.skipped_in_a_row == 0
@@ -89,6 +94,21 @@ def test_nothing_is_read_from_the_device_between_logs(
         five_updates(tiny_base, rows, steps=steps, log_every=100)
         counts.append(len(taken))
     assert counts[0] == counts[1] > 0
+
+
+@pytest.mark.parametrize("bad", [False, True])
+def test_the_loss_scale_backs_off_with_a_step_that_is_skipped(bad: bool) -> None:
+    """fp16's GradScaler overwrites the optimizer's flag by its own: the gradient here is finite."""
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.AdamW([weight], lr=0.1, fused=True)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    scaler.scale(weight.sum()).backward()
+    scaler.unscale_(optimizer)
+    skip_step_where(torch.tensor(bad), optimizer, scaler)
+    scaler.step(optimizer)
+    scaler.update()
+    assert torch.equal(weight, torch.ones(3)) == bad
+    assert scaler.get_scale() == (512.0 if bad else 1024.0)
 
 
 def test_a_spike_is_seen_once() -> None:

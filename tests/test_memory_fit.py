@@ -22,6 +22,7 @@ from styledial.memory.plan import plan
 from styledial.memory.savings import savings
 from styledial.memory.settle import settle as settled
 from styledial.models import fsdp
+from styledial.units import memory_size
 
 RUN = "styledial.run.train"  # where a run builds its parts
 ALONE = Place(0, 1, 0, 1)
@@ -119,9 +120,7 @@ def test_a_run_that_is_too_large_stops_before_its_weights(
     assert done.returncode == 2
     assert not out.exists()
     offered = f"{fit.BATCH}=4 {fit.ACCUMULATION}=2"
-    assert (
-        f"Nothing was loaded. The nearest that fits ({four.total / 2**30:.2f} GiB)" in done.stderr
-    )
+    assert f"Nothing was loaded. The nearest that fits ({memory_size(four.total)})" in done.stderr
     assert offered in done.stderr
     assert invoke("train", *settings, *offered.split()).returncode == 0
     told = json.loads((out / "plan.json").read_text(encoding="utf-8"))
@@ -224,7 +223,7 @@ def test_a_base_that_fsdp_shares_out_is_not_planned(
         note=lambda en, zh: told.append(en),
     )  # fmt: skip
     assert (found.training.per_device_train_batch_size, planned) == (4, None)
-    assert "fsdp will share the base out" in told[-1]
+    assert "fsdp will shard the base" in told[-1]
 
 
 def test_a_model_that_cannot_be_planned_still_trains(

@@ -20,6 +20,7 @@ from styledial.training.components import Anchor, Controller
 from styledial.training.controller import FixedCoefficient, KLController
 from styledial.training.measure import halves
 from styledial.training.row_order import RowOrder
+from styledial.units import disk_size
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -56,9 +57,15 @@ def anchor_rows(config: Config, effective_batch: int) -> int:
 
 
 def build_anchor(
-    config: Config, policy: Policy, style: PackedRows, order: RowOrder,
-    tokenizer: PreTrainedTokenizerBase, cache: Path, steps: int, here: Place,
-) -> Anchor | None:  # fmt: skip
+    config: Config,
+    policy: Policy,
+    style: PackedRows,
+    order: RowOrder,
+    tokenizer: PreTrainedTokenizerBase,
+    cache: Path,
+    steps: int,
+    here: Place,
+) -> Anchor | None:
     """The anchor text as rows, about `anchor_ratio` of every update; None where it is off.
 
     Text written by the base is kept in `cache` for a resumed run, by the first process; all
@@ -79,10 +86,14 @@ def build_anchor(
         else:
             with policy.as_base() as base:
                 rows = sample_rows(
-                    base, style, seed=config.training.seed,
+                    base,
+                    style,
+                    seed=config.training.seed,
                     tokens=min(TOKENS, steps * per_update * style.max_length),
-                    rank=here.rank, processes=here.count, gather=gather_object,
-                )  # fmt: skip
+                    rank=here.rank,
+                    processes=here.count,
+                    gather=gather_object,
+                )
             if here.first:
                 rows.save(kept)
     else:
@@ -96,9 +107,16 @@ def build_anchor(
 
 
 def build_references(
-    config: Config, policy: Policy, texts: Texts, anchor: Anchor | None, cache: Path,
-    epochs: float, here: Place, *, sharded: bool = False,
-) -> reference.References | None:  # fmt: skip
+    config: Config,
+    policy: Policy,
+    texts: Texts,
+    anchor: Anchor | None,
+    cache: Path,
+    epochs: float,
+    here: Place,
+    *,
+    sharded: bool = False,
+) -> reference.References | None:
     """Where the base's hidden states come from; None where nothing asks for them.
 
     A cache is kept where rows come round again, the disk has room and all processes share it. None
@@ -119,9 +137,9 @@ def build_references(
         return reference.References(policy, None, None)
     if not reference.has_room(folder, size):
         raise UserError(
-            f"training.reference_cache: {folder} has no room for {size / 2**30:.1f} GiB; use "
+            f"training.reference_cache: {folder} has no room for {disk_size(size)}; use "
             "auto, off, or a folder on a larger disk.",
-            f"training.reference_cache：{folder} 空间不足，需要 {size / 2**30:.1f} GiB；"
+            f"training.reference_cache：{folder} 空间不足，需要 {disk_size(size)}；"
             "请改用 auto、off 或更大磁盘上的文件夹。",
         )
     caches = []

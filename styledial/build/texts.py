@@ -51,10 +51,14 @@ def read_material(config: Config, cache: Path, tell: Callable[[str], None]) -> M
     """The user's folder, cleaned and split; raises DataError. `tell` hears what was left out."""
     return Material(
         *read_folder(
-            style_folder(config.data.data_dir), config.data.validation_split, cache=cache,
-            to_simplified=config.data.to_simplified, dedup=config.data.dedup, tell=tell,
+            style_folder(config.data.data_dir),
+            config.data.validation_split,
+            cache=cache,
+            to_simplified=config.data.to_simplified,
+            dedup=config.data.dedup,
+            tell=tell,
         )
-    )  # fmt: skip
+    )
 
 
 def shares_rows(config: Config) -> bool:
@@ -67,11 +71,14 @@ def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedToken
     length = config.data.max_length
     style, heldout = (
         pack(
-            [p for p in material.passages if p.split == split], tokenizer, length,
-            [d for d in material.dialogues if d.split == split], share_rows=shares_rows(config),
+            [p for p in material.passages if p.split == split],
+            tokenizer,
+            length,
+            [d for d in material.dialogues if d.split == split],
+            share_rows=shares_rows(config),
         )
         for split in ("train", "heldout")
-    )  # fmt: skip
+    )
     for rows, en, zh in ((style, "training", "训练"), (heldout, "held-out", "留出")):
         if len(rows) == 0:
             raise DataError(
@@ -81,9 +88,11 @@ def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedToken
                 "请增加文本，至少几百字。",
             )
     general = pack(
-        general_passages(config.data.general, "data.general"), tokenizer, length,
+        general_passages(config.data.general, "data.general"),
+        tokenizer,
+        length,
         share_rows=shares_rows(config),
-    )  # fmt: skip
+    )
     if len(general) == 0:
         raise no_general_text("data.general", config.data.general)
     heldout, general = heldout.at_most(_HELDOUT_TOKENS), general.at_most(_GENERAL_TOKENS)
@@ -93,9 +102,12 @@ def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedToken
 def style_order(config: Config, rows: PackedRows, processes: int) -> RowOrder:
     training = config.training
     return RowOrder(
-        len(rows), training.micro_batch, training.gradient_accumulation_steps,
-        processes, training.seed,
-    )  # fmt: skip
+        len(rows),
+        training.micro_batch,
+        training.gradient_accumulation_steps,
+        processes,
+        training.seed,
+    )
 
 
 def no_general_text(setting: str, source: str) -> DataError:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from styledial.hub.home import model_folder, size_words
+from styledial.hub.home import model_folder
 from styledial.language import say
 from styledial.models.registry import on_hugging_face, on_modelscope
+from styledial.units import disk_size
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -71,7 +72,7 @@ def download(
             repo, folder, where, revision=revision, with_code=with_code,
             progress=show.grow, announce=show.start,
         )  # fmt: skip
-    size, fresh = size_words(done.size), size_words(done.fetched)
+    size, fresh = disk_size(done.size), disk_size(done.fetched)
     typer.echo(
         say(
             f"{repo}: {done.files} files, {size} ({fresh} fetched now), checked.",
@@ -104,7 +105,7 @@ class _Lines:
             if have < size or path in self._done:
                 return
             self._done.add(path)
-        print(f"{path}  {size_words(size)}", file=sys.stderr)
+        print(f"{path}  {disk_size(size)}", file=sys.stderr)
 
 
 class _Bars:

@@ -9,6 +9,7 @@ import typer
 
 from styledial.language import say
 from styledial.models.registry import MODELS, KnownModel, known, on_hugging_face
+from styledial.units import disk_size
 
 HELP = say(
     "List the known models, or say whether NAME (on the hub, or a folder) can be trained.",
@@ -64,7 +65,7 @@ def _table() -> list[str]:
     titles = [say("model", "模型"), say("parameters", "参数量"), say("download", "下载大小"),
               say("licence", "许可"), say("gated", "需授权"), "ModelScope"]  # fmt: skip
     rows = [
-        [model.name, f"{model.parameters / 1e9:.2f} B", f"{model.parameters * 2 / 1e9:.1f} GB",
+        [model.name, f"{model.parameters / 1e9:.2f} B", disk_size(model.parameters * 2),
          model.licence, say("yes", "是") if model.gated else say("no", "否"), model.modelscope]
         for model in MODELS
     ]  # fmt: skip

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from styledial.errors import UserError
+from styledial.units import disk_size
 
 
 def home() -> Path:
@@ -37,16 +38,8 @@ def require_space(folder: Path, needed: int, what: tuple[str, str]) -> None:
     if free >= needed * 1.05:
         return
     raise UserError(
-        f"{folder}: {what[0]} needs {size_words(needed)}, the disk has {size_words(free)} free. "
+        f"{folder}: {what[0]} needs {disk_size(needed)}, the disk has {disk_size(free)} free. "
         "Free some space or choose a folder on another disk.",
-        f"{folder}：{what[1]}需要 {size_words(needed)}，磁盘只剩 {size_words(free)}。"
+        f"{folder}：{what[1]}需要 {disk_size(needed)}，磁盘只剩 {disk_size(free)}。"
         "请清理空间，或选择其他磁盘上的文件夹。",
     )
-
-
-def size_words(count: int) -> str:
-    """Bytes for people: 3.1 GB (10^9, as hubs and disks count)."""
-    for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= scale:
-            return f"{count / scale:.1f} {unit}"
-    return f"{count} B"

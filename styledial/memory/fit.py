@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
 BATCH, ACCUMULATION = "training.per_device_train_batch_size", "training.gradient_accumulation_steps"
 CHECKPOINTING, LENGTH, IN_4BIT = (
-    "training.gradient_checkpointing", "data.max_length", "model.load_in_4bit",
-)  # fmt: skip
+    "training.gradient_checkpointing",
+    "data.max_length",
+    "model.load_in_4bit",
+)
 CHANGED = (BATCH, ACCUMULATION, CHECKPOINTING, IN_4BIT, LENGTH)
 _SHORTEST = 128  # tokens; below, a passage has no context to learn from
 # A micro-batch of more tokens is no faster on any card; and more accumulation is no setting.
@@ -61,9 +63,14 @@ def of_one_row(config: Config) -> Config:
 
 
 def largest_batch(
-    config: Config, card: Card, *, processes: int = 1, source: str = "auto",
-    smallest: Plan | None = None, tell: Tell = lambda tried: None,
-) -> Fitted | None:  # fmt: skip
+    config: Config,
+    card: Card,
+    *,
+    processes: int = 1,
+    source: str = "auto",
+    smallest: Plan | None = None,
+    tell: Tell = lambda tried: None,
+) -> Fitted | None:
     """`config` with the largest micro-batch that fits `card`; None where not even one row does.
 
     As large as an update's rows where the batch size is `auto`, else as large as it is set; always
@@ -94,9 +101,13 @@ def largest_batch(
 
 
 def nearest(
-    config: Config, planned: Plan, card: Card, *, processes: int = 1,
+    config: Config,
+    planned: Plan,
+    card: Card,
+    *,
+    processes: int = 1,
     tell: Tell = lambda tried: None,
-) -> Fitted | None:  # fmt: skip
+) -> Fitted | None:
     """The first of the changes above, all before it kept, under which `config` fits `card`.
 
     `planned` is its plan as it is, of one row where the batch size is `auto`; where the weights
@@ -108,9 +119,12 @@ def nearest(
         if (heavy and IN_4BIT not in made) or (of_one and not made):
             continue
         found = largest_batch(
-            config.with_values(made, "--fit"), card,
-            processes=processes, source="--fit", tell=tell,
-        )  # fmt: skip
+            config.with_values(made, "--fit"),
+            card,
+            processes=processes,
+            source="--fit",
+            tell=tell,
+        )
         if found:
             return Fitted(found.config, found.plan, made | found.changes)
     return None

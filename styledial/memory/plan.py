@@ -9,7 +9,7 @@ See docs/memory.md for what is measured, what is assumed and how far off it has 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -21,10 +21,12 @@ from styledial.memory.extras import extras
 from styledial.memory.gpus import Card
 from styledial.memory.rehearse import rehearse, rows_of
 from styledial.memory.sampling import sampling_bytes
-from styledial.memory.trace import peak
+from styledial.memory.trace import Trace, peak
 from styledial.models.load import weights_dtype
 
 if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
     from styledial.config import Config
 
 KINDS = ("weights", "adapter", "optimizer", "gradients", "activations", "loss")
@@ -111,37 +113,60 @@ def plan(
     trace = rehearse(
         config, shape, dtype=dtype, on_gpu=on_gpu, rows=rows, packed=packed, thorough=thorough
     )
-    worst = peak(trace)
-    used = worst.bytes
-    held = reserved(trace.events) if on_gpu else used
-    breakdown = {kind: worst.by_kind.get(kind, 0) for kind in KINDS}
-    phase, operation = worst.phase, worst.operation
-    sampling = _sampling(config, shape, dtype, trace, on_gpu)
-    if sampling[1] > held:
-        used, held = sampling
-        phase, operation = "sampling", "generate"
-        resident = {k: v for k, v in breakdown.items() if k in ("weights", "adapter")}
-        breakdown = {kind: resident.get(kind, 0) for kind in KINDS}
-        breakdown["activations"] = used - sum(resident.values())
+    worst = _worst_moment(config, shape, dtype, trace, on_gpu)
+    holes = worst.reserved - worst.allocated
     training = config.training
-    length = config.data.max_length
+    tokens = rows.style * config.data.max_length
     return Plan(
-        used, held,
-        extras(
-            on_gpu=on_gpu, hopper=bool(card and card.hopper), processes=processes,
+        allocated=worst.allocated,
+        reserved=worst.reserved,
+        extras=extras(
+            on_gpu=on_gpu,
+            hopper=bool(card and card.hopper),
+            processes=processes,
             quantised=config.model.load_in_4bit or config.model.load_in_8bit,
             gradients=sum(s.size for s in trace.storages if s.kind == "adapter"),
-            holes=held - used,
+            holes=holes,
         ),
-        breakdown, phase, operation, str(dtype).removeprefix("torch."),
-        rows.style,
-        rows.style * length * training.gradient_accumulation_steps * processes,
-        sum(trace.micro_flops.values()) / rows.style * rows.per_update,
-    )  # fmt: skip
+        breakdown=worst.breakdown,
+        peak_phase=worst.phase,
+        peak_op=worst.operation,
+        dtype=str(dtype).removeprefix("torch."),
+        rows=rows.style,
+        tokens_per_update=tokens * training.gradient_accumulation_steps * processes,
+        flops=sum(trace.micro_flops.values()) / rows.style * rows.per_update,
+    )
+
+
+class _Moment(NamedTuple):
+    """Bytes in use, by kind, and held by the allocator; where in the run, and by what."""
+
+    allocated: int
+    reserved: int
+    breakdown: dict[str, int]
+    phase: str
+    operation: str
+
+
+def _worst_moment(
+    config: Config, shape: PretrainedConfig, dtype: torch.dtype, trace: Trace, on_gpu: bool
+) -> _Moment:
+    """That of an update, or of the base writing its anchor text, whichever needs more."""
+    worst = peak(trace)
+    held = reserved(trace.events) if on_gpu else worst.bytes
+    breakdown = {kind: worst.by_kind.get(kind, 0) for kind in KINDS}
+    used, held_sampling = _sampling(config, shape, dtype, trace, on_gpu)
+    if held_sampling <= held:
+        return _Moment(worst.bytes, held, breakdown, worst.phase, worst.operation)
+    sampling = dict.fromkeys(KINDS, 0)
+    for kind in ("weights", "adapter"):
+        sampling[kind] = breakdown[kind]
+    sampling["activations"] = used - sum(sampling.values())
+    return _Moment(used, held_sampling, sampling, "sampling", "generate")
 
 
 def _sampling(
-    config: Config, shape: Any, dtype: torch.dtype, trace: Any, on_gpu: bool
+    config: Config, shape: PretrainedConfig, dtype: torch.dtype, trace: Trace, on_gpu: bool
 ) -> tuple[int, int]:
     """(in use, reserved) while the base writes its anchor text; zeros where it doesn't."""
     if not writes_anchor(config):

@@ -30,8 +30,9 @@ from styledial.memory.fit import (
 )
 from styledial.memory.gpus import MARGIN
 from styledial.memory.plan import Plan, plan
-from styledial.memory.show import as_settings, gib, nearest_words
+from styledial.memory.show import as_settings, nearest_words
 from styledial.models.fsdp import will_shard
+from styledial.units import memory_size
 
 if TYPE_CHECKING:
     from styledial.config import Config
@@ -149,16 +150,16 @@ class _Decision:
                 f"{BATCH}：auto 取 {micro_batch}；每张 GPU 每次更新 {rows} 行。",
             )
         self.note(
-            f"memory: planned at {gib(planned.total)} of {gib(card.memory)} free.",
-            f"显存：估算 {gib(planned.total)}，可用 {gib(card.memory)}。",
+            f"memory: planned at {memory_size(planned.total)} of {memory_size(card.memory)} free.",
+            f"显存：估算 {memory_size(planned.total)}，可用 {memory_size(card.memory)}。",
         )
         return _Settled(changes, planned)
 
     def too_large(self, planned: Plan, card: gpus.Card) -> _Settled:
         """Go on all the same, with the nearest configuration that fits, or not at all."""
-        needs = gib(planned.total)
-        free = f"{gib(card.memory)} free, {MARGIN:.0%} of which is kept"
-        free_zh = f"可用 {gib(card.memory)}，其中 {MARGIN:.0%} 须留出"
+        needs = memory_size(planned.total)
+        free = f"{memory_size(card.memory)} free, {MARGIN:.0%} of which is kept"
+        free_zh = f"可用 {memory_size(card.memory)}，其中 {MARGIN:.0%} 须留出"
         if self.when_too_large == "ignore":
             self.note(
                 f"memory: planned at {needs}, {card.name} has {free}; --ignore-plan: goes on.",

@@ -14,16 +14,13 @@ from styledial.memory.gpus import GIB, MARGIN, Card
 from styledial.memory.part_names import part_name, phase_name
 from styledial.memory.plan import UTILISATION, Plan
 from styledial.memory.savings import Saving
+from styledial.units import memory_size
 
 if TYPE_CHECKING:
     from styledial.config import Config
 
 # Bytes of UTF-8 text to a token; Chinese and English novels are both near it.
 _BYTES_PER_TOKEN = 4.4
-
-
-def gib(size: float) -> str:
-    return f"{size / GIB:.2f} GiB"
 
 
 def as_settings(changes: Mapping[str, Any]) -> str:
@@ -57,18 +54,19 @@ def table(plan: Plan) -> Iterator[str]:
 def verdict(plan: Plan, card: Card) -> str:
     """Whether it fits the card, with the margin."""
     limit = card.memory * (1 - MARGIN)
-    numbers = f"{gib(plan.total)} / {gib(card.memory)}"
+    numbers = f"{memory_size(plan.total)} / {memory_size(card.memory)}"
     if fits(plan, card):
         return say(
-            f"Fits {card.name}: {numbers}, {gib(limit - plan.total)} left beside a margin of "
-            f"{MARGIN:.0%}.",
+            f"Fits {card.name}: {numbers}, {memory_size(limit - plan.total)} left beside a "
+            f"margin of {MARGIN:.0%}.",
             f"{card.name} 放得下：{numbers}，"
-            f"除 {MARGIN:.0%} 余量外还剩 {gib(limit - plan.total)}。",
+            f"除 {MARGIN:.0%} 余量外还剩 {memory_size(limit - plan.total)}。",
         )
     return say(
         f"Does not fit {card.name}: {numbers}, with a margin of {MARGIN:.0%} "
-        f"{gib(plan.total - limit)} too much.",
-        f"{card.name} 放不下：{numbers}，按 {MARGIN:.0%} 余量超出 {gib(plan.total - limit)}。",
+        f"{memory_size(plan.total - limit)} too much.",
+        f"{card.name} 放不下：{numbers}，"
+        f"按 {MARGIN:.0%} 余量超出 {memory_size(plan.total - limit)}。",
     )
 
 
@@ -83,7 +81,7 @@ def nearest_words(config: Config, found: Fitted | None) -> tuple[str, str]:
             f"Not even {tried} makes it fit: take a smaller model{adapter}.",
             f"即使 {tried} 也放不下：请换更小的模型{adapter_zh}。",
         )
-    settings, then = as_settings(found.changes), gib(found.plan.total)
+    settings, then = as_settings(found.changes), memory_size(found.plan.total)
     return (
         f"The nearest that fits ({then}): {settings}.",
         f"最接近且放得下的配置（{then}）：{settings}。",

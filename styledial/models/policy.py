@@ -153,8 +153,13 @@ def with_lora(
         with quiet_peft():
             return Policy(lean(get_peft_model(model, config)), None)
     except ValueError as error:
-        layers = sorted({n.rpartition(".")[2] for n, m in model.named_modules()
-                         if isinstance(m, nn.Linear) and n not in head_names})  # fmt: skip
+        layers = sorted(
+            {
+                n.rpartition(".")[2]
+                for n, m in model.named_modules()
+                if isinstance(m, nn.Linear) and n not in head_names
+            }
+        )
         raise ModelError(
             f"model.lora_target_modules: {error}. This model has {', '.join(layers)}.",
             f"model.lora_target_modules：{error}。该模型的线性层有 {', '.join(layers)}。",

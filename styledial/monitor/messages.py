@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from styledial.models import fsdp
+from styledial.units import memory_size
 
 if TYPE_CHECKING:
     from styledial.build.texts import Texts
@@ -45,11 +46,10 @@ def changed(differences: list[str]) -> Words:
 
 
 def sharded(policy: Policy, processes: int) -> Words:
-    here, all_of_it = fsdp.bytes_here(policy) / 1e9, fsdp.base_bytes(policy) / 1e9
+    here, whole = memory_size(fsdp.bytes_here(policy)), memory_size(fsdp.base_bytes(policy))
     return (
-        f"fsdp: the base's {all_of_it:.3g} GB are sharded over {processes} processes, "
-        f"{here:.3g} GB on each",
-        f"fsdp：基座共 {all_of_it:.3g} GB，分到 {processes} 个进程，每个 {here:.3g} GB",
+        f"fsdp: the base's {whole} are sharded over {processes} processes, {here} on each",
+        f"fsdp：基座共 {whole}，分到 {processes} 个进程，每个 {here}",
     )
 
 

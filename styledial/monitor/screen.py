@@ -44,9 +44,12 @@ class Screen:
         self._total = total_steps
         if sys.stderr.isatty() and not self.console.quiet:
             self._progress = Progress(
-                TextColumn("{task.completed}/{task.total}"), BarColumn(bar_width=24),
-                TextColumn("{task.description}"), TimeRemainingColumn(), console=self.console,
-            )  # fmt: skip
+                TextColumn("{task.completed}/{task.total}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.description}"),
+                TimeRemainingColumn(),
+                console=self.console,
+            )
             self._task = self._progress.add_task("", total=total_steps, completed=done)
         return self
 
@@ -56,9 +59,11 @@ class Screen:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if self._progress:
             self._progress.stop()
             self._progress = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from styledial import units
 from styledial.language import say
 from styledial.run_folder.reader import is_number
 
@@ -42,8 +43,7 @@ def memory_size(value: Any) -> str:
     """Bytes in GiB, or MiB below one."""
     if not is_number(value) or value <= 0:
         return NONE
-    gib = value / 2**30
-    return f"{gib:,.2f} GiB" if gib >= 1 else f"{value / 2**20:,.0f} MiB"
+    return units.memory_size(value)
 
 
 def duration(seconds: Any) -> str:

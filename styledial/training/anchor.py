@@ -41,9 +41,15 @@ def rows_at_once(config: Any, length: int, itemsize: int) -> int:
 
 @torch.no_grad()
 def sample_rows(
-    base: PreTrainedModel, style: PackedRows, *, seed: int, tokens: int = TOKENS,
-    rank: int = 0, processes: int = 1, gather: Callable[[list[Any]], list[Any]] = list,
-) -> PackedRows:  # fmt: skip
+    base: PreTrainedModel,
+    style: PackedRows,
+    *,
+    seed: int,
+    tokens: int = TOKENS,
+    rank: int = 0,
+    processes: int = 1,
+    gather: Callable[[list[Any]], list[Any]] = list,
+) -> PackedRows:
     """About `tokens` tokens sampled from the base, as rows of the same length as `style`.
 
     Costs one generation of max_length tokens for every `rows_at_once`, 64 at most; no row is
@@ -54,8 +60,9 @@ def sample_rows(
     length = style.max_length
     rows = max(8, tokens // length)
     generator = np.random.default_rng(seed)
-    first = style.tokens[generator.integers(len(style), size=rows),
-                         generator.integers(length, size=rows)]  # fmt: skip
+    first = style.tokens[
+        generator.integers(len(style), size=rows), generator.integers(length, size=rows)
+    ]
     first = np.where(first < 0, ~first, first)  # questions of dialogues are kept as ~t
     at_once = rows_at_once(base.config, length, base.dtype.itemsize)
     starts = list(range(0, rows, at_once))
@@ -71,9 +78,14 @@ def sample_rows(
                 attention_mask=torch.ones(len(opening), 1, dtype=torch.long, device=base.device),
                 max_new_tokens=length,
                 min_new_tokens=length,  # never ends early: an end is not what is to be learnt
-                do_sample=True, temperature=1.0, top_k=0, top_p=1.0, repetition_penalty=1.0,
-                use_cache=True, pad_token_id=0,
-            )  # fmt: skip
+                do_sample=True,
+                temperature=1.0,
+                top_k=0,
+                top_p=1.0,
+                repetition_penalty=1.0,
+                use_cache=True,
+                pad_token_id=0,
+            )
             written.append((start, ids.cpu().numpy().astype(np.int32)))
     whole = dict(gather(written))
     return PackedRows(

@@ -29,6 +29,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from styledial.data.pack import IGNORE_INDEX
+from styledial.training.head_products import into_hidden, logits
 
 Direction = Literal["reverse", "forward"]
 # Rows at a time: four fp32 buffers of CHUNK x V live at once on a GPU (0.31 GB at V = 152k), two
@@ -302,43 +303,3 @@ def _row_dot(a: Tensor, b: Tensor, spare: Tensor) -> Tensor:
     Not bmm: it adds one by one, and the positive and negative terms of a small KL cancel.
     """
     return torch.mul(a, b, out=spare).sum(dim=-1, keepdim=True)
-
-
-def logits(hidden: Tensor, head: Tensor, out: Tensor, *, on_gpu: bool | None = None) -> Tensor:
-    """hidden [n, d] x head [V, d]^T into `out` [n, V], accumulated and kept in fp32.
-
-    `on_gpu` as in `fused_nll_kl`.
-    """
-    hidden = hidden.to(head.dtype)
-    if hidden.is_cuda if on_gpu is None else on_gpu:
-        if head.dtype == out.dtype:
-            return torch.mm(hidden, head.t(), out=out)
-        # bf16 operands, fp32 result: tensor cores at full rate without rounding the logits.
-        return torch.mm(hidden, head.t(), out_dtype=out.dtype, out=out)
-    # In tiles that stay in cache, up to twice as fast as the product in one (docs/experiments.md).
-    for tile in _vocabulary_tiles(head, 2048):
-        torch.mm(hidden.to(out.dtype), head[tile].to(out.dtype).t(), out=out[:, tile])
-    return out
-
-
-def into_hidden(gradient: Tensor, head: Tensor, out: Tensor, *, on_gpu: bool) -> None:
-    """gradient [n, V] x head [V, d] into `out` [n, d]; `on_gpu` as in `fused_nll_kl`."""
-    if head.dtype == gradient.dtype:
-        product = torch.mm(gradient, head)
-    elif on_gpu and head.dtype == torch.float16:
-        # A row's gradient is scaled to 1 and back: 1/tokens is below what fp16 can hold.
-        size = gradient.abs().amax(dim=1, keepdim=True).clamp_min(1e-30)
-        product = torch.mm((gradient / size).to(head.dtype), head).float() * size
-    elif on_gpu:
-        product = torch.mm(gradient.to(head.dtype), head)
-    else:
-        product = torch.zeros(out.shape, dtype=gradient.dtype, device=out.device)
-        for tile in _vocabulary_tiles(head):
-            product.addmm_(gradient[:, tile], head[tile].to(gradient.dtype))
-    out.copy_(product)
-
-
-def _vocabulary_tiles(head: Tensor, size: int = 8192) -> list[slice]:
-    """Parts of a head; where the CPU has to widen a bf16 one, it does so a tile at a time, not as
-    a copy."""
-    return [slice(start, start + size) for start in range(0, head.shape[0], size)]

@@ -77,9 +77,15 @@ def read_rows(
         reference = policy.reference(batch.input_ids, batch.position_ids).flatten(0, 1)
         one = torch.ones_like(targets, dtype=torch.float32)
         tuned = fused_nll_kl(
-            hidden, reference, policy.head, targets, one, one,
-            direction=direction, reference_head=policy.reference_head,
-        )  # fmt: skip
+            hidden,
+            reference,
+            policy.head,
+            targets,
+            one,
+            one,
+            direction=direction,
+            reference_head=policy.reference_head,
+        )
         base = fused_nll_kl(reference, None, policy.reference_head, targets, one, one)
         per_token = torch.stack([tuned.nll, base.nll, tuned.kl * kept]).cpu().double()
         of_row = per_token.unflatten(1, (len(part), -1)).sum(dim=2)  # [3, rows]
