@@ -35,7 +35,7 @@ def read(path: Path, ledger: Ledger, to_simplified: bool) -> tuple[str, Iterator
     with path.open("rb") as file:
         packed = file.read(4) == b"PK\x03\x04"
     if packed:  # by content: an .epub that was renamed to .txt is one still
-        stream = clean(epub_lines(path), ledger, to_simplified=to_simplified, markdown=True)
+        stream = clean(epub_lines(path, ledger), ledger, to_simplified=to_simplified, markdown=True)
         return "epub", map(Part, stream)
     encoding = detect(path)
     if encoding.bad:
