@@ -14,7 +14,7 @@ from styledial.data.dialogues import Messages, is_dialogue, read_messages
 from styledial.data.passage import Split
 from styledial.data.reading.decode import Encoding, detect, lines
 from styledial.data.reading.epub import epub_lines
-from styledial.data.reading.records import records
+from styledial.data.reading.records import is_empty, records, text_of, unknown_shape
 from styledial.data.reading.sources import RECORDS
 
 _OWN = {"text", "book", "chapter", "split"}
@@ -48,23 +48,48 @@ def read(path: Path, ledger: Ledger, to_simplified: bool) -> tuple[str, Iterator
     return encoding.name, map(Part, stream)
 
 
+def plain_lines(path: Path) -> Iterator[str]:
+    """The lines of a file of any kind, not cleaned; of records, what they say. Raises DataError."""
+    ledger = Ledger()
+    encoding = detect(path)
+    if path.suffix.lower() not in RECORDS:
+        yield from lines(path, encoding)
+        return
+    for _, record in records(path, encoding, ledger):
+        messages = read_messages(record) if is_dialogue(record) else None
+        if messages:
+            yield from (message["content"] for message in messages)
+        elif text := text_of(record):
+            yield from text[0]
+
+
 def _from_records(
     path: Path, encoding: Encoding, ledger: Ledger, to_simplified: bool
 ) -> Iterator[Part | Messages]:
     ordinals = itertools.count()
+    unknown: list[str] = []
+    used = False
     for (book, own), group in itertools.groupby(
         records(path, encoding, ledger), lambda pair: _book_of(pair[1])
     ):
         if own:
+            used = True
             yield from _own_output(book, group, ordinals, ledger)
             continue
         for number, record in group:
             if is_dialogue(record):
+                used = True
                 yield from _dialogue(number, record, ledger)
-            elif isinstance(record.get("text"), str):
-                yield from _document(record, ordinals, ledger, to_simplified)
+            elif (text := text_of(record)) is not None:
+                used = True
+                yield from _document(*text, ordinals, ledger, to_simplified)
+            elif is_empty(record):
+                ledger.drop(Line(number, str(record)), "empty record")
             else:
+                unknown = unknown or [str(key) for key in record]
                 ledger.drop(Line(number, str(record)), "neither text nor a dialogue")
+    if unknown and not used:
+        raise unknown_shape(path, unknown)
 
 
 def _book_of(record: dict[str, Any]) -> tuple[str | None, bool]:
@@ -96,13 +121,13 @@ def _own_output(
 
 
 def _document(
-    record: dict[str, Any], ordinals: Iterator[int], ledger: Ledger, to_simplified: bool
+    rows: list[str], titled: bool, ordinals: Iterator[int], ledger: Ledger, to_simplified: bool
 ) -> Iterator[Part]:
     """One record's text, cleaned as a book of its own."""
     inner = Ledger(listed=ledger.listed)
     waiting: Piece | None = None
     shift = next(ordinals)
-    for piece in clean(record["text"].splitlines(), inner, to_simplified=to_simplified):
+    for piece in clean(rows, inner, to_simplified=to_simplified, markdown=titled):
         if waiting:
             yield Part(waiting)
             shift = next(ordinals) if piece.ordinal != waiting.ordinal else shift
