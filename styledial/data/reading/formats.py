@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import re
 import shutil
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 from styledial.data.cleaning.ledger import Ledger, Line
-from styledial.data.reading.epub import epub_lines
+from styledial.data.reading.epub import epub_lines, told
 from styledial.data.reading.markup import Page, page_text
 from styledial.errors import DataError
 
@@ -29,6 +30,7 @@ _STARTS = ((b"%PDF", "pdf"), (b"\x1f\x8b", "gz"), (b"PAR1", "parquet"), (rb"{\rt
 _PAGE = re.compile(
     r"(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?(?:<!doctype html|<html|<head|<body)", re.DOTALL
 )
+_BLOCK = re.compile(r"<(?:div|p|h[1-6]|section|article|meta|title)\b")
 _REFUSED = (
     (b"\xd0\xcf\x11\xe0", "an old Word file; save it as .docx", "旧版 Word 文件，请另存为 .docx"),
     (b"Rar!", "a RAR archive; unpack it into the folder", "RAR 压缩包，请解压到文件夹中"),
@@ -71,19 +73,23 @@ def kind_of(path: Path) -> str:
 
 def format_lines(path: Path, kind: str, ledger: Ledger) -> Iterator[str]:
     """The lines of a file that holds one text, headings marked with #. Raises DataError."""
-    reader = {
-        "epub": epub_lines, "docx": _docx, "pdf": _pdf, "mobi": _mobi, "rtf": _rtf, "html": _html, "fb2": _fb2,
-    }[kind]  # fmt: skip
     try:
-        yield from reader(path, ledger)
+        yield from _readers()[kind](path, ledger)
     except (DataError, OSError, MemoryError):
         raise
     except Exception as error:  # each library raises its own on a damaged file
-        reason = str(error).split("\n")[0] or type(error).__name__
+        reason = told(error)
         raise DataError(
             f"{path}: is not a .{kind} that can be read ({reason}). Remove it from the folder.",
             f"{path}：不是可读取的 .{kind}（{reason}）。请移出文件夹。",
         ) from None
+
+
+def _readers() -> dict[str, Callable[[Path, Ledger], Iterator[str]]]:
+    return {
+        "epub": epub_lines, "docx": _docx, "pdf": _pdf, "mobi": _mobi, "rtf": _rtf, "html": _html,
+        "fb2": _fb2,
+    }  # fmt: skip
 
 
 FORMATS = ("epub", "docx", "pdf", "mobi", "rtf", "html", "fb2")
@@ -121,7 +127,7 @@ def _kind_of_markup(head: bytes) -> str:
         r"(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?(?:<!doctype html|<html|<head|<body)", start, re.S
     ):
         return "html"
-    opens = re.match(r"<(?:div|p|h[1-6]|section|article|meta|title)\b", start)
+    opens = _BLOCK.match(start)
     return "html" if opens and len(re.findall(r"</(?:p|div|h[1-6])>", start)) > 2 else "text"
 
 
@@ -166,6 +172,7 @@ def _docx(path: Path, ledger: Ledger) -> Iterator[str]:
 
 def _pdf(path: Path, ledger: Ledger) -> Iterator[str]:
     pypdf = extra(path, "pypdf", "pdf")
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it writes of each oddity
     reader = pypdf.PdfReader(str(path))
     if reader.is_encrypted and not reader.decrypt(""):
         _protected(path, "a password")
