@@ -25,6 +25,8 @@ from styledial.data.reading.markup import Page, page_text
 from styledial.errors import DataError
 
 _HEAD = 4096
+_LARGEST = 1 << 28  # bytes
+_WHOLE = ("html", "fb2", "rtf")  # read into memory at once
 _SCANNED = 20  # characters a page, below which a PDF is a row of pictures
 _STARTS = ((b"%PDF", "pdf"), (b"\x1f\x8b", "gz"), (b"PAR1", "parquet"), (rb"{\rtf", "rtf"))
 _PAGE = re.compile(
@@ -73,6 +75,12 @@ def kind_of(path: Path) -> str:
 
 def format_lines(path: Path, kind: str, ledger: Ledger) -> Iterator[str]:
     """The lines of a file that holds one text, headings marked with #. Raises DataError."""
+    if kind in _WHOLE and path.stat().st_size > _LARGEST:
+        raise DataError(
+            f"{path}: is larger than {_LARGEST >> 20} MB, and a .{kind} has to be read whole. "
+            "Divide it, or save it as text.",
+            f"{path}：大于 {_LARGEST >> 20} MB，而 .{kind} 必须整体读入。请拆分，或另存为纯文本。",
+        )
     try:
         yield from _readers()[kind](path, ledger)
     except (DataError, OSError, MemoryError):

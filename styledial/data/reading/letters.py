@@ -72,11 +72,15 @@ def languages(text: str) -> list[Likelihood]:
     letters = int(scripts[1:].sum()) or 1
     found = []
     for name in _tables():
-        model = _model(name)
-        share = sum(int(scripts[s]) for s in model.scripts) / letters
+        share = sum(int(scripts[s]) for s in _scripts_of(name)) / letters
         if share > 0.2 or (letters == 1 and name == "en"):
-            found.append(model.judge(units, text))
+            found.append(_model(name).judge(units))
     return sorted(found, key=lambda one: one.bits)
+
+
+def likelihood(text: str, language: str) -> Likelihood:
+    """What `text` costs in one language."""
+    return _model(language).judge(_units(text))
 
 
 def best(text: str) -> Likelihood | None:
@@ -90,7 +94,7 @@ class _Model:
     def __init__(self, name: str, table: dict[str, object]) -> None:
         self.name = name
         self.ideographic = "characters" in table
-        self.scripts = {_SCRIPTS.index(s) for s in _WRITTEN_IN.get(name, ("latin",))}
+        self.scripts = _scripts_of(name)
         if self.ideographic:
             self._take_characters(table["characters"])
             self.limit = 12.6
@@ -132,7 +136,7 @@ class _Model:
         self.cost = np.where(self.place == count + 1, costs, 0.0)
         self.cost = np.where(_letters(), self.cost, _other_costs())
 
-    def judge(self, units: np.ndarray, text: str) -> Likelihood:
+    def judge(self, units: np.ndarray) -> Likelihood:
         costs = self.cost[units]
         if not self.ideographic:
             place = self.place[units]
@@ -157,6 +161,10 @@ _WRITTEN_IN = {
     "el": ("greek",), "he": ("hebrew",), "ar": ("arabic",), "th": ("thai",),
     "zh": ("han",), "ja": ("han", "kana"), "ko": ("hangul",),
 }  # fmt: skip
+
+
+def _scripts_of(name: str) -> set[int]:
+    return {_SCRIPTS.index(script) for script in _WRITTEN_IN.get(name, ("latin",))}
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from styledial.data.reading.encodings import read_as
-from styledial.data.reading.letters import best
+from styledial.data.reading.letters import best, likelihood
 from styledial.errors import DataError
 
 _SINGLE = ("cp1252", "mac_roman", "cp1251", "cp850", "cp437", "koi8-r", "cp866", "cp1250", "cp1254")
@@ -45,7 +45,8 @@ def examine(path: Path, lines: list[str]) -> str | None:
     if lost > foreign * _FEW:
         raise _lost(path)
     groups = list(_groups(lines))
-    bad = [group for group in groups if not _is_text(group)]
+    usual = best("\n".join(groups[:4]))
+    bad = [group for group in groups if not _is_text(group, usual.language if usual else "")]
     if len(bad) <= len(groups) * _FEW:
         return None
     fixed = [(_gain(bad, wrong, right), wrong, right) for wrong, right in _FIXES]
@@ -90,7 +91,10 @@ def _groups(lines: list[str]) -> Iterator[str]:
         yield "\n".join(held)
 
 
-def _is_text(group: str) -> bool:
+def _is_text(group: str, usual: str) -> bool:
+    """Whether a group is text in the book's usual language, or in any."""
+    if usual and likelihood(group, usual).plausible:
+        return True
     found = best(group)
     return found is None or found.plausible
 
