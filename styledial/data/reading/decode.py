@@ -247,13 +247,20 @@ def _wide_or_refused(path: Path, found: list[Reading]) -> str:
 
 def _foreign_lines(path: Path) -> list[bytes]:
     """Lines with bytes outside ASCII from all over the file, _SAMPLE bytes of them in all."""
+    parts = min(64, path.stat().st_size // BLOCK + 1)
+    # Where such lines are many a short look at each place finds them.
+    return _lines_at(path, parts, BLOCK // 16 if parts > 8 else BLOCK) or _lines_at(
+        path, parts, BLOCK
+    )
+
+
+def _lines_at(path: Path, parts: int, length: int) -> list[bytes]:
     size = path.stat().st_size
-    parts = min(64, size // BLOCK + 1)
     taken: list[bytes] = []
     with path.open("rb") as file:
         for part in range(parts):
             file.seek(size * part // parts)
-            block = file.read(BLOCK)
+            block = file.read(length)
             found = _FOREIGN_LINE.findall(block[block.find(b"\n") + 1 if part else 0 :])
             held = 0
             for line in found[:: max(1, len(found) * parts // 2000)]:
