@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,10 @@ import numpy as np
 
 from styledial.data.reading.encodings import Reading, decide, names, read_as, readings, wide
 from styledial.data.reading.mojibake import CERTAIN, examine, fix_line, read_mixed
+from styledial.data.reading.sample import BLOCK, foreign_bytes, foreign_lines, is_utf8
 from styledial.data.reading.score import ASCII, CONTROL, score, tally
 from styledial.errors import DataError
 
-BLOCK = 1 << 18  # bytes read at once
 LONGEST = 1 << 20  # characters; a longer line is broken after a sentence
 
 _BOMS = (
@@ -36,10 +37,9 @@ _LEAST = 0.0  # a score below this is mostly broken or control characters
 _MOST_BAD = 0.05  # bad bytes per character outside ASCII, beyond which it is another encoding
 _A_PART = 0.05  # of the bytes outside ASCII: less in another encoding is damage
 _TELLING = 24  # bytes outside ASCII by which one line alone can be judged
-_SAMPLE = 1 << 16  # bytes by which an encoding is told
 _WIDE_SAMPLE = 1 << 13
+_LOOSE_ACCENTS = "cp1258"  # writes the tones of Vietnamese as characters of their own
 _LONGEST_BYTES = 1 << 24
-_FOREIGN_LINE = re.compile(rb"[^\n\r]*[\x80-\xff][^\n\r]*")
 _UTF7 = re.compile(rb"\+[A-Za-z0-9/]{3,}-?")
 
 
@@ -123,7 +123,7 @@ def _broken(line: str, longest: int | None) -> Iterator[str]:
 
 def _blocks(path: Path, name: str) -> Iterator[str]:
     """Decoded blocks; what is not valid becomes U+FFFD."""
-    if " + " in name or name.endswith("mojibake)"):
+    if " + " in name or name.endswith("mojibake)") or name == _LOOSE_ACCENTS:
         yield from _line_by_line(path, name)
         return
     decoder = codecs.getincrementaldecoder(name)("replace")
@@ -134,10 +134,13 @@ def _blocks(path: Path, name: str) -> Iterator[str]:
 
 
 def _line_by_line(path: Path, name: str) -> Iterator[str]:
-    """Files whose lines are in several encodings, or were decoded wrongly once."""
+    """Files whose lines are in several encodings, were decoded wrongly once, or need composing."""
     mixed = name.split(" + ")
     with path.open("rb") as file:
         while raw := file.readline(_LONGEST_BYTES):
+            if name == _LOOSE_ACCENTS:
+                yield unicodedata.normalize("NFC", raw.decode(name, "replace"))
+                continue
             yield read_mixed(raw, mixed) if len(mixed) > 1 else fix_line(raw.decode(), name)
 
 
@@ -196,9 +199,9 @@ def _unmarked(path: Path, head: bytes) -> str | None:
 
 def _guess(path: Path, utf8: Encoding | None) -> str:
     """The encoding of what isn't valid UTF-8, or the two of a mixed file."""
-    sample = _foreign_lines(path)
-    valid = [line for line in sample if _is_utf8(line)]
-    rest = b"\n".join(line for line in sample if not _is_utf8(line))
+    sample = foreign_lines(path)
+    valid = [line for line in sample if is_utf8(line)]
+    rest = b"\n".join(line for line in sample if not is_utf8(line))
     found = readings(rest)
     as_utf8 = read_as(rest, "utf-8") if utf8 else None
     if as_utf8 and (not found or as_utf8.bits < found[0].bits):
@@ -208,7 +211,7 @@ def _guess(path: Path, utf8: Encoding | None) -> str:
         if utf8 and utf8.bad <= 2:
             return "utf-8"
         return _wide_or_refused(path, found)
-    if any(_foreign_bytes(line) >= CERTAIN for line in valid):
+    if any(foreign_bytes(line) >= CERTAIN for line in valid):
         return f"utf-8 + {chosen.encoding}"
     return _with_other_parts(path, rest, chosen.encoding)
 
@@ -231,7 +234,7 @@ def _with_other_parts(path: Path, raw: bytes, encoding: str) -> str:
 
 
 def _reads(line: bytes, encoding: str) -> bool:
-    if _foreign_bytes(line) < _TELLING:
+    if foreign_bytes(line) < _TELLING:
         return True
     reading = read_as(line, encoding)
     return reading is not None and reading.plausible
@@ -245,44 +248,6 @@ def _wide_or_refused(path: Path, found: list[Reading]) -> str:
     return reading.encoding
 
 
-def _foreign_lines(path: Path) -> list[bytes]:
-    """Lines with bytes outside ASCII from all over the file, _SAMPLE bytes of them in all."""
-    parts = min(64, path.stat().st_size // BLOCK + 1)
-    # Where such lines are many a short look at each place finds them.
-    return _lines_at(path, parts, BLOCK // 16 if parts > 8 else BLOCK) or _lines_at(
-        path, parts, BLOCK
-    )
-
-
-def _lines_at(path: Path, parts: int, length: int) -> list[bytes]:
-    size = path.stat().st_size
-    taken: list[bytes] = []
-    with path.open("rb") as file:
-        for part in range(parts):
-            file.seek(size * part // parts)
-            block = file.read(length)
-            found = _FOREIGN_LINE.findall(block[block.find(b"\n") + 1 if part else 0 :])
-            held = 0
-            for line in found[:: max(1, len(found) * parts // 2000)]:
-                taken.append(line[:_SAMPLE])
-                held += len(line)
-                if held > _SAMPLE // parts:
-                    break
-    return taken
-
-
-def _foreign_bytes(line: bytes) -> int:
-    return sum(byte > 0x7F for byte in line)
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _sound(path: Path, encoding: Encoding) -> Encoding:
     """`encoding`, with the fix for text that had been decoded wrongly before it was saved.
 
@@ -290,7 +255,7 @@ def _sound(path: Path, encoding: Encoding) -> Encoding:
     """
     if encoding.name.startswith("utf-16") or encoding.name.startswith("utf-32"):
         return encoding
-    sample = [line.decode("utf-8", "replace") for line in _foreign_lines(path)]
+    sample = [line.decode("utf-8", "replace") for line in foreign_lines(path)]
     fix = examine(path, sample)
     return _accept(path, _try(path, fix) if fix else encoding)
 
