@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,33 @@ def _numeral(number: int) -> str:
 def squeezed(text: str) -> str:
     """Text without spaces, as titles and layout differ between copies."""
     return "".join(text.split())
+
+
+CONTAINER = '<container><rootfiles><rootfile full-path="OEBPS/c.opf"/></rootfiles></container>'
+
+
+def write_epub(
+    path: Path,
+    pages: dict[str, str | bytes],
+    manifest: str = "",
+    spine: str = "",
+    others: dict[str, bytes] | None = None,
+) -> None:
+    """An .epub of these pages, bodies or whole files; `manifest` and `spine` go before its own."""
+    items = "".join(
+        f'<item id="i{n}" href="{name}" media-type="application/xhtml+xml"/>'
+        for n, name in enumerate(pages)
+    )
+    refs = spine or "".join(f'<itemref idref="i{n}"/>' for n in range(len(pages)))
+    package = f"<package><manifest>{manifest}{items}</manifest><spine>{refs}</spine></package>"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("mimetype", "application/epub+zip")
+        packed.writestr("META-INF/container.xml", CONTAINER)
+        packed.writestr("OEBPS/c.opf", package)
+        for name, page in pages.items():
+            whole = (
+                page if isinstance(page, bytes) else f"<html><body>{page}</body></html>".encode()
+            )
+            packed.writestr(f"OEBPS/{name}", whole)
+        for name, raw in (others or {}).items():
+            packed.writestr(name, raw)

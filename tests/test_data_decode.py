@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from data_samples import NOVELS, STORY, TRADITIONAL, needs_novels
 
-from styledial.data.reading.decode import BLOCK, MOJIBAKE, Encoding, detect, lines
+from styledial.data.reading.decode import BLOCK, Encoding, detect, lines
 from styledial.errors import DataError
 
+MOJIBAKE = "utf-8 (cp1252 mojibake)"
 MOJIBAKE_BYTES = STORY.encode("utf-8").decode("latin-1").encode("utf-8")
 
 

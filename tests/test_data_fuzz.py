@@ -7,14 +7,17 @@ if they had been alone. 300 files here; STYLEDIAL_FUZZ=5000 for the long form, w
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
 import random
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from data_samples import STORY, novel
+from data_samples import CONTAINER, STORY, novel
 
 from styledial.data.passage import Passage
 from styledial.data.pipeline import prepare_folder
@@ -95,9 +98,40 @@ def _long_line(draw: random.Random) -> tuple[str, bytes]:
     return ".txt", "".join(draw.choices(WORDS, k=60_000)).encode("utf-8")
 
 
+def _damaged_format(draw: random.Random) -> tuple[str, bytes]:
+    """Whole files of the other formats with bytes flipped, cut off, or under a wrong ending."""
+    text = novel(draw.randrange(10**6), 1, 4)
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("META-INF/container.xml", CONTAINER)
+        packed.writestr("OEBPS/c.opf", '<item id="a" href="a.xhtml"/><itemref idref="a"/>')
+        packed.writestr("OEBPS/a.xhtml", f"<p>{text}</p>")
+        packed.writestr(draw.choice(["a.txt", "word/document.xml", "../a.txt"]), text)
+    kinds = [
+        (".epub", held.getvalue()),
+        (".zip", held.getvalue()),
+        (".docx", held.getvalue()),
+        (".gz", gzip.compress(text.encode("gb18030"))),
+        (".html", f"<html><body><p>{text}<sup>1</p></b></body>".encode("gbk")),
+        (".fb2", f"<FictionBook><body><title><p>{text}".encode()),
+        (".rtf", rb"{\rtf1\ansi " + text.encode("gbk") + b"}"),
+        (".csv", f'id,text\n1,"{text}"\n'.encode()),
+        (".pdf", b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>"),
+        (".parquet", b"PAR1" + draw.randbytes(200) + b"PAR1"),
+        (".mobi", bytes(60) + b"BOOKMOBI" + draw.randbytes(400)),
+    ]
+    ending, raw = draw.choice(kinds)
+    harmed = bytearray(raw)
+    for _ in range(draw.choice([0, 1, 5, 60])):
+        harmed[draw.randrange(len(harmed))] ^= 1 << draw.randrange(8)
+    cut = draw.choice([len(harmed), draw.randrange(1, len(harmed))])
+    return draw.choice([ending, ending, ".txt"]), bytes(harmed[:cut])
+
+
 KINDS: list[Callable[[random.Random], tuple[str, bytes]]] = [
     _random_bytes, _random_letters, _truncated, _flipped, _copy_of_good, _wrong_ending, _nuls,
     _emoji, _surrogates, _empty, _broken_records, _broken_zip, _long_line,
+    _damaged_format,
 ]  # fmt: skip
 
 

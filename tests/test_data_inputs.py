@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import json
 from pathlib import Path
 from typing import Any
@@ -29,26 +28,15 @@ def run(at: Path, split: float = 0.1) -> tuple[Prepared, list[Passage]]:
 
 
 def make_epub(path: Path, chapters: list[tuple[str, str]]) -> None:
-    epub = pytest.importorskip("ebooklib.epub", reason="the epub extra is not installed")
-    book = epub.EpubBook()
-    book.set_identifier("test")
-    book.set_title("青石镇")
-    book.set_language("zh")
-    pages = []
+    from data_samples import write_epub
+
+    pages = {}
     for number, (title, text) in enumerate(chapters):
-        page = epub.EpubHtml(title=title, file_name=f"{number}.xhtml", lang="zh")
         body = "".join(f"<p>{row}</p>" for row in text.split("\n") if row)
-        page.content = f"<html><body><h2>{title}</h2>{body}<script>x()</script></body></html>"
-        book.add_item(page)
-        pages.append(page)
-    book.spine = ["nav", *pages]
-    book.toc = tuple(pages)
-    book.add_item(epub.EpubNcx())
-    book.add_item(epub.EpubNav())
-    epub.write_epub(str(path), book)
+        pages[f"{number}.xhtml"] = f"<h2>{title}</h2>{body}<script>x()</script>"
+    write_epub(path, pages)
 
 
-@pytest.mark.filterwarnings("default")  # ebooklib's own, when the test writes the file
 @pytest.mark.parametrize("name", ["book.epub", "renamed.txt"])
 def test_epub(tmp_path: Path, name: str) -> None:
     at = tmp_path / "n"
@@ -63,22 +51,6 @@ def test_epub(tmp_path: Path, name: str) -> None:
         ("渡口", second.strip()),
     ]
     assert [p.ends_book for p in passages] == [False, True]
-
-
-def test_epub_without_the_extra_names_the_install_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "a.epub").write_bytes(b"PK\x03\x04 nothing")
-    real = builtins.__import__
-
-    def absent(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name.startswith("ebooklib"):
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(DataError, match=r"pip install 'styledial\[epub\]'"):
-        read_novels(tmp_path, 0.1)
 
 
 def test_markdown_headings_are_chapters(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 alpaca      {"instruction", "input"?, "output", "system"?, "history"?}
 sharegpt    {"conversations": [{"from": "human" | "gpt" | "system", "value"}]}
 OpenAI      {"messages": [{"role", "content"}]}
-pairs       {"source", "target"}: plain text and the same in the style
+pairs       {"source", "target"}: plain text and the same in the style; {"prompt", "completion"},
+            {"question", "answer"}, {"input", "output"} and the like
 """
 
 from __future__ import annotations
@@ -22,51 +23,98 @@ Messages = list[dict[str, str]]
 _ROLES = {
     "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant",
     "chatgpt": "assistant", "bing": "assistant", "model": "assistant", "system": "system",
+    "bot": "assistant", "ai": "assistant", "developer": "system", "prompter": "user",
 }  # fmt: skip
+_TOOLS = {"tool", "function", "function_call", "observation", "ipython"}
+_TURNS = ("messages", "conversations", "conversation", "dialogue", "dialog")
+_PAIRS = (
+    ("instruction", "input", "output"), ("source", "target"), ("prompt", "completion"),
+    ("prompt", "response"), ("prompt", "chosen"), ("question", "answer"), ("query", "response"),
+    ("query", "answer"), ("input", "output"), ("context", "response"), ("human", "assistant"),
+    ("问", "答"), ("问题", "回答"),
+)  # fmt: skip
 
 
 def read_messages(record: dict[str, Any]) -> Messages | None:
-    """The messages of a record in any of the four forms, or None where it is none of them.
+    """The messages of a record in any of the forms, or None where it is none of them.
 
     Also None for a record whose turns can't be learnt from: no answer, an unknown role, text
     that is no text.
     """
-    if "messages" in record:
-        messages = _turns(record["messages"], "role", "content")
-    elif "conversations" in record or "conversation" in record:
-        turns = record.get("conversations") or record.get("conversation")
-        named = isinstance(turns, list) and any(isinstance(t, dict) and "from" in t for t in turns)
-        messages = _turns(turns, *(("from", "value") if named else ("role", "content")))
-        if messages and record.get("system"):
-            messages = [{"role": "system", "content": str(record["system"])}, *messages]
-    elif "instruction" in record and "output" in record:
-        messages = _alpaca(record)
-    elif "source" in record and "target" in record:
-        messages = _pair(record["source"], record["target"])
-    else:
+    messages = _messages(record)
+    if not messages:
         return None
+    messages = _by_turns(messages)
     return messages if messages and _can_be_learnt(messages) else None
 
 
 def is_dialogue(record: dict[str, Any]) -> bool:
     """Whether a record means to be a dialogue, well formed or not."""
-    return bool(
-        {"messages", "conversations", "conversation"} & record.keys()
-        or {"instruction", "output"} <= record.keys()
-        or {"source", "target"} <= record.keys()
-    )
+    if any(isinstance(record.get(key), list) for key in _TURNS):
+        return True
+    pair = _pair_of(record)
+    return pair is not None and any(str(record.get(key) or "").strip() for key in pair[:-1])
 
 
-def _turns(turns: Any, role_key: str, text_key: str) -> Messages | None:
-    if not isinstance(turns, list):
+def _messages(record: dict[str, Any]) -> Messages | None:
+    turns = next((record[key] for key in _TURNS if isinstance(record.get(key), list)), None)
+    if turns is not None:
+        messages = _turns(turns)
+        if messages and record.get("system") and messages[0]["role"] != "system":
+            system = _encodable(str(record["system"]))
+            messages = [{"role": "system", "content": system}, *messages]
+        return messages
+    pair = _pair_of(record)
+    if pair is None:
         return None
-    messages = []
+    return _alpaca(record) if pair[0] == "instruction" else _pair(record[pair[0]], record[pair[1]])
+
+
+def _pair_of(record: dict[str, Any]) -> tuple[str, ...] | None:
+    """The keys that ask, and the one that answers."""
+    if "instruction" in record and "output" not in record:
+        answer = next((key for key in ("response", "answer", "completion") if key in record), None)
+        if answer:
+            record["output"] = record[answer]
+    return next((keys for keys in _PAIRS if record.keys() >= {keys[0], keys[-1]}), None)
+
+
+def _turns(turns: list[Any]) -> Messages | None:
+    """Messages of {"from", "value"}, {"role", "content"} or {"human", "assistant"} turns."""
+    messages: Messages = []
     for turn in turns:
-        role = _ROLES.get(str(turn.get(role_key)).lower()) if isinstance(turn, dict) else None
-        if role is None or not isinstance(turn.get(text_key), str):
+        if not isinstance(turn, dict):
             return None
-        messages.append({"role": role, "content": _encodable(turn[text_key])})
+        if "human" in turn and "assistant" in turn:
+            messages += _pair(turn["human"], turn["assistant"]) or []
+            continue
+        who = str(turn.get("role", turn.get("from"))).lower()
+        text = _content(turn.get("content", turn.get("value", turn.get("text"))))
+        if (who in _TOOLS and messages) or (turn.get("tool_calls") and not text):
+            continue
+        if who not in _ROLES or text is None:
+            return None
+        messages.append({"role": _ROLES[who], "content": _encodable(text)})
     return messages
+
+
+def _content(value: Any) -> str | None:
+    """A message's text; OpenAI writes it as parts too, of which those that are text count."""
+    if isinstance(value, list):
+        parts = [part.get("text") for part in value if isinstance(part, dict)]
+        return "\n".join(part for part in parts if isinstance(part, str)) or None
+    return value if isinstance(value, str) else None
+
+
+def _by_turns(messages: Messages) -> Messages:
+    """Without what no question precedes (a greeting) and what no answer follows (thanks)."""
+    kept = list(messages)
+    first = 1 if kept[0]["role"] == "system" else 0
+    if len(kept) > first + 1 and kept[first]["role"] == "assistant":
+        del kept[first]
+    if len(kept) > first + 1 and kept[-1]["role"] == "user":
+        del kept[-1]
+    return kept
 
 
 def _alpaca(record: dict[str, Any]) -> Messages | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from styledial.data.manifest import left_out, write_manifest
 from styledial.data.passage import Dialogue, Passage
 from styledial.data.pipeline import Prepared, prepare_folder
-from styledial.data.reading.decode import detect, lines
+from styledial.data.reading.read import plain_lines
 from styledial.errors import DataError
 
 
@@ -76,7 +76,7 @@ def read_folder(
 def read_text(path: Path) -> str:
     """One file as text with \\n line ends, decoded but not cleaned. Raises DataError."""
     try:
-        return "\n".join(lines(path, detect(path))).strip("\n")
+        return "\n".join(plain_lines(path)).strip("\n")
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read ({error.strerror}). Mend its permissions or remove it.",

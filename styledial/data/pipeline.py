@@ -38,7 +38,7 @@ class Prepared:
     def passages(self) -> Iterator[Passage]:
         self.written = {"train": 0, "heldout": 0}
         for number, book in enumerate(self.pool.books):
-            left = 0
+            left = book.talk
             if book.kept:
                 for passage in self._of(number, book):
                     left += len(passage.text)
@@ -88,7 +88,8 @@ class Prepared:
         """Each conversation once; those that open alike are on one side."""
         seen: set[int] = set()
         for book in self.books:
-            if not (book.kept and book.dialogues):
+            # A file whose novels are all copies still has its dialogues.
+            if not book.dialogues or not (book.kept or book.pieces):
                 continue
             for messages in self.store.talks(book.key):
                 mark = _mark(str(messages))

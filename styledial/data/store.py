@@ -31,7 +31,7 @@ from styledial.errors import DataError
 from styledial.files import written_aside
 from styledial.language import say
 
-_FORM = "2"  # of the files here and of the cleaning; raise it when either changes
+_FORM = "3"  # of the files here and of the cleaning; raise it when either changes
 
 
 @dataclass
@@ -49,6 +49,7 @@ class Book:
     reason: str = ""
     pieces: int = 0
     dialogues: int = 0
+    talk: int = 0  # characters of these
     broken: int = 0  # characters that a conversion lost before, and bytes that aren't valid
     odd: int = 0  # what looks like a stand-in for a lost character
     rare: int = 0  # characters outside the commonest nine thousand
@@ -118,6 +119,7 @@ class Store:
                 else:
                     _write(file, ["talk", item])
                     book.dialogues += 1
+                    book.talk += sum(len(message["content"]) for message in item)
         book.pieces = len(prints)
         book.chars_in, book.chars_out = ledger.chars_in, ledger.chars_out
         book.broken, book.odd, book.drops = ledger.broken, ledger.odd, ledger.closed()

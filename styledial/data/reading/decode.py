@@ -1,7 +1,7 @@
 """Bytes -> text: which encoding a file is in, and its lines.
 
-    bytes  --each candidate over the whole file-->  tallies  --score-->  one Encoding, or refusal
-    bytes  --that encoding, a block at a time---->  lines
+    bytes  --valid UTF-8?  else a sample under every candidate, priced-->  one Encoding, or refusal
+    bytes  --that encoding, a block at a time-->  lines
 
 Memory: one block of the file, or its longest line up to LONGEST characters.
 """
@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
-from styledial.data.reading.score import ASCII, CONTROL, LETTER, PRIVATE, SYMBOL, score, tally
+from styledial.data.reading.encodings import Reading, decide, names, read_as, readings, wide
+from styledial.data.reading.mojibake import CERTAIN, examine, fix_line, read_mixed
+from styledial.data.reading.sample import BLOCK, foreign_bytes, foreign_lines, is_utf8
+from styledial.data.reading.score import ASCII, CONTROL, score, tally
 from styledial.errors import DataError
 
-BLOCK = 1 << 18  # bytes read at once
 LONGEST = 1 << 20  # characters; a longer line is broken after a sentence
-MOJIBAKE = "utf-8 (cp1252 mojibake)"
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -30,10 +33,14 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_LEAST = 0.25  # a score below this is no text that this program knows
+_LEAST = 0.0  # a score below this is mostly broken or control characters
 _MOST_BAD = 0.05  # bad bytes per character outside ASCII, beyond which it is another encoding
-# What cp1252 shows for the bytes 80-9F, back to the bytes; latin-1 shows them as themselves.
-_TO_BYTES = {ord(bytes([b]).decode("cp1252", "ignore") or chr(b)): b for b in range(0x80, 0xA0)}
+_A_PART = 0.05  # of the bytes outside ASCII: less in another encoding is damage
+_TELLING = 24  # bytes outside ASCII by which one line alone can be judged
+_WIDE_SAMPLE = 1 << 13
+_LOOSE_ACCENTS = "cp1258"  # writes the tones of Vietnamese as characters of their own
+_LONGEST_BYTES = 1 << 24
+_UTF7 = re.compile(rb"\+[A-Za-z0-9/]{3,}-?")
 
 
 @dataclass(frozen=True)
@@ -48,8 +55,8 @@ class Encoding:
 def detect(path: Path) -> Encoding:
     """The encoding under which the whole of `path` reads most like text.
 
-    Cost: one pass for clean UTF-8, up to eight for anything else. Raises DataError for a file
-    that is no text, and OSError where it cannot be read.
+    Cost: one pass for UTF-8, two for anything else. Raises DataError for a file that is no text,
+    whose text is damaged, or that could be in several encodings; OSError where it can't be read.
     """
     with path.open("rb") as file:
         head = file.read(BLOCK)
@@ -57,17 +64,14 @@ def detect(path: Path) -> Encoding:
         raise DataError(f"{path}: is empty.", f"{path}：文件为空。")
     for bom, name in _BOMS:
         if head.startswith(bom):
-            found = _try(path, name)
-            return _accept(path, [found] if found else [])
+            return _sound(path, _accept(path, _try(path, name)))
+    if told := _unmarked(path, head):
+        return _accept(path, _try(path, told))
     first = _try(path, "utf-8")
-    tried = [first]
-    if not (first and first.bad == 0 and first.score >= 0.5) and head.count(0) <= len(head) // 50:
-        tried += [_try(path, name) for name in ("gb18030", "big5hkscs", MOJIBAKE, "cp1252")]
-    if b"\0" in head or not any(t and t.score >= 0.5 for t in tried):
-        tried += [_try(path, name) for name in ("utf-16-le", "utf-16-be")]
-    if not any(t and t.score >= 0.45 for t in tried) and head.count(0) < 8:
-        tried.append(_ask_charset_normalizer(path, head))
-    return _accept(path, [t for t in tried if t])
+    if first and not first.bad:
+        return _sound(path, first)
+    name = _guess(path, first)
+    return _sound(path, first) if first and name == "utf-8" else _accept(path, _try(path, name))
 
 
 def lines(path: Path, encoding: Encoding, longest: int | None = LONGEST) -> Iterator[str]:
@@ -119,24 +123,29 @@ def _broken(line: str, longest: int | None) -> Iterator[str]:
 
 def _blocks(path: Path, name: str) -> Iterator[str]:
     """Decoded blocks; what is not valid becomes U+FFFD."""
-    decoder = codecs.getincrementaldecoder("utf-8" if name == MOJIBAKE else name)("replace")
-    again = codecs.getincrementaldecoder("utf-8")("replace") if name == MOJIBAKE else None
+    if " + " in name or name.endswith("mojibake)") or name == _LOOSE_ACCENTS:
+        yield from _line_by_line(path, name)
+        return
+    decoder = codecs.getincrementaldecoder(name)("replace")
     with path.open("rb") as file:
         while raw := file.read(BLOCK):
-            text = decoder.decode(raw)
-            yield _read_again(text, again) if again else text
-    text = decoder.decode(b"", final=True)
-    yield _read_again(text, again, final=True) if again else text
+            yield decoder.decode(raw)
+    yield decoder.decode(b"", final=True)
 
 
-def _read_again(text: str, decoder: codecs.IncrementalDecoder, final: bool = False) -> str:
-    # What no single byte stands for becomes FF, which UTF-8 counts as broken.
-    raw = re.sub("[^\0-\xff]", "\xff", text.translate(_TO_BYTES)).encode("latin-1")
-    return decoder.decode(raw, final)
+def _line_by_line(path: Path, name: str) -> Iterator[str]:
+    """Files whose lines are in several encodings, were decoded wrongly once, or need composing."""
+    mixed = name.split(" + ")
+    with path.open("rb") as file:
+        while raw := file.readline(_LONGEST_BYTES):
+            if name == _LOOSE_ACCENTS:
+                yield unicodedata.normalize("NFC", raw.decode(name, "replace"))
+                continue
+            yield read_mixed(raw, mixed) if len(mixed) > 1 else fix_line(raw.decode(), name)
 
 
 def _try(path: Path, name: str) -> Encoding | None:
-    """The file under one encoding, or None where it plainly isn't in it."""
+    """The whole file under one encoding, or None where it plainly isn't in it."""
     counts = np.zeros(1, dtype=np.int64)
     broken = read = 0
     try:
@@ -148,24 +157,16 @@ def _try(path: Path, name: str) -> Encoding | None:
                 return None
     except (UnicodeError, LookupError):
         return None  # utf-16 ending in half a unit, a codec this Python lacks
-    if not read or counts[CONTROL] > read * 0.02:
+    controls = counts[CONTROL] > read * 0.02
+    if not read or (controls and name != "utf-8"):
         return None
     foreign = int(counts.sum() - counts[ASCII])
     bad = max(0, broken - _own_replacements(path, name)) if broken else 0
-    value = score(counts)
-    if name.startswith("utf-8") and not bad:
-        # Valid UTF-8 of any length is no accident; text that reads as "Ã©â€œ" is twice encoded.
-        twice = counts[LETTER] + counts[SYMBOL] > foreign * 0.5 and name != MOJIBAKE
-        value += 0.3 * min(1.0, foreign / 12) * (0.3 if twice else 1.0)
     if foreign and bad > max(2, foreign * _MOST_BAD):
         return None
-    if name == "cp1252" and foreign > read * 0.25:
-        return None  # no language writes every fourth letter with an accent
-    if name in ("utf-16-le", "utf-16-be"):
-        if counts[PRIVATE] > read * 0.01:
-            return None
-        value -= 0.0 if counts[ASCII] else 0.25  # text has line ends and spaces, as NUL pairs
-    return Encoding(name, bad, value if foreign else (1.0 if counts[ASCII] else 0.0))
+    if controls:  # of the first kind, or 80-9F as latin-1 shows GBK: the second may be undone
+        return None if bad else Encoding(name, bad, -1.0)
+    return Encoding(name, bad, score(counts) if foreign else 1.0)
 
 
 def _own_replacements(path: Path, name: str) -> int:
@@ -178,21 +179,102 @@ def _own_replacements(path: Path, name: str) -> int:
         return sum(raw.count(mark) for raw in iter(lambda: file.read(BLOCK), b""))
 
 
-def _ask_charset_normalizer(path: Path, head: bytes) -> Encoding | None:
-    """Text that is not Chinese: the library proposes, the score over the whole file decides."""
-    from charset_normalizer import from_bytes
-
-    proposal = from_bytes(head[: 1 << 16]).best()
-    return _try(path, proposal.encoding) if proposal else None
-
-
-def _accept(path: Path, tried: list[Encoding]) -> Encoding:
-    best = max(tried, key=lambda e: e.score, default=None)
-    if best is None or best.score < _LEAST:
+def _unmarked(path: Path, head: bytes) -> str | None:
+    """Encodings that are told by their form: UTF-16 and UTF-32 without a mark, ISO-2022, HZ."""
+    start = head[:_WIDE_SAMPLE]
+    if b"\0" in start and (reading := wide(start)):
+        return reading.encoding
+    if not start.isascii():
+        return None
+    for sign, name in ((b"\x1b$", "iso2022_jp_ext"), (b"\x1b$)C", "iso2022_kr"), (b"~{", "hz")):
+        if sign in start and (shifted := read_as(start, name)) and shifted.plausible:
+            return name
+    if len(_UTF7.findall(start)) > 2 and (utf7 := read_as(start, "utf-7")) and utf7.plausible:
         raise DataError(
-            f"{path}: is not text in an encoding known here (UTF-8, GB18030, Big5, UTF-16, "
-            "cp1252). Remove it from the folder, or save it as UTF-8 text.",
-            f"{path}：不是可识别编码（UTF-8、GB18030、Big5、UTF-16、cp1252）的文本。"
-            "请移出文件夹，或另存为 UTF-8 文本。",
+            f"{path}: is UTF-7, an encoding of e-mail. Save it as UTF-8.",
+            f"{path}：是 UTF-7（电子邮件用的编码）。请另存为 UTF-8。",
         )
-    return best
+    return None
+
+
+def _guess(path: Path, utf8: Encoding | None) -> str:
+    """The encoding of what isn't valid UTF-8, or the two of a mixed file."""
+    sample = foreign_lines(path)
+    valid = [line for line in sample if is_utf8(line)]
+    rest = b"\n".join(line for line in sample if not is_utf8(line))
+    found = readings(rest)
+    as_utf8 = read_as(rest, "utf-8") if utf8 else None
+    if as_utf8 and (not found or as_utf8.bits < found[0].bits):
+        return "utf-8"
+    chosen = decide(found)
+    if chosen is None:
+        if utf8 and utf8.bad <= 2:
+            return "utf-8"
+        return _wide_or_refused(path, found)
+    if any(foreign_bytes(line) >= CERTAIN for line in valid):
+        return f"utf-8 + {chosen.encoding}"
+    return _with_other_parts(path, rest, chosen.encoding)
+
+
+def _with_other_parts(path: Path, raw: bytes, encoding: str) -> str:
+    """`encoding`, or that and a second one where a part of the lines is no text in the first."""
+    odd = [line for line in raw.split(b"\n") if not _reads(line, encoding)]
+    if sum(map(len, odd)) <= len(raw) * _A_PART:
+        return encoding
+    found = readings(b"\n".join(odd))
+    other = decide(found)
+    if other is None or other.encoding == encoding:
+        raise DataError(
+            f"{path}: a part of it reads as {encoding}, a part doesn't (it may be "
+            f"{names(found) or 'damaged'}). Save it as UTF-8.",
+            f"{path}：一部分是 {encoding}，另一部分不是（可能是 {names(found) or '已损坏'}）。"
+            "请另存为 UTF-8。",
+        )
+    return f"{encoding} + {other.encoding}"
+
+
+def _reads(line: bytes, encoding: str) -> bool:
+    if foreign_bytes(line) < _TELLING:
+        return True
+    reading = read_as(line, encoding)
+    return reading is not None and reading.plausible
+
+
+def _wide_or_refused(path: Path, found: list[Reading]) -> str:
+    with path.open("rb") as file:
+        reading = wide(file.read(_WIDE_SAMPLE))
+    if not reading:
+        _refuse(path, names([r for r in found if r.plausible]))
+    return reading.encoding
+
+
+def _sound(path: Path, encoding: Encoding) -> Encoding:
+    """`encoding`, with the fix for text that had been decoded wrongly before it was saved.
+
+    Raises DataError where it can't be fixed for certain.
+    """
+    if encoding.name.startswith("utf-16") or encoding.name.startswith("utf-32"):
+        return encoding
+    sample = [line.decode("utf-8", "replace") for line in foreign_lines(path)]
+    fix = examine(path, sample)
+    return _accept(path, _try(path, fix) if fix else encoding)
+
+
+def _accept(path: Path, found: Encoding | None) -> Encoding:
+    if found is None or found.score < _LEAST:
+        _refuse(path, "")
+    return found
+
+
+def _refuse(path: Path, candidates: str) -> NoReturn:
+    if candidates:
+        raise DataError(
+            f"{path}: its encoding can't be told for certain; it may be {candidates}. "
+            "Save it as UTF-8.",
+            f"{path}：无法确定编码，可能是 {candidates}。请另存为 UTF-8。",
+        )
+    raise DataError(
+        f"{path}: is not text in an encoding known here, or of no language known here. Remove it "
+        "from the folder, or save it as UTF-8 text.",
+        f"{path}：不是可识别编码或语言的文本。请移出文件夹，或另存为 UTF-8 文本。",
+    )

@@ -1,92 +1,261 @@
-"""An .epub as lines: its chapters in reading order, headings marked with # as in Markdown."""
+"""An .epub as lines: a zip of pages, read in the order of its spine.
+
+    META-INF/container.xml -> OEBPS/content.opf -> spine -> pages -> lines
+
+A page that is missing costs that page only. Pages that aren't the book's text (navigation,
+copyright, what is marked linear="no") go with a reason.
+"""
 
 from __future__ import annotations
 
+import posixpath
 import re
-import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
+from styledial.data.cleaning.ledger import Ledger, Line
+from styledial.data.reading.markup import Page, hidden_classes, page_text
 from styledial.errors import DataError
 
 _LARGEST = 1 << 29  # bytes unpacked; a book has a few megabytes, a bomb has gigabytes
-_BLOCKS = {"p", "div", "br", "li", "tr", "blockquote", "section", "article", "hr", "dd", "dt"}
-_SILENT = {"script", "style", "head", "title", "nav", "rt", "rp"}  # rt: ruby glosses
+_PAGES = re.compile(r"\.x?html?$", re.I)
+_FONT_ONLY = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
+_NO_PROSE = {
+    "copyright-page", "titlepage", "halftitlepage", "toc", "landmarks", "index", "imprint",
+    "colophon", "cover", "page-list", "loi", "lot", "other-credits", "seriespage",
+}  # fmt: skip
+_COPYRIGHT = re.compile(
+    r"ISBN|图书在版编目|圖書在版編目|CIP|版权所有|版權所有|出版社|出版发行|印刷|印张|印張|开本"
+    r"|字数|定价|定價|版次|责任编辑"
+    r"|all rights reserved|copyright (?:©|\(c\))|first published|published by"
+    r"|no part of this|library of congress",
+    re.I,
+)
+_SENTENCE_END = re.compile(r"""[。！？!?.…—”"』」’'）)》:：;；~～*]$""")
 
 
-def epub_lines(path: Path) -> Iterator[str]:
-    """The text of an .epub, a paragraph a line.
+@dataclass
+class _Package:
+    """What the .opf says: manifest by id, spine as (id, linear), titles of pages by path."""
 
-    Memory: one unpacked book. Raises DataError where ebooklib is missing or the file is no epub.
+    items: dict[str, dict[str, str]] = field(default_factory=dict)
+    spine: list[tuple[str, bool]] = field(default_factory=list)
+
+
+def epub_lines(path: Path, ledger: Ledger) -> Iterator[str]:
+    """The text of an .epub, a paragraph a line; what isn't prose goes to `ledger`.
+
+    Memory: one page. Raises DataError where the file is no epub, or is protected (DRM).
     """
     try:
-        from ebooklib import ITEM_DOCUMENT, epub
-    except ImportError:
-        raise DataError(
-            f"{path}: reading .epub needs ebooklib. Install it: pip install 'styledial[epub]'",
-            f"{path}：读取 .epub 需要 ebooklib。请安装：pip install 'styledial[epub]'",
-        ) from None
-    try:
         with zipfile.ZipFile(path) as packed:
-            size = sum(item.file_size for item in packed.infolist())
-        if size > _LARGEST:
-            raise ValueError(f"{size >> 20} MB unpacked")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # ebooklib announces its next defaults on each call
-            book = epub.read_epub(str(path), {"ignore_ncx": True})
-        items = [book.get_item_with_id(name) for name, _ in book.spine]
-        pages = [
-            item.get_content()
-            for item in items
-            if item is not None and item.get_type() == ITEM_DOCUMENT and "nav" not in item.id
-        ]
-    except Exception as error:  # zipfile, lxml and ebooklib each raise their own on a bad file
-        reason = str(error) or type(error).__name__
+            yield from _Book(path, packed, ledger).lines()
+    except DataError:
+        raise
+    except Exception as error:  # zipfile, zlib, lzma and bz2 each raise their own on a bad file
+        reason = told(error)
         raise DataError(
             f"{path}: is not an .epub that can be read ({reason}). Remove it from the folder.",
             f"{path}：不是可读取的 .epub（{reason}）。请移出文件夹。",
         ) from None
-    for page in pages:
-        reader = _Reader()
-        reader.feed(page.decode("utf-8", "replace"))
-        reader.close()
-        yield from reader.lines()
 
 
-class _Reader(HTMLParser):
-    """Text of a page with a line end at each block and # before each heading."""
+def told(error: Exception) -> str:
+    """What a library says of a damaged file in a line; zlib only gives numbers."""
+    said = str(error).split("\n")[0][:100]
+    return "damaged" if not said or isinstance(error, zlib.error) or "Error" in said else said
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self.silent = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _SILENT:
-            self.silent += 1
-        elif re.fullmatch("h[1-6]", tag):
-            self.parts.append("\n\n# ")
-        elif tag in _BLOCKS:
-            self.parts.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _SILENT:
-            self.silent = max(0, self.silent - 1)
-        elif tag in _BLOCKS or re.fullmatch("h[1-6]", tag):
-            self.parts.append("\n")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _BLOCKS:
-            self.parts.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        if not self.silent:
-            self.parts.append(re.sub(r"\s*\n\s*", " ", data))
+class _Book:
+    def __init__(self, path: Path, packed: zipfile.ZipFile, ledger: Ledger) -> None:
+        self.path, self.packed, self.ledger = path, packed, ledger
+        size = sum(item.file_size for item in packed.infolist())
+        if size > _LARGEST:
+            raise ValueError(f"{size >> 20} MB unpacked")
+        self.names = {_plain(name): name for name in packed.namelist()}
+        self._refuse_protected()
 
     def lines(self) -> Iterator[str]:
-        for line in "".join(self.parts).split("\n"):
-            text = line.strip()
-            if text and text != "#":
-                yield text
+        root, package = self._package()
+        hidden = self._hidden_classes()
+        titles = self._titles(root, package)
+        held = ""
+        for href in self._spine(root, package):
+            page = Page(page_text(self._read(href)), hidden)
+            for reason, text in page.dropped:
+                self._drop(reason, text)
+            if reason := _no_prose(page):
+                self._drop(reason, "\n".join(page.lines))
+                continue
+            rows = _titled(page, titles.get(_plain(href), ""))
+            if held and rows and _goes_on(held, rows[0]):
+                rows[0] = held + (" " if held[-1].isascii() else "") + rows[0]
+            elif held:
+                yield held
+            held = rows.pop() if rows else ""
+            yield from rows
+        if held:
+            yield held
+
+    def _refuse_protected(self) -> None:
+        rights = self.names.get("meta-inf/encryption.xml")
+        text = self._read("META-INF/encryption.xml").decode("utf-8", "replace") if rights else ""
+        methods = re.findall(r"EncryptionMethod[^>]*Algorithm\s*=\s*[\"']([^\"']+)", text)
+        if not any(method not in _FONT_ONLY for method in methods):
+            return
+        kinds = {
+            "license.lcpl": "Readium LCP",
+            "sinf.xml": "Apple FairPlay",
+            "rights.xml": "Adobe ADEPT",
+        }
+        kind = next((k for name, k in kinds.items() if f"meta-inf/{name}" in self.names), "DRM")
+        raise DataError(
+            f"{self.path}: is protected ({kind}, DRM), so it can't be read. Use a copy without "
+            "protection.",
+            f"{self.path}：有版权保护（{kind}，DRM），无法读取正文。请使用无保护的版本。",
+        )
+
+    def _package(self) -> tuple[str, _Package]:
+        """(folder of the .opf, what it says); an empty package where there is none."""
+        place = ""
+        if "meta-inf/container.xml" in self.names:
+            tags = _Tags(self._text("META-INF/container.xml"))
+            place = next((a.get("full-path", "") for t, a, _ in tags.found if t == "rootfile"), "")
+        if _plain(place) not in self.names:
+            place = next(
+                (name for name in self.names.values() if name.lower().endswith(".opf")), ""
+            )
+        package = _Package()
+        for tag, given, _ in _Tags(self._text(place)).found if place else ():
+            if tag == "item":
+                package.items[given.get("id", "")] = given
+            elif tag == "itemref":
+                package.spine.append((given.get("idref", ""), given.get("linear", "yes") != "no"))
+        return posixpath.dirname(place.replace("\\", "/")), package
+
+    def _spine(self, root: str, package: _Package) -> Iterator[str]:
+        """The pages to read, in order; those that go are told to the ledger."""
+        known = [
+            (package.items[name], linear) for name, linear in package.spine if name in package.items
+        ]
+        if not known:
+            known = [(item, True) for item in package.items.values() if _is_page(item)]
+        found = 0
+        for item, linear in known:
+            href = self._find(root, item.get("href", ""))
+            if href is None:
+                self._drop("missing page", item.get("href", ""))
+            elif "nav" in item.get("properties", "").split():
+                found += 1
+            elif not linear:
+                self._drop(
+                    "not in the reading order", "\n".join(Page(page_text(self._read(href))).lines)
+                )
+            elif _is_page(item):
+                found += 1
+                yield href
+        for name, _ in package.spine:
+            if name not in package.items:
+                self._drop("missing page", name)
+        if not found:
+            yield from sorted(name for name in self.packed.namelist() if _PAGES.search(name))
+
+    def _titles(self, root: str, package: _Package) -> dict[str, str]:
+        """The title that the table of contents gives to each whole page."""
+        titles: dict[str, str] = {}
+        for item in package.items.values():
+            is_nav = "nav" in item.get("properties", "").split()
+            href = self._find(root, item.get("href", ""))
+            if href is None or not (is_nav or "ncx" in item.get("media-type", "")):
+                continue
+            label = ""
+            for tag, given, text in _Tags(self._text(href)).found:
+                label = text.strip() if tag in ("text", "a") else label
+                target = given.get("src" if tag == "content" else "href", "")
+                if tag in ("content", "a") and target and "#" not in target and label:
+                    page = self._find(posixpath.dirname(href), target)
+                    titles.setdefault(_plain(page or ""), label)
+        return titles
+
+    def _hidden_classes(self) -> set[str]:
+        sheets = [name for name in self.packed.namelist() if name.lower().endswith(".css")]
+        return (
+            set().union(*(hidden_classes(self._text(name)) for name in sheets)) if sheets else set()
+        )
+
+    def _find(self, root: str, href: str) -> str | None:
+        """The member that a link means: by path, else by its last part alone."""
+        wanted = _plain(posixpath.join(root, unquote(href.split("#")[0]).replace("\\", "/")))
+        if wanted in self.names:
+            return self.names[wanted]
+        last = posixpath.basename(wanted)
+        alike = [name for plain, name in self.names.items() if posixpath.basename(plain) == last]
+        return alike[0] if len(alike) == 1 and last else None
+
+    def _read(self, name: str) -> bytes:
+        return self.packed.read(self.names[_plain(name)])
+
+    def _text(self, name: str) -> str:
+        return page_text(self._read(name))
+
+    def _drop(self, reason: str, text: str) -> None:
+        self.ledger.chars_in += len(text)
+        self.ledger.drop(Line(0, text), reason)
+
+
+class _Tags(HTMLParser):
+    """The tags of an XML file in order, as (name, attributes, text inside); never raises."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: list[tuple[str, dict[str, str], str]] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        self.found.append((tag.rpartition(":")[2], given, ""))
+
+    def handle_data(self, data: str) -> None:
+        if self.found and data.strip():
+            tag, given, text = self.found[-1]
+            self.found[-1] = (tag, given, f"{text} {data.strip()}".strip())
+
+
+def _plain(name: str) -> str:
+    """A member's name in one form: slashes, no dots, lower case."""
+    return posixpath.normpath(name.replace("\\", "/")).lower() if name else ""
+
+
+def _is_page(item: dict[str, str]) -> bool:
+    kind = item.get("media-type", "")
+    return "html" in kind or bool(_PAGES.search(item.get("href", "")))
+
+
+def _no_prose(page: Page) -> str:
+    """Why a page isn't the book's text, or nothing."""
+    text = "".join(page.lines)
+    if page.types & _NO_PROSE and len(text) < 5000:
+        return "contents" if "toc" in page.types else "copyright page"
+    if len(text) < 3000 and len({m.lower() for m in _COPYRIGHT.findall(text)}) >= 3:
+        return "copyright page"
+    return "contents" if len(page.lines) >= 5 and page.linked > len(text) * 0.8 else ""
+
+
+def _titled(page: Page, title: str) -> list[str]:
+    rows = page.lines
+    if not title or page.has_heading or not rows:
+        return rows
+    same = "".join(rows[0].split()) == "".join(title.split())
+    return [f"# {title}", *(rows[1:] if same else rows)]
+
+
+def _goes_on(before: str, after: str) -> bool:
+    """A paragraph that was cut in two by the end of a page."""
+    title = before.startswith("#") or after.startswith("#")
+    return not title and len(before) > 20 and not _SENTENCE_END.search(before)

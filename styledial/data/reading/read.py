@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,11 +13,16 @@ from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.copies.pieces import Piece
 from styledial.data.dialogues import Messages, is_dialogue, read_messages
 from styledial.data.passage import Split
-from styledial.data.reading.decode import Encoding, detect, lines
-from styledial.data.reading.epub import epub_lines
-from styledial.data.reading.records import records
-from styledial.data.reading.sources import RECORDS
+from styledial.data.reading.archives import members
+from styledial.data.reading.decode import detect, lines
+from styledial.data.reading.formats import FORMATS, format_lines, kind_of
+from styledial.data.reading.records import is_empty, records, text_of, unknown_shape
+from styledial.data.reading.sources import MEMBERS, RECORDS
+from styledial.data.reading.tables import table_rows
+from styledial.errors import DataError
 
+_PARAGRAPH_END = re.compile("<br\\s*/?>|</p\\s*>|[\u2028\u2029\x85]", re.I)
+_MAY_END = re.compile("[<\u2028\u2029\x85]")
 _OWN = {"text", "book", "chapter", "split"}
 
 
@@ -32,39 +38,116 @@ class Part(NamedTuple):
 
 def read(path: Path, ledger: Ledger, to_simplified: bool) -> tuple[str, Iterator[Part | Messages]]:
     """(encoding, what the file holds in order). Raises DataError or OSError, also while read."""
-    with path.open("rb") as file:
-        packed = file.read(4) == b"PK\x03\x04"
-    if packed:  # by content: an .epub that was renamed to .txt is one still
-        stream = clean(epub_lines(path), ledger, to_simplified=to_simplified, markdown=True)
-        return "epub", map(Part, stream)
+    kind = kind_of(path)
+    if kind in ("zip", "tar", "gz"):
+        return kind, _from_members(path, kind, ledger, to_simplified)
+    if kind in ("csv", "parquet"):
+        pairs = table_rows(path, kind, ledger)
+        return kind, _from_records(path, pairs, ledger, to_simplified)
+    if kind in FORMATS:  # by content: an .epub that was renamed to .txt is one still
+        text = format_lines(path, kind, ledger)
+        return kind, map(Part, clean(text, ledger, to_simplified=to_simplified, markdown=True))
     encoding = detect(path)
-    if encoding.bad:
-        ledger.broken += encoding.bad
+    ledger.broken += encoding.bad
     if path.suffix.lower() in RECORDS:
-        return encoding.name, _from_records(path, encoding, ledger, to_simplified)
+        pairs = records(path, encoding, ledger)
+        return encoding.name, _from_records(path, pairs, ledger, to_simplified)
     markdown = path.suffix.lower() in (".md", ".markdown")
-    text = lines(path, encoding)
+    text = paragraphs(lines(path, encoding))
     stream = clean(text, ledger, to_simplified=to_simplified, markdown=markdown)
     return encoding.name, map(Part, stream)
 
 
+def paragraphs(rows: Iterable[str]) -> Iterator[str]:
+    """Lines, also parted where something else than a line end ends a paragraph."""
+    for row in rows:
+        yield from _PARAGRAPH_END.split(row) if _MAY_END.search(row) else (row,)
+
+
+def _from_members(
+    path: Path, kind: str, ledger: Ledger, to_simplified: bool
+) -> Iterator[Part | Messages]:
+    """The members of an archive, each a book of its own name."""
+    shift, used, refused = 0, False, ""
+    for name, place in members(path, kind, MEMBERS, ledger):
+        waiting: Part | None = None
+        try:
+            inner, stream = read(place, ledger, to_simplified)
+            if inner in ("zip", "tar", "gz"):
+                raise DataError(
+                    f"{place}: is an archive in an archive.", f"{place}：是套在压缩包里的压缩包。"
+                )
+            for item in stream:
+                used = True
+                if not isinstance(item, Part):
+                    yield item
+                    continue
+                if waiting:
+                    yield waiting
+                piece = item.piece._replace(ordinal=item.piece.ordinal + shift)
+                waiting = item._replace(piece=piece, book=item.book or name)
+        except DataError as error:
+            why = str(error).split(f"{place}", 1)[-1].lstrip(":： ")
+            refused = refused or f"{name}: {why}"
+            ledger.chars_in += len(name)
+            ledger.drop(Line(0, f"{name}: {why}"), "member refused", name)
+        if waiting:
+            shift = waiting.piece.ordinal + 1
+            yield waiting._replace(ends=True)
+    if not used and refused:
+        raise DataError(f"{path}: {refused}", f"{path}：{refused}")
+
+
+def plain_lines(path: Path) -> Iterator[str]:
+    """The lines of a file of any kind, not cleaned; of records, what they say. Raises DataError."""
+    ledger = Ledger()
+    kind = kind_of(path)
+    if kind in FORMATS:
+        yield from (row.removeprefix("# ") for row in format_lines(path, kind, ledger))
+        return
+    if kind in ("csv", "parquet"):
+        pairs = table_rows(path, kind, ledger)
+    elif path.suffix.lower() in RECORDS:
+        pairs = records(path, detect(path), ledger)
+    else:
+        yield from lines(path, detect(path))
+        return
+    for _, record in pairs:
+        messages = read_messages(record) if is_dialogue(record) else None
+        if messages:
+            yield from (message["content"] for message in messages)
+        elif text := text_of(record):
+            yield from text[0]
+
+
 def _from_records(
-    path: Path, encoding: Encoding, ledger: Ledger, to_simplified: bool
+    path: Path,
+    pairs: Iterator[tuple[int, dict[str, Any]]],
+    ledger: Ledger,
+    to_simplified: bool,
 ) -> Iterator[Part | Messages]:
     ordinals = itertools.count()
-    for (book, own), group in itertools.groupby(
-        records(path, encoding, ledger), lambda pair: _book_of(pair[1])
-    ):
+    unknown: list[str] = []
+    used = False
+    for (book, own), group in itertools.groupby(pairs, lambda pair: _book_of(pair[1])):
         if own:
+            used = True
             yield from _own_output(book, group, ordinals, ledger)
             continue
         for number, record in group:
             if is_dialogue(record):
+                used = True
                 yield from _dialogue(number, record, ledger)
-            elif isinstance(record.get("text"), str):
-                yield from _document(record, ordinals, ledger, to_simplified)
+            elif (text := text_of(record)) is not None:
+                used = True
+                yield from _document(*text, ordinals, ledger, to_simplified)
+            elif is_empty(record):
+                ledger.drop(Line(number, str(record)), "empty record")
             else:
+                unknown = unknown or [str(key) for key in record]
                 ledger.drop(Line(number, str(record)), "neither text nor a dialogue")
+    if unknown and not used:
+        raise unknown_shape(path, unknown)
 
 
 def _book_of(record: dict[str, Any]) -> tuple[str | None, bool]:
@@ -96,13 +179,13 @@ def _own_output(
 
 
 def _document(
-    record: dict[str, Any], ordinals: Iterator[int], ledger: Ledger, to_simplified: bool
+    rows: list[str], titled: bool, ordinals: Iterator[int], ledger: Ledger, to_simplified: bool
 ) -> Iterator[Part]:
     """One record's text, cleaned as a book of its own."""
     inner = Ledger(listed=ledger.listed)
     waiting: Piece | None = None
     shift = next(ordinals)
-    for piece in clean(record["text"].splitlines(), inner, to_simplified=to_simplified):
+    for piece in clean(rows, inner, to_simplified=to_simplified, markdown=titled):
         if waiting:
             yield Part(waiting)
             shift = next(ordinals) if piece.ordinal != waiting.ordinal else shift

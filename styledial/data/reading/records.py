@@ -1,47 +1,142 @@
-"""Files of records (.jsonl, .json): one JSON object at a time."""
+"""Files of records (.jsonl, .json): one JSON object at a time, in whatever way they are written.
+
+{..}\\n{..}\\n      an object a line
+[{..}, {..}]      an array; also of strings
+{"data": [..]}    an array in a wrapper
+{..indented..}    objects over several lines, one after the other
+"""
 
 from __future__ import annotations
 
+import ast
+import itertools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from styledial.data.cleaning.ledger import Ledger, Line
+from styledial.data.dialogues import is_dialogue
 from styledial.data.reading.decode import Encoding, lines
+from styledial.data.reading.markup import Page
 from styledial.errors import DataError
 
-_LARGEST_JSON = 1 << 28  # bytes; an array has to be read whole, .jsonl hasn't
+_LARGEST_JSON = 1 << 28  # bytes; an array has to be read whole, lines of objects haven't
+_TEXT_KEYS = (
+    "text", "content", "novel_content", "chapter_content", "body", "story", "passage", "paragraph",
+    "paragraphs", "article", "document", "raw_content", "raw_text", "novel", "completion", "output",
+    "正文", "内容", "文本", "章节内容",
+)  # fmt: skip
+_TITLE_KEYS = ("title", "chapter_title", "chapter_name", "chapter", "标题", "章节")
+_LIST_KEYS = (
+    "chapters",
+    "data",
+    "records",
+    "items",
+    "rows",
+    "examples",
+    "train",
+    "novels",
+    "章节列表",
+)
+_LOOKED_AT = 20  # lines
+_MARKUP = re.compile(r"<(?:p|br|div|h[1-6]|span)\b[^<>]*/?>", re.I)
 
 
 def records(path: Path, encoding: Encoding, ledger: Ledger) -> Iterator[tuple[int, dict[str, Any]]]:
     """(number, object) for each record; what is no JSON object is counted as dropped.
 
-    Raises DataError for a .json file that is no JSON, or too large to be read whole.
+    Raises DataError for a file that is no JSON, or too large to be read whole.
     """
-    if path.suffix.lower() == ".json":
-        yield from _array(path, encoding, ledger)
+    if _an_object_a_line(path, encoding):
+        yield from _lines_of_objects(path, encoding, ledger)
         return
-    for number, text in enumerate(_whole_lines(path, encoding), 1):
+    for number, value in enumerate(_unwrapped(_whole(path, encoding, ledger)), 1):
+        record = {"text": value} if isinstance(value, str) else value
+        if isinstance(record, dict):
+            yield number, record
+        else:
+            ledger.drop(Line(number, str(record)), "not a JSON object")
+
+
+def text_of(record: dict[str, Any]) -> tuple[list[str], bool] | None:
+    """(lines of a record's text, whether its first is a # heading); None for another shape."""
+    for key in _TEXT_KEYS:
+        value = record.get(key)
+        if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
+            value = "\n".join(value)
+        if isinstance(value, str):
+            rows = Page(value).lines if _MARKUP.search(value) else value.splitlines()
+            title = next((record[k] for k in _TITLE_KEYS if isinstance(record.get(k), str)), "")
+            title = title.strip() if title.strip() != value.strip() else ""
+            return ([f"# {title}", *rows], True) if title else (rows, False)
+    return None
+
+
+def is_empty(record: dict[str, Any]) -> bool:
+    """A record with a key for text that holds none."""
+    return any(key in record and not record[key] for key in _TEXT_KEYS)
+
+
+def unknown_shape(path: Path, keys: list[str]) -> DataError:
+    listed = ", ".join(keys[:12])
+    return DataError(
+        f"{path}: its records have an unknown shape, with the keys {listed}. Text is read from "
+        "text or content; dialogues from messages, conversations, instruction and output, prompt "
+        "and completion, question and answer. Rename the keys.",
+        f"{path}：记录的结构无法识别，字段为 {listed}。正文请放在 text 或 content；"
+        "对话请用 messages、conversations、instruction 与 output、prompt 与 completion、"
+        "question 与 answer。请改字段名。",
+    )
+
+
+def _an_object_a_line(path: Path, encoding: Encoding) -> bool:
+    """Whether any of the first lines is an object of its own; where none is JSON, by the name."""
+    by_line = path.suffix.lower() == ".jsonl"
+    filled = (text for text in lines(path, encoding, longest=None) if text.strip())
+    begins = ""
+    for text in itertools.islice(filled, _LOOKED_AT):
+        row = text.removeprefix("\ufeff").rstrip()
+        begins = begins or row.lstrip()[0]
+        if begins == "[" and not by_line:
+            return False
+        value = _parsed(row)
+        if isinstance(value, dict) and row[0] == "{":
+            return by_line or not _wraps(value)
+    return by_line and begins not in ("[", "{")
+
+
+def _wraps(value: dict[str, Any]) -> bool:
+    return any(isinstance(value.get(key), list) for key in _LIST_KEYS)
+
+
+def _lines_of_objects(
+    path: Path, encoding: Encoding, ledger: Ledger
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, text in enumerate(lines(path, encoding, longest=None), 1):
         ledger.chars_in += len(text) + 1
-        if not text.strip():
+        row = text.strip().removeprefix("\ufeff")
+        if not row:
             continue
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            value = None
+        value = _parsed(row)
+        if isinstance(value, str):
+            value = {"text": value}
         if isinstance(value, dict):
             yield number, value
         else:
             ledger.drop(Line(number, text), "not a JSON object")
 
 
-def _whole_lines(path: Path, encoding: Encoding) -> Iterator[str]:
-    """Lines as JSON needs them: never broken for length, unlike those of prose."""
-    return lines(path, encoding, longest=None)
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
-def _array(path: Path, encoding: Encoding, ledger: Ledger) -> Iterator[tuple[int, dict[str, Any]]]:
+def _whole(path: Path, encoding: Encoding, ledger: Ledger) -> list[Any]:
+    """The values of a file that has to be read whole."""
     if path.stat().st_size > _LARGEST_JSON:
         raise DataError(
             f"{path}: is larger than {_LARGEST_JSON >> 20} MB, and a .json array has to be read "
@@ -49,18 +144,53 @@ def _array(path: Path, encoding: Encoding, ledger: Ledger) -> Iterator[tuple[int
             f"{path}：大于 {_LARGEST_JSON >> 20} MB，而 .json 数组必须整体读入。"
             "请另存为 .jsonl，每行一个对象。",
         )
-    text = "\n".join(lines(path, encoding, longest=None))
+    text = "\n".join(lines(path, encoding, longest=None)).strip("\ufeff \n")
     ledger.chars_in += len(text)
     try:
-        value = json.loads(text)
+        return _values(text)
     except (ValueError, RecursionError) as error:
+        fixed = _leniently(text)
+        if fixed is not None:
+            return fixed
         place = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "depth"
         raise DataError(
-            f"{path}: is not JSON ({place}). Mend it, or remove it from the folder.",
+            f"{path}: is not JSON ({place}). Correct it, or remove it from the folder.",
             f"{path}：不是合法的 JSON（{place}）。请修正，或移出文件夹。",
         ) from None
-    for number, record in enumerate(value if isinstance(value, list) else [value], 1):
-        if isinstance(record, dict):
-            yield number, record
+
+
+def _values(text: str) -> list[Any]:
+    """One value, or several one after the other."""
+    decoder = json.JSONDecoder()
+    found, at = [], 0
+    while at < len(text):
+        value, at = decoder.raw_decode(text, at)
+        found.append(value)
+        at = re.compile(r"[\s,]*").match(text, at).end()  # type: ignore[union-attr]
+    return found
+
+
+def _leniently(text: str) -> list[Any] | None:
+    """JSON with a comma too many, or what Python prints for a list."""
+    try:
+        return _values(re.sub(r",(\s*[\]}])", r"\1", text))
+    except (ValueError, RecursionError):
+        pass
+    if not re.match(r"[\[{]\s*['{\[]", text):
+        return None
+    try:
+        return [ast.literal_eval(text)]
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+
+
+def _unwrapped(values: list[Any]) -> Iterator[Any]:
+    """The records inside arrays and wrappers; a record of a known shape is one itself."""
+    for value in values:
+        if isinstance(value, list):
+            yield from _unwrapped(value)
+        elif isinstance(value, dict) and _wraps(value) and not is_dialogue(value):
+            inner = next(value[key] for key in _LIST_KEYS if isinstance(value.get(key), list))
+            yield from _unwrapped(inner)
         else:
-            ledger.drop(Line(number, str(record)), "not a JSON object")
+            yield value

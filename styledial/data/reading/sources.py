@@ -13,8 +13,14 @@ from styledial.language import say
 
 TEXT = (".txt", ".text", ".md", ".markdown")
 RECORDS = (".jsonl", ".json")
-EPUB = (".epub",)
-KINDS = TEXT + RECORDS + EPUB
+TABLES = (".csv", ".tsv", ".parquet")
+FORMATTED = (
+    ".epub", ".html", ".htm", ".xhtml", ".fb2", ".rtf", ".docx", ".pdf", ".mobi", ".azw3", ".azw",
+    ".prc",
+)  # fmt: skip
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz")
+MEMBERS = TEXT + RECORDS + TABLES + FORMATTED
+KINDS = MEMBERS + ARCHIVES
 _SYSTEM = {"Thumbs.db", "desktop.ini", "__MACOSX"}
 
 

@@ -1,0 +1,140 @@
+"""Which encoding bytes are in: every candidate reads them, the likeliest text wins.
+
+Success of decoding proves nothing: any bytes decode as cp1251, every Big5 file as GB18030. So
+each reading is priced in the language that it would be (letters.py), and the cheapest is taken if
+it is text at all and clearly cheaper than the next that reads otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from styledial.data.reading.letters import SAME, Likelihood, best
+
+# (encoding, bits against it: how much rarer it is than the first ones)
+CANDIDATES = (
+    ("gb18030", 0), ("big5hkscs", 1), ("cp932", 2), ("euc_jp", 4), ("cp949", 2),
+    ("cp1252", 1), ("iso8859-15", 7), ("mac_roman", 5), ("cp850", 5), ("cp437", 7),
+    ("cp1250", 3), ("iso8859-2", 5), ("cp852", 5), ("mac_latin2", 7),
+    ("cp1251", 1), ("koi8-u", 3), ("koi8-r", 3), ("cp866", 4), ("mac_cyrillic", 5),
+    ("iso8859-5", 6),
+    ("cp1253", 3), ("iso8859-7", 4), ("mac_greek", 7), ("cp737", 7), ("cp869", 8),
+    ("cp1254", 3), ("iso8859-9", 4), ("cp857", 6), ("mac_turkish", 7), ("iso8859-3", 8),
+    ("cp1255", 3), ("iso8859-8", 4), ("cp862", 7), ("cp1256", 3), ("iso8859-6", 5), ("cp720", 8),
+    ("cp1257", 4), ("iso8859-13", 6), ("iso8859-4", 6), ("cp775", 7), ("iso8859-10", 8),
+    ("cp1258", 4), ("cp874", 3), ("johab", 8), ("iso8859-16", 7),
+)  # fmt: skip
+WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+
+MARGIN = 9.0  # bits: the next reading is 500 times less likely
+_FIRST = 3000  # bytes on which the candidates are thinned out
+_FAR = 250.0  # bits behind the first, after which a candidate isn't tried further
+CHINESE = ("gb18030", "big5hkscs")
+_COMMON_HAN, _MARGIN_OF_HAN = 15.0, 5.0
+_FOR_HAN = 10.0  # bits in favour of Chinese characters and nothing else: a name, a title
+_ONLY_HAN = re.compile("[\u3001-\u3011\u4e00-\u9fff\uff01-\uff1f\\s]+")
+_FEWEST = 3  # characters outside ASCII by which an alphabet is told
+_MOST_BAD = 0.05  # bytes that are not valid, per character outside ASCII
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The bytes under one encoding. `bits` is the price of the text, `bad` the invalid places."""
+
+    encoding: str
+    text: str
+    bits: float
+    bad: int
+    likelihood: Likelihood | None
+
+    @property
+    def plausible(self) -> bool:
+        foreign = sum(c > "\x7f" for c in self.text)
+        if self.likelihood is None or self.bad > max(2, foreign * _MOST_BAD):
+            return False
+        return self.likelihood.plausible and self.text.count("\0") <= len(self.text) // 50
+
+
+def read_as(raw: bytes, encoding: str, against: float = 0.0) -> Reading | None:
+    """`raw` under `encoding`, priced; None where the encoding can't be tried."""
+    try:
+        text = raw.decode(encoding, "replace")
+    except (UnicodeError, LookupError):
+        return None
+    likelihood = best(text)
+    bits = likelihood.bits if likelihood else float(len(raw)) * 8
+    if encoding in CHINESE and _ONLY_HAN.fullmatch(text):
+        against -= _FOR_HAN
+    return Reading(encoding, text, bits + against, text.count("\ufffd"), likelihood)
+
+
+def readings(raw: bytes) -> list[Reading]:
+    """`raw` under every candidate that isn't far behind, the likeliest first."""
+    start = _whole_lines(raw, _FIRST)
+    tried = [read_as(start, name, against) for name, against in CANDIDATES]
+    first = sorted((r for r in tried if r), key=lambda r: r.bits)
+    near = [r.encoding for r in first if r.bits < first[0].bits + _FAR]
+    if len(start) == len(raw):
+        return [r for r in first if r.encoding in near]
+    again = [read_as(raw, name, against) for name, against in CANDIDATES if name in near]
+    return sorted((r for r in again if r), key=lambda r: r.bits)
+
+
+def decide(found: list[Reading]) -> Reading | None:
+    """The first of `found` if it is text and no other reading comes near it; else None."""
+    if not found or not found[0].plausible or not _enough(found[0]):
+        return None
+    first = found[0]
+    margin = _margin(first)
+    for other in found[1:]:
+        near = other.bits - first.bits < margin
+        if near and _letters(other.text) != _letters(first.text):
+            return None
+    return first
+
+
+def _margin(reading: Reading) -> float:
+    """A few common Chinese characters and nothing else are taken for what they are."""
+    found = reading.likelihood
+    if not found or found.language not in ("zh", "ja", "ko"):
+        return MARGIN
+    common = found.language == "zh" and found.mean < _COMMON_HAN
+    return _MARGIN_OF_HAN if common and reading.encoding in CHINESE else 1.5 * MARGIN
+
+
+def _enough(reading: Reading) -> bool:
+    """One å in a page of English is as well one ε or б."""
+    likelihood = reading.likelihood
+    assert likelihood
+    few = sum(c > "\x7f" for c in reading.text) < _FEWEST
+    return not few or likelihood.language in ("zh", "ja", "ko")
+
+
+def wide(raw: bytes) -> Reading | None:
+    """UTF-16 or UTF-32 without a mark at the start, where the bytes are that."""
+    tried = [read_as(raw[: len(raw) // 4 * 4], name) for name in WIDE]
+    tried += [read_as(raw[: len(raw) // 2 * 2], name) for name in WIDE[:2]]
+    found = sorted((r for r in tried if r), key=lambda r: r.bits)
+    if not found or not found[0].plausible or "\0" in found[0].text:
+        return None
+    narrow = readings(raw)
+    return found[0] if not narrow or found[0].bits + MARGIN < narrow[0].bits else None
+
+
+def names(found: list[Reading], count: int = 4) -> str:
+    """What the bytes may be, for a sentence: ``cp1251 (ru), koi8-r (ru)``."""
+    told = [f"{r.encoding} ({r.likelihood.language})" for r in found if r.likelihood]
+    return ", ".join(told[:count])
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_\d]+", " ", text.translate(SAME))
+
+
+def _whole_lines(raw: bytes, length: int) -> bytes:
+    """About the first `length` bytes, up to a line end where one is near."""
+    if len(raw) <= length:
+        return raw
+    end = raw.find(b"\n", length, 2 * length)
+    return raw[: end + 1] if end >= 0 else raw[:length]

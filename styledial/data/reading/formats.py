@@ -1,0 +1,222 @@
+"""Files that aren't plain text: told by their content, read as lines.
+
+.html .fb2 .rtf     also under the name .txt
+.epub               epub.py
+.docx .pdf .mobi    with a library each, installed as an extra
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import re
+import shutil
+import struct
+import zipfile
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+from styledial.data.cleaning.ledger import Ledger, Line
+from styledial.data.reading.epub import epub_lines, told
+from styledial.data.reading.markup import Page, page_text
+from styledial.errors import DataError
+
+_HEAD = 4096
+_LARGEST = 1 << 28  # bytes
+_WHOLE = ("html", "fb2", "rtf")  # read into memory at once
+_SCANNED = 20  # characters a page, below which a PDF is a row of pictures
+_STARTS = ((b"%PDF", "pdf"), (b"\x1f\x8b", "gz"), (b"PAR1", "parquet"), (rb"{\rtf", "rtf"))
+_PAGE = re.compile(
+    r"(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?(?:<!doctype html|<html|<head|<body)", re.DOTALL
+)
+_BLOCK = re.compile(r"<(?:div|p|h[1-6]|section|article|meta|title)\b")
+_REFUSED = (
+    (b"\xd0\xcf\x11\xe0", "an old Word file; save it as .docx", "旧版 Word 文件，请另存为 .docx"),
+    (b"Rar!", "a RAR archive; unpack it into the folder", "RAR 压缩包，请解压到文件夹中"),
+    (b"7z\xbc\xaf", "a 7z archive; unpack it into the folder", "7z 压缩包，请解压到文件夹中"),
+    (b"\x89PNG", "a picture", "图片"),
+    (b"\xff\xd8\xff", "a picture", "图片"),
+    (b"AT&TFORM", "DjVu, pictures of pages", "DjVu（页面图片）"),
+    (b"ITSF", "a .chm; convert it to .epub or .html", ".chm 文件，请转换为 .epub 或 .html"),
+)  # fmt: skip
+
+
+def kind_of(path: Path) -> str:
+    """What a file is by its content: ``text`` where it is nothing else.
+
+    Raises DataError for kinds that are known and not read.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    for start, en, zh in _REFUSED:
+        if head.startswith(start):
+            raise DataError(f"{path}: is {en}.", f"{path}：是{zh}。")
+    if head.startswith(b"PK\x03\x04"):
+        return _kind_of_zip(path)
+    for start, kind in (
+        (b"%PDF", "pdf"),
+        (b"\x1f\x8b", "gz"),
+        (b"PAR1", "parquet"),
+        (rb"{\rtf", "rtf"),
+    ):
+        if head.startswith(start):
+            return kind
+    if head[60:68] in (b"BOOKMOBI", b"TEXtREAd"):
+        return "mobi"
+    if head[257:262] == b"ustar":
+        return "tar"
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return "csv"
+    return _kind_of_markup(head)
+
+
+def format_lines(path: Path, kind: str, ledger: Ledger) -> Iterator[str]:
+    """The lines of a file that holds one text, headings marked with #. Raises DataError."""
+    if kind in _WHOLE and path.stat().st_size > _LARGEST:
+        raise DataError(
+            f"{path}: is larger than {_LARGEST >> 20} MB, and a .{kind} has to be read whole. "
+            "Divide it, or save it as text.",
+            f"{path}：大于 {_LARGEST >> 20} MB，而 .{kind} 必须整体读入。请拆分，或另存为纯文本。",
+        )
+    try:
+        yield from _readers()[kind](path, ledger)
+    except (DataError, OSError, MemoryError):
+        raise
+    except Exception as error:  # each library raises its own on a damaged file
+        reason = told(error)
+        raise DataError(
+            f"{path}: is not a .{kind} that can be read ({reason}). Remove it from the folder.",
+            f"{path}：不是可读取的 .{kind}（{reason}）。请移出文件夹。",
+        ) from None
+
+
+def _readers() -> dict[str, Callable[[Path, Ledger], Iterator[str]]]:
+    return {
+        "epub": epub_lines, "docx": _docx, "pdf": _pdf, "mobi": _mobi, "rtf": _rtf, "html": _html,
+        "fb2": _fb2,
+    }  # fmt: skip
+
+
+FORMATS = ("epub", "docx", "pdf", "mobi", "rtf", "html", "fb2")
+
+
+def extra(path: Path, module: str, name: str) -> Any:
+    """An optional library. Raises DataError with the line that installs it."""
+    try:
+        return import_module(module)
+    except ImportError:
+        raise DataError(
+            f"{path}: reading it needs {module}. Install it: pip install 'styledial[{name}]'",
+            f"{path}：读取它需要 {module}。请安装：pip install 'styledial[{name}]'",
+        ) from None
+
+
+def _kind_of_zip(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as packed:
+            names = {name.lower() for name in packed.namelist()}
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return "epub" if path.suffix.lower() == ".epub" else "zip"
+    if "meta-inf/container.xml" in names or any(name.endswith(".opf") for name in names):
+        return "epub"
+    if "word/document.xml" in names:
+        return "docx"
+    return "epub" if path.suffix.lower() == ".epub" else "zip"
+
+
+def _kind_of_markup(head: bytes) -> str:
+    start = page_text(head[:-3] if len(head) == _HEAD else head).lstrip("\ufeff \r\n\t").lower()
+    if "<fictionbook" in start[:2000]:
+        return "fb2"
+    if re.match(
+        r"(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?(?:<!doctype html|<html|<head|<body)", start, re.S
+    ):
+        return "html"
+    opens = _BLOCK.match(start)
+    return "html" if opens and len(re.findall(r"</(?:p|div|h[1-6])>", start)) > 2 else "text"
+
+
+def _page(text: str, ledger: Ledger) -> Iterator[str]:
+    page = Page(text)
+    for reason, dropped in page.dropped:
+        ledger.chars_in += len(dropped)
+        ledger.drop(Line(0, dropped), reason)
+    yield from page.lines
+
+
+def _html(path: Path, ledger: Ledger) -> Iterator[str]:
+    yield from _page(page_text(path.read_bytes()), ledger)
+
+
+def _fb2(path: Path, ledger: Ledger) -> Iterator[str]:
+    """FictionBook: sections with titles; the bodies of notes go."""
+    text = page_text(path.read_bytes())
+    text = re.sub(r"(?is)<(description|binary|stylesheet)\b.*?</\1>", "", text)
+    for notes in re.findall(r"(?is)<body\b[^>]*\bname\s*=.*?</body>", text):
+        ledger.chars_in += len(notes)
+        ledger.drop(Line(0, notes), "notes")
+        text = text.replace(notes, "")
+    text = re.sub(r"(?i)<(/?)title\b[^>]*>", r"<\1h2>", text)
+    text = re.sub(r'(?is)<a\b[^>]*type="note"[^>]*>.*?</a>', "", text)
+    yield from _page(text, ledger)
+
+
+def _rtf(path: Path, ledger: Ledger) -> Iterator[str]:
+    rtf_to_text = extra(path, "striprtf.striprtf", "rtf").rtf_to_text
+    raw = path.read_bytes().decode("latin-1")
+    yield from str(rtf_to_text(raw, encoding="cp1252", errors="replace")).split("\n")
+
+
+def _docx(path: Path, ledger: Ledger) -> Iterator[str]:
+    mammoth = extra(path, "mammoth", "docx")
+    with path.open("rb") as file:
+        html = mammoth.convert_to_html(file).value
+    html = re.sub(r'(?is)<ol><li id="[^"]*(?:foot|end)note-.*?</ol>', "", html)
+    yield from _page(html, ledger)
+
+
+def _pdf(path: Path, ledger: Ledger) -> Iterator[str]:
+    pypdf = extra(path, "pypdf", "pdf")
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it writes of each oddity
+    reader = pypdf.PdfReader(str(path))
+    if reader.is_encrypted and not reader.decrypt(""):
+        _protected(path, "a password")
+    count = held = 0
+    rows: list[str] = []
+    for page in reader.pages:
+        text = page.extract_text() or ""
+        count, held = count + 1, held + len(text.strip())
+        rows += text.split("\n")
+    if held < _SCANNED * max(1, count):
+        raise DataError(
+            f"{path}: is scanned: its {count} pages have no text layer. Run OCR on it first.",
+            f"{path}：是扫描件，{count} 页都没有文字层。请先做文字识别（OCR）。",
+        )
+    yield from rows
+
+
+def _mobi(path: Path, ledger: Ledger) -> Iterator[str]:
+    """Kindle's formats, .mobi and .azw3, unpacked to the .epub or page that they were made of."""
+    with path.open("rb") as file:
+        raw = file.read(1 << 16)
+    (place,) = struct.unpack_from(">L", raw, 78)
+    if len(raw) > place + 14 and struct.unpack_from(">H", raw, place + 12)[0]:
+        _protected(path, "Kindle DRM")
+    mobi = extra(path, "mobi", "mobi")
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        folder, unpacked = mobi.extract(str(path))
+    try:
+        inner = Path(unpacked)
+        yield from epub_lines(inner, ledger) if inner.suffix == ".epub" else _html(inner, ledger)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _protected(path: Path, by: str) -> NoReturn:
+    raise DataError(
+        f"{path}: is protected ({by}), so it can't be read. Use a copy without protection.",
+        f"{path}：有保护（{by}），无法读取。请使用无保护的版本。",
+    )

@@ -1,0 +1,231 @@
+"""A page of HTML as lines: a paragraph a line, headings marked with # as in Markdown.
+
+What a reader of the page doesn't see, and what isn't the book's own text, is left out: scripts,
+hidden elements, readings of ruby, notes and the marks that lead to them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+
+from styledial.data.reading.encodings import decide, readings
+
+Attributes = list[tuple[str, str | None]]
+
+_BLOCKS = {
+    "p", "div", "br", "li", "tr", "td", "th", "table", "blockquote", "section", "article", "hr",
+    "dd", "dt", "dl", "ul", "ol", "pre", "figure", "figcaption", "header", "footer", "main",
+    "center", "body", "aside", "address", "v", "subtitle", "empty-line", "text-author",
+}  # fmt: skip
+_SILENT = {
+    "script", "style", "head", "title", "nav", "rt", "rp", "rtc", "template", "noscript", "svg",
+    "math", "object", "iframe", "form", "button", "select", "textarea",
+}  # fmt: skip
+_VOID = {
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source",
+    "track", "wbr",
+}  # fmt: skip
+# Elements that HTML lets stand open: the next one of their kind ends them.
+_UNCLOSED = {"p": _BLOCKS - {"br"}, "li": {"li"}, "dd": {"dd", "dt"}, "dt": {"dd", "dt"}}
+_UNCLOSED |= {"tr": {"tr"}, "td": {"td", "th", "tr"}, "th": {"td", "th", "tr"}}
+_HEADING = re.compile("h[1-6]")
+_NOTE_TYPES = {"footnote", "footnotes", "endnote", "endnotes", "rearnote", "rearnotes", "noteref"}
+_NOTE_CLASS = re.compile(
+    r"(?:duokan-)?(?:foot|end|rear)-?notes?(?:-(?:item|content|list))?|noteref", re.I
+)
+_HEADING_CLASS = re.compile(
+    r"(?:chapter|section|part)?-?(?:title|head(?:ing)?|name)|chapter|h[1-6]", re.I
+)
+_MARK = re.compile(
+    r"[\[(（［〔【]?\s*(?:注|註|note)?\s*(?:\d{1,3}|[*†‡]+|[①-⑳]|[ivx]{1,4}|[a-z])?\s*[\])）］〕】]?",
+    re.I,
+)
+_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
+_HIDDEN_CLASS = re.compile(r"\.([\w-]+)\s*\{[^{}]*(?:display\s*:\s*none|visibility\s*:\s*hidden)")
+_CHARSET = re.compile(rb"""(?:encoding|charset)\s*=\s*["']?\s*([\w.:-]+)""", re.I)
+_LONGEST_TITLE = 60
+
+
+def hidden_classes(css: str) -> set[str]:
+    """The classes that a style sheet hides."""
+    return set(_HIDDEN_CLASS.findall(css))
+
+
+def page_text(raw: bytes) -> str:
+    """A page decoded: by its mark, by what it declares, else by what it reads as."""
+    for mark, name in (
+        (b"\xef\xbb\xbf", "utf-8-sig"),
+        (b"\xff\xfe", "utf-16"),
+        (b"\xfe\xff", "utf-16"),
+    ):
+        if raw.startswith(mark):
+            return raw.decode(name, "replace")
+    if raw[:2] in (b"<\0", b"\0<"):
+        return raw.decode("utf-16-le" if raw[0] else "utf-16-be", "replace")
+    declared = _CHARSET.search(raw[:1024])
+    name = declared[1].decode("ascii") if declared else "utf-8"
+    name = "gb18030" if name.lower() in ("gb2312", "gbk") else name
+    for tried in (name, "utf-8"):
+        try:
+            return raw.decode(tried)
+        except (UnicodeError, LookupError):
+            continue
+    found = decide(readings(raw))
+    return found.text if found else raw.decode("utf-8", "replace")
+
+
+class Page(HTMLParser):
+    """Reads a page; `lines` are its lines, `dropped` (reason, text) of what was left out."""
+
+    def __init__(self, text: str, hidden: set[str] | None = None) -> None:
+        super().__init__(convert_charrefs=True)
+        style = "".join(re.findall(r"(?is)<style[^>]*>(.*?)</style>", text))
+        self._hidden = (hidden or set()) | hidden_classes(style)
+        self._parts: list[str] = []
+        self._open: list[tuple[str, str]] = []  # (tag, why its text goes; "" where it stays)
+        self._mark: list[str] | None = (
+            None  # the text of a link or superscript, as it may be a mark
+        )
+        self._mark_depth = 0
+        self.dropped: list[tuple[str, str]] = []
+        self.types: set[str] = set()  # epub:type of the page's sections
+        self.linked = 0  # characters inside links
+        self.has_heading = False
+        self.feed(text)
+        self.close()
+        self._end_mark()
+
+    @property
+    def lines(self) -> list[str]:
+        """The paragraphs, without those that are empty."""
+        rows = (
+            re.sub(r"[ \t\r\n]+", " ", row).strip(" ") for row in "".join(self._parts).split("\0")
+        )
+        return [row for row in rows if row.strip() and row != "#"]
+
+    def handle_starttag(self, tag: str, attrs: Attributes) -> None:
+        tag = tag.rpartition(":")[2]
+        given = {
+            name.rpartition(":")[2] if name != "epub:type" else name: v or "" for name, v in attrs
+        }
+        if tag in _VOID:
+            self._break(tag)
+            return
+        while self._open and tag in _UNCLOSED.get(self._open[-1][0], ()):
+            self._close(self._open[-1][0])
+        self._note_type(tag, given)
+        self._open.append((tag, self._silent or self._why_silent(tag, given)))
+        if not self._silent and self._mark is None and _may_be_mark(tag, given):
+            self._mark, self._mark_depth = [], len(self._open)
+        if not self._silent:
+            self._begin(tag, given)
+
+    def handle_startendtag(self, tag: str, attrs: Attributes) -> None:
+        self._break(tag.rpartition(":")[2])
+
+    def handle_endtag(self, tag: str) -> None:
+        self._close(tag.rpartition(":")[2])
+
+    def handle_data(self, data: str) -> None:
+        if self._silent:
+            if data.strip() and self._silent != "markup":
+                self.dropped.append((self._silent, data.strip()))
+            return
+        if any(tag == "a" for tag, _ in self._open):
+            self.linked += len(data.strip())
+        if self._mark is not None:
+            self._mark.append(data)
+        else:
+            # "# " at the start of a line would be taken for a heading.
+            self._parts.append(re.sub(r"^(\s*#+)\s+", r"\1", data) if self._at_start() else data)
+
+    @property
+    def _silent(self) -> str:
+        return self._open[-1][1] if self._open else ""
+
+    def _note_type(self, tag: str, given: dict[str, str]) -> None:
+        if tag in ("body", "section", "div", "html"):
+            self.types |= set(given.get("epub:type", "").split())
+
+    def _why_silent(self, tag: str, given: dict[str, str]) -> str:
+        if tag in _SILENT:
+            return "markup"
+        types = set(given.get("epub:type", "").split()) | {
+            given.get("role", "").removeprefix("doc-")
+        }
+        classes = given.get("class", "").split()
+        if types & _NOTE_TYPES or any(_NOTE_CLASS.fullmatch(name) for name in classes):
+            return "notes"
+        hidden = "hidden" in given or _HIDDEN_STYLE.search(given.get("style", ""))
+        return "hidden" if hidden or self._hidden & set(classes) else ""
+
+    def _begin(self, tag: str, given: dict[str, str]) -> None:
+        classes = given.get("class", "").split()
+        if _HEADING.fullmatch(tag):
+            self._parts.append("\0# ")
+            self.has_heading = True
+        elif tag == "p" and any(_HEADING_CLASS.fullmatch(name) for name in classes):
+            self._parts.append("\0\1")
+        else:
+            self._break(tag)
+
+    def _break(self, tag: str) -> None:
+        if tag in _BLOCKS and not self._silent:
+            inside = any(_HEADING.fullmatch(name) for name, _ in self._open)
+            (self._parts if self._mark is None else self._mark).append(" " if inside else "\0")
+
+    def _close(self, tag: str) -> None:
+        if tag not in (name for name, _ in self._open):
+            if tag == "p":
+                self._break(tag)
+            return
+        while self._open:
+            if self._mark is not None and len(self._open) <= self._mark_depth:
+                self._end_mark()
+            name, why = self._open.pop()
+            if not why and (name in _BLOCKS or _HEADING.fullmatch(name)):
+                self._end_block(name)
+            if name == tag:
+                return
+
+    def _end_block(self, name: str) -> None:
+        inside = any(_HEADING.fullmatch(tag) for tag, _ in self._open)
+        self._parts.append(" " if inside else "\0")
+        if name == "p":
+            self._settle_title()
+
+    def _settle_title(self) -> None:
+        """A paragraph of a title's class becomes a heading where it is short."""
+        start = next(
+            (i for i in range(len(self._parts) - 1, -1, -1) if "\1" in self._parts[i]), None
+        )
+        if start is not None:
+            text = "".join(self._parts[start:]).strip("\0\1 \n")
+            title = 0 < len(text) <= _LONGEST_TITLE and "\0" not in text
+            self._parts[start] = "\0# " if title else "\0"
+            self.has_heading = self.has_heading or title
+
+    def _end_mark(self) -> None:
+        if self._mark is None:
+            return
+        text = "".join(self._mark)
+        self._mark = None
+        if text.strip() and _MARK.fullmatch(text.strip()):
+            self.dropped.append(("notes", text.strip()))
+        else:
+            self._parts.append(text)
+
+    def _at_start(self) -> bool:
+        return not self._parts or self._parts[-1].endswith("\0")
+
+
+def _may_be_mark(tag: str, given: dict[str, str]) -> bool:
+    """A superscript, or a link inside the book."""
+    return tag == "sup" or (tag == "a" and "#" in given.get("href", ""))
+
+
+def page_lines(text: str, hidden: set[str] | None = None) -> Iterator[str]:
+    """The lines of one page."""
+    yield from Page(text, hidden).lines

@@ -1,0 +1,140 @@
+"""EPUB: what is the book's own text comes out, a broken page costs that page only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from data_samples import STORY, write_epub
+
+from styledial.data.cleaning.ledger import Ledger
+from styledial.data.reading.epub import epub_lines
+from styledial.errors import DataError
+
+BODY = "<h2>第一章</h2><p>话说青石镇上有一个打铁的汉子。</p>"
+LINES = ["# 第一章", "话说青石镇上有一个打铁的汉子。"]
+
+
+def read(path: Path) -> tuple[list[str], Ledger]:
+    ledger = Ledger()
+    return list(epub_lines(path, ledger)), ledger
+
+
+@pytest.mark.parametrize(
+    ("body", "lines", "reason"),
+    [
+        (BODY, LINES, ""),
+        (
+            "<h1><span>第一章</span><br/><span>入城</span></h1><p>雨。</p>",
+            ["# 第一章 入城", "雨。"],
+            "",
+        ),
+        ('<p class="chapter-title">夜雨</p><p>雨。</p>', ["# 夜雨", "雨。"], ""),
+        ("<p># 号写在墙上。</p>", ["#号写在墙上。"], ""),
+        ("<p>一<br/>二</p>", ["一", "二"], ""),
+        (
+            "<p><ruby>漢<rt>かん</rt>字<rp>（</rp><rt>じ</rt></ruby>を読む。</p>",
+            ["漢字を読む。"],
+            "",
+        ),
+        ('<p>雨<a epub:type="noteref" href="#n">[1]</a>。</p>', ["雨。"], "notes"),
+        ('<p>雨<sup><a href="#n">12</a></sup>。</p>', ["雨。"], "notes"),
+        ('<p>雨。</p><aside epub:type="footnote"><p>注：地名。</p></aside>', ["雨。"], "notes"),
+        ('<p>雨。</p><div class="footnote"><p>注：地名。</p></div>', ["雨。"], "notes"),
+        ('<p>雨。</p><p style="display: none">盗版</p>', ["雨。"], "hidden"),
+        (
+            "<style>.x{color:red;display:none}</style><p>雨。</p><p class='x'>盗版</p>",
+            ["雨。"],
+            "hidden",
+        ),
+        ('<p>见<a href="b.xhtml#x">第二章</a>。</p>', ["见第二章。"], ""),
+        ("<p>她说<b>2<sup>th</sup></b>。</p>", ["她说2th。"], ""),
+    ],
+)
+def test_pages(tmp_path: Path, body: str, lines: list[str], reason: str) -> None:
+    write_epub(tmp_path / "a.epub", {"a.xhtml": body})
+    found, ledger = read(tmp_path / "a.epub")
+    assert found == lines
+    assert (reason in ledger.drops) == bool(reason)
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "utf-16", "utf-8-sig", "big5"])
+def test_a_page_in_its_own_encoding(tmp_path: Path, encoding: str) -> None:
+    page = f'<?xml version="1.0" encoding="{encoding}"?><html><body>{BODY}</body></html>'
+    text = (
+        page
+        if encoding != "big5"
+        else page.replace("话说", "話說")
+        .replace("汉", "漢")
+        .replace("青石镇", "青石鎮")
+        .replace("铁", "鐵")
+        .replace("个", "個")
+    )
+    write_epub(tmp_path / "a.epub", {"a.xhtml": text.encode(encoding)})
+    assert read(tmp_path / "a.epub")[0][0] == "# 第一章"
+
+
+def test_an_id_with_nav_in_it_is_a_chapter(tmp_path: Path) -> None:
+    """The hand that wrote `navy.xhtml` lost its chapter to a rule for navigation pages."""
+    item = '<item id="navy1" href="a.xhtml" media-type="application/xhtml+xml"/>'
+    write_epub(tmp_path / "a.epub", {"a.xhtml": BODY}, item, '<itemref idref="navy1"/>')
+    assert read(tmp_path / "a.epub")[0] == LINES
+
+
+@pytest.mark.parametrize("href", ["gone.xhtml", "..\\x\\gone.xhtml"])
+def test_a_missing_page_costs_that_page_only(tmp_path: Path, href: str) -> None:
+    item = f'<item id="gone" href="{href}" media-type="application/xhtml+xml"/>'
+    spine = '<itemref idref="gone"/><itemref idref="i0"/>'
+    write_epub(tmp_path / "a.epub", {"a.xhtml": BODY}, item, spine)
+    found, ledger = read(tmp_path / "a.epub")
+    assert found == LINES
+    assert ledger.drops["missing page"]
+
+
+def test_a_backslash_in_a_path_is_a_slash(tmp_path: Path) -> None:
+    item = '<item id="b" href="text\\a.xhtml" media-type="text/html"/>'
+    write_epub(tmp_path / "a.epub", {"text/a.xhtml": BODY}, item, '<itemref idref="b"/>')
+    assert read(tmp_path / "a.epub")[0] == LINES
+
+
+def test_pages_that_are_not_prose_go(tmp_path: Path) -> None:
+    copyright_page = "<p>ISBN 978-7-0000</p><p>定价：20元</p><p>某某出版社</p><p>版权所有</p>"
+    pages = {"c.xhtml": copyright_page, "a.xhtml": BODY, "pop.xhtml": "<p>弹窗。</p>"}
+    spine = '<itemref idref="i0"/><itemref idref="i1"/><itemref idref="i2" linear="no"/>'
+    write_epub(tmp_path / "a.epub", pages, "", spine)
+    found, ledger = read(tmp_path / "a.epub")
+    assert found == LINES
+    assert set(ledger.drops) == {"copyright page", "not in the reading order"}
+
+
+def test_a_title_that_only_the_contents_have(tmp_path: Path) -> None:
+    ncx = "<ncx><navPoint><navLabel><text>夜雨</text></navLabel><content src='a.xhtml'/></navPoint></ncx>"
+    item = '<item id="ncx" href="toc.ncx" media-type="application/x-dtbncx+xml"/>'
+    write_epub(
+        tmp_path / "a.epub", {"a.xhtml": "<p>雨。</p>"}, item, "", {"OEBPS/toc.ncx": ncx.encode()}
+    )
+    assert read(tmp_path / "a.epub")[0] == ["# 夜雨", "雨。"]
+
+
+def test_a_paragraph_cut_by_a_page_is_whole(tmp_path: Path) -> None:
+    row = STORY.split("\n")[0]
+    write_epub(
+        tmp_path / "a.epub", {"a.xhtml": f"<p>{row[:25]}</p>", "b.xhtml": f"<p>{row[25:]}</p>"}
+    )
+    assert read(tmp_path / "a.epub")[0] == [row]
+
+
+def test_a_protected_book_is_refused_by_name(tmp_path: Path) -> None:
+    method = '<EncryptionMethod Algorithm="http://www.w3.org/2001/04/xmlenc#aes128-cbc"/>'
+    others = {"META-INF/encryption.xml": method.encode(), "META-INF/rights.xml": b"<r/>"}
+    write_epub(tmp_path / "a.epub", {"a.xhtml": b"\x9a\x01" * 99}, others=others)
+    with pytest.raises(DataError, match="Adobe ADEPT"):
+        read(tmp_path / "a.epub")
+
+
+def test_obfuscated_fonts_are_no_protection(tmp_path: Path) -> None:
+    method = '<EncryptionMethod Algorithm="http://www.idpf.org/2008/embedding"/>'
+    write_epub(
+        tmp_path / "a.epub", {"a.xhtml": BODY}, others={"META-INF/encryption.xml": method.encode()}
+    )
+    assert read(tmp_path / "a.epub")[0] == LINES
