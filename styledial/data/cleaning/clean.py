@@ -1,7 +1,8 @@
 """The lines of one book -> its pieces, through steps that each say what they dropped.
 
     lines -> drop_wrappers -> normalise -> drop_junk -> unwrap -> structure -> drop_emphasis
-          -> separate_front -> drop_notes -> (simplify) -> unify_quotes -> drop_repeats -> pieces
+          -> separate_front -> drop_notes -> drop_authors_notes -> (simplify)
+          -> unify_quotes -> drop_repeats -> pieces
 
 Each step is a generator over lines or paragraphs, so a book of any size passes through in the
 memory of one chapter. What a step has to know of the book as a whole (its language, wrapping,
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
+from styledial.data.cleaning.authors import drop_authors_notes
 from styledial.data.cleaning.chapters import Paragraph, structure
 from styledial.data.cleaning.editions import drop_wrappers
 from styledial.data.cleaning.emphasis import drop_emphasis, has_footnotes
@@ -51,6 +53,7 @@ def clean(
     parted = structure(paragraphs, titles, ledger)
     prose = drop_emphasis(parted, ledger, has_footnotes(known), markdown or language.spaced)
     prose = drop_notes(separate_front(prose, ledger), ledger)
+    prose = drop_authors_notes(prose, ledger)
     if to_simplified:
         prose = simplify(prose)
     if language.chinese or to_simplified:

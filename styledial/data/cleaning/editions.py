@@ -167,18 +167,27 @@ def _opens_book(page: list[Line], is_title: Callable[[str], bool]) -> bool:
 
 
 def _is_prose(block: list[Line]) -> bool:
+    """Whether a block is a paragraph of sentences, and not a title page's or an imprint's."""
     text = " ".join(line.text.strip() for line in block)
-    if len(text) < 200 or _CREDITS.match(text) or _LICENCE.search(text):
+    if _CREDITS.match(text) or _LICENCE.search(text):
+        return False
+    if len(re.findall("[\u3040-\u30ff\u3400-\u9fff]", text)) >= 40:
+        return "。" in text
+    if len(text) < 100 or not re.search("[.!?…:;,—][\"'”’»)_]*$", text):
         return False
     words = re.findall(r"[^\W\d_]+", text)
     small = sum(word[0].islower() for word in words)
-    return small > 0.6 * len(words) and len(_IMPRINT.findall(text)) < 4
+    most = 4 if len(text) >= 200 else 2
+    return small > 0.6 * len(words) and len(_IMPRINT.findall(text)) < most
 
 
 def _front(page: list[Line], ledger: Ledger, is_title: Callable[[str], bool]) -> Iterator[Line]:
     """From the last titles before the prose on; credits, title page and contents are dropped."""
     blocks = _blocks(page)
     opening = next((i for i, block in enumerate(blocks) if _is_prose(block)), len(blocks))
+    if opening == len(blocks):  # nothing that reads as prose: from the first title on, if any
+        titles = [i for i, block in enumerate(blocks) if is_title(block[0].text)]
+        opening = titles[0] if titles else 0
     first = opening
     while first and _heads(blocks[first - 1], is_title):
         first -= 1

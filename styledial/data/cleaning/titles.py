@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from styledial.data.cleaning.headings import is_authors_heading
 from styledial.data.cleaning.ledger import Line
 from styledial.data.cleaning.numerals import (
     ARABIC,
@@ -160,6 +161,8 @@ def _is_marked(text: str) -> bool:
         return _reads_as_title(found["rest"], found["unit"], len(text))
     if len(text) > _LONGEST_MARKED - 10:
         return False
+    if is_authors_heading(text):
+        return True
     if (braced := _BRACED.fullmatch(text)) and _NAMED.fullmatch(braced["inner"]):
         return True
     if _NAMED.fullmatch(text) and len(text) <= LONGEST:
