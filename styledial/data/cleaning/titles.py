@@ -13,6 +13,7 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from styledial.data.cleaning.headings import is_authors_heading
@@ -121,14 +122,16 @@ class Titles:
     def __init__(self, sample: Sequence[Line], markdown: bool = False) -> None:
         self.markdown = markdown
         self.forms = find_forms(sample)
+        # Unwrapping asks about a line twice, structure once more.
+        self.read = lru_cache(maxsize=64)(self._read)
 
     def __call__(self, text: str) -> bool:
         return self.read(text) is not None
 
-    def read(self, text: str) -> str | None:
+    def _read(self, text: str) -> str | None:
         """The title in one spelling, without a site's addition; None where the line is prose."""
         text = text.strip(_BLANK)
-        if not text or len(text) > _LONGEST_MARKED + 90:
+        if not text or _is_surely_prose(text):
             return None
         if self.markdown and (heading := re.fullmatch(r"#{1,4}\s+(.+?)\s*#*", text)):
             return without_addition(heading[1])
@@ -141,6 +144,15 @@ class Titles:
     def _in_a_known_form(self, text: str) -> bool:
         found = form_of(text) if self.forms else None
         return found is not None and found[0] in self.forms
+
+
+def _is_surely_prose(text: str) -> bool:
+    """Most lines of a book, told by a look at their ends: this is asked of each of them."""
+    if len(text) > _LONGEST_MARKED + 90 or text[-1] in "。，；：,;-":
+        return True
+    if text[0].islower() and not text.startswith("chapter"):
+        return True
+    return len(text) > LONGEST and "第" not in text[:24] and text[-1] not in ")）】]0123456789"
 
 
 def without_addition(text: str) -> str:
@@ -250,7 +262,7 @@ def find_forms(sample: Sequence[Line]) -> frozenset[Form]:
     chars = 0
     for line in sample:
         text = line.text.strip(_BLANK)
-        if text and len(text) <= _LONGEST_MARKED + 90:
+        if text and not _is_surely_prose(text):
             text = without_addition(_undecorated(text))
             found = form_of(text) if text and len(text) <= LONGEST else None
             if found:
