@@ -71,7 +71,7 @@ def _paragraphs(sound: Iterator[Line], titles: Titles, language: Language) -> It
     lines: Iterator[Line] = itertools.chain(sample, sound)
     if spaced:
         lines = (line for line in lines if line.text.strip())
-    return unwrap(lines, wrap, titles, Hyphens(sample) if wrap else None)
+    return unwrap(lines, wrap, titles, Hyphens(sample) if wrap and language.spaced else None)
 
 
 def _counted(lines: Iterable[str], ledger: Ledger) -> Iterator[Line]:
