@@ -157,6 +157,8 @@ def _is_surely_prose(text: str) -> bool:
 
 def without_addition(text: str) -> str:
     """A title without what a site or an author put behind it: （求月票）, 更新时间：…, (1/3页)."""
+    if text[-1:] not in ")）】]0123456789字日秒分":
+        return text
     while (found := _ADDED.search(text)) and found.start():
         text = text[: found.start()].rstrip(_BLANK)
     return text
