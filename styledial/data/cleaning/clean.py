@@ -1,11 +1,12 @@
 """The lines of one book -> its pieces, through steps that each say what they dropped.
 
-    lines -> normalise -> drop_junk -> unwrap -> structure -> separate_front -> drop_notes
-          -> (simplify) -> unify_quotes -> drop_repeats -> pieces
+    lines -> drop_wrappers -> normalise -> drop_junk -> unwrap -> structure -> drop_emphasis
+          -> separate_front -> drop_notes -> drop_authors_notes -> (simplify)
+          -> unify_quotes -> drop_repeats -> pieces
 
 Each step is a generator over lines or paragraphs, so a book of any size passes through in the
-memory of one chapter. What a step has to know of the book as a whole (its wrapping, quotation
-marks, way of numbering) it learns from the first lines.
+memory of one chapter. What a step has to know of the book as a whole (its language, wrapping,
+quotation marks, way of numbering) it learns from the first lines.
 """
 
 from __future__ import annotations
@@ -15,13 +16,20 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from styledial.data.cleaning.chapters import Paragraph, Titles, structure
+from styledial.data.cleaning.authors import drop_authors_notes
+from styledial.data.cleaning.chapters import Paragraph, structure
+from styledial.data.cleaning.editions import drop_wrappers
+from styledial.data.cleaning.emphasis import drop_emphasis, has_footnotes
 from styledial.data.cleaning.front import drop_notes, separate_front
+from styledial.data.cleaning.hyphens import Hyphens
 from styledial.data.cleaning.junk import drop_junk
+from styledial.data.cleaning.language import Language, find_language
 from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.cleaning.normalise import normalise
 from styledial.data.cleaning.quotes import find_form, unify_quotes
 from styledial.data.cleaning.repeats import drop_repeats
+from styledial.data.cleaning.titles import Titles
+from styledial.data.cleaning.typography import is_spread
 from styledial.data.cleaning.unwrap import find_wrap, is_spaced, unwrap
 from styledial.data.copies.pieces import Piece, pieces
 
@@ -34,17 +42,36 @@ def clean(
 ) -> Iterator[Piece]:
     """The pieces of a book; `ledger` holds the counts once they have all been taken."""
     numbered = _counted(lines, ledger)
-    sound = drop_junk(normalise(numbered, ledger), ledger)
-    sample = _first(sound)
-    titles = Titles(sample, markdown)
-    joined = unwrap(itertools.chain(sample, sound), find_wrap(sample), titles)
-    if is_spaced(sample):
-        joined = (line for line in joined if line.text)
-    prose = drop_notes(separate_front(structure(joined, titles, ledger), ledger), ledger)
+    raw = _first(numbered)
+    language = find_language(line.text for line in raw)
+    unwrapped = drop_wrappers(itertools.chain(raw, numbered), raw, ledger, Titles((), markdown))
+    uniform = normalise(unwrapped, ledger, language, language.chinese and is_spread(raw))
+    known = _first(uniform)
+    titles = Titles(known, markdown)
+    sound = drop_junk(itertools.chain(known, uniform), ledger, titles)
+    paragraphs = _paragraphs(sound, titles, language)
+    parted = structure(paragraphs, titles, ledger)
+    prose = drop_emphasis(parted, ledger, has_footnotes(known), markdown or language.spaced)
+    prose = drop_notes(separate_front(prose, ledger), ledger)
+    prose = drop_authors_notes(prose, ledger)
     if to_simplified:
         prose = simplify(prose)
-    form = "curved" if to_simplified else find_form(sample)
-    return pieces(drop_repeats(unify_quotes(prose, form), ledger), ledger)
+    if language.chinese or to_simplified:
+        prose = unify_quotes(prose, "curved" if to_simplified else find_form(known))
+    return pieces(drop_repeats(prose, ledger), ledger)
+
+
+def _paragraphs(sound: Iterator[Line], titles: Titles, language: Language) -> Iterator[Line]:
+    """Lines joined where the width of the page had broken them. Blank lines between all lines
+    mean nothing, and stand in the way of joining where the broken lines are so spaced."""
+    sample = _first(sound)
+    spaced = is_spaced(sample)
+    dense = [line for line in sample if line.text.strip()] if spaced else sample
+    wrap = find_wrap(dense, language)
+    lines: Iterator[Line] = itertools.chain(sample, sound)
+    if spaced:
+        lines = (line for line in lines if line.text.strip())
+    return unwrap(lines, wrap, titles, Hyphens(sample) if wrap and language.spaced else None)
 
 
 def _counted(lines: Iterable[str], ledger: Ledger) -> Iterator[Line]:

@@ -12,13 +12,16 @@ _LONGEST = 30_000  # characters before the first title; more is prose that no ti
 _NAMES = re.compile(r"(?:前言|序言|序|内容简介|內容簡介|出版说明|跋)(?:\s.*)?")
 # Words of blurbs and of scholarship; a storyteller has few of them, an editor many.
 _EDITORS = re.compile(
-    "出版社|出版|版本|刊本|底本|原稿|校点|校點|校注|整理|代表作|作者|作品|小说|小說|主题|主題|题材|題材|文学|文學|"
-    "简介|簡介|介绍|介紹|描写|描寫|形象|人物|艺术|藝術|现存|現存|全称|全稱|佚名|续书|續書|电子书|版权|版權"
+    "出版社|出版|版本|刊本|底本|原稿|校点|校點|校注|整理|代表作|作者|作品|小说|小說|主题|"
+    "主題|题材|題材|文学|文學|"
+    "简介|簡介|介绍|介紹|描写|描寫|形象|人物|艺术|藝術|现存|現存|全称|全稱|佚名|续书|續書|"
+    "电子书|版权|版權"
 )
 _SPEECH = re.compile("[道曰说說][：，]?[“「]")
 _NOTE_HEAD = re.compile("[【\\[]?(?:注释|注釋|注解|註解|校注|校记|校記)[】\\]]?[:：]?")
 _NOTE = re.compile(
-    r"(?:[①-⑳]|[\[（(]\d{1,3}[\])）]|\d{1,3}[.、])?\s*[^，。！？“”「」]{1,14}(?:——|─+|[:：]).{1,120}"
+    r"(?:[①-⑳]|[\[（(]\d{1,3}[\])）]|\d{1,3}[.、])?\s*[^，。！？“”「」]{1,14}(?:——|─+|"
+    r"[:：]).{1,120}"
 )
 
 
@@ -84,8 +87,13 @@ def _kept_unless_editorial(held: list[Paragraph], ledger: Ledger) -> Iterator[Pa
 
 
 def _is_editorial(text: str) -> bool:
+    """Words of scholarship, no dialogue: a prologue about a painter has works and art in it too."""
     words = set(_EDITORS.findall(text))
     speech = len(_SPEECH.findall(text))
+    rows = [row for row in text.split("\n") if row]
+    spoken = sum(row[0] in "“「『" for row in rows)
+    if len(rows) >= 5 and spoken >= 0.15 * len(rows):
+        return False
     return len(words) >= 3 and len(words) > speech and len(text) < _LONGEST
 
 
@@ -93,7 +101,8 @@ def _without_name(held: list[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
     """《水浒传》 or 作者：施耐庵 alone on the first lines is not prose."""
     for place, paragraph in enumerate(held):
         named = re.fullmatch(
-            r"[《【\[][^。！？]{1,40}[》】\]]|(?:书名|書名|作者|著者|译者|譯者|author|title)[:：].{1,40}",
+            r"[《【\[][^。！？]{1,40}[》】\]]|(?:书名|書名|作者|著者|译者|譯者|author|"
+            r"title)[:：].{1,40}",
             paragraph.line.text,
             re.I,
         )

@@ -8,7 +8,7 @@ or 更新 alone are prose: 整理衣衿, 欧阳修的本章.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from styledial.data.cleaning.ledger import Ledger, Line
 
@@ -30,28 +30,54 @@ _BANNER = re.compile(
     rf"|[《【\[（(<〈「]?\s*{_STRONG})\s*[》】\]）)>〉」]?",
     re.I,
 )
-# Nothing below applies to a line without one of these; they cost one search.
+# An address with its dots spelt out or its letters spaced, which no rule for addresses finds.
+_SPELT = re.compile(r"w ?w ?w ?(?:[.．。·点] ?(?:\w ?){1,20}){1,4}", re.I)
+# Nothing below applies to a line without one of these; they cost one search. Plain words, as an
+# alternation of those is searched for by first letters; the line is put into small letters.
+_HINTS = (
+    "www http 更新 字数 字數 正版 收藏 书签 書籤 章节 章節 未完 本章完 全文完 全书完 "
+    "本书完 待续 完结 完本 手机 手機 下载 下載 月票 推荐票 一秒记住 记住 书库 書庫 小说网 "
+    "小說網 txt gutenberg 电子书 电子版 扫校 扫描 ocr 校对 录入 版权 ---- ==== **** ~~~~ "
+    "____ ———————— ……………… ※※※ ☆☆☆ ★★★ ◇◇◇ ◆◆◆ 上一章 上一页 "
+    "下一章 下一页 返回目录 加入书 免费 浏览 域名 网址 群: 群： 群号 公众号 手打 举报 "
+    "打赏 订阅 一更 二更 三更 四更 五更 两更 更到 求票 全订 首订 点com w&w&w 有话 感谢 "
+    "ps: ps： p.s 请假 "
+)
 _HINT = re.compile(
-    rf"www|http|\.(?:{_ENDINGS})\b|更新|字数|字數|正版|收藏|书签|書籤|章节|章節|未完|本章完|全文完|"
-    r"全书完|待续|完结|完本|手机|手機|下载|下載|月票|推荐票|一秒记住|记住本站|书库|書庫|小说网|小說網|"
-    r"免费阅读|TXT|txt|Gutenberg|电子书|电子版|扫校|扫描|OCR|校对|录入|版权|"
-    r"[-=*~_]{4}|—{8}|…{8}|[※☆★◇◆]{3}|上一[章页]|下一[章页]|返回目录|加入书"
+    "|".join(re.escape(word.replace("&", " ")) for word in _HINTS.split())
+    + "".join(rf"|\.{ending}\b" for ending in _ENDINGS.split("|"))
 )
 _DATE = r"\d{2,4}\s*[-/.年]\s*\d{1,2}\s*[-/.月]\s*\d{1,2}\s*日?"
 _WHEN = rf"{_DATE}(?:\s*\d{{1,2}}[:：]\d{{2}}(?:[:：]\d{{2}})?)?"
 _RULE = r"[-=*~_—…※☆★◇◆○●#＊\s]"
-_OFFER = (
-    "天才一秒记住|一秒记住|请记住本[书站]|记住本站|收藏本[站书页]|加入书[签架]|"
-    "求(?:月票|推荐票|收藏|订阅|打赏)|最新最快|最新章节|最新章節|免费阅读|无弹窗|"
-    "手机(?:用户|阅读|版)|txt(?:全集|下载|电子书)|电子书下载"
+# A site's formula: one is enough.
+_FORMULA = (
+    "一秒记住|请记住本|记住本站|记住网址|记住本书|收藏本站|无弹窗|最新最快|更新速度|"
+    "最快更新|txt(?:全集|下载|电子书)|"
+    "电子书下载|手机用户请|正在手打|(?:点击)?下一页继续阅读|请点击下一页|点此举报|"
+    "微信公众号[:：]|首发域名|"
+    "手机版阅读|最新网址|(?:QQ|书友|读者|企鹅)群[号:：]{1,2}\\s*\\d{5,}|请大家收藏|"
+    "章节(?:错误|报错)|请重新刷新|"
+    "求(?:全订|首订|订阅|打赏|月票|推荐票)[！!，,、]"
+)
+_ASKS = (
+    "月票|推荐票|收藏|订阅|打赏|加入书[签架]|最新章节|最新章節|免费阅读|手机(?:用户|阅读|"
+    "版)|更新|书友|读者|读者大大|"
+    "新书|上架|本站|加更|[一二三四五两1-9]更|首订|盟主|请假|断更|存稿|完本|感言|本书|首发|各位|大家"
+)
+# What a sentence of a novel has and a site's line hasn't.
+_NARRATED = re.compile(
+    "[他她]|[道说說问問答][：，:,]?[“「]|^[\\s\u3000]*[“「『]|[”」](?=[^，。]{1,6}[道说說])"
 )
 _RIGHTS = (
-    "(?:购买|支持|订阅)正版|商业用途|商業用途|24小时内|版权归.{0,8}所有|版權歸.{0,8}所有|"
-    "仅供(?:读者|试读|参考|学习)"
+    "请?(?:购买|支持|订阅)正版|下载后?.{0,4}24小时|24小时.{0,6}下载|商业用途|商業用途|"
+    "版权归.{0,2}(?:原?作者|原著|.{0,4}(?:网|社))|"
+    "版權歸.{0,2}(?:原?作者|原著)|仅供(?:读者|试读|参考|学习)"
 )
 _WISH = "下载|下載|购买|預覽|预览|删除|刪除|作者所有|支持|转载|轉載|仅供"
 _WORK = "扫描|扫校|校对|录入|OCR|排版|制作|整理|上传|责任编辑|文字整理"
 
+_SURE = {"stamp", "separator", "navigation"}  # reasons that no sentence gives by chance
 # Each pattern has to account for the whole line.
 _PATTERNS = (
     ("stamp", rf"[（(\[【]?(?:更新|发布|發布)(?:时间|時間|日期)?[:：]?\s*{_WHEN}.{{0,60}}"),
@@ -61,16 +87,33 @@ _PATTERNS = (
     ("separator", rf"{_RULE}{{2,}}[^。，！？“”]{{0,16}}{_RULE}{{2,}}"),
     (
         "navigation",
-        r"[\s|｜<>《》【】\[\]]*(?:(?:上一[章页]|下一[章页]|返回(?:目录|书页|首页)|目录|加入书[签架]|"
+        r"[\s|｜<>《》【】\[\]]*(?:(?:上一[章页]|下一[章页]|返回(?:目录|书页|首页)|目录|"
+        r"加入书[签架]|"
         r"投推荐票|章节报错)[\s|｜<>←→()（）【】\[\]]*)+",
     ),
     (
         "notice",
         r"[（(【\[]?(?:本章完|本章未完[^。]{0,16}|未完待续|待续|全文完|全书完|本书完|完结|完本)"
-        r"[^。！？，]{0,10}[)）】\]]?[。.]?",
+        r"(?!了)[^。！？，]{0,10}[)）】\]]?[。.]?",
     ),
     ("notice", rf"(?=.*(?:{_RIGHTS}))(?=.*(?:{_WISH})).{{6,200}}"),
-    ("advertisement", rf"(?=.*(?:{_OFFER})).{{4,120}}"),
+    ("advertisement", rf"(?=.*(?:{_FORMULA})).{{4,160}}"),
+    (
+        "advertisement",
+        r"[\s（(【]*(?:(?:跪|继续|顺便)?求[^。，！!]{1,6}[。，！!、～~\s]*)+[）)】]*(?<=[票藏阅订赏花论荐）)！!])",
+    ),
+    (
+        "author's note",
+        rf"[（(【]?(?:p\.?s\.?[\d、]*\s*[:：]|题外话|作者有话(?:要)?说|感谢)(?=.*(?:{_ASKS}|"
+        rf"推荐|票|谢)).{{2,300}}",
+    ),
+    ("author's note", r"作者有话(?:要)?说[:：].{0,300}"),
+    (
+        "author's note",
+        r"第[一二三四五两\d]更(?:到|来|送上|奉上|完)?[^“”]{0,30}(?:更|票|收藏)[^“”]{0,20}",
+    ),
+    ("notice", r"[-=\s（(]*(?:未完待续|本章未完)[^“”]{0,30}"),
+    ("notice", r"请?支持正版[，,]?[^“”，。]{0,10}[。！]?"),
     (
         "advertisement",
         rf"[\s《【\[（(]*{_SITE}[\s》】\]）)]*(?:整理|收集|制作|出品|首发|提供|欢迎.{{0,12}})"
@@ -86,14 +129,20 @@ _PATTERNS = (
 _RULES = tuple((reason, re.compile(pattern, re.I)) for reason, pattern in _PATTERNS)
 
 
-def drop_junk(lines: Iterable[Line], ledger: Ledger) -> Iterator[Line]:
-    """Lines without those that a site added; an address inside prose goes alone."""
+def drop_junk(
+    lines: Iterable[Line], ledger: Ledger, is_title: Callable[[str], bool] = lambda text: False
+) -> Iterator[Line]:
+    """Lines without those that a site added; an address inside prose goes alone, a title stays."""
     for line in lines:
-        if not _HINT.search(line.text):
+        if not _HINT.search(line.text.lower()):
             yield line
             continue
         text = line.text.strip(" \u3000")
         reason = next((why for why, rule in _RULES if rule.fullmatch(text)), None)
+        if reason and reason not in _SURE and _NARRATED.search(text):
+            reason = None
+        if reason and is_title(text):
+            reason = None
         if reason:
             ledger.drop(line, reason)
             continue
@@ -101,7 +150,10 @@ def drop_junk(lines: Iterable[Line], ledger: Ledger) -> Iterator[Line]:
 
 
 def _without_address(line: Line, ledger: Ledger) -> Iterator[Line]:
-    if not _ADDRESS.search(line.text):
+    if _SPELT.fullmatch(line.text.strip(" \u3000")):
+        ledger.drop(line, "banner")
+        return
+    if not _ADDRESS.search(line.text) or re.search(rf"[“「][^”」]*{_HOST}", line.text, re.I):
         yield line
         return
     rest = _BANNER.sub("", line.text)

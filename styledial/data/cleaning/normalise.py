@@ -1,7 +1,9 @@
-"""Characters made uniform, line by line: spaces, widths, entities, punctuation.
+"""Characters made uniform, line by line: paragraph ends, tags, entities, hidden characters.
 
 What is prose stays: no word, verse line or mark of speech is removed here, only its form is
-settled. Quotation marks need a whole paragraph and have their own step (quotes.py).
+settled. Chinese typography is for Chinese books (typography.py); in any other language every
+mark and space stays as the book has it. Quotation marks need a whole paragraph and have their
+own step (quotes.py).
 """
 
 from __future__ import annotations
@@ -10,76 +12,93 @@ import html
 import re
 from collections.abc import Iterable, Iterator
 
+from styledial.data.cleaning.invisible import without_invisible
+from styledial.data.cleaning.language import CHINESE, HAN, Language
 from styledial.data.cleaning.ledger import Ledger, Line
+from styledial.data.cleaning.typography import in_chinese_form, without_letter_spaces
 
-HAN = "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2028\u2029\u2060-\u2064\ufeff"
-    "\ufff9-\ufffb]"
-)
 _BROKEN = re.compile("[\ufffd\ud800-\udfff]")
 _PRIVATE = re.compile("[\ue000-\uf8ff]")
 # What stands in for a lost character: boxes, stray kana, symbols, hyphens, lone letters.
 _ODD = re.compile(
     f"[□ぁ-ヺㄅ-ㄩ∠-∵∷-⋿]|(?<=[{HAN}，。])-|-(?=[{HAN}])|(?<=[{HAN}，。])[A-Za-z]{{1,2}}(?=[{HAN}])"
 )
-_SPACES: dict[int, str | int] = {
-    ord(c): " " for c in "\t\u00a0\u1680\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
-}
-_NARROW: dict[int, str | int] = {0xFF10 + i: 0x30 + i for i in range(10)}
-_NARROW |= {0xFF21 + i: 0x41 + i for i in range(26)} | {0xFF41 + i: 0x61 + i for i in range(26)}
-_FORMS = {
-    **_SPACES,
-    **_NARROW,
-    0x2236: "：",
-    0xFE55: "：",
-    0xFE52: "。",
-    0xFE50: "，",
-    0xFF61: "。",
-}
-_FORMS |= {0xFF62: "「", 0xFF63: "」", 0xFE41: "「", 0xFE42: "」", 0xFE43: "『", 0xFE44: "』"}
-_FORMS |= {0x301D: "“", 0x301E: "”", 0xFF02: '"', 0xFF07: "'"}
-_TO_FORM = re.compile("[" + "".join(re.escape(chr(c)) for c in _FORMS) + "]")
 _TAG = re.compile(r"</?(?:p|br|div|span|b|i|font|center|strong|em|hr)\b[^<>]{0,200}>", re.I)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,8}\d?);")
 _MOJIBAKE = re.compile("[\u00c2-\u00f4][\u0080-\u00bf\u20ac\u201a-\u2122]")
+# Where a paragraph ends inside a line. A lone </p> or <br> at the end of a line ends nothing more.
+_ENDS_BY_TAG = re.compile(
+    r"(?:<br\s*/?>|</p\s*>|<p\b[^<>]{0,200}>|</div\s*>)(?:\s*<p\b[^<>]*>)?", re.I
+)
+_ENDS_BY_MARK = re.compile("[\u2028\u2029\x85\x0b\x0c\x1c-\x1e]+")
+_ENDS_BY_INDENT = re.compile("(?<=[。！？!?…”」』）])\u3000{2,}(?=\\S)")
+_HAS_END = re.compile("[<\u2028\u2029\x85\x0b\x0c\x1c-\x1e]|[\u3000 ]{2}")
 
-_WIDE = {",": "，", ";": "；", ":": "：", "?": "？", "!": "！", ".": "。", "(": "（", ")": "）"}
-_AFTER_HAN = re.compile(f'(?<=[{HAN}”’」』》）])[,;:?!](?!//)|(?<=[{HAN}])\\.(?=$|[{HAN}“”「」"])')
-_BRACKETS = re.compile(f"\\((?=[{HAN}])|(?<=[{HAN}。！？，])\\)")
-_DOTS = re.compile(r"\.{3,}|[．。·・]{3,}|…+|⋯+")
-_DASHES = re.compile("[－—]{2,}|(?<=[" + HAN + "，。！？”])--+")
-_INNER_SPACES = re.compile("(?<=\\S)(?:  +|[ ]*\u3000[ \u3000]*)(?=\\S)")
-_LOOSE_SPACE = re.compile(f"(?<=[{HAN}，。！？；：、”’」』]) (?=[“‘「『”’」』，。！？；：、])")
-_ANY_ASCII_MARK = re.compile(r"[,;:?!.()\-．。·・…⋯－—]")
-
-
-# Most lines of a sound book: nothing in them needs a closer look.
+# Most lines of a sound Chinese book: nothing in them needs a closer look.
 _PLAIN = re.compile("[ \u3000]*[一-鿿，。！？：；“”‘’「」『』、《》（）]*")
 
 
-def normalise(lines: Iterable[Line], ledger: Ledger) -> Iterator[Line]:
-    """Lines with characters in one form; leading spaces stay, as columns tell paragraphs."""
+def normalise(
+    lines: Iterable[Line], ledger: Ledger, language: Language = CHINESE, spread: bool = False
+) -> Iterator[Line]:
+    """Lines with characters in one form; leading spaces stay, as columns tell paragraphs.
+
+    `spread`: a space stands between every two characters of the book, and goes.
+    """
+    plain = language.code in ("zh", "ja")
     for line in lines:
         text = line.text.rstrip(" \u3000")
-        if _PLAIN.fullmatch(text) and "。。" not in text:
+        if plain and _PLAIN.fullmatch(text) and "。。" not in text:
             yield Line(line.number, text)
             continue
-        if _INVISIBLE.search(text):
-            text = _INVISIBLE.sub("", text)
-        if "<" in text:
-            for tag in _TAG.findall(text):
-                ledger.drop(line, "markup", tag)
-            text = _TAG.sub("", text)
-        if "&" in text:
-            text = _ENTITY.sub(lambda m: html.unescape(m[0]), text)
-        if not text.isascii():
-            text = _mend(text, line, ledger)
-        yield Line(line.number, text.replace("\t", "    ").rstrip())
+        for part in _paragraphs(text, language) if _HAS_END.search(text) else (text,):
+            if spread:
+                part = without_letter_spaces(part)
+            yield Line(line.number, _settled(part, line, ledger, language))
 
 
-def _mend(text: str, line: Line, ledger: Ledger) -> str:
+def _paragraphs(text: str, language: Language) -> list[str]:
+    """The paragraphs of one line; those after the first are given an indent to be known by."""
+    ends = [_ENDS_BY_MARK] + [_ENDS_BY_TAG] * ("<" in text)
+    # One or two such gaps are verse on a line; more are the paragraphs of a page without lines.
+    if not language.spaced and len(_ENDS_BY_INDENT.findall(text)) >= 3:
+        ends.append(_ENDS_BY_INDENT)
+    parts = [text]
+    for end in ends:
+        parts = [piece for part in parts for piece in _split_after(part, end)]
+    return parts
+
+
+def _split_after(text: str, end: re.Pattern[str]) -> Iterator[str]:
+    """`text` cut at each end that has something on both sides of it; tags stay with what they
+    close, so that they are counted as markup."""
+    start = 0
+    for found in end.finditer(text):
+        tag = found[0].startswith("<")
+        if text[start : found.start()].strip() and text[found.end() :].strip():
+            yield text[start : found.end() if tag else found.start()]
+            start = found.end() if tag or found[0].strip(" \u3000") else found.start()
+    yield text[start:]
+
+
+def _settled(text: str, line: Line, ledger: Ledger, language: Language) -> str:
+    if "<" in text:
+        for tag in _TAG.findall(text):
+            ledger.drop(line, "markup", tag)
+        text = _TAG.sub("", text)
+    if "&" in text:
+        text = _ENTITY.sub(lambda m: html.unescape(m[0]), text)
+    text = without_invisible(text)
+    if not text.isascii():
+        text = _repaired(text, line, ledger)
+        if language.chinese:
+            text = in_chinese_form(text)
+    indent = len(text) - len(text.lstrip())
+    return text[:indent].replace("\t", "    ") + text[indent:].rstrip()
+
+
+def _repaired(text: str, line: Line, ledger: Ledger) -> str:
+    """`text` without the characters that an earlier conversion lost; those are counted."""
     if found := _BROKEN.findall(text):
         ledger.broken += len(found)
         ledger.drop(line, "broken characters", "\ufffd" * len(found))
@@ -90,15 +109,4 @@ def _mend(text: str, line: Line, ledger: Ledger) -> str:
         import ftfy
 
         text = ftfy.fix_encoding(text)
-    if _TO_FORM.search(text):
-        text = text.translate(_FORMS)
-    body = text.lstrip(" \u3000")
-    indent = text[: len(text) - len(body)]
-    if _ANY_ASCII_MARK.search(body):
-        body = _DOTS.sub("……", body) if not body.isascii() else body
-        body = _DASHES.sub("——", body)
-        body = _AFTER_HAN.sub(lambda m: _WIDE[m[0]], body)
-        body = _BRACKETS.sub(lambda m: _WIDE[m[0]], body)
-    if "  " in body or "\u3000" in body:
-        body = _INNER_SPACES.sub("\u3000", body)
-    return indent + _LOOSE_SPACE.sub("", body)
+    return text

@@ -1,0 +1,71 @@
+"""What authors say to their readers: at the ends of a chapter, and in chapters of its own.
+
+A line goes where it stands at the head or the tail of a chapter and speaks of votes, updates or
+other books; in the middle of a chapter such words are prose.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from styledial.data.cleaning.chapters import Paragraph
+from styledial.data.cleaning.headings import is_authors_heading
+from styledial.data.cleaning.ledger import Ledger
+
+_LONGEST_LINE = 300
+_LONGEST_NOTE = 3000  # characters: more under such a title is a chapter after all
+_WORDS = re.compile(
+    "更新|月票|推荐票|收藏|订阅|打赏|书友|读者|新书|感言|加更|[一二三四五两]更|上架|本书|盟主|请假|码字|断更|存稿|"
+    "书评|完本|完结|正版|各位|敬请期待|追读|下一本|更速度|QQ群|公众号|求票|感谢|"
+    r"\bPatreon\b|\bDiscord\b|\b[Rr]eviews?\b|\bcomments?\b|\b[Uu]pdates?\b|\b[Ff]ollow\b|"
+    r"\b[Ff]avou?rites?\b|\b[Rr]eaders?\b|\b[Tt]hank(?:s| you)\b|\bnext chapter\b"
+)
+_MARK = re.compile(
+    r"[（(\[【*]*(?:p\.?\s?s\.?\s*[:：]|作者有话|题外话|A/N\b|Author.?s? Note|\(A/N)", re.I
+)
+_STORY = re.compile('[他她]|[道说說][：，]?[“「]|^[“「『"]')
+
+
+def drop_authors_notes(paragraphs: Iterable[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
+    """Prose without the author's asides at either end of a chapter, and without such chapters."""
+    held: list[Paragraph] = []  # notes, or blanks, that the next prose may turn out to stand after
+    chapter: object = object()
+    heading = at_head = False
+    for paragraph in paragraphs:
+        if paragraph.chapter != chapter:
+            yield from _judged(held, True, heading, ledger)
+            chapter, held, at_head = paragraph.chapter, [], True
+            heading = is_authors_heading(paragraph.chapter or "")
+        text = paragraph.line.text
+        if heading or not text or _is_note(text):
+            held.append(paragraph)
+        else:
+            yield from _judged(held, at_head, False, ledger)
+            held, at_head = [], False
+            yield paragraph
+    yield from _judged(held, True, heading, ledger)
+
+
+def _is_note(text: str) -> bool:
+    """Whether a line speaks to readers: by its mark and one such word, or by two of them."""
+    if len(text) > _LONGEST_LINE:
+        return False
+    words = set(_WORDS.findall(text))
+    if _MARK.match(text):
+        return bool(words) or not _STORY.search(text)
+    return len(words) >= 2 and not _STORY.search(text)
+
+
+def _judged(
+    held: list[Paragraph], at_end: bool, heading: bool, ledger: Ledger
+) -> Iterator[Paragraph]:
+    """`held` as prose, or dropped as notes where it stands at an end of its chapter."""
+    size = sum(len(paragraph.line.text) for paragraph in held)
+    speaks = any(_WORDS.search(paragraph.line.text) for paragraph in held)
+    drops = at_end and speaks and size <= _LONGEST_NOTE if heading else at_end
+    for paragraph in held:
+        if drops and paragraph.line.text:
+            ledger.drop(paragraph.line, "author's note")
+        else:
+            yield paragraph

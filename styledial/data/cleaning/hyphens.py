@@ -1,0 +1,56 @@
+"""Words that a line end broke: the hyphen goes where the book has the word without it."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from styledial.data.cleaning.ledger import Line
+
+_HEAD = re.compile(r"([^\W\d_]+)([-\u2010\u00ad\u00ac])$")
+_TAIL = re.compile(r"[^\W\d_]+")
+
+
+class Hyphens:
+    """Joins the halves of a word, by the words that the book's first lines have.
+
+    `after-/lecture` keeps its hyphen where the book writes after-lecture, or both halves but not
+    the whole; `vig-/orous` loses it where the book has vigorous, or has not got the halves.
+    """
+
+    def __init__(self, sample: Sequence[Line] = ()) -> None:
+        text = "\n".join(line.text for line in sample).lower()
+        whole = re.sub(r"[\u2010-]\n\s*[^\W\d_]+", "\n", text)  # the broken ones prove nothing
+        self.words: Counter[str] = Counter(re.findall(r"[^\W\d_]+(?:[-\u2010][^\W\d_]+)*", whole))
+        self.parts: Counter[str] = Counter(re.findall(r"[^\W\d_]+", whole))
+        self.breaks = self._breaks_words(sample)
+
+    def _breaks_words(self, sample: Sequence[Line]) -> bool:
+        """Whether the book breaks words at line ends at all, and not only compounds."""
+        proven = 0
+        for a, b in itertools.pairwise(sample):
+            head, tail = _HEAD.search(a.text), _TAIL.match(b.text.lstrip())
+            if head and tail:
+                joined = (head[1] + tail[0]).lower()
+                proven += 1 if self.words[joined] else -1
+        return proven > 0
+
+    def join(self, left: str, right: str) -> str | None:
+        """`left` as it stands before `right` without a space; None where no word is broken."""
+        head, tail = _HEAD.search(left), _TAIL.match(right)
+        if head is None or tail is None:
+            return None
+        without = left[: head.end(1)]
+        if head[2] in "\u00ad\u00ac":
+            return without
+        first, second = head[1].lower(), tail[0].lower()
+        if tail[0][0].isupper() and not head[1].isupper():
+            return left  # Anglo-/Saxon
+        if self.words[first + second] > self.words[f"{first}-{second}"]:
+            return without
+        if self.words[f"{first}-{second}"]:
+            return left
+        known = bool(self.parts[first] and self.parts[second])
+        return without if self.breaks and not known else left
