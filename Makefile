@@ -1,21 +1,29 @@
 # Two commands: `make demo` and `make test`. Both need only Python (3.10 or newer) and make.
+# `make test-all` runs the slow tests too, as CI does.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 # torch first and by version: its own build for this machine, not the newest one.
 TORCH = torch==2.13.0
 
-.PHONY: demo test generated
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile
+
+.PHONY: demo lint test test-all generated
 
 demo: $(VENV)/.installed
 	$(BIN)/python train.py --config configs/demo.yaml --overwrite
 
-test: $(VENV)/.installed-test
+test: lint
+	$(PYTEST) -m "not slow"
+
+test-all: lint
+	$(PYTEST)
+
+lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 from typer.testing import CliRunner
 
 from styledial.build import kl, texts
 from styledial.cli.main import app
+from styledial.data.texts import ASSETS
 from styledial.errors import StyleDialError
 from styledial.report import charts
 from styledial.run import conclude, samples
@@ -21,8 +23,8 @@ from styledial.run import conclude, samples
 ROOT = Path(__file__).resolve().parents[1]
 # No network, English, one thread a process.
 ENV = {**os.environ, "HF_HUB_OFFLINE": "1", "STYLEDIAL_LANG": "en", "OMP_NUM_THREADS": "1"}
-# For setattr: samples of a few tokens and a report without figures, which otherwise take most of
-# the time of a short run.
+# For setattr: samples of a few tokens and a report without figures, which otherwise take nearly
+# half of the time of a short run.
 SHORT_END: list[tuple[Any, str, Any]] = [
     (samples, "TOKENS", 4), (charts, "available", lambda: False),
 ]  # fmt: skip
@@ -38,9 +40,15 @@ class Done(NamedTuple):
     stderr: str
 
 
-def invoke(*args: object) -> Done:
-    """`styledial ...` in this process; an error that main() wouldn't know is raised."""
-    result = CliRunner().invoke(app, [str(arg) for arg in args])
+def invoke(*args: object, whole_end: bool = False) -> Done:
+    """`styledial ...` in this process; an error that main() wouldn't know is raised.
+
+    A training run has a short end, but for `whole_end`.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for each in SHORT_END if args[0] == "train" and not whole_end else []:
+            patch.setattr(*each)
+        result = CliRunner().invoke(app, [str(arg) for arg in args])
     if isinstance(result.exception, StyleDialError):
         return Done(result.exception.exit_code, str(result.exception))
     if result.exception and not isinstance(result.exception, SystemExit):
@@ -82,11 +90,11 @@ def launched(
 
 
 def small_run(base: Path, novels: Path, output: Path) -> list[str]:
-    """Settings of a run of some seconds."""
+    """Settings of a run of some seconds; a sixth of the bundled general text."""
     return [
         f"model.model_name_or_path={base}", f"data.data_dir={novels}",
         f"training.output_dir={output}", "data.max_length=64", "data.validation_split=0.2",
-        "training.per_device_train_batch_size=8", "training.gradient_accumulation_steps=1",
+        f"data.general={ASSETS / 'general/a7.txt'}", "training.per_device_train_batch_size=8", "training.gradient_accumulation_steps=1",
         "training.learning_rate=0.005", "training.gradient_checkpointing=false",
         "training.max_steps=60", "data.anchor=off", "training.evaluate_at_end=off",
     ]  # fmt: skip

@@ -90,10 +90,13 @@ def test_refused_with_one_clear_sentence(
     assert {p: p.read_bytes() for p in ground.rglob("*") if p.is_file()} == before
 
 
-def test_a_binary_file_among_the_novels_is_named(ground: Path) -> None:
+def test_a_binary_file_among_the_novels_is_named(
+    ground: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ground)
     (ground / "novels/picture.txt").write_bytes(bytes(range(256)) * 100)
-    done = run_train("--preset", "quick", *small_run(Path("base"), Path("novels"), Path("out")),
-                     "max_steps=1", cwd=ground)  # fmt: skip
+    settings = [*small_run(Path("base"), Path("novels"), Path("out")), "max_steps=1"]
+    done = invoke("train", "--preset", "quick", *settings)
     assert done.returncode == 0  # the other books are enough
     assert "picture.txt" in done.stderr
     assert "Traceback" not in done.stderr

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from styledial import __version__
 from styledial.cli.main import app, guarded
 
 
@@ -24,6 +25,7 @@ def invoke(args: list[str]) -> tuple[str, int]:
     ("args", "expected", "code"),
     [
         (["--help"], "strength you choose", 0),
+        (["--version"], f"styledial {__version__}", 0),
         (["train", "--help"], "training.kl_beta=0.1", 0),
         (["config", "schema"], '"lora_r"', 0),
         (["config", "show", "--preset", "large"], "preset large", 0),

@@ -33,7 +33,8 @@ SUMMARY_KEYS = {
 @pytest.fixture(scope="module")
 def finished(tiny_base: Path, novels: Path, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "one"
-    settings = [*small_run(tiny_base, novels, folder), "training.evaluate_at_end=quick"]
+    settings = [*small_run(tiny_base, novels, folder), "training.evaluate_at_end=quick",
+                "data.general=bundled"]  # fmt: skip
     done = run_train("--preset", "quick", "--kl_beta", "0.1", *settings)
     assert done.returncode == 0, done.stderr
     return folder

@@ -184,6 +184,7 @@ def test_copying_is_spoken_of_above_the_stated_rate() -> None:
     assert said(0.01, 0.005, 0.0) == 0
 
 
+@pytest.mark.slow
 def test_an_overfitted_run_is_flagged_and_an_ordinary_one_is_not(
     tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:

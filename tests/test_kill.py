@@ -16,7 +16,14 @@ from running import ENV, ROOT
 
 
 @pytest.mark.skipif(os.name != "posix", reason="processes are forked and killed as on POSIX")
-@pytest.mark.parametrize(("processes", "kills"), [(1, 6), (2, 2)])
+@pytest.mark.parametrize(
+    ("processes", "kills"),
+    [
+        (1, 1),
+        pytest.param(1, 6, marks=pytest.mark.slow),
+        pytest.param(2, 2, marks=pytest.mark.slow),
+    ],
+)
 def test_ended_at_random_moments(
     processes: int, kills: int, tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from marks import slow_but
 from real_updates import LENGTH, make_updates, measured_peak, small_config, small_model
 
 from styledial.build.model import build_policy
@@ -37,7 +38,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {kind: small_model(kind, folder / kind) for kind in ("qwen2", "llama")}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", slow_but(CASES, "qwen2, packed", "llama, without KL, accumulation")
+)
 def test_planned_is_measured(name: str, models: dict[str, Path]) -> None:
     kind, packed, settings = CASES[name]
     config = small_config(models[kind], *settings)

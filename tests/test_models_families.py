@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from marks import slow_but
 from rehearsal import rehearse
 from tiny_models import TEXT, build
 
@@ -26,7 +27,7 @@ FAMILIES = {
 }
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", slow_but(FAMILIES, "google/gemma-3-1b-pt"))
 def test_newer_families_go_the_whole_way(name, tmp_path):
     books = tmp_path / "books"
     books.mkdir()

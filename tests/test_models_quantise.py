@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+from marks import slow_but
 from rehearsal import kl, rehearse
 from running import ROOT
 from tiny_models import TEXT, build
@@ -92,7 +93,7 @@ def test_steps_on_a_4_bit_base_learn_and_leave_it_alone(base):
 
 
 @needs_bitsandbytes
-@pytest.mark.parametrize("bits", ["load_in_4bit", "load_in_8bit"])
+@pytest.mark.parametrize("bits", slow_but(["load_in_4bit", "load_in_8bit"], "load_in_4bit"))
 def test_nothing_is_said_while_loading(base, bits):
     """In a process of its own: bitsandbytes says it once, when it is imported.
 

@@ -1,6 +1,7 @@
 """The guide's six, tiny and random: the whole way from training to a merged model."""
 
 import pytest
+from marks import slow_but
 from rehearsal import rehearse
 from tiny_models import GUIDE, TEXT, build
 
@@ -12,7 +13,7 @@ def book(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", GUIDE)
+@pytest.mark.parametrize("name", slow_but(GUIDE, "Qwen/Qwen2.5-1.5B", "THUDM/chatglm3-6b"))
 def test_train_adapter_generate_merge_reload(name, tmp_path, book, monkeypatch):
     if name == "THUDM/chatglm3-6b":
         pytest.importorskip("sentencepiece", reason="makes the tiny tokenizer.model")

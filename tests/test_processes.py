@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from alike import farthest, same_curves
-from running import ROOT, launched, run_many, small_run, stop_at
+from running import ROOT, invoke, launched, run_many, small_run, stop_at
 
 from styledial.config import resolve
 from styledial.distributed.ranks import Place
@@ -48,11 +48,13 @@ def runs(tiny_base: Path, novels: Path, tmp_path_factory) -> dict[str, Path]:
     return {name: folder / name for name in shapes}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["one, in two parts", "two", "four", "two, sharded"])
 def test_the_number_of_processes_changes_nothing(runs: dict[str, Path], name: str) -> None:
     same_curves(runs["one"], runs[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["two", "four", "two, sharded"])
 def test_the_result_is_the_same_too(runs: dict[str, Path], name: str) -> None:
     one, many = (json.loads((runs[n] / "summary.json").read_text()) for n in ("one", name))
@@ -65,6 +67,7 @@ def test_the_result_is_the_same_too(runs: dict[str, Path], name: str) -> None:
     assert (runs["one"] / "samples.md").read_text() == (runs[name] / "samples.md").read_text()
 
 
+@pytest.mark.slow
 def test_each_process_holds_its_part_of_the_base(runs: dict[str, Path], tiny_base: Path) -> None:
     """Layers are shared out; the head (here the embedding too) and the last norm are whole."""
     from safetensors.torch import load_file
@@ -76,22 +79,28 @@ def test_each_process_holds_its_part_of_the_base(runs: dict[str, Path], tiny_bas
     assert record == {"base_bytes": whole + layers, "base_bytes_here": whole + layers // 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["two", "four", "two, sharded"])
 def test_the_adapter_is_the_same_too(runs: dict[str, Path], name: str) -> None:
     assert farthest(runs["one"], runs[name]) < 1e-4
 
 
-def test_a_sharded_process_without_anchor_rows_takes_part_in_the_pass(
-    tiny_base: Path, novels: Path, tmp_path: Path
-) -> None:
-    """One anchor row for two processes: the base's layers are gathered by both, or neither."""
-    shapes: dict[int, list[str]] = {1: [], 2: ["per_device_train_batch_size=4", "fsdp=on"]}
-    run_many([
-        (count, [*small_run(tiny_base, novels, tmp_path / str(count)), "max_steps=4",
-                 "anchor=bundled", "anchor_ratio=0.1", *more])
-        for count, more in shapes.items()
-    ])  # fmt: skip
-    same_curves(tmp_path / "1", tmp_path / "2", steps=4)
+def test_two_processes_train_as_one_does(tiny_base: Path, novels: Path, tmp_path: Path) -> None:
+    """The quick form of the others, and with one anchor row for two processes: where the base is
+    sharded, its layers are gathered by both, or neither."""
+
+    def settings(name: str, *more: str) -> list[str]:
+        same = ["max_steps=4", "anchor=bundled", "anchor_ratio=0.1", "save_steps=2"]
+        return [*small_run(tiny_base, novels, tmp_path / name), *same, *more]
+
+    assert invoke("train", *settings("one")).returncode == 0
+    half = "per_device_train_batch_size=4"
+    run_many([(2, settings("two", half)), (2, settings("sharded", half, "fsdp=on"))])
+    stop_at(2, tmp_path / "two", tmp_path / "moved")
+    assert invoke("train", *settings("moved", "--resume")).returncode == 0
+    for name in ("two", "sharded", "moved"):
+        same_curves(tmp_path / "one", tmp_path / name, steps=4)
+        assert farthest(tmp_path / "one", tmp_path / name) < 1e-4
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +123,7 @@ def moved(
     return {name: folder / name for name in now}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["one", "two", "two, sharded"])
 def test_a_run_goes_on_with_another_number_of_processes(
     runs: dict[str, Path], moved: dict[str, Path], name: str
@@ -189,6 +199,7 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_two_launchers_meet_without_a_common_disk(
     runs: dict[str, Path], tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:
@@ -210,6 +221,7 @@ def test_two_launchers_meet_without_a_common_disk(
     same_curves(runs["one"], written[0] / "out")
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_the_job_within_a_minute(
     tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:
@@ -234,6 +246,7 @@ def test_a_killed_process_ends_the_job_within_a_minute(
     assert len(read_metrics(metrics)) >= 1  # nothing written is lost
 
 
+@pytest.mark.slow
 def test_the_error_of_the_process_that_failed_is_in_front(
     tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +60,29 @@ def test_a_truncated_file_starts_afresh(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
     cache = ReferenceCache(tmp_path, "f", (3, 4, 8), torch.float32)
     assert cache.get([0, 1, 2], CPU) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_FSIZE as on Linux")
+def test_a_full_disk_costs_rows_and_nothing_else(tmp_path: Path) -> None:
+    """A write through the memory map ended the process (SIGBUS)."""
+
+    def fill() -> None:
+        cache = ReferenceCache(tmp_path, "f", (3, 4, 8), torch.float32)
+        cache.put([0], torch.ones(1, 4, 8))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))  # into row 1
+        cache.put([1, 2], torch.ones(2, 4, 8))
+        assert cache.present([0, 1, 2]) == [0]
+
+    child = os.fork()
+    if not child:
+        try:
+            fill()
+        finally:
+            os._exit(sys.exc_info()[0] is not None)
+    assert os.waitpid(child, 0)[1] == 0
+    cache = ReferenceCache(tmp_path, "f", (3, 4, 8), torch.float32)
+    assert cache.present([0, 1, 2]) == [0]
 
 
 def test_the_disk_is_not_filled(tmp_path: Path) -> None:

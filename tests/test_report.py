@@ -50,7 +50,8 @@ class Page(HTMLParser):
 def run(tiny_base: Path, novels: Path, tmp_path_factory) -> Path:
     """A finished run with a dial (a known curve: measuring one is tested elsewhere)."""
     folder = tmp_path_factory.mktemp("reported") / "run"
-    done = invoke("train", *small_run(tiny_base, novels, folder), "max_steps=24")
+    settings = [*small_run(tiny_base, novels, folder), "max_steps=24"]
+    done = invoke("train", *settings, whole_end=True)
     assert done.returncode == 0, done.stderr
     write_json(folder / FILE, as_json(0.1, CURVE, {"style_nll": 5.0, "general_nll": 4.0}))
     return folder

@@ -1,51 +1,61 @@
-"""The pages as a browser shows them: scripts/check_report.mjs on a report and a comparison."""
+"""The pages as a browser shows them: a report and a comparison, on three widths, light and dark."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import browser as browsers
 import pytest
-from running import ROOT
 from test_compare import KNOWN, run_of
 from test_report import run as run
 
 from styledial.report import write_report
 from styledial.report.comparison import compare, write_comparison
 
-MODULES = Path(os.environ.get("NODE_PATH", "nowhere"))
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-HERE = shutil.which("node") and Path(CHROMIUM).exists() and (MODULES / "axe-core").is_dir()
-needs_browser = pytest.mark.skipif(
-    not HERE, reason="needs node, Chromium, and NODE_PATH with playwright-core and axe-core"
-)
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if browsers.chromium() is None:
+        pytest.skip("needs a browser: Debian's package chromium, or CHROMIUM with its path")
+    with browsers.started() as started:
+        yield started
 
 
-def check(folder: Path, *pages: Path) -> subprocess.CompletedProcess[str]:
-    command = ["node", str(ROOT / "scripts/check_report.mjs"), str(folder), *map(str, pages)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    try:
+        return browsers.axe_core(tmp_path_factory.mktemp("npm"))
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"needs axe-core, from npm or AXE_CORE with the path of axe.min.js: {error}")
 
 
-@needs_browser
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_nothing_to_fix(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str
+    browser: Any,
+    axe: str,
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    language: str,
 ) -> None:
     monkeypatch.setenv("STYLEDIAL_LANG", language)
     report = write_report(run, tmp_path / "report.html")
     folders = [run_of(tmp_path / name, *point) for name, point in KNOWN.items()]
     write_comparison(compare(folders), tmp_path / "compare.html")
-    done = check(tmp_path / "shots", report, tmp_path / "compare.html")
-    assert done.returncode == 0, done.stdout
-    assert done.stdout.count("nothing to fix") == 12
-    assert len(list((tmp_path / "shots").glob("*.png"))) == 12
+    found = browsers.look(browser, report, tmp_path, axe=axe)
+    found |= browsers.look(browser, tmp_path / "compare.html", tmp_path, axe=axe)
+    assert len(found) == 12
+    assert {name: problems for name, problems in found.items() if problems} == {}
+    assert {path.stem for path in tmp_path.glob("*.png")} == found.keys()
 
 
-@needs_browser
-def test_the_check_sees_what_is_wrong(run: Path, tmp_path: Path) -> None:
+def test_what_is_wrong_is_seen(browser: Any, axe: str, run: Path, tmp_path: Path) -> None:
     page = write_report(run, tmp_path / "report.html")
+    assert browsers.look_once(browser, page, tmp_path / "whole.png", axe=axe) == []
     broken = page.read_text(encoding="utf-8").replace(
         "</main>",
         '<p style="width: 2000px">wide</p><p style="color:#ccc;background:#ddd">pale</p>'
@@ -53,8 +63,9 @@ def test_the_check_sees_what_is_wrong(run: Path, tmp_path: Path) -> None:
     )
     broken = broken.replace("<text", '<text x="0" y="0">0.25</text><text', 1)
     page.write_text(broken, encoding="utf-8")
-    done = check(tmp_path / "shots", page)
-    assert done.returncode == 1
-    for words in ("asks for http://127.0.0.1:9/x.png", "console: hello", "wide on 360",
-                  "axe color-contrast", "axe image-alt"):  # fmt: skip
-        assert words in done.stdout
+    problems = "\n".join(browsers.look_once(browser, page, tmp_path / "broken.png", axe=axe))
+    assert "asks for http://127.0.0.1:9/x.png" in problems
+    assert "console: hello" in problems
+    assert "wide on 360" in problems
+    assert "axe color-contrast" in problems
+    assert "axe image-alt" in problems

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from alike import differences, digest, plain
-from running import ENV, ROOT, SHORT_END, Done, invoke, launched, small_run, stop_at
+from running import ENV, ROOT, Done, invoke, launched, small_run, stop_at
 
 from styledial.run_folder.layout import CACHE
 from styledial.run_folder.metrics import read_metrics
@@ -62,13 +62,24 @@ def wait_for(job: subprocess.Popen[str], output: Path, step: int) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as on POSIX")
-def test_stopped_by_both_signals_and_gone_on_with_the_very_command(
-    whole: Path, tiny_base: Path, novels: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    "stops",
+    [
+        [(signal.SIGTERM, 3)],
+        pytest.param([(signal.SIGINT, 3), (signal.SIGTERM, 23)], marks=pytest.mark.slow),
+    ],
+)
+def test_stopped_by_signals_and_gone_on_with_the_very_command(
+    stops: list[tuple[signal.Signals, int]],
+    whole: Path,
+    tiny_base: Path,
+    novels: Path,
+    tmp_path: Path,
 ) -> None:
     output = tmp_path / "out"
     typed = settings_of(tiny_base, novels, output)
     command = ["python", "train.py", "--preset", "quick", *typed, "--overwrite"]
-    for number, step in ((signal.SIGINT, 3), (signal.SIGTERM, 23)):
+    for number, step in stops:
         job = start(command)
         wait_for(job, output, step)
         job.send_signal(number)
@@ -86,6 +97,7 @@ def test_stopped_by_both_signals_and_gone_on_with_the_very_command(
     assert differences(whole, output) == []
 
 
+@pytest.mark.slow
 def test_one_process_is_told_to_stop_and_both_save(
     tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:
@@ -147,10 +159,7 @@ def resumed(settings: list[str], code: int = 0) -> str:
 
 
 def trained(args: list[str]) -> Done:
-    with pytest.MonkeyPatch.context() as patch:
-        for each in SHORT_END:
-            patch.setattr(*each)
-        return invoke("train", "--preset", "quick", *args)
+    return invoke("train", "--preset", "quick", *args)
 
 
 REFUSED = [

@@ -146,6 +146,7 @@ def test_other_errors_are_not_taken_for_it(tiny_base: Path, rows: PackedRows) ->
         five_updates(tiny_base, rows, phase=hear)
 
 
+@pytest.mark.slow
 def test_two_processes_step_down_together(tiny_base: Path, novels: Path) -> None:
     """One rank runs out of memory in each phase in turn; the checks are in small_training.py."""
     done = subprocess.run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -79,7 +80,8 @@ def evaluate(
 ) -> None:
     from styledial.evaluation.bench import require_harness
     from styledial.evaluation.suite import FULL, save_evaluation, warnings
-    from styledial.run.finished import evaluate_run
+    from styledial.run.finished import described_run, evaluate_run
+    from styledial.run_folder.claims import writing
 
     scale = scale_of(adapter, kl_beta)
     other = None if against == "base" else Path(against).expanduser()
@@ -88,7 +90,10 @@ def evaluate(
         require_harness()
     effort = replace(FULL, passages=passages, tokens=max_new_tokens, bench=tasks,
                      bench_limit=bench_limit, bench_folder=bench_tasks)  # fmt: skip
-    with progress() as tick:
+    described_run(adapter, data_dir)
+    # Taken from the start: another process isn't found at the end of all the measuring.
+    owned = writing(adapter) if kl_beta is None else nullcontext()
+    with owned, progress() as tick:
         found = evaluate_run(
             adapter, data_dir=data_dir, scale=scale, against=other, effort=effort, seed=seed,
             tick=tick,

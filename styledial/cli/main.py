@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import partial
+from typing import Annotated
 
 import typer
 
+from styledial import __version__
 from styledial.cli import (
     compare,
     config,
@@ -39,6 +41,29 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"styledial {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options_of_all(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help=say("Print the version and exit.", "显示版本号并退出。"),
+        ),
+    ] = False,
+) -> None:
+    """The options that stand before any command."""
+
+
 app.command("train", help=train.HELP, epilog=train.EPILOG)(train.train)
 app.command("plan", help=plan.HELP)(plan.plan)
 app.add_typer(config.app, name="config")

@@ -97,8 +97,9 @@ def preset_path(name: str) -> Path:
             f"--preset {name}：没有这个预设；可选 {names}。{hint_zh}",
         )
     package = Path(__file__).resolve().parents[1]
-    checkout = package.parent / "configs"
-    return (checkout if checkout.is_dir() else package / "presets") / PRESETS[name]
+    installed = package / "presets"
+    # In this order: any package may leave a folder `configs` beside an installed one.
+    return (installed if installed.is_dir() else package.parent / "configs") / PRESETS[name]
 
 
 def _command_line(options: Mapping[str, Any], assignments: Iterable[str]) -> Source:

@@ -91,9 +91,9 @@ def taking_turns(folder: Path) -> Iterator[None]:
     from filelock import FileLock
 
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", poll_interval=0.2)
+    lock = FileLock(folder / ".lock")
     try:
-        lock.acquire()
+        lock.acquire(poll_interval=0.2)
     except (NotImplementedError, OSError):
         yield
         return
@@ -116,7 +116,7 @@ def meet(here: Place, store: Any) -> None:
 
     store.set(f"here/{here.rank}", "1")
     _wait_for(store, [f"here/{rank}" for rank in range(here.count)])
-    device = torch.accelerator.current_accelerator() or torch.device("cpu")
+    device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     distributed.init_process_group(
         distributed.get_default_backend_for_device(device),
         store=store,

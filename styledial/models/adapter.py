@@ -110,7 +110,7 @@ def load_adapter(
         policy = Policy(tuned, load_base(described["model"], dtype=dtype))
     # The base's own tokenizer: transformers picks its class by the config that lies beside it.
     tokenizer = load_tokenizer(described["model"])
-    device = torch.accelerator.current_accelerator() or torch.device("cpu")
+    device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     if not (load_in_4bit or load_in_8bit):  # a quantised base is where it was loaded
         policy.to(device)
     policy.reference_to(device)

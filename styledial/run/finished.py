@@ -33,6 +33,8 @@ from styledial.training.measure import measure
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+_SCALES = say("scales of the dial", "强度的各个缩放")
+
 
 def measure_dial(folder: Path, data_dir: str | None, tick: Tick) -> list[str]:
     """Measure a finished adapter at every scale of the dial and write style_dial.json.
@@ -40,30 +42,32 @@ def measure_dial(folder: Path, data_dir: str | None, tick: Tick) -> list[str]:
     The text is read as the run read it, so its held-out part has never been trained on. Costs
     one reading of held-out and general text per scale. Returns the novels that have changed since.
     """
-    words = say("scales of the dial", "强度的各个缩放")
-    run = reopen(folder, data_dir)
-    policy, texts = run.policy, run.texts
-    if not policy.is_adapter:
-        raise AdapterError(
-            f"{folder}: all weights were tuned; only an adapter can be dialled (use_peft: true).",
-            f"{folder}：这是全量微调的模型；只有适配器可以调节强度（use_peft: true）。",
-        )
-
-    base: dict[str, float] = {}
-
-    def measure_at(scale: float) -> tuple[float, float, float]:
-        tick(words, SCALES.index(scale), len(SCALES))
-        with scaled(policy, scale):
-            style = measure(policy, texts.heldout, **run.reading)
-            general = measure(policy, texts.general, **run.reading)
-        base.update(style_nll=style.nll_base, general_nll=general.nll_base)
-        return style.kl, style.nll, general.nll
-
-    points = read_points(measure_at)
-    with writing(folder) as owned:
+    described_run(folder, data_dir)
+    with writing(folder) as owned:  # from the start: another process isn't waited for at the end
+        run = reopen(folder, data_dir)
+        if not run.policy.is_adapter:
+            raise AdapterError(
+                f"{folder}: all weights were tuned; only an adapter can be dialled (use_peft: "
+                "true).",
+                f"{folder}：这是全量微调的模型；只有适配器可以调节强度（use_peft: true）。",
+            )
+        base: dict[str, float] = {}
+        points = read_points(lambda scale: _measure_at(run, scale, base, tick))
         owned.write_json(DIAL, as_json(run.config.training.kl_beta, points, base))
-    tick(words, len(SCALES), len(SCALES))
+    tick(_SCALES, len(SCALES), len(SCALES))
     return run.changed
+
+
+def _measure_at(
+    run: Reopened, scale: float, base: dict[str, float], tick: Tick
+) -> tuple[float, float, float]:
+    """(KL, style NLL, general NLL) at a scale; the base's own NLLs go into `base`."""
+    tick(_SCALES, SCALES.index(scale), len(SCALES))
+    with scaled(run.policy, scale):
+        style = measure(run.policy, run.texts.heldout, **run.reading)
+        general = measure(run.policy, run.texts.general, **run.reading)
+    base.update(style_nll=style.nll_base, general_nll=general.nll_base)
+    return style.kl, style.nll, general.nll
 
 
 def evaluate_run(

@@ -14,9 +14,11 @@ read back is bit for bit what the pass gave, so a run with the cache is the run 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
+import os
 import shutil
 import zlib
 from collections.abc import Sequence
@@ -44,8 +46,9 @@ class ReferenceCache:
         folder.mkdir(parents=True, exist_ok=True)
         self.dtype = dtype
         bits = np.uint16 if dtype.itemsize == 2 else np.uint32
-        self._data = _mapped(folder / f"reference-{fingerprint}.bin", bits, shape)
-        self._sums = _mapped(folder / f"reference-{fingerprint}.crc", np.uint32, shape[:1])
+        self._data = _Rows(folder / f"reference-{fingerprint}.bin", bits, shape)
+        self._sums = _Rows(folder / f"reference-{fingerprint}.crc", np.uint32, shape[:1])
+        self._full = False
         self._checked: set[int] = set()
         self._pending: list[tuple[Sequence[int], Tensor, Any]] = []
 
@@ -58,14 +61,14 @@ class ReferenceCache:
         """[len(rows), T, d] on the device, or None unless every row is there and whole."""
         if len(self.present(rows)) < len(rows):
             return None
-        found = torch.from_numpy(self._data[list(rows)]).view(self.dtype)
+        found = torch.from_numpy(self._data.array[list(rows)]).view(self.dtype)
         if device.type == "cuda":
             found = found.pin_memory()
         return found.to(device, non_blocking=True)
 
     def put(self, rows: Sequence[int], hidden: Tensor) -> None:
         """Take the rows' hidden states; they are written once the device has delivered them."""
-        if all(self._has(row) for row in rows):
+        if self._full or all(self._has(row) for row in rows):
             return
         event = None
         if hidden.is_cuda:
@@ -86,18 +89,22 @@ class ReferenceCache:
                 event.synchronize()  # of the step before: long done
             values = host.contiguous().view(_bits(self.dtype)).numpy()
             for row, value in zip(rows, values, strict=True):
-                if self._has(row):
+                if self._full or self._has(row):
                     continue
-                self._data[row] = value
-                self._sums[row] = _checksum(value)
-                self._checked.add(row)
+                try:
+                    self._data.write(row, value)
+                    self._sums.write(row, np.uint32(_checksum(value)))
+                except OSError:  # the disk is full: what is there serves on, the rest is computed
+                    self._full = True
+                else:
+                    self._checked.add(row)
         self._pending.clear()
 
     def _has(self, row: int) -> bool:
-        if not self._sums[row]:
+        if not self._sums.array[row]:
             return False
         if row not in self._checked:
-            if _checksum(self._data[row]) != self._sums[row]:
+            if _checksum(self._data.array[row]) != self._sums.array[row]:
                 return False
             self._checked.add(row)
         return True
@@ -149,12 +156,27 @@ def fingerprint(described: list[Any], policy: Policy, rows: PackedRows) -> str:
     return hashlib.sha256((config + contents(policy, rows)).encode()).hexdigest()[:16]
 
 
-def _mapped(path: Path, dtype: Any, shape: tuple[int, ...]) -> np.memmap:
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    if not path.exists() or path.stat().st_size != size:
-        with path.open("wb") as file:
-            file.truncate(size)  # zeros, and no disk until written
-    return np.memmap(path, dtype=dtype, mode="r+", shape=shape)
+class _Rows:
+    """An array on disk: read through memory, written through the file.
+
+    A write through memory to a full disk would be no error but the end of the process (SIGBUS).
+    """
+
+    def __init__(self, path: Path, dtype: Any, shape: tuple[int, ...]) -> None:
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        if not path.exists() or path.stat().st_size != size:
+            with path.open("wb") as file:
+                file.truncate(size)  # zeros, and no disk until written
+        self.array = np.memmap(path, dtype=dtype, mode="r", shape=shape)
+        self._path = path
+
+    def write(self, row: int, value: Any) -> None:
+        """Raises OSError where the disk takes no more."""
+        content = value.tobytes()
+        with self._path.open("r+b", buffering=0) as file:
+            file.seek(row * len(content))
+            if file.write(content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _checksum(values: np.ndarray) -> int:
