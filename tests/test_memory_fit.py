@@ -24,7 +24,7 @@ from styledial.memory.settle import settle as settled
 from styledial.models import fsdp
 from styledial.units import memory_size
 
-RUN = "styledial.run.train"  # where a run builds its parts
+RUN = "styledial.run.prepare"  # where a run builds its parts
 ALONE = Place(0, 1, 0, 1)
 
 
