@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -119,35 +120,16 @@ def test_the_screen_in_chinese(tmp_path: Path) -> None:
     assert "采用 3 个文件中的 3 个" in done.stdout
 
 
-def interrupted(folder: Path, out: Path, how: signal.Signals) -> tuple[int, str]:
-    """Exit code and stderr of a run that got a signal once two books were done.
-
-    Again where it was over by then: a busy machine may wake this process too late.
-    """
-    command = [sys.executable, "-m", "styledial.cli.prepare", str(folder), "-o", str(out)]
-    store = out.with_name(f".{out.stem}.work")
-    code = 0
-    while code == 0:
-        out.write_text("from before\n", encoding="utf-8")
-        with subprocess.Popen(
-            [*command, "--workers", "1"],
-            cwd=ROOT,
-            env={**os.environ, "STYLEDIAL_LANG": "en"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        ) as run:
-            while len(list(store.glob("*.npz"))) < 2 and run.poll() is None:
-                time.sleep(0.01)
-            if run.poll() is None:
-                os.killpg(run.pid, how)
-            _, told = run.communicate(timeout=60)
-            code = run.returncode
-    return code, told
+@pytest.fixture
+def sigint_is_heard() -> Iterator[None]:
+    """A shell starts what it puts in the background with SIGINT ignored, and children inherit it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as on POSIX")
+@pytest.mark.usefixtures("sigint_is_heard")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path, how: signal.Signals) -> None:
     at = tmp_path / "n"
@@ -155,12 +137,27 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path, how: signal.Sig
     for number in range(9):
         (at / f"{number}.txt").write_text(novel(number, 40, 60), encoding="utf-8")
     out, store = tmp_path / "out.jsonl", tmp_path / ".out.work"
-    code, told = interrupted(at, out, how)
+    out.write_text("from before\n", encoding="utf-8")
+    command = [sys.executable, "-m", "styledial.cli.prepare", str(at), "-o", str(out)]
+    with subprocess.Popen(
+        [*command, "--workers", "1"],
+        cwd=ROOT,
+        env={**os.environ, "STYLEDIAL_LANG": "en"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as run:
+        until = time.monotonic() + 60
+        while len(list(store.glob("*.npz"))) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        os.killpg(run.pid, how)
+        _, told = run.communicate(timeout=60)
     done = {path.name: path.stat().st_mtime_ns for path in store.glob("*.npz")}
     assert 2 <= len(done) < 9
     assert out.read_text("utf-8") == "from before\n"
     if how == signal.SIGINT:
-        assert code == 130
+        assert run.returncode == 130
         assert "the same command goes on there" in told
         assert "Traceback" not in told
 
