@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from marks import slow_but
 from pathologies import HEALTHY, RUNS, settings_of
 from running import ROOT, Done, invoke, small_run
 
@@ -52,7 +53,12 @@ def test_every_rule_has_a_planted_run() -> None:
     assert len(RULES) >= 12
 
 
-@pytest.mark.parametrize("rule", [name for name in RUNS if name != HEALTHY])
+# Those whose text is short or whose runs other tests need too; the others are marked slow.
+QUICK = ("learning_rate_too_high", "learning_rate_too_low", "budget_binding", "budget_not_reached",
+         "too_little_data", "memorising", "forgetting")  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", slow_but([name for name in RUNS if name != HEALTHY], *QUICK))
 def test_the_pathology_is_found(rule: str, runs: Runs) -> None:
     found = examine(runs(rule))
     assert rule in names(found)
@@ -73,6 +79,7 @@ def test_a_healthy_run_has_a_clean_bill(done) -> None:
     assert "no problems found" in result.stderr
 
 
+@pytest.mark.slow
 def test_matrix(runs: Runs) -> None:
     """Which rules fire on which run, as docs/experiments.md has it: pytest -s shows it."""
     table = {name: names(examine(runs(name))) for name in RUNS}

@@ -49,7 +49,7 @@ def test_planned_is_measured(name: str, models: dict[str, Path]) -> None:
     assert sum(found.breakdown.values()) == found.allocated
 
 
-@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("packed", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_plan_rehearses_the_step_that_training_runs(
     packed: bool, models: dict[str, Path]
 ) -> None:

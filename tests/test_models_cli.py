@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hub_server import FakeHub
+from running import invoke
 from test_hub_download import no_settings_of_this_machine  # noqa: F401
 from tiny_models import build, chatglm3
 
@@ -125,14 +126,14 @@ def test_a_model_in_hugging_faces_cache_is_used_as_it_is(at_home, hub, monkeypat
 
 
 def test_the_models_command(at_home):
-    listed = run("models").stdout
+    listed = invoke("models").stderr
     assert listed.count("\n") == 9
     assert "LLM-Research/Meta-Llama-3-8B" in listed
     card = run("models", "meta-llama/Llama-3-8B", STYLEDIAL_LANG="zh").stdout
     assert "8,030,261,248" in card
     assert "需先在页面上同意" in card
-    assert "it can be trained (model type qwen2)" in run("models", at_home_model(at_home)).stdout
-    no = run("models", "someone/softcap")
+    assert "it can be trained (model type qwen2)" in invoke("models", at_home_model(at_home)).stderr
+    no = invoke("models", "someone/softcap")
     assert (no.returncode, "final_logit_softcapping" in no.stderr) == (2, True)
 
 
@@ -145,12 +146,12 @@ def test_the_convert_command(at_home):
     done = run("convert", source, "-o", at_home / "out")
     assert (done.returncode, done.stdout.strip()) == (0, str(at_home / "out")), done.stderr
     assert json.loads((at_home / "out" / "config.json").read_text())["model_type"] == "glm"
-    other = run("convert", at_home_model(at_home), "-o", at_home / "x")
+    other = invoke("convert", at_home_model(at_home), "-o", at_home / "x")
     assert (other.returncode, "need no conversion" in other.stderr) == (2, True)
 
 
 def test_the_merge_command_refuses_what_is_no_adapter(at_home):
-    done = run("merge", at_home, "-o", at_home / "x")
+    done = invoke("merge", at_home, "-o", at_home / "x")
     assert (done.returncode, "no adapter here" in done.stderr) == (2, True)
-    done = run("merge", at_home, "-o", at_home / "x", "--dtype", "half")
+    done = invoke("merge", at_home, "-o", at_home / "x", "--dtype", "half")
     assert (done.returncode, "--dtype half" in done.stderr) == (2, True)

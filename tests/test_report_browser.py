@@ -15,6 +15,8 @@ from test_report import run as run
 from styledial.report import write_report
 from styledial.report.comparison import compare, write_comparison
 
+pytestmark = pytest.mark.slow  # a browser to start, and axe-core from npm
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
@@ -32,7 +34,6 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
         pytest.skip(f"needs axe-core, from npm or AXE_CORE with the path of axe.min.js: {error}")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_nothing_to_fix(
     browser: Any,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import small_training
 import torch
+from marks import slow_but
 from running import ROOT
 from small_training import Outcome, farthest, five_updates, in_fp64, out_of_memory, same
 
@@ -35,7 +36,7 @@ def halved(tiny_base: Path, rows: PackedRows) -> Outcome:
     return five_updates(tiny_base, rows, batch_size=4, accumulation=2)
 
 
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("phase", slow_but(PHASES, "backward", "optimizer"))
 def test_the_first_update_again_in_smaller_batches(
     phase: str, whole: Outcome, halved: Outcome, tiny_base: Path, rows: PackedRows
 ) -> None:
