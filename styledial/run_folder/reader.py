@@ -41,8 +41,8 @@ class Run:
 
 def read_run(folder: Path) -> Run:
     """Raises UserError where `folder` holds neither a finished run nor one under way."""
-    run = read_files(folder)
-    if run.summary is None and not run.metrics:
+    run = read_files(folder) if folder.is_dir() else None
+    if run is None or (run.summary is None and not run.metrics):
         raise UserError(
             f"{folder}: no run here (summary.json and metrics.jsonl are missing). Name the "
             "output_dir of a run.",
