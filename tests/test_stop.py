@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from alike import differences
+from marks import slow_but
 from moments import CONCLUSION, LOADING, MOMENTS, happening
 from running import ENV, LITTLE_TEXT, ROOT, SHORT_END, Done, invoke, small_run
 from test_run_folder import contents, forked
@@ -63,7 +64,7 @@ def whole(tiny_base: Path, novels: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", slow_but(MOMENTS, "update"))
 def test_a_signal_at_any_moment(
     moment: str, number: signal.Signals, whole: Path, tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:
@@ -89,7 +90,7 @@ def test_a_signal_at_any_moment(
         assert differences(whole, output) == []
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", slow_but(MOMENTS, "model", "landing"))
 def test_a_signal_while_an_earlier_run_is_replaced(
     moment: str, whole: Path, tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:
@@ -151,7 +152,7 @@ def full_disk() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_FSIZE as on Linux")
 @pytest.mark.parametrize("overwrite", [False, True])
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", slow_but(MOMENTS, "saving"))
 def test_no_room_from_any_moment_on(
     moment: str, overwrite: bool, whole: Path, tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:
