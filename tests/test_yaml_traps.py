@@ -37,3 +37,9 @@ def test_a_file_reads_numbers_as_the_command_line_does(tmp_path: Path) -> None:
     file.write_text("training:\n  max_steps: 1:30\n", "utf-8")
     with pytest.raises(ConfigError, match="max_steps"):
         resolve(file)
+
+
+@pytest.mark.parametrize("typed", ["none", "off", "false", "None"])
+def test_no_anchor_is_said_in_many_words(typed: str) -> None:
+    """`none` was taken for a folder of that name."""
+    assert resolve(assignments=[f"data.anchor={typed}"]).data.anchor == "off"
