@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -14,6 +15,7 @@ from styledial.cli import (
     compare,
     config,
     convert,
+    defects,
     dial,
     doctor,
     download,
@@ -101,16 +103,21 @@ def guarded(command: Callable[[], None]) -> None:
         raise SystemExit(error.exit_code) from None
     except Exception as error:
         # Named by its class, so that the command line doesn't import torch to ask.
-        if type(error).__name__ != "OutOfMemoryError":
-            raise
-        print(_OUT_OF_MEMORY, file=sys.stderr)
-        raise SystemExit(2) from None
+        if type(error).__name__ == "OutOfMemoryError":
+            print(_OUT_OF_MEMORY, file=sys.stderr)
+            raise SystemExit(2) from None
+        print(defects.recorded(error), file=sys.stderr)
+        raise SystemExit(1) from None
     except KeyboardInterrupt:
         print(say("stopped", "已停止"), file=sys.stderr)
         raise SystemExit(130) from None
 
 
 def main() -> None:
+    # A terminal in GBK can't show every character: one it lacks is written as \\uXXXX.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     guarded(app)
 
 

@@ -75,6 +75,7 @@ def resolve(
                     )
                 )
             merged[key] = value
+    notes += _epochs_win(merged)
     config, invalid = _validated(merged)
     problems += invalid
     if problems or config is None:
@@ -83,6 +84,25 @@ def resolve(
                            for key in _every_name()})  # fmt: skip
     config.notes.extend(notes)
     return config
+
+
+def _epochs_win(merged: dict[str, Value]) -> list[str]:
+    """Epochs asked for on the command line replace a number of updates set elsewhere; the note."""
+    epochs = merged.get("training.num_train_epochs")
+    steps = merged.get("training.max_steps")
+    if not epochs or not steps or epochs.where != COMMAND_LINE or steps.where == COMMAND_LINE:
+        return []
+    if str(steps.value) == "-1":
+        return []
+    del merged["training.max_steps"]
+    return [
+        say(
+            f"{steps.where} sets training.max_steps to {steps.value}; it is left out, because the "
+            "command line gives the number of epochs",
+            f"{steps.where} 将 training.max_steps 设为 {steps.value}；命令行已指定训练轮数，"
+            "该设置不再生效",
+        )
+    ]
 
 
 def preset_path(name: str) -> Path:

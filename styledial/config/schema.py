@@ -188,7 +188,8 @@ class DataSettings(Section):
     @field_validator("anchor", mode="before")
     @classmethod
     def _off_is_false_in_yaml(cls, value: Any) -> Any:
-        return OFF if value is False else value
+        none = value is False or str(value).strip().lower() in ("none", "null", "no", "false")
+        return OFF if none else value
 
 
 class TrainingSettings(Section):

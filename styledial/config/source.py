@@ -19,6 +19,8 @@ from styledial.language import say
 
 _FULL_WIDTH_COLON = re.compile(r"^(\s*[\"']?[A-Za-z_][\w-]*[\"']?)\s*：\s*(.*)$")
 # Ignored on purpose: https:// and windows C:\ need the space that YAML wants after a colon.
+_LEADING_ZERO = re.compile(r"[-+]?0\d+")
+_SEXAGESIMAL = re.compile(r"[-+]?\d+(:\d+)+(\.\d*)?")
 _NO_SPACE = re.compile(r"^(\s*[A-Za-z_]\w*):([^\s/\\].*)$")
 
 
@@ -148,6 +150,12 @@ def _items(node: yaml.MappingNode, path: Path, source: Source) -> list[tuple[str
 
 
 def _construct(node: yaml.Node) -> Any:
+    if isinstance(node, yaml.ScalarNode) and node.style is None:
+        # YAML 1.1 reads 0100 as the octal 64 and 1:30 as 90 seconds; people don't.
+        if _LEADING_ZERO.fullmatch(node.value):
+            return int(node.value)
+        if _SEXAGESIMAL.fullmatch(node.value):
+            return node.value
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_object(node, deep=True)
@@ -174,7 +182,13 @@ def parse_assignment(text: str) -> tuple[str, Any]:
             f"{text}：无法理解。设置写成 section.key=value，例如 training.max_steps=100。",
         )
     try:
-        value = yaml.safe_load(raw)
+        node = yaml.compose(raw, Loader=yaml.SafeLoader)
+        if isinstance(node, yaml.ScalarNode):
+            # A comment in a file; here a part of the value, as in `my novels #2`.
+            commented = node.style is None and " #" in raw
+            value = raw.strip() if commented else _construct(node)
+        else:
+            value = yaml.safe_load(raw)
     except yaml.YAMLError:
         value = raw
     return key.strip().lstrip("-"), value

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from styledial.data.dialogues import render_dialogue
 from styledial.data.passage import Dialogue, Passage
+from styledial.data.tokens import opening_ids, text_ids
 from styledial.files import written_aside
 
 if TYPE_CHECKING:
@@ -169,9 +170,7 @@ def documents(
     A tokenizer that opens texts with special tokens (Llama's BOS, ChatGLM's [gMASK] sop) opens
     each document with them.
     """
-    opening = tokenizer("")["input_ids"]
-    if opening and opening[-1] == tokenizer.eos_token_id != tokenizer.bos_token_id:
-        opening = opening[:-1]
+    opening = opening_ids(tokenizer)
     ids: list[int] = []
     last: Passage | None = None
     for passage in passages:
@@ -180,11 +179,7 @@ def documents(
             ids, last = [], None
         text = passage.text if last is None else "\n" + passage.text
         ids = ids or list(opening)
-        if text:
-            for part in tokenizer(list(_blocks(text)), add_special_tokens=False, verbose=False)[
-                "input_ids"
-            ]:
-                ids.extend(part)
+        ids.extend(text_ids(tokenizer, list(_blocks(text)), goes_on=last is not None))
         if passage.ends_book and tokenizer.eos_token_id is not None:
             ids.append(tokenizer.eos_token_id)
         last = passage

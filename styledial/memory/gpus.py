@@ -70,10 +70,13 @@ def card_named(name: str) -> Card:
     for card in CARDS:
         if _plain(card.name) == wanted:
             return card
-    # "A100": the smaller one, so that the plan also holds on the larger.
-    starting = [card for card in CARDS if _plain(card.name).startswith(wanted)] if wanted else []
-    if starting:
-        return starting[0]
+    # "A100", "NVIDIA H100 80GB HBM3": the same model; the smallest where it comes in several sizes.
+    same = [card for card in CARDS if _model(card.name) == _model(name)]
+    size = re.search(r"(\d+)\s*gb\b", name.lower())
+    if size:
+        same = [card for card in same if abs(card.memory / GIB - int(size[1])) < 0.1 * int(size[1])]
+    if same:
+        return min(same, key=lambda card: card.memory)
     guess = nearest(name, [card.name for card in CARDS])
     listed = ", ".join(card.name for card in CARDS)
     raise UserError(
@@ -129,6 +132,15 @@ def _speed(name: str, total: int) -> float:
     if not known:
         return 0.0
     return max(known, key=lambda c: (len(family(c)), -abs(c.memory - total))).tflops
+
+
+def _model(name: str) -> str:
+    """The model alone, of a name as nvidia-smi prints it: no form, link or memory.
+
+    "Tesla V100-SXM2-16GB" -> "v100", "NVIDIA GeForce RTX 3060 Laptop GPU" -> "rtx3060laptop".
+    """
+    bare = re.sub(r"\b(sxm\d?|pcie|hbm\d\w?|gpu|\d+\s*gb)\b", " ", name.lower())
+    return _plain(bare)
 
 
 def _plain(name: str) -> str:

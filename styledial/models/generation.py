@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from styledial.data.tokens import continuation, opening_ids, text_ids
 from styledial.distributed.sharded_tensors import model_is_sharded
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def continue_text(
     The same seed gives the same text on the same device. temperature 0 takes the likeliest
     token each time.
     """
-    encoded = tokenizer(prompt, return_tensors="pt").to(model.device)
+    before = [*opening_ids(tokenizer), *text_ids(tokenizer, [prompt])]
+    input_ids = torch.tensor([before], dtype=torch.long, device=model.device)
     sampling = (
         {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
         if temperature > 0
@@ -40,8 +42,8 @@ def continue_text(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         ids = model.generate(
-            input_ids=encoded["input_ids"],
-            attention_mask=encoded["attention_mask"],
+            input_ids=input_ids,
+            attention_mask=torch.ones_like(input_ids),
             max_new_tokens=max_new_tokens,
             repetition_penalty=repetition_penalty,
             pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
@@ -50,4 +52,4 @@ def continue_text(
             **sampling,
         )
     model.train(was_training)
-    return tokenizer.decode(ids[0, encoded["input_ids"].shape[1] :], skip_special_tokens=True)
+    return continuation(tokenizer, before, ids[0, len(before) :].tolist())

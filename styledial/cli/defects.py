@@ -1,0 +1,44 @@
+"""The fence: an exception that nobody foresaw is kept in a file, and told in one sentence."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+from styledial import __version__
+from styledial.language import say
+
+
+def recorded(error: BaseException) -> str:
+    """Write the traceback to a file of its own; the sentence that tells where it is."""
+    text = "\n".join(
+        [
+            f"styledial {__version__}, Python {platform.python_version()}, {platform.platform()}",
+            "command: " + " ".join(sys.argv),
+            "",
+            "".join(traceback.format_exception(error)),
+        ]
+    )
+    name = f"styledial-error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
+    for folder in (Path.cwd(), Path(tempfile.gettempdir())):
+        try:
+            with (folder / name).open("x", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+        except OSError:  # read-only, full, or a file of that name
+            continue
+        return _sentence(error, folder / name)
+    return text  # it can't be kept anywhere
+
+
+def _sentence(error: BaseException, path: Path) -> str:
+    kind = type(error).__name__
+    return say(
+        f"StyleDial failed in a way that it should not ({kind}). The details are in {path}; "
+        "please report it with that file.",
+        f"StyleDial 遇到了不该出现的错误（{kind}），详情已写入 {path}；请附上该文件反馈给我们。",
+    )

@@ -1,0 +1,47 @@
+"""What nobody foresaw: one sentence and a file, never a traceback on the terminal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from styledial.cli.main import guarded
+
+
+def test_an_unforeseen_error_is_a_file_and_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STYLEDIAL_LANG", "en")
+
+    def fails() -> None:
+        raise ZeroDivisionError("the cause")
+
+    with pytest.raises(SystemExit) as stopped:
+        guarded(fails)
+    assert stopped.value.code == 1
+    (kept,) = tmp_path.iterdir()
+    told = capsys.readouterr().err
+    assert str(kept) in told
+    assert "Traceback" not in told
+    assert "ZeroDivisionError: the cause" in kept.read_text("utf-8")
+
+
+def test_a_gbk_terminal_loses_no_text() -> None:
+    """A character that GBK lacks ended the command with a traceback, and the text was lost."""
+    code = (
+        "from styledial.cli import main\n"
+        "main.guarded = lambda app: print('\u96ea\u5c71\U0001f600')\n"
+        "main.main()"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONIOENCODING": "gbk"},
+        capture_output=True,
+        check=True,
+    )
+    assert told.stdout.decode("gbk").strip() == "雪山\\U0001f600"

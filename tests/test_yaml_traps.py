@@ -1,0 +1,45 @@
+"""What YAML 1.1 makes of numbers and `#`, and what people mean by them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from styledial.config import resolve
+from styledial.config.source import parse_assignment
+from styledial.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [
+        ("0100", 100),
+        ("-007", -7),
+        ("100", 100),
+        ("1:30", "1:30"),
+        ("my novels #2", "my novels #2"),
+        ("'my novels #2'", "my novels #2"),
+        ("[a, b]", ["a", "b"]),
+        ("", None),
+        ("'0100'", "0100"),
+    ],
+)
+def test_a_value_is_what_was_typed(typed: str, value: object) -> None:
+    """0100 was 64, 1:30 was 90, and the folder `my novels #2` was `my novels`."""
+    assert parse_assignment(f"a.b={typed}") == ("a.b", value)
+
+
+def test_a_file_reads_numbers_as_the_command_line_does(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("training:\n  max_steps: 0100\n", "utf-8")
+    assert resolve(file).training.max_steps == 100
+    file.write_text("training:\n  max_steps: 1:30\n", "utf-8")
+    with pytest.raises(ConfigError, match="max_steps"):
+        resolve(file)
+
+
+@pytest.mark.parametrize("typed", ["none", "off", "false", "None"])
+def test_no_anchor_is_said_in_many_words(typed: str) -> None:
+    """`none` was taken for a folder of that name."""
+    assert resolve(assignments=[f"data.anchor={typed}"]).data.anchor == "off"
