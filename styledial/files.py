@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,25 @@ def written_aside(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
+@contextmanager
+def folder_written_aside(target: Path) -> Iterator[Path]:
+    """A temporary folder beside `target`, which is absent or empty, that takes its place when the
+    block ends well. On any failure nothing is left of it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    try:
+        yield aside
+        for path in (*aside.iterdir(), aside):
+            share(path)
+            sync(path)
+        if target.is_dir():
+            target.rmdir()
+        aside.rename(target)
+        sync(target.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 def write_text(path: Path, text: str) -> None:
     with written_aside(path) as aside:
         aside.write_text(text, encoding="utf-8", newline="\n")
@@ -42,7 +62,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def share(path: Path) -> None:
     """Permissions as the user's umask has them: mkstemp and safetensors make files private."""
-    path.chmod(0o666 & ~_umask())
+    path.chmod((0o777 if path.is_dir() else 0o666) & ~_umask())
 
 
 def sync(path: Path) -> None:

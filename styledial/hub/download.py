@@ -173,6 +173,14 @@ def is_complete(folder: Path) -> bool:
     ) and bool(_record(folder))
 
 
+def downloaded_revision(folder: Path) -> str | None:
+    """The hub's commit that a finished download into `folder` is of; None for other folders."""
+    try:
+        return str(json.loads((folder / RECORD).read_text(encoding="utf-8"))["revision"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _each(
     files: list[RemoteFile], get: Callable[[RemoteFile, Progress], None], report: Progress,
     workers: int,

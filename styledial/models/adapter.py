@@ -3,50 +3,56 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from styledial.distributed.sharded_tensors import has_parts
-from styledial.errors import AdapterError
+from styledial.distributed.sharded_tensors import whole
+from styledial.errors import AdapterError, ModelError
 from styledial.files import share, sync
+from styledial.models.base_files import copy_model_files, copy_tokenizer
 from styledial.models.dora import restore_norms, scale_norms
+from styledial.models.identity import Base, check_same_base, remembered_base
 from styledial.models.load import load_base, load_tokenizer
+from styledial.models.locate import absolute, find_base
 from styledial.models.policy import Policy, quiet_peft
+from styledial.models.shards import safetensors_headers
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 SUMMARY = "summary.json"
+_SETTINGS = "adapter_config.json"
+_WEIGHTS = "adapter_model.safetensors"
 
 
-def save_model(
-    policy: Policy, tokenizer: PreTrainedTokenizerBase, folder: Path, *, write: bool = True
-) -> None:
-    """Adapter (or all weights) and tokenizer files, as PEFT and transformers write them.
+def save_model(policy: Policy, folder: Path, *, write: bool = True) -> None:
+    """Adapter or all weights as PEFT and transformers write them, with the base's own files.
 
-    Written into a folder aside; each file then takes its place by a rename. Where the model is
-    sharded, all processes have to call this, and one of them to `write`.
+    An adapter gets the base's tokenizer; all weights get its configuration too, in the precision
+    of its files. Written into a folder aside; each file then takes its place by a rename. Where
+    the model is sharded, all processes have to call this, and one of them to `write`.
     """
-    more: dict[str, Any] = {}
-    if has_parts(policy):
-        weights = policy.trainable_state()
-        more["state_dict"] = {name.removeprefix("model."): w for name, w in weights.items()}
+    weights = _adapter_weights(policy) if policy.is_adapter else {}
     if not write:
         return
     folder.mkdir(parents=True, exist_ok=True)
+    base: Path = policy.causal_lm.base_folder
     aside = Path(tempfile.mkdtemp(prefix=".model.", suffix=".part", dir=folder))
     try:
-        # Left to itself, PEFT asks the hub whether the vocabulary was changed; it never is here.
         if policy.is_adapter:
-            more["save_embedding_layers"] = False
-        policy.model.save_pretrained(aside, **more)
-        tokenizer.save_pretrained(aside)
+            _write_adapter(policy, weights, aside)
+            copy_tokenizer(base, aside)
+        else:
+            _write_all_weights(policy, aside)
         # PEFT's model card is a form with nothing filled in; summary.json says what this is.
         (aside / "README.md").unlink(missing_ok=True)
         for path in sorted(aside.iterdir()):
@@ -56,6 +62,41 @@ def save_model(
         sync(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _adapter_weights(policy: Policy) -> dict[str, torch.Tensor]:
+    """Whole ones, by PEFT's names."""
+    named = policy.model.named_parameters()
+    return {name: whole(weight.detach()) for name, weight in named if "lora_" in name}
+
+
+def _write_adapter(policy: Policy, weights: dict[str, torch.Tensor], folder: Path) -> None:
+    """rsLoRA's alpha / sqrt(r) goes into B: many readers take alpha / r whatever is written."""
+    settings = policy.model.peft_config["default"]
+    rank_stabilised = settings.use_rslora
+    if rank_stabilised:
+        factor = math.sqrt(settings.r)
+        weights = {n: w * factor if _is_b(n) else w for n, w in weights.items()}
+    settings.use_rslora = False
+    try:
+        # Left to itself, PEFT asks the hub whether the vocabulary was changed; it never is here.
+        policy.model.save_pretrained(folder, state_dict=weights, save_embedding_layers=False)
+    finally:
+        settings.use_rslora = rank_stabilised
+
+
+def _write_all_weights(policy: Policy, folder: Path) -> None:
+    """In the precision that the base's files have; trained in fp32, they are rounded once."""
+    model = policy.causal_lm
+    dtype = model.file_dtype
+    weights = {name: w.detach().to(getattr(torch, dtype)) if w.is_floating_point() else w
+               for name, w in model.state_dict().items()}  # fmt: skip
+    model.save_pretrained(folder, state_dict=weights)
+    copy_model_files(model.base_folder, folder, dtype=dtype)
+
+
+def _is_b(name: str) -> bool:
+    return "lora_B" in name or "lora_embedding_B" in name
 
 
 @contextmanager
@@ -80,49 +121,108 @@ def scale_adapter(policy: Policy, scale: float) -> None:
     """
     scale_norms(policy.model, scale)
     for name, parameter in policy.named_parameters():
-        if "lora_B" in name or "lora_embedding_B" in name:
+        if _is_b(name):
             parameter.mul_(scale)
 
 
 def load_adapter(
-    folder: Path, *, dtype: str = "auto", load_in_4bit: bool = False, load_in_8bit: bool = False
+    folder: Path, *, base: str | None = None, **instead: Any
 ) -> tuple[Policy, PreTrainedTokenizerBase]:
     """Base + adapter as a Policy in evaluation mode on the GPU if there is one, and the tokenizer.
 
-    An adapter of a quantised base is loaded on the same quantised base where that is asked for.
-
-    Raises AdapterError where the folder isn't what a run leaves, ModelError for its base.
+    The base is loaded as the run loaded it, quantised or not; `instead` overrides options of
+    `load_base`. `base` says where it is now. Raises AdapterError where the folder isn't what a
+    run leaves or the base isn't the run's, ModelError for a base that can't be loaded.
     """
-    from peft import PeftModel
-
-    described = describe_adapter(folder)
-    if (folder / "adapter_config.json").is_file():
-        base = load_base(
-            described["model"], dtype=dtype, load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit
-        )
-        try:
-            with quiet_peft():
-                model = PeftModel.from_pretrained(base, str(folder))
-        except (RuntimeError, ValueError, OSError) as error:
-            # torch's first line only says that there are errors; the next one is the first.
-            why = str(error).strip().split("\n")[:2][-1].strip().rstrip(".")
-            raise AdapterError(
-                f"{folder}: this adapter doesn't fit {described['model']}: it was trained on "
-                f"another base ({why}).",
-                f"{folder}：适配器与 {described['model']} 不匹配："
-                f"它是在另一个基座上训练的（{why}）。",
-            ) from None
-        policy = Policy(model, None)
+    found = base_of(folder, base)
+    how = {**found.loading, **instead}
+    if (folder / _SETTINGS).is_file():
+        policy = Policy(attach_adapter(load_base(found.model, **how), folder, found.model), None)
     else:
-        tuned = load_base(str(folder), dtype=dtype)
-        policy = Policy(tuned, load_base(described["model"], dtype=dtype))
+        tuned = load_base(str(folder), **how)
+        policy = Policy(tuned, load_base(found.model, **how))
     # The base's own tokenizer: transformers picks its class by the config that lies beside it.
-    tokenizer = load_tokenizer(described["model"])
+    tokenizer = load_tokenizer(found.model, trust_remote_code=bool(how.get("trust_remote_code")))
     device = torch.accelerator.current_accelerator() or torch.device("cpu")
-    if not (load_in_4bit or load_in_8bit):  # a quantised base is where it was loaded
+    if not (how.get("load_in_4bit") or how.get("load_in_8bit")):  # these are where they were loaded
         policy.to(device)
     policy.reference_to(device)
     return policy.eval(), tokenizer
+
+
+def base_of(folder: Path, base: str | None = None) -> Base:
+    """The base of the run in `folder` and how it was loaded, checked to be the same still.
+
+    `base` says where it is now. Raises AdapterError for another base, or one that is gone.
+    """
+    found = remembered_base(folder) or Base(str(describe_adapter(folder)["model"]))
+    name = absolute(base or found.model)
+    try:
+        here = Path(find_base(name)).is_dir()
+    except ModelError as error:
+        if base:
+            raise
+        raise AdapterError(
+            f"{folder}: the base that this was trained on can't be used ({error.en.rstrip('.')}). "
+            "Say where it is now: --base FOLDER.",
+            f"{folder}：无法使用训练时的基座（{error.zh.rstrip('。')}）。"
+            "请用 --base 指明它现在的位置。",
+        ) from None
+    if found.loading.get("trust_remote_code") and not here:
+        # An adapter from elsewhere must not make this machine fetch and run a stranger's code.
+        raise AdapterError(
+            f"{folder}: was trained with its base's own Python code, and {name} is not on this "
+            f"machine. If you trust its author: `styledial download --model {name} --with-code`.",
+            f"{folder}：训练时执行了基座自带的 Python 代码，而本机没有 {name}。"
+            f"如信任其作者，请运行 `styledial download --model {name} --with-code`。",
+        )
+    say_where = ("say where it is now: --base FOLDER", "用 --base 指明它现在的位置")
+    check_same_base(folder, found, name, say_where)
+    return replace(found, model=name)
+
+
+def attach_adapter(base: PreTrainedModel, folder: Path, name: str) -> PeftModel:
+    """The adapter in `folder` on `base`, which the user calls `name`.
+
+    Raises AdapterError for files that are absent, damaged or incomplete, or of another base.
+    """
+    from peft import PeftModel, get_peft_model_state_dict
+
+    weights = folder / _WEIGHTS
+    if weights.is_file():
+        try:
+            held = set(safetensors_headers(weights))
+        except ModelError:
+            raise _damaged(weights, "is cut short or damaged", "不完整或已损坏") from None
+    elif (folder / "adapter_model.bin").is_file():
+        held = set()
+    else:
+        raise _damaged(weights, "is missing", "缺失")
+    try:
+        with quiet_peft():
+            model = PeftModel.from_pretrained(base, str(folder))
+            wanted = get_peft_model_state_dict(model, save_embedding_layers=False)
+    except (RuntimeError, ValueError, OSError, TypeError, KeyError) as error:
+        # torch's first line only says that there are errors; the next one is the first.
+        why = str(error).strip().split("\n")[:2][-1].strip().rstrip(".")[:200]
+        raise AdapterError(
+            f"{folder}: this adapter doesn't fit {name}: it was trained on another base ({why}).",
+            f"{folder}：适配器与 {name} 不匹配：它是在另一个基座上训练的（{why}）。",
+        ) from None
+    absent = sorted(set(wanted) - held) if held else []
+    if absent:
+        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        raise _damaged(
+            weights, f"lacks {absent[0]}{more}", f"缺少 {absent[0]} 等 {len(absent)} 个权重"
+        )
+    return model
+
+
+def _damaged(path: Path, en: str, zh: str) -> AdapterError:
+    return AdapterError(
+        f"{path}: {en}; restore it from a copy, or train again.",
+        f"{path}：{zh}；请从备份恢复，或重新训练。",
+    )
 
 
 def describe_adapter(folder: Path) -> dict[str, Any]:
@@ -130,14 +230,14 @@ def describe_adapter(folder: Path) -> dict[str, Any]:
 
     Raises AdapterError where there is no adapter.
     """
-    for name, key in ((SUMMARY, "model"), ("adapter_config.json", "base_model_name_or_path")):
+    for name, key in ((SUMMARY, "model"), (_SETTINGS, "base_model_name_or_path")):
         path = folder / name
         if not path.is_file():
             continue
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             return {**content, "model": content[key]}
-        except (ValueError, KeyError, UnicodeDecodeError):
+        except (ValueError, KeyError, TypeError):
             raise AdapterError(
                 f"{path}: cannot be read as JSON with a `{key}`; restore it or train again.",
                 f"{path}：无法读取，或缺少 `{key}`；请恢复该文件或重新训练。",

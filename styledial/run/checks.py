@@ -9,6 +9,8 @@ from typing import Any
 from styledial.config import BUNDLED, OFF, Config, resolve
 from styledial.distributed.ranks import Place
 from styledial.errors import UserError
+from styledial.models.identity import check_same_base, remembered_base
+from styledial.models.locate import absolute
 
 
 def check_folders(config: Config) -> None:
@@ -24,6 +26,22 @@ def check_folders(config: Config) -> None:
             f"training.output_dir：{output} 在 data.data_dir 之内，其中的样例会被当作小说读入；"
             "请换到外面的文件夹。",
         )
+
+
+def with_absolute_base(config: Config) -> Config:
+    """A base in a folder by its absolute path: later commands are run in other folders."""
+    key = "model.model_name_or_path"
+    name = absolute(config.model.model_name_or_path)
+    return config.with_values({key: name}, config.sources.get(key, "default"))
+
+
+def check_base_is_the_same(config: Config, folder: Path) -> None:
+    """Raises AdapterError where the run in `folder` remembers another base than is there now."""
+    base = remembered_base(folder)
+    if base is not None:
+        remedy = ("name its folder: model.model_name_or_path=FOLDER",
+                  "用 model.model_name_or_path=文件夹 指明它现在的位置")  # fmt: skip
+        check_same_base(folder, base, config.model.model_name_or_path, remedy)
 
 
 # What a resumed run must have in common with the run it goes on from: the model, the text, what is
@@ -55,7 +73,10 @@ def check_same_run(config: Config, folder: Path) -> list[str]:
     if not path.is_file():
         return []
     earlier = resolve(path)
-    changed = _differences(earlier, config, _SAME)
+    same = dict(_SAME)
+    if remembered_base(folder):  # compared by what it is; it may have moved
+        same["model"] = tuple(key for key in _SAME["model"] if key != "model_name_or_path")
+    changed = _differences(earlier, config, same)
     if changed:
         listed = "; ".join(changed)
         raise UserError(

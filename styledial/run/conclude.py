@@ -59,7 +59,7 @@ def finish(
     style, general = Distance.of(style_sums), Distance.of(general_sums)
     learnt = measure(policy, texts.style.at_most(_LEARNT_TOKENS), **reading)
     after = write_samples(policy, tokenizer, texts.prompts, training.seed, base=False)
-    save_model(policy, tokenizer, folder, write=write)
+    save_model(policy, folder, write=write)
     trainable = sum(p.numel() for p in policy.parameters() if p.requires_grad)
     if not write:
         return {}

@@ -34,6 +34,7 @@ from styledial.files import write_json, write_text
 from styledial.memory.settle import Excess, as_it_was_fitted, settle
 from styledial.models import fsdp
 from styledial.models.adapter import SUMMARY
+from styledial.models.identity import describe_base, remember_base
 from styledial.models.load import load_tokenizer, quiet_libraries
 from styledial.monitor import messages, trackers
 from styledial.monitor.clock import PhaseClock
@@ -73,10 +74,13 @@ def train_from_config(
     folder = Path(config.training.output_dir).expanduser()
     if resume and excess == "fit":
         config = as_it_was_fitted(config, folder)
+    config = checks.with_absolute_base(config)
     checks.check_folders(config)
     trackers.check(trackers.wanted(config.training.report_to))
     checks.check_sharding(config, ranks.place())
     ownership.claim_output_dir(folder, resume=resume, overwrite=overwrite)
+    if resume:
+        checks.check_base_is_the_same(config, folder)
     changed = checks.check_same_run(config, folder) if resume else []
     try:
         return _train(config, folder, resume, changed, command, excess)
@@ -170,6 +174,8 @@ def _train(
             ownership.clear_earlier_run(folder)
         (folder / DIAL).unlink(missing_ok=True)
         write_text(folder / "train_config.yaml", as_file(config))
+        model = config.model
+        remember_base(folder, describe_base(model.model_name_or_path, model.model_dump()))
         (folder / ownership.PLAN).unlink(missing_ok=True)
         if planned:
             write_json(folder / ownership.PLAN, planned.to_json())

@@ -14,7 +14,7 @@ PLAN = "plan.json"  # what memory was planned; only where there was a GPU to pla
 RUN_FILES = ("summary.json", "metrics.jsonl", "samples.md", "samples.json",
              "data_manifest.json", "report.html", "train_config.yaml",
              "adapter_config.json", "adapter_model.safetensors", "model.safetensors",
-             "style_dial.json", "evaluation.json", "config.json", PLAN,
+             "style_dial.json", "evaluation.json", "base.json", "config.json", PLAN,
              "generation_config.json")  # fmt: skip
 CHECKPOINTS = "checkpoints"
 TRACKED = "tensorboard"  # event files; other trackers keep theirs for good

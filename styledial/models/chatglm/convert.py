@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from styledial.errors import ModelError, UserError
-from styledial.files import sync, write_json
+from styledial.files import folder_written_aside, write_json
 from styledial.hub.home import home, require_space
 from styledial.models.chatglm.layout import Sizes, check_is_chatglm3, glm_config
 from styledial.models.chatglm.tokenizer import build_tokenizer
@@ -69,24 +67,13 @@ def convert(folder: Path, target: Path, progress: Progress | None = None) -> Pat
         )
     needed = sum(path.stat().st_size for path in weight_files(folder))
     require_space(target, needed, ("the converted model", "转换后的模型"))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
-    try:
+    with folder_written_aside(target) as aside:
         tokenizer = build_tokenizer(model_file, original["seq_length"])
         _check_vocabulary(folder, len(tokenizer), original["padded_vocab_size"])
         tokenizer.save_pretrained(aside)
         write_weights(folder, aside, original, progress)
         _write_configs(aside, original, tokenizer)
         write_json(aside / RECORD, {"version": _VERSION, "source": key, "layout": "chatglm3"})
-        for path in aside.iterdir():
-            sync(path)
-        aside.chmod(0o755)
-        if target.is_dir():
-            target.rmdir()  # empty, checked above
-        aside.rename(target)
-        sync(target.parent)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return target
 
 
