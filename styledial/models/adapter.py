@@ -16,7 +16,7 @@ import torch
 
 from styledial.distributed.sharded_tensors import whole
 from styledial.errors import AdapterError, ModelError
-from styledial.files import share, sync
+from styledial.files import share, sync, write_json
 from styledial.models.base_files import copy_model_files, copy_tokenizer
 from styledial.models.dora import restore_norms, scale_norms
 from styledial.models.identity import Base, check_same_base, remembered_base
@@ -32,6 +32,14 @@ if TYPE_CHECKING:
 SUMMARY = "summary.json"
 _SETTINGS = "adapter_config.json"
 _WEIGHTS = "adapter_model.safetensors"
+# What PEFT 0.13 knows of: it refuses a file with other names in it.
+_READ_BY_ALL = {
+    "alpha_pattern", "auto_mapping", "base_model_name_or_path", "bias", "fan_in_fan_out",
+    "inference_mode", "init_lora_weights", "layer_replication", "layers_pattern",
+    "layers_to_transform", "loftq_config", "lora_alpha", "lora_dropout", "megatron_config",
+    "megatron_core", "modules_to_save", "peft_type", "r", "rank_pattern", "revision",
+    "runtime_config", "target_modules", "task_type", "use_dora", "use_rslora",
+}  # fmt: skip
 
 
 def save_model(policy: Policy, folder: Path, *, write: bool = True) -> None:
@@ -83,6 +91,16 @@ def _write_adapter(policy: Policy, weights: dict[str, torch.Tensor], folder: Pat
         policy.model.save_pretrained(folder, state_dict=weights, save_embedding_layers=False)
     finally:
         settings.use_rslora = rank_stabilised
+    _leave_out_defaults(folder / _SETTINGS, type(settings)())
+
+
+def _leave_out_defaults(path: Path, defaults: Any) -> None:
+    """Newer settings that are not used, so that older versions of PEFT read the file."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content.pop("peft_version", None)
+    kept = {key: value for key, value in content.items()
+            if key in _READ_BY_ALL or value != getattr(defaults, key)}  # fmt: skip
+    write_json(path, kept)
 
 
 def _write_all_weights(policy: Policy, folder: Path) -> None:

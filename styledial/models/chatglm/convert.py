@@ -22,7 +22,7 @@ from styledial.models.inspect import read_config
 from styledial.models.shards import opened, weight_files
 
 RECORD = "conversion.json"
-_VERSION = 1  # of what this file writes; older cached conversions are made anew
+_VERSION = 2  # of what this file writes; older cached conversions are made anew
 Progress = Callable[[str], None]
 
 
@@ -127,8 +127,25 @@ def _write_configs(target: Path, original: dict[str, Any], tokenizer: Any) -> No
     from styledial.models.chatglm.chat import stop_ids
 
     glm_config(original).save_pretrained(target)
+    _for_older_readers(target)
     generation = GenerationConfig(pad_token_id=0, eos_token_id=stop_ids(tokenizer))
     generation.save_pretrained(target)
+
+
+def _for_older_readers(target: Path) -> None:
+    """The names that transformers 4 looks for, beside those of 5."""
+    config = read_config(target)
+    rope = config["rope_parameters"]
+    older = {"rope_theta": rope["rope_theta"],
+             "partial_rotary_factor": rope["partial_rotary_factor"],
+             "torch_dtype": config.pop("dtype", None)}  # fmt: skip
+    write_json(target / "config.json", {**config, **older})
+    path = target / "tokenizer_config.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["tokenizer_class"] = "PreTrainedTokenizerFast"
+    if "extra_special_tokens" in content:
+        content["additional_special_tokens"] = content.pop("extra_special_tokens")
+    write_json(path, content)
 
 
 def _expected_shapes(original: dict[str, Any]) -> dict[str, tuple[int, ...]]:
