@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from styledial.hub.home import model_folder, size_words
+from styledial.hub.home import size_words
 from styledial.language import say
+from styledial.models.locate import download_folder, split_revision
 from styledial.models.registry import on_hugging_face, on_modelscope
 
 if TYPE_CHECKING:
@@ -63,12 +64,13 @@ def download(
     from styledial.hub.download import place
 
     where = place(source, endpoint, use_mirror, token)
-    repo = on_modelscope(model) if where.source == "modelscope" else on_hugging_face(model)
-    folder = (to or model_folder(repo)).expanduser()
+    plain, at = split_revision(model)
+    repo = on_modelscope(plain) if where.source == "modelscope" else on_hugging_face(plain)
+    folder = (to or download_folder(repo, at)).expanduser()
     show = _Bars() if sys.stderr.isatty() else _Lines()
     with show:
         done = fetch_model(
-            repo, folder, where, revision=revision, with_code=with_code,
+            repo, folder, where, revision=revision or at, with_code=with_code,
             progress=show.grow, announce=show.start,
         )  # fmt: skip
     size, fresh = size_words(done.size), size_words(done.fetched)

@@ -207,6 +207,7 @@ def attach_adapter(base: PreTrainedModel, folder: Path, name: str) -> PeftModel:
     from peft import PeftModel, get_peft_model_state_dict
 
     weights = folder / _WEIGHTS
+    _check_settings(folder / _SETTINGS)
     if weights.is_file():
         try:
             held = set(safetensors_headers(weights))
@@ -234,6 +235,19 @@ def attach_adapter(base: PreTrainedModel, folder: Path, name: str) -> PeftModel:
             weights, f"lacks {absent[0]}{more}", f"缺少 {absent[0]} 等 {len(absent)} 个权重"
         )
     return model
+
+
+def _check_settings(path: Path) -> None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        good = math.isfinite(content["lora_alpha"]) and content["r"] > 0
+    except (ValueError, KeyError, TypeError):
+        good = False
+    if not good:
+        raise _damaged(
+            path, "is damaged or describes no LoRA (r, lora_alpha)",
+            "已损坏，或不是 LoRA 的设置（r、lora_alpha）",
+        )  # fmt: skip
 
 
 def _damaged(path: Path, en: str, zh: str) -> AdapterError:
