@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -12,11 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 from exports import FAMILIES, IDS, exported, published_base, read_elsewhere
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from styledial.errors import UserError
+from styledial.models.adapter import save_model
 from styledial.models.load import load_base
 from styledial.models.merge import merge_adapter
+from styledial.models.policy import with_all_weights
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +129,30 @@ def test_what_cannot_become_a_new_folder_is_refused_before_the_work(
         with pytest.raises(UserError, match=says):
             merge_adapter(out[0], tmp_path / name)
     assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_chat_template_of_an_earlier_run_is_not_shipped(out: tuple, tmp_path: Path) -> None:
+    adapter = Path(shutil.copytree(out[0], tmp_path / "adapter"))
+    (adapter / "chat_template.jinja").write_text("{{ messages }}", encoding="utf-8")
+    merged = merge_adapter(adapter, tmp_path / "merged")
+    assert not (merged / "chat_template.jinja").exists()
+
+
+def test_full_tuning_keeps_the_bases_files_and_precision(base: Path, tmp_path: Path) -> None:
+    """It left fp32 weights of a bf16 base, and use_cache: false."""
+    half = Path(shutil.copytree(base, tmp_path / "half"))
+    weights = {n: w.bfloat16() for n, w in load_file(half / "model.safetensors").items()}
+    save_file(weights, half / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((half / "config.json").read_text(encoding="utf-8"))
+    (half / "config.json").write_text(json.dumps({**config, "torch_dtype": "bfloat16"}))
+    policy = with_all_weights(load_base(str(half), dtype="float32"))
+    with torch.no_grad():
+        policy.causal_lm.model.norm.weight.add_(1.0)
+    save_model(policy, tmp_path / "tuned")
+    for name in ("config.json", "tokenizer.json", "generation_config.json", "LICENSE"):
+        assert (tmp_path / "tuned" / name).read_bytes() == (half / name).read_bytes(), name
+    tuned = load_file(tmp_path / "tuned" / "model.safetensors")
+    assert tuned.keys() == weights.keys()
+    assert {w.dtype for w in tuned.values()} == {torch.bfloat16}
+    assert torch.equal(tuned["model.norm.weight"], weights["model.norm.weight"] + 1)
+    assert torch.equal(tuned["model.embed_tokens.weight"], weights["model.embed_tokens.weight"])

@@ -107,10 +107,17 @@ def _write_all_weights(policy: Policy, folder: Path) -> None:
     """In the precision that the base's files have; trained in fp32, they are rounded once."""
     model = policy.causal_lm
     dtype = model.file_dtype
-    weights = {name: w.detach().to(getattr(torch, dtype)) if w.is_floating_point() else w
-               for name, w in model.state_dict().items()}  # fmt: skip
+    rounded: dict[int, torch.Tensor] = {}  # a tied weight has two names and stays one tensor
+    weights = {
+        name: rounded.setdefault(weight.data_ptr(), _rounded(weight.detach(), dtype))
+        for name, weight in model.state_dict().items()
+    }
     model.save_pretrained(folder, state_dict=weights)
     copy_model_files(model.base_folder, folder, dtype=dtype)
+
+
+def _rounded(weight: torch.Tensor, dtype: str) -> torch.Tensor:
+    return weight.to(getattr(torch, dtype)) if weight.is_floating_point() else weight
 
 
 def _is_b(name: str) -> bool:
