@@ -11,7 +11,6 @@ import typer
 
 from styledial.hub.home import size_words
 from styledial.language import say
-from styledial.models.locate import download_folder, split_revision
 from styledial.models.registry import on_hugging_face, on_modelscope
 
 if TYPE_CHECKING:
@@ -62,6 +61,7 @@ def download(
 ) -> None:
     from styledial.hub.download import download as fetch_model
     from styledial.hub.download import place
+    from styledial.models.locate import download_folder, split_revision
 
     where = place(source, endpoint, use_mirror, token)
     plain, at = split_revision(model)
