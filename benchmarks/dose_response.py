@@ -193,7 +193,7 @@ class Bench:
         if budget:
             found += self._landed(policy, budget)
             name = f"{self._name(kind)}-{budget:.2f}-seed{seed}".replace(", ", "-").replace(" ", "")
-            save_model(policy, self.tokenizer, self.given.output / "adapters" / name)
+            save_model(policy, self.given.output / "adapters" / name)
             return found
         scales = (1.0, 0.85, 0.7, 0.5, 0.35)
         return found + [self._reading(policy, s, f"scale {s:g}") for s in scales]

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,25 @@ def written_aside(path: Path) -> Iterator[Path]:
         sync(path.parent)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_aside(target: Path) -> Iterator[Path]:
+    """A temporary folder beside `target`, which is absent or empty, that takes its place when the
+    block ends well. On any failure nothing is left of it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    try:
+        yield aside
+        for path in (*aside.iterdir(), aside):
+            share(path)
+            sync(path)
+        if target.is_dir():
+            target.rmdir()
+        aside.rename(target)
+        sync(target.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -59,7 +79,7 @@ def disk_problem(error: BaseException) -> str | None:
 
 def share(path: Path) -> None:
     """Permissions as the user's umask has them: mkstemp and safetensors make files private."""
-    path.chmod(0o666 & ~_umask())
+    path.chmod((0o777 if path.is_dir() else 0o666) & ~_umask())
 
 
 def sync(path: Path) -> None:

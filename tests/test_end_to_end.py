@@ -46,8 +46,9 @@ def summary_of(folder: Path) -> dict:
 
 def test_exact_files(finished: Path) -> None:
     assert {p.name for p in finished.iterdir()} == {
-        ".styledial-run", "adapter_config.json", "adapter_model.safetensors", "data_manifest.json", "evaluation.json",
-        "metrics.jsonl", "report.html", "samples.json", "samples.md", "summary.json", "tokenizer.json",
+        ".styledial-run", "adapter_config.json", "adapter_model.safetensors", "base.json",
+        "data_manifest.json", "evaluation.json", "metrics.jsonl", "report.html", "samples.json",
+        "samples.md", "summary.json", "tokenizer.json",
         "tokenizer_config.json", "train_config.yaml",
     }  # fmt: skip
     assert set(summary_of(finished)) >= SUMMARY_KEYS

@@ -90,6 +90,28 @@ def test_a_second_download_fetches_nothing(hub, tmp_path):
     assert len(hub.asked("/resolve/")) == before
 
 
+def test_weights_of_an_earlier_download_do_not_stay_beside_the_new_ones(hub, tmp_path):
+    """A single file beside shards: the check read the shards, transformers the single file."""
+    sharded = dict(hub.repositories[REPO])
+    single = {k: v for k, v in sharded.items() if not k.startswith("model")}
+    hub.repositories[REPO] = {**single, "model.safetensors": _noise(50_000)}
+    get(hub, tmp_path)
+    (tmp_path / "mine.safetensors").write_bytes(b"the user's own")
+    hub.repositories[REPO] = sharded
+    get(hub, tmp_path)
+    assert {path.name for path in tmp_path.glob("*.safetensors")} == {
+        "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "mine.safetensors"
+    }  # fmt: skip
+
+
+def test_shards_may_have_other_names_than_the_usual_ones():
+    """They were "no config.json with safetensors"."""
+    names = ("config.json", "model.safetensors.index.json", "weights-a.safetensors",
+             "weights-b.safetensors", "consolidated.safetensors")  # fmt: skip
+    listing = Listing("o/x", "r", [RemoteFile(name, 10, None, None) for name in names])
+    assert {file.path for file in needed(listing)} == set(names[:4])
+
+
 def test_a_cut_connection_is_continued_where_it_broke(hub, tmp_path):
     shard = "model-00001-of-00002.safetensors"
     hub.cut[shard] = [123_456, 100_000]

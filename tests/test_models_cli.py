@@ -116,6 +116,19 @@ def test_names_that_cannot_be_had_say_what_to_do(at_home, monkeypatch):
         load_base("./nowhere")
 
 
+def test_a_name_may_say_which_revision(at_home, hub):
+    """owner/name@main ended in a traceback."""
+    folder = ready_folder("Qwen/Qwen2.5-7B@main")
+    assert folder == at_home / "home" / "models" / "Qwen" / "Qwen2.5-7B@main"
+    assert hub.asked("/revision/main") or hub.asked("revision=main")
+    assert load_base("Qwen/Qwen2.5-7B@main").name_or_path == "Qwen/Qwen2.5-7B"
+    done = run("download", "--model", "Qwen/Qwen2.5-7B@main")
+    assert done.returncode == 0, done.stderr
+    assert "Qwen2.5-7B@main" in done.stdout
+    with pytest.raises(ModelError, match="no-such-branch"):
+        load_base("Qwen/Qwen2.5-7B@no-such-branch")
+
+
 def test_a_model_in_hugging_faces_cache_is_used_as_it_is(at_home, hub, monkeypatch):
     from huggingface_hub import snapshot_download
 

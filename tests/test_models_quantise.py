@@ -13,7 +13,7 @@ from tiny_models import TEXT, build
 
 from styledial.errors import ModelError
 from styledial.models import quantise
-from styledial.models.adapter import scale_adapter, scaled
+from styledial.models.adapter import load_adapter, scale_adapter, scaled
 from styledial.models.load import load_base
 from styledial.models.policy import with_lora
 from styledial.models.quantise import check_choice, is_quantised
@@ -154,6 +154,10 @@ def test_a_whole_run_on_a_quantised_base(base, bits, tmp_path):
     figures = rehearse("quantised", base, tmp_path, tmp_path / "books", more=[f"model.{bits}=true"])
     assert figures.nll_after < figures.nll_before
     assert figures.merge_gap < 1e-4
+    # generate, dial --export and the rest read what was trained: KL was 0.0501 and became 0.0511.
+    policy, _ = load_adapter(tmp_path / "run")
+    assert is_quantised(policy.causal_lm)
+    assert getattr(policy.causal_lm, f"is_{bits.replace('load', 'loaded')}")
 
 
 def test_a_whole_run_with_dora(base, tmp_path):

@@ -87,6 +87,7 @@ def test_an_adapter_of_another_base_is_refused(run: Path, tmp_path: Path) -> Non
     other = Path(shutil.copytree(run, tmp_path / "other"))
     summary = json.loads((other / "summary.json").read_text(encoding="utf-8"))
     (other / "summary.json").write_text(json.dumps({**summary, "model": "bundled"}))
+    (other / "base.json").unlink()  # as an adapter of another tool
     done = invoke("evaluate", other)
     assert done.returncode == 2
     assert "trained on another base (size mismatch for " in done.stderr

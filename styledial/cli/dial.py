@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from styledial.cli.options import Adapter, DataDir, refresh
+from styledial.cli.options import Adapter, BaseNow, DataDir, refresh
 from styledial.cli.progress import progress
 from styledial.language import say
 
@@ -33,6 +33,7 @@ def dial(
         ),
     ] = None,
     data_dir: DataDir = None,
+    base: BaseNow = None,
     remeasure: Annotated[
         bool, typer.Option("--remeasure", help=say("Measure again.", "重新测量。"))
     ] = False,
@@ -45,7 +46,7 @@ def dial(
         from styledial.run.finished import measure_dial
 
         with progress() as tick:
-            changed = measure_dial(adapter, data_dir, tick)
+            changed = measure_dial(adapter, data_dir, tick, base_now=base)
         if changed:
             typer.echo(say(*other_text(changed)), err=True)
         refresh(adapter)
@@ -54,7 +55,7 @@ def dial(
     if wanted:
         from styledial.run.finished import export_strengths
 
-        for folder in export_strengths(adapter, points, wanted):
+        for folder in export_strengths(adapter, points, wanted, base_now=base):
             typer.echo(str(folder))
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from styledial.hub.home import model_folder
 from styledial.language import say
 from styledial.models.registry import on_hugging_face, on_modelscope
 from styledial.units import disk_size
@@ -62,14 +61,16 @@ def download(
 ) -> None:
     from styledial.hub.download import download as fetch_model
     from styledial.hub.download import place
+    from styledial.models.locate import download_folder, split_revision
 
     where = place(source, endpoint, use_mirror, token)
-    repo = on_modelscope(model) if where.source == "modelscope" else on_hugging_face(model)
-    folder = (to or model_folder(repo)).expanduser()
+    plain, at = split_revision(model)
+    repo = on_modelscope(plain) if where.source == "modelscope" else on_hugging_face(plain)
+    folder = (to or download_folder(repo, at)).expanduser()
     show = _Bars() if sys.stderr.isatty() else _Lines()
     with show:
         done = fetch_model(
-            repo, folder, where, revision=revision, with_code=with_code,
+            repo, folder, where, revision=revision or at, with_code=with_code,
             progress=show.grow, announce=show.start,
         )  # fmt: skip
     size, fresh = disk_size(done.size), disk_size(done.fetched)

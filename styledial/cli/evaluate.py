@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from styledial.cli.options import Adapter, DataDir, Strength, refresh, scale_of
+from styledial.cli.options import Adapter, BaseNow, DataDir, Strength, refresh, scale_of
 from styledial.cli.progress import progress
 from styledial.language import say
 
@@ -36,6 +36,7 @@ def evaluate(
     ] = "base",
     kl_beta: Strength = None,
     data_dir: DataDir = None,
+    base: BaseNow = None,
     passages: Annotated[
         int,
         typer.Option(min=10, help=say("Passages written by each model.", "每个模型续写的段落数。")),
@@ -96,7 +97,7 @@ def evaluate(
     with owned, progress() as tick:
         found = evaluate_run(
             adapter, data_dir=data_dir, scale=scale, against=other, effort=effort, seed=seed,
-            tick=tick,
+            tick=tick, base_now=base,
         )  # fmt: skip
     found.settings.update(effort="full", kl_beta=kl_beta, scale=scale, against=against)
     if kl_beta is None:  # evaluation.json is about the adapter as it lies there

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from styledial.cli.options import Adapter, Strength, scale_of
+from styledial.cli.options import Adapter, BaseNow, Strength, scale_of
 from styledial.errors import UserError
 from styledial.language import say
 
@@ -19,6 +19,7 @@ def generate(
     max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1)] = 200,
     seed: Annotated[int, typer.Option(min=0)] = 42,
     kl_beta: Strength = None,
+    base: BaseNow = None,
     temperature: Annotated[
         float, typer.Option(min=0.0, help=say("0 is greedy.", "0 为贪心解码。"))
     ] = 0.8,
@@ -33,7 +34,7 @@ def generate(
 
     quiet_libraries()
     scale = scale_of(adapter, kl_beta)
-    policy, tokenizer = load_adapter(adapter)
+    policy, tokenizer = load_adapter(adapter, base=base)
     scale_adapter(policy, scale)
     typer.echo(
         prompt

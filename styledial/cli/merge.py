@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from styledial.cli.options import Adapter, Strength, scale_of
+from styledial.cli.options import Adapter, BaseNow, Strength, scale_of
 from styledial.language import say
 
 HELP = say(
@@ -21,10 +21,7 @@ def merge(
     output: Annotated[
         Path, typer.Option("--output", "-o", help=say("The new folder.", "新文件夹。"))
     ],
-    base: Annotated[
-        str | None,
-        typer.Option(help=say("Another base than the adapter names.", "改用其他基座。")),
-    ] = None,
+    base: BaseNow = None,
     kl_beta: Strength = None,
     dtype: Annotated[
         str,

@@ -33,6 +33,16 @@ Strength = Annotated[
         help=say("Strength to dial the adapter to.", "将适配器调到的强度。"),
     ),
 ]
+BaseNow = Annotated[
+    str | None,
+    typer.Option(
+        "--base",
+        help=say(
+            "The base model, if it is no longer where the run found it.",
+            "基座模型，若已不在训练时的位置。",
+        ),
+    ),
+]
 DataDir = Annotated[
     str | None,
     typer.Option(

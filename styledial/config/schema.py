@@ -57,6 +57,7 @@ class ModelSettings(Section):
         "LoRA 缩放，通常是 lora_r 的 2 倍；null 即取 2 倍。",
         shown=16,
         gt=0,
+        le=65536,
         resume=SAME,
     )
     lora_dropout: float = setting(

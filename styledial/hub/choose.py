@@ -57,7 +57,12 @@ def _weights(top: Iterable[RemoteFile]) -> list[RemoteFile]:
     for start, end in (("model", ".safetensors"), ("pytorch_model", ".bin")):
         index = f"{start}{end}.index.json"
         single = [file for file in top if file.path == start + end]
-        shards = [f for f in top if f.path.startswith(f"{start}-") and f.path.endswith(end)]
+        # An index may name its shards as it likes; model-00001-of-... is only the usual way.
+        shards = [f for f in top if f.path.startswith(f"{start}-") and f.path.endswith(end)] or [
+            f
+            for f in top
+            if f.path.endswith(end) and f.path != start + end and "consolidated" not in f.path
+        ]
         if shards and any(file.path == index for file in top):
             return [*shards, *(file for file in top if file.path == index)]
         if single:

@@ -136,6 +136,7 @@ def download(
             _each(todo, get, report, workers)
         except HfHubHTTPError as error:
             raise hub.explained(error, where, repo) from None
+        _remove_earlier(folder, {file.path for file in files})
         _write_record(folder, where, listed, files)
         _sweep(folder / ".download")
     size = sum(file.size for file in files)
@@ -171,6 +172,14 @@ def is_complete(folder: Path) -> bool:
         (folder / path).is_file() and (folder / path).stat().st_size == entry["size"]
         for path, entry in _record(folder).items()
     ) and bool(_record(folder))
+
+
+def downloaded_revision(folder: Path) -> str | None:
+    """The hub's commit that a finished download into `folder` is of; None for other folders."""
+    try:
+        return str(json.loads((folder / RECORD).read_text(encoding="utf-8"))["revision"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _each(
@@ -225,6 +234,17 @@ def _record(folder: Path) -> dict[str, dict[str, object]]:
         return dict(json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return {}
+
+
+def _remove_earlier(folder: Path, wanted: set[str]) -> None:
+    """Weights of an earlier download that this one doesn't have: a single file beside shards
+    would be read in place of them. Only what a download wrote, as it wrote it."""
+    for path, entry in _record(folder).items():
+        earlier = folder / path
+        is_weights = path.endswith((".safetensors", ".bin", ".index.json"))
+        whole = earlier.is_file() and earlier.stat().st_size == entry["size"]
+        if is_weights and whole and path not in wanted:
+            earlier.unlink()
 
 
 def _checked_before(folder: Path, listed: Listing) -> set[str]:

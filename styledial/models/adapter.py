@@ -3,51 +3,116 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from styledial.distributed.sharded_tensors import model_is_sharded
-from styledial.errors import AdapterError
+from styledial.distributed.sharded_tensors import full_tensor
+from styledial.errors import AdapterError, ModelError
+from styledial.files import write_json
+from styledial.models.base_files import copy_model_files, copy_tokenizer
 from styledial.models.dora import restore_norms, scale_norms
+from styledial.models.identity import Base, check_same_base, remembered_base
 from styledial.models.load import load_base, load_tokenizer
+from styledial.models.locate import absolute, find_base
 from styledial.models.policy import Policy, quiet_peft
+from styledial.models.shards import safetensors_headers
 from styledial.run_folder.claims import writing
-from styledial.run_folder.layout import ADAPTER_SETTINGS, SUMMARY
+from styledial.run_folder.layout import ADAPTER_SETTINGS, ADAPTER_WEIGHTS, SUMMARY
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+# What PEFT 0.13 knows of: it refuses a file with other names in it.
+_READ_BY_ALL = {
+    "alpha_pattern", "auto_mapping", "base_model_name_or_path", "bias", "fan_in_fan_out",
+    "inference_mode", "init_lora_weights", "layer_replication", "layers_pattern",
+    "layers_to_transform", "loftq_config", "lora_alpha", "lora_dropout", "megatron_config",
+    "megatron_core", "modules_to_save", "peft_type", "r", "rank_pattern", "revision",
+    "runtime_config", "target_modules", "task_type", "use_dora", "use_rslora",
+}  # fmt: skip
 
 
-def save_model(
-    policy: Policy, tokenizer: PreTrainedTokenizerBase, folder: Path, *, under: str = "",
-    write: bool = True,
-) -> None:  # fmt: skip
-    """Adapter (or all weights) and tokenizer files, as PEFT and transformers write them.
+def save_model(policy: Policy, folder: Path, *, under: str = "", write: bool = True) -> None:
+    """Adapter or all weights as PEFT and transformers write them, with the base's own files.
 
-    Written into `under`, a folder inside the run's `folder`: aside, then each takes its place by a
-    rename. Where the model is sharded, all processes have to call this, and one of them to `write`.
-    Raises UserError where the disk takes no more.
+    An adapter gets the base's tokenizer; all weights get its configuration too, in the precision
+    of its files. Written into `under`, a folder inside the run's `folder`: aside, then each takes
+    its place by a rename. Where the model is sharded, all processes have to call this, and one of
+    them to `write`. Raises UserError where the disk takes no more.
     """
-    more: dict[str, Any] = {}
-    if model_is_sharded(policy):
-        weights = policy.trainable_state()
-        more["state_dict"] = {name.removeprefix("model."): w for name, w in weights.items()}
+    weights = _adapter_weights(policy) if policy.is_adapter else {}
     if not write:
         return
-    # Left to itself, PEFT asks the hub whether the vocabulary was changed; it never is here.
-    if policy.is_adapter:
-        more["save_embedding_layers"] = False
+    base: Path = policy.causal_lm.base_folder
     with writing(folder) as run, run.aside() as aside:
-        policy.model.save_pretrained(aside, **more)
-        tokenizer.save_pretrained(aside)
+        if policy.is_adapter:
+            _write_adapter(policy, weights, aside)
+            copy_tokenizer(base, aside)
+        else:
+            _write_all_weights(policy, aside)
         # PEFT's model card is a form with nothing filled in; summary.json says what this is.
         (aside / "README.md").unlink(missing_ok=True)
         prefix = f"{under}/" if under else ""
         run.place({prefix + path.name: path for path in sorted(aside.iterdir())})
+
+
+def _adapter_weights(policy: Policy) -> dict[str, torch.Tensor]:
+    """Whole ones, by PEFT's names."""
+    named = policy.model.named_parameters()
+    return {name: full_tensor(weight.detach()) for name, weight in named if "lora_" in name}
+
+
+def _write_adapter(policy: Policy, weights: dict[str, torch.Tensor], folder: Path) -> None:
+    """rsLoRA's alpha / sqrt(r) goes into B: many readers take alpha / r whatever is written."""
+    settings = policy.model.peft_config["default"]
+    rank_stabilised = settings.use_rslora
+    if rank_stabilised:
+        factor = math.sqrt(settings.r)
+        weights = {n: w * factor if _is_b(n) else w for n, w in weights.items()}
+    settings.use_rslora = False
+    try:
+        # Left to itself, PEFT asks the hub whether the vocabulary was changed; it never is here.
+        policy.model.save_pretrained(folder, state_dict=weights, save_embedding_layers=False)
+    finally:
+        settings.use_rslora = rank_stabilised
+    _leave_out_defaults(folder / ADAPTER_SETTINGS, type(settings)())
+
+
+def _leave_out_defaults(path: Path, defaults: Any) -> None:
+    """Newer settings that are not used, so that older versions of PEFT read the file."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content.pop("peft_version", None)
+    kept = {key: value for key, value in content.items()
+            if key in _READ_BY_ALL or value != getattr(defaults, key)}  # fmt: skip
+    write_json(path, kept)
+
+
+def _write_all_weights(policy: Policy, folder: Path) -> None:
+    """In the precision that the base's files have; trained in fp32, they are rounded once."""
+    model = policy.causal_lm
+    dtype = model.file_dtype
+    rounded: dict[int, torch.Tensor] = {}  # a tied weight has two names and stays one tensor
+    weights = {
+        name: rounded.setdefault(weight.data_ptr(), _rounded(weight.detach(), dtype))
+        for name, weight in model.state_dict().items()
+    }
+    model.save_pretrained(folder, state_dict=weights)
+    copy_model_files(model.base_folder, folder, dtype=dtype)
+
+
+def _rounded(weight: torch.Tensor, dtype: str) -> torch.Tensor:
+    return weight.to(getattr(torch, dtype)) if weight.is_floating_point() else weight
+
+
+def _is_b(name: str) -> bool:
+    return "lora_B" in name or "lora_embedding_B" in name
 
 
 @contextmanager
@@ -72,49 +137,122 @@ def scale_adapter(policy: Policy, scale: float) -> None:
     """
     scale_norms(policy.model, scale)
     for name, parameter in policy.named_parameters():
-        if "lora_B" in name or "lora_embedding_B" in name:
+        if _is_b(name):
             parameter.mul_(scale)
 
 
 def load_adapter(
-    folder: Path, *, dtype: str = "auto", load_in_4bit: bool = False, load_in_8bit: bool = False
+    folder: Path, *, base: str | None = None, **instead: Any
 ) -> tuple[Policy, PreTrainedTokenizerBase]:
     """Base + adapter as a Policy in evaluation mode on the GPU if there is one, and the tokenizer.
 
-    An adapter of a quantised base is loaded on the same quantised base where that is asked for.
-
-    Raises AdapterError where the folder isn't what a run leaves, ModelError for its base.
+    The base is loaded as the run loaded it, quantised or not; `instead` overrides options of
+    `load_base`. `base` says where it is now. Raises AdapterError where the folder isn't what a
+    run leaves or the base isn't the run's, ModelError for a base that can't be loaded.
     """
-    from peft import PeftModel
-
-    described = describe_adapter(folder)
+    found = base_of(folder, base)
+    how = {**found.loading, **instead}
     if (folder / ADAPTER_SETTINGS).is_file():
-        base = load_base(
-            described["model"], dtype=dtype, load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit
-        )
-        try:
-            with quiet_peft():
-                model = PeftModel.from_pretrained(base, str(folder))
-        except (RuntimeError, ValueError, OSError) as error:
-            # torch's first line only says that there are errors; the next one is the first.
-            why = str(error).strip().split("\n")[:2][-1].strip().rstrip(".")
-            raise AdapterError(
-                f"{folder}: this adapter doesn't fit {described['model']}: it was trained on "
-                f"another base ({why}).",
-                f"{folder}：适配器与 {described['model']} 不匹配："
-                f"它是在另一个基座上训练的（{why}）。",
-            ) from None
-        policy = Policy(model, None)
+        policy = Policy(attach_adapter(load_base(found.model, **how), folder, found.model), None)
     else:
-        tuned = load_base(str(folder), dtype=dtype)
-        policy = Policy(tuned, load_base(described["model"], dtype=dtype))
+        tuned = load_base(str(folder), **how)
+        policy = Policy(tuned, load_base(found.model, **how))
     # The base's own tokenizer: transformers picks its class by the config that lies beside it.
-    tokenizer = load_tokenizer(described["model"])
+    tokenizer = load_tokenizer(found.model, trust_remote_code=bool(how.get("trust_remote_code")))
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    if not (load_in_4bit or load_in_8bit):  # a quantised base is where it was loaded
+    if not (how.get("load_in_4bit") or how.get("load_in_8bit")):  # these are where they were loaded
         policy.to(device)
     policy.reference_to(device)
     return policy.eval(), tokenizer
+
+
+def base_of(folder: Path, base: str | None = None) -> Base:
+    """The base of the run in `folder` and how it was loaded, checked to be the same still.
+
+    `base` says where it is now. Raises AdapterError for another base, or one that is gone.
+    """
+    found = remembered_base(folder) or Base(str(describe_adapter(folder)["model"]))
+    name = absolute(base or found.model)
+    try:
+        here = Path(find_base(name)).is_dir()
+    except ModelError as error:
+        if base:
+            raise
+        raise AdapterError(
+            f"{folder}: the base that this was trained on can't be used ({error.en.rstrip('.')}). "
+            "Say where it is now: --base FOLDER.",
+            f"{folder}：无法使用训练时的基座（{error.zh.rstrip('。')}）。"
+            "请用 --base 指明它现在的位置。",
+        ) from None
+    if found.loading.get("trust_remote_code") and not here:
+        # An adapter from elsewhere must not make this machine fetch and run a stranger's code.
+        raise AdapterError(
+            f"{folder}: was trained with its base's own Python code, and {name} is not on this "
+            f"machine. If you trust its author: `styledial download --model {name} --with-code`.",
+            f"{folder}：训练时执行了基座自带的 Python 代码，而本机没有 {name}。"
+            f"如信任其作者，请运行 `styledial download --model {name} --with-code`。",
+        )
+    say_where = ("say where it is now: --base FOLDER", "用 --base 指明它现在的位置")
+    check_same_base(folder, found, name, say_where)
+    return replace(found, model=name)
+
+
+def attach_adapter(base: PreTrainedModel, folder: Path, name: str) -> PeftModel:
+    """The adapter in `folder` on `base`, which the user calls `name`.
+
+    Raises AdapterError for files that are absent, damaged or incomplete, or of another base.
+    """
+    from peft import PeftModel, get_peft_model_state_dict
+
+    weights = folder / ADAPTER_WEIGHTS
+    _check_settings(folder / ADAPTER_SETTINGS)
+    if weights.is_file():
+        try:
+            held = set(safetensors_headers(weights))
+        except ModelError:
+            raise _damaged(weights, "is cut short or damaged", "不完整或已损坏") from None
+    elif (folder / "adapter_model.bin").is_file():
+        held = set()
+    else:
+        raise _damaged(weights, "is missing", "缺失")
+    try:
+        with quiet_peft():
+            model = PeftModel.from_pretrained(base, str(folder))
+            wanted = get_peft_model_state_dict(model, save_embedding_layers=False)
+    except (RuntimeError, ValueError, OSError, TypeError, KeyError) as error:
+        # torch's first line only says that there are errors; the next one is the first.
+        why = str(error).strip().split("\n")[:2][-1].strip().rstrip(".")[:200]
+        raise AdapterError(
+            f"{folder}: this adapter doesn't fit {name}: it was trained on another base ({why}).",
+            f"{folder}：适配器与 {name} 不匹配：它是在另一个基座上训练的（{why}）。",
+        ) from None
+    absent = sorted(set(wanted) - held) if held else []
+    if absent:
+        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        raise _damaged(
+            weights, f"lacks {absent[0]}{more}", f"缺少 {absent[0]} 等 {len(absent)} 个权重"
+        )
+    return model
+
+
+def _check_settings(path: Path) -> None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        good = math.isfinite(content["lora_alpha"]) and content["r"] > 0
+    except (ValueError, KeyError, TypeError):
+        good = False
+    if not good:
+        raise _damaged(
+            path, "is damaged or describes no LoRA (r, lora_alpha)",
+            "已损坏，或不是 LoRA 的设置（r、lora_alpha）",
+        )  # fmt: skip
+
+
+def _damaged(path: Path, en: str, zh: str) -> AdapterError:
+    return AdapterError(
+        f"{path}: {en}; restore it from a copy, or train again.",
+        f"{path}：{zh}；请从备份恢复，或重新训练。",
+    )
 
 
 def describe_adapter(folder: Path) -> dict[str, Any]:
@@ -129,7 +267,7 @@ def describe_adapter(folder: Path) -> dict[str, Any]:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             return {**content, "model": content[key]}
-        except (ValueError, KeyError, UnicodeDecodeError):
+        except (ValueError, KeyError, TypeError):
             raise AdapterError(
                 f"{path}: cannot be read as JSON with a `{key}`; restore it or train again.",
                 f"{path}：无法读取，或缺少 `{key}`；请恢复该文件或重新训练。",

@@ -11,13 +11,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from styledial.errors import ModelError
-from styledial.models.locate import cannot_be_had, find_base, ready_folder
+from styledial.models.base_files import written_dtype
+from styledial.models.locate import (
+    absolute,
+    find_base,
+    not_available,
+    ready_folder,
+    split_revision,
+)
 from styledial.models.quantise import check_choice, loading_options, same_arithmetic
 from styledial.models.registry import on_hugging_face
 from styledial.models.support import check_behaviour
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = [
     "find_base", "load_base", "load_tokenizer", "quiet_libraries", "recompute_activations",
@@ -56,8 +63,8 @@ def load_tokenizer(
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError) as error:
-        raise cannot_be_had(name_or_path, *_reason(error)) from None
+    except (OSError, ValueError, ImportError) as error:
+        raise _not_loaded(name_or_path, error) from None
     # transformers 5 may rebuild a tokenizer as another class, which then gives nothing for text.
     if not any(gives_back(tokenizer, text) for text in _PROBES):
         raise ModelError(
@@ -116,10 +123,14 @@ def load_base(
                 **options,
             )
     except (OSError, ValueError, ImportError, SafetensorError) as error:
-        raise cannot_be_had(name_or_path, *_reason(error)) from None
+        if attn_implementation == "flash_attention_2" and "lash" in str(error):
+            raise _no_flash_attention(error) from None
+        raise _not_loaded(name_or_path, error) from None
     _check_all_loaded(name_or_path, report)
     # An adapter names its base by this: the hub's name, not the cache folder of this machine.
-    model.name_or_path = on_hugging_face(name_or_path)
+    model.name_or_path = on_hugging_face(split_revision(absolute(name_or_path))[0])
+    model.base_folder = folder
+    model.file_dtype = written_dtype(folder) or str(precision).removeprefix("torch.")
     if load_in_4bit:
         same_arithmetic(model)
     check_behaviour(frozen(model), name_or_path)
@@ -129,9 +140,19 @@ def load_base(
 def frozen(model: PreTrainedModel) -> PreTrainedModel:
     """The model itself, as a base is to be: no gradients, no dropout, no cache."""
     model.config.use_cache = False
+    model.generation_config = _only_its_tokens(model.generation_config)
     model.requires_grad_(False).eval()
     _without_dropout(model)
     return model
+
+
+def _only_its_tokens(config: GenerationConfig) -> GenerationConfig:
+    """generation_config.json without the author's taste: beams, stop strings and penalties would
+    change every text, or fail; what a text is written with is said where it is written."""
+    from transformers import GenerationConfig
+
+    names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    return GenerationConfig(**{name: getattr(config, name) for name in names})
 
 
 def _without_dropout(model: PreTrainedModel) -> None:
@@ -179,6 +200,36 @@ def _check_all_loaded(name: str, report: dict[str, Any]) -> None:
             + (f" 等 {len(lost)} 个权重" if len(lost) > 1 else "")
             + "，不完整或与 config.json 不符。请重新下载。",
         )
+
+
+def _not_loaded(name: str, error: Exception) -> ModelError:
+    """Of a model that is here: what the library says; a download is advised for a hub's name."""
+    reason = _reason(error)
+    if isinstance(error, ImportError):
+        return ModelError(
+            f"model.model_name_or_path: {name} needs a package that is not installed or doesn't "
+            f"work ({reason[0]}). Install it and try again.",
+            f"model.model_name_or_path：{name} 需要的程序包未安装或无法使用（{reason[1]}）。"
+            "请安装后重试。",
+        )
+    if not Path(name).expanduser().is_dir():
+        return not_available(name, *reason)
+    return ModelError(
+        f"model.model_name_or_path: {name} could not be loaded ({reason[0]}). Restore its files, "
+        "or name another folder.",
+        f"model.model_name_or_path：无法加载 {name}（{reason[1]}）。请恢复其中的文件，"
+        "或换一个文件夹。",
+    )
+
+
+def _no_flash_attention(error: Exception) -> ModelError:
+    reason = _reason(error)
+    return ModelError(
+        f"model.attn_implementation: flash_attention_2 doesn't work here ({reason[0]}). Install "
+        "flash-attn (`pip install flash-attn --no-build-isolation`), or set sdpa.",
+        f"model.attn_implementation：flash_attention_2 在本机无法使用（{reason[1]}）。"
+        "请安装 flash-attn（`pip install flash-attn --no-build-isolation`），或改为 sdpa。",
+    )
 
 
 def _reason(error: Exception) -> tuple[str, str]:

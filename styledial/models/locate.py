@@ -13,6 +13,7 @@ from pathlib import Path
 
 from styledial.errors import ModelError
 from styledial.hub.home import model_folder
+from styledial.language import typed
 from styledial.models.chatglm.convert import converted
 from styledial.models.chatglm.layout import is_original
 from styledial.models.inspect import check_folder, read_config
@@ -35,9 +36,7 @@ def ready_folder(
     With `check` it is also whole and of a kind that can be trained. `say` is told what takes
     long. Raises ModelError with what to do for anything unfit.
     """
-    folder = Path(find_base(name_or_path))
-    if not folder.is_dir():
-        folder = _downloaded(name_or_path, trust_remote_code, say)
+    folder = source_folder(name_or_path, trust_remote_code=trust_remote_code, say=say)
     config = read_config(folder)
     if is_original(config):
         return converted(folder, say)
@@ -45,6 +44,14 @@ def ready_folder(
         check_supported(config, name_or_path, trust_remote_code=trust_remote_code)
         check_folder(folder, trust_remote_code=trust_remote_code)
     return folder
+
+
+def source_folder(
+    name_or_path: str, *, trust_remote_code: bool = False, say: Say | None = None
+) -> Path:
+    """The base's folder as its authors publish it: before a conversion, downloaded if need be."""
+    folder = Path(find_base(name_or_path))
+    return folder if folder.is_dir() else _downloaded(name_or_path, trust_remote_code, say)
 
 
 def find_base(name_or_path: str) -> str:
@@ -63,25 +70,88 @@ def find_base(name_or_path: str) -> str:
             ".safetensors 的文件夹。",
         )
     if path.is_dir():
+        _check_is_plain_model(path)
+        return str(path)
+    if _is_path(name_or_path):
+        raise _no_folder(name_or_path)
+    return str(_downloaded_before(name_or_path) or name_or_path)
+
+
+def _check_is_plain_model(path: Path) -> None:
+    """Raises ModelError for an adapter's folder, alone or beside a model: transformers would load
+    the adapter on its base and call that the base, and KL would be measured against it."""
+    if (path / "adapter_config.json").is_file():
         if not (path / "config.json").is_file():
             raise ModelError(
-                f"model.model_name_or_path: {name_or_path} has no config.json, so it isn't a "
-                "model folder; name the folder that does.",
-                f"model.model_name_or_path：{name_or_path} 中没有 config.json，不是模型文件夹；"
-                "请写正确的文件夹。",
+                f"model.model_name_or_path: {path} holds an adapter, not a model. Merge it into "
+                f"its base first: `styledial merge {typed(path)} -o FOLDER`.",
+                f"model.model_name_or_path：{path} 是适配器而不是模型。"
+                f"请先并入基座：`styledial merge {typed(path)} -o 文件夹`。",
             )
-        return str(path)
-    if name_or_path.startswith((".", "/", "~", "\\")) or name_or_path.count("/") != 1:
-        raise cannot_be_had(name_or_path, "no such folder", "没有这个文件夹")
-    return str(_downloaded_before(name_or_path) or name_or_path)
+        raise ModelError(
+            f"model.model_name_or_path: {path} holds a model and an adapter "
+            "(adapter_config.json), so it isn't clear which of them is the base. Move the "
+            "adapter_* files to another folder.",
+            f"model.model_name_or_path：{path} 中既有模型又有适配器（adapter_config.json），"
+            "无法确定哪个是基座。请把 adapter_* 文件移到别的文件夹。",
+        )
+    if not (path / "config.json").is_file():
+        raise ModelError(
+            f"model.model_name_or_path: {path} has no config.json, so it isn't a "
+            "model folder; name the folder that does.",
+            f"model.model_name_or_path：{path} 中没有 config.json，不是模型文件夹；"
+            "请写正确的文件夹。",
+        )
+
+
+def _is_path(name: str) -> bool:
+    """Whether a name that is no folder is meant as one: models/q2 where there is a folder models.
+
+    It is never taken for a name on the hub: models/q2 may be somebody's model there.
+    """
+    if name.startswith((".", "/", "~", "\\")) or name.count("/") != 1:
+        return True
+    return (
+        known(split_revision(name)[0]) is None
+        and Path(name).parent.is_dir()
+        and (_downloaded_before(name) is None)
+    )
+
+
+def _no_folder(name: str) -> ModelError:
+    return ModelError(
+        f"model.model_name_or_path: {name}: no such folder. Name a model's folder, or a model on "
+        "the hub as OWNER/NAME (`styledial models` lists the known ones).",
+        f"model.model_name_or_path：{name}：没有这个文件夹。请写模型所在的文件夹，"
+        "或以 OWNER/NAME 的形式写模型名（`styledial models` 列出已知模型）。",
+    )
+
+
+def absolute(name_or_path: str) -> str:
+    """A folder's absolute path, so that it is found from everywhere; a name stays as it is."""
+    path = Path(name_or_path).expanduser()
+    here = name_or_path != "bundled" and path.is_dir()
+    return str(path.absolute()) if here else name_or_path
+
+
+def split_revision(name: str) -> tuple[str, str | None]:
+    """ "owner/name@main" -> ("owner/name", "main"): a branch, tag or commit of the hub."""
+    repo, _, revision = name.partition("@")
+    return repo, revision or None
+
+
+def download_folder(repo: str, revision: str | None) -> Path:
+    """Where a model's download is kept; one of another revision has a folder of its own."""
+    return model_folder(f"{repo}@{revision}" if revision else repo)
 
 
 def _downloaded_before(name: str) -> Path | None:
     """The folder of a finished `styledial download`, from either hub."""
     from styledial.hub.download import is_complete
 
-    for each in dict.fromkeys([name, on_hugging_face(name), on_modelscope(name)]):
-        folder = model_folder(each)
+    repo, revision = split_revision(name)
+    for each in dict.fromkeys([repo, on_hugging_face(repo), on_modelscope(repo)]):
+        folder = download_folder(each, revision)
         if is_complete(folder):
             return folder
     return None
@@ -92,27 +162,31 @@ def _downloaded(name: str, trust_remote_code: bool, say: Say | None) -> Path:
 
     from styledial.hub.download import download, place
 
-    repo = on_hugging_face(name)
-    cached = _in_hugging_face_cache(repo)
+    plain, revision = split_revision(name)
+    repo = on_hugging_face(plain)
+    cached = _in_hugging_face_cache(repo, revision)
     if cached is not None:
         return cached
     if is_offline_mode():
-        raise cannot_be_had(name, "HF_HUB_OFFLINE is set", "设置了 HF_HUB_OFFLINE")
+        raise not_available(name, "HF_HUB_OFFLINE is set", "设置了 HF_HUB_OFFLINE")
+    target = download_folder(repo, revision)
     if say is not None:
-        say(f"{repo} -> {model_folder(repo)}")
+        say(f"{repo} -> {target}")
     try:
-        return download(repo, model_folder(repo), place(), with_code=trust_remote_code).folder
+        return download(
+            repo, target, place(), revision=revision, with_code=trust_remote_code
+        ).folder
     except ModelError as error:
-        if known(name) and known(name).gated:  # type: ignore[union-attr]
+        if known(plain) and known(plain).gated:  # type: ignore[union-attr]
             raise
-        raise cannot_be_had(name, error.en.rstrip("."), error.zh.rstrip("。")) from None
+        raise not_available(name, error.en.rstrip("."), error.zh.rstrip("。")) from None
 
 
-def _in_hugging_face_cache(repo: str) -> Path | None:
+def _in_hugging_face_cache(repo: str, revision: str | None) -> Path | None:
     """What another program left in Hugging Face's own cache, if its weights are all there."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(repo, "config.json")
+    found = try_to_load_from_cache(repo, "config.json", revision=revision)
     if not isinstance(found, str):
         return None
     folder = Path(found).parent
@@ -125,12 +199,12 @@ def _in_hugging_face_cache(repo: str) -> Path | None:
     return folder
 
 
-def cannot_be_had(name: str, en: str, zh: str) -> ModelError:
+def not_available(name: str, en: str, zh: str) -> ModelError:
     return ModelError(
-        f"model.model_name_or_path: {name} cannot be had ({en}). Download it: "
+        f"model.model_name_or_path: {name} is not available ({en}). Download it: "
         f"`python scripts/download_model.py --model {name}`; from China add --use-mirror; or try "
         "the demo, which needs no network: `python train.py --config configs/demo.yaml`.",
-        f"model.model_name_or_path：无法取得 {name}（{zh}）。可以下载："
+        f"model.model_name_or_path：{name} 不可用（{zh}）。可以下载："
         f"`python scripts/download_model.py --model {name}`；国内加 --use-mirror；"
         "或运行无需网络的示例：`python train.py --config configs/demo.yaml`。",
     )

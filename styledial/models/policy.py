@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from styledial.distributed.sharded_tensors import full_tensor
-from styledial.errors import ModelError
+from styledial.errors import ModelError, nearest
 from styledial.models.lean import lean
 
 if TYPE_CHECKING:
@@ -111,8 +111,10 @@ def _hidden(model: Any, input_ids: Tensor, position_ids: Tensor | None) -> Tenso
 
 @contextmanager
 def quiet_peft() -> Iterator[None]:
-    """PEFT asks transformers by a name that is on its way out; nothing a user can mend."""
+    """PEFT asks transformers by a name that is on its way out, which no user can change; and what
+    an adapter lacks, which it only warns of, is an error in adapter.py."""
     with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Found missing adapter keys")
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")
         yield
 
@@ -136,9 +138,13 @@ def with_lora(
     """
     from peft import LoraConfig, get_peft_model
 
-    head_names = [n for n, m in model.named_modules() if m is model.get_output_embeddings()]
-    if _reaches(target_modules, head_names):
-        raise _frozen_head(head_names[0])
+    head = model.get_output_embeddings()
+    head_names = [n for n, m in model.named_modules() if m is head]
+    embeddings = model.get_input_embeddings()
+    tied = [n for n, m in model.named_modules() if m is embeddings and m.weight is head.weight]
+    if _reaches(target_modules, head_names + tied):
+        raise _frozen_head(head_names[0], tied[0] if tied else None)
+    _check_each_is_there(target_modules, model, head_names)
     config = LoraConfig(
         r=r,
         # PEFT types alpha as int; a float scales just as well, and a whole one is saved as such.
@@ -152,28 +158,67 @@ def with_lora(
     try:
         with quiet_peft():
             return Policy(lean(get_peft_model(model, config)), None)
-    except ValueError as error:
-        layers = sorted(
-            {
-                n.rpartition(".")[2]
-                for n, m in model.named_modules()
-                if isinstance(m, nn.Linear) and n not in head_names
-            }
-        )
-        raise ModelError(
-            f"model.lora_target_modules: {error}. This model has {', '.join(layers)}.",
-            f"model.lora_target_modules：{error}。该模型的线性层有 {', '.join(layers)}。",
-        ) from None
+    except (ValueError, re.error) as error:
+        why = str(error).strip().rstrip(".")
+        raise _no_such_layer(why, why, _layers(model, head_names)) from None
+
+
+def _check_each_is_there(
+    target_modules: str | list[str], model: PreTrainedModel, head_names: list[str]
+) -> None:
+    """Raises ModelError for a name of which there is no layer: PEFT would train the others."""
+    if isinstance(target_modules, str):
+        return
+    names = [name for name, _ in model.named_modules()]
+    for wanted in target_modules:
+        if not any(_is_named(name, wanted) for name in names):
+            layers = _layers(model, head_names)
+            guess = nearest(wanted, layers)
+            raise _no_such_layer(
+                f"there is no layer {wanted}" + (f"; did you mean {guess}?" if guess else ""),
+                f"没有名为 {wanted} 的层" + (f"，是否想写 {guess}？" if guess else ""), layers,
+            )  # fmt: skip
+
+
+def _layers(model: PreTrainedModel, head_names: list[str]) -> list[str]:
+    found = {name.rpartition(".")[2] for name, module in model.named_modules()
+             if isinstance(module, nn.Linear) and name not in head_names}  # fmt: skip
+    return sorted(found)
+
+
+def _no_such_layer(en: str, zh: str, layers: list[str]) -> ModelError:
+    stop = "" if en.endswith("?") else "."
+    return ModelError(
+        f"model.lora_target_modules: {en}{stop} This model has {', '.join(layers)}; all-linear "
+        "takes them all.",
+        f"model.lora_target_modules：{zh}{'' if stop == '' else '。'}"
+        f"该模型的线性层有 {', '.join(layers)}；all-linear 表示全部。",
+    )
+
+
+def _is_named(name: str, wanted: str) -> bool:
+    """As PEFT compares: a module's whole name, or its end."""
+    return name == wanted or name.endswith(f".{wanted}")
 
 
 def _reaches(target_modules: str | list[str], names: list[str]) -> bool:
     """Whether PEFT would put an adapter on one of `names`: a list of endings, or a pattern."""
     if isinstance(target_modules, list):
-        return bool(set(names) & set(target_modules))
-    return any(re.fullmatch(target_modules, name) for name in names)
+        return any(_is_named(name, wanted) for name in names for wanted in target_modules)
+    try:
+        return any(re.fullmatch(target_modules, name) for name in names)
+    except re.error:
+        return False  # said where PEFT meets it
 
 
-def _frozen_head(name: str) -> ModelError:
+def _frozen_head(name: str, tied: str | None) -> ModelError:
+    if tied:
+        return ModelError(
+            f"model.lora_target_modules: {tied} and the output head {name} are one weight in this "
+            "model, which a KL budget keeps frozen; use all-linear or name other layers.",
+            f"model.lora_target_modules：该模型的 {tied} 与输出层 {name} 共用权重，"
+            "KL 预算要求它保持冻结；请用 all-linear 或其他层。",
+        )
     return ModelError(
         f"model.lora_target_modules: {name} is the output head, which a KL budget keeps frozen; "
         "use all-linear or name other layers.",

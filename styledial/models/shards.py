@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _SINGLES = ("model.safetensors", "pytorch_model.bin")
 _HEADER_LIMIT = 100_000_000  # the format's own
+_BLOCK = 4096  # bytes; what a disk reads at least
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,19 @@ class Header:
     dtype: str
     shape: tuple[int, ...]
     file: str
+    place: tuple[int, int] = (0, 0)  # first and last byte within the file
 
 
 def weight_files(folder: Path) -> list[Path]:
     """The files that hold the weights, safetensors before pickles, in shard order.
 
     Raises ModelError naming the first shard that the index lists and the folder lacks, or the
-    folder if there are no weights at all.
+    folder if there are no weights at all, or two sets of which transformers would take one.
     """
     for index_name, single_name in zip(_INDEXES, _SINGLES, strict=True):
         index = folder / index_name
+        if index.is_file() and (folder / single_name).is_file():
+            raise _two_sets(folder, single_name, index_name)
         if index.is_file():
             files = [folder / name for name in sorted(set(_weight_map(index).values()))]
             absent = [path.name for path in files if not path.is_file()]
@@ -64,6 +68,15 @@ def weight_files(folder: Path) -> list[Path]:
         "model again, or name the folder that has them.",
         f"{folder}：没有权重（model.safetensors，或带索引的分片）。请重新下载，"
         "或写包含权重的文件夹。",
+    )
+
+
+def _two_sets(folder: Path, single: str, index: str) -> ModelError:
+    return ModelError(
+        f"{folder}: holds its weights twice: {single}, and shards that {index} lists; they may be "
+        f"different versions. Move {single} elsewhere, or {index} with its shards.",
+        f"{folder}：其中有两份权重：{single}，以及 {index} 所列的分片，二者可能是不同版本。"
+        f"请移走 {single}，或移走 {index} 及其分片。",
     )
 
 
@@ -104,7 +117,12 @@ def safetensors_headers(path: Path) -> dict[str, Header]:
             header.pop("__metadata__", None)
             end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
             found = {
-                name: Header(entry["dtype"], tuple(entry["shape"]), path.name)
+                name: Header(
+                    entry["dtype"],
+                    tuple(entry["shape"]),
+                    path.name,
+                    (8 + length + entry["data_offsets"][0], 8 + length + entry["data_offsets"][1]),
+                )
                 for name, entry in header.items()
             }
         except (ValueError, KeyError, TypeError, AttributeError, IndexError):
@@ -116,6 +134,32 @@ def safetensors_headers(path: Path) -> dict[str, Header]:
             f"实有 {size:,} 字节，按文件头应为 {8 + length + end:,}",
         )
     return found
+
+
+def sampled_weights(files: list[Path]) -> Iterator[bytes]:
+    """Three blocks of each tensor after its name, dtype and shape, in the order of the names; of a
+    pickle, whose tensors can't be told apart without unpickling, blocks all over the file."""
+    places: list[tuple[str, Header, Path, int, int]] = []
+    for path in files:
+        if path.suffix != ".safetensors":
+            size = path.stat().st_size
+            yield f"{path.name} {size}".encode()
+            yield from _blocks(path, 0, size, 64)
+            continue
+        for name, header in safetensors_headers(path).items():
+            places.append((name, header, path, *header.place))
+    for name, header, path, start, end in sorted(places, key=lambda each: each[0]):
+        yield f"{name} {header.dtype} {header.shape}".encode()
+        yield from _blocks(path, start, end, 3)
+
+
+def _blocks(path: Path, start: int, end: int, count: int) -> Iterator[bytes]:
+    """`count` blocks of the bytes from `start` to `end`: first, last, and evenly between."""
+    last = max(end - _BLOCK, start)
+    with path.open("rb") as file:
+        for i in range(count):
+            file.seek(start + (last - start) * i // (count - 1))
+            yield file.read(min(_BLOCK, end - start))
 
 
 @contextmanager

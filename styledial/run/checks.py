@@ -9,7 +9,11 @@ from typing import Any
 from styledial.config import BUNDLED, OFF, SECTIONS, Config, Resume, resolve
 from styledial.distributed.ranks import Place
 from styledial.errors import UserError
+from styledial.models.identity import check_same_base, remembered_base
+from styledial.models.locate import absolute
 from styledial.run_folder import layout
+
+_BASE = "model.model_name_or_path"
 
 
 def check_folders(config: Config) -> None:
@@ -49,6 +53,23 @@ def _resolved(value: str) -> Path:
     return Path(value).expanduser().resolve()
 
 
+def with_absolute_base(config: Config) -> Config:
+    """A base in a folder by its absolute path: later commands are run in other folders."""
+    name = absolute(config.model.model_name_or_path)
+    return config.with_values({_BASE: name}, config.sources.get(_BASE, "default"))
+
+
+def check_base_is_the_same(config: Config, folder: Path) -> None:
+    """Raises AdapterError where the run in `folder` remembers another base than is there now."""
+    base = remembered_base(folder)
+    if base is not None:
+        remedy = (
+            "name its folder: model.model_name_or_path=FOLDER",
+            "用 model.model_name_or_path=文件夹 指明它现在的位置",
+        )
+        check_same_base(folder, base, config.model.model_name_or_path, remedy)
+
+
 def check_same_run(config: Config, folder: Path) -> list[str]:
     """What differs from the settings of the run in `folder` and may: "section.key old -> new".
 
@@ -60,6 +81,8 @@ def check_same_run(config: Config, folder: Path) -> list[str]:
         return []
     earlier = resolve(path)
     changed = _differences(earlier, config, "same")
+    if remembered_base(folder):  # compared by what it is; it may have moved
+        changed = [words for words in changed if not words.startswith(f"{_BASE} ")]
     if changed:
         listed = "; ".join(changed)
         raise UserError(

@@ -103,7 +103,7 @@ def _land(parts: Parts, reading: dict[str, Any]) -> dict[str, float]:
 def _save_model(parts: Parts, own: RunFolder | None) -> None:
     if own:  # of a resumed run that had been finished: they are about another adapter
         own.set_aside(layout.ABOUT_THE_MODEL)
-    save_model(parts.core.policy, parts.tokenizer, parts.folder, write=own is not None)
+    save_model(parts.core.policy, parts.folder, write=own is not None)
     if own:
         own.let_go()
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,16 +18,18 @@ from styledial.errors import AdapterError
 from styledial.evaluation.suite import FULL, Effort, Evaluation, Tick, evaluate
 from styledial.language import say
 from styledial.models.adapter import (
+    base_of,
     describe_adapter,
     load_adapter,
     save_model,
     scale_adapter,
     scaled,
 )
+from styledial.models.identity import remembered_base
 from styledial.models.load import quiet_libraries
 from styledial.models.policy import Policy
 from styledial.run_folder.claims import writing
-from styledial.run_folder.layout import DATA_MANIFEST, DIAL, EXPORT, SETTINGS, SUMMARY
+from styledial.run_folder.layout import BASE, DATA_MANIFEST, DIAL, EXPORT, SETTINGS, SUMMARY
 from styledial.training.measure import measure
 
 if TYPE_CHECKING:
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
 _SCALES = say("scales of the dial", "强度的各个缩放")
 
 
-def measure_dial(folder: Path, data_dir: str | None, tick: Tick) -> list[str]:
+def measure_dial(
+    folder: Path, data_dir: str | None, tick: Tick, *, base_now: str | None = None
+) -> list[str]:
     """Measure a finished adapter at every scale of the dial and write style_dial.json.
 
     The text is read as the run read it, so its held-out part has never been trained on. Costs
@@ -44,7 +48,7 @@ def measure_dial(folder: Path, data_dir: str | None, tick: Tick) -> list[str]:
     """
     described_run(folder, data_dir)
     with writing(folder) as owned:  # from the start: another process isn't waited for at the end
-        run = reopen(folder, data_dir)
+        run = reopen(folder, data_dir, base_now)
         if not run.policy.is_adapter:
             raise AdapterError(
                 f"{folder}: all weights were tuned; only an adapter can be dialled (use_peft: "
@@ -73,24 +77,26 @@ def _measure_at(
 def evaluate_run(
     folder: Path, *, data_dir: str | None = None, scale: float = 1.0, against: Path | None = None,
     effort: Effort = FULL, seed: int = 42, tick: Tick = lambda *_: None,
+    base_now: str | None = None,
 ) -> Evaluation:  # fmt: skip
     """Measure a finished run at `scale` times its adapter, on the text that it held out.
 
     `against`, another adapter of the same base, is measured on the same text and shown beside
-    it; the two are in memory one after the other. Raises AdapterError where it doesn't fit.
+    it; the two are in memory one after the other. `base_now` says where the base is now. Raises
+    AdapterError where it doesn't fit.
     """
     if against is not None:
         _check_same_base(folder, against)
-    run = reopen(folder, data_dir)
+    run = reopen(folder, data_dir, base_now)
     how: dict[str, Any] = {"effort": effort, "seed": seed, "tick": tick}
     with scaled(run.policy, scale) if run.policy.is_adapter else contextlib.nullcontext():
         found = evaluate(run.policy, run.tokenizer, run.texts, run.reading, **how)
     found.settings.update(data_dir=run.config.data.data_dir, changed_novels=run.changed)
     if against is None:
         return found
-    config, texts, reading = run.config, run.texts, run.reading
+    texts, reading = run.texts, run.reading
     del run  # its weights make room for the other's
-    policy, tokenizer = _load(against, config)
+    policy, tokenizer = load_adapter(against, base=base_now)
     return found.beside(evaluate(policy, tokenizer, texts, reading, like=found, **how))
 
 
@@ -115,11 +121,12 @@ class Reopened:
         }
 
 
-def reopen(folder: Path, data_dir: str | None = None) -> Reopened:
-    """Load a run and read its text as it did; `data_dir` says where the novels are now."""
+def reopen(folder: Path, data_dir: str | None = None, base_now: str | None = None) -> Reopened:
+    """Load a run and read its text as it did; `data_dir` and `base_now` say where the novels and
+    the base are now."""
     quiet_libraries()
     config = described_run(folder, data_dir)
-    policy, tokenizer = _load(folder, config)
+    policy, tokenizer = load_adapter(folder, base=base_now)
     with tempfile.TemporaryDirectory(prefix="styledial-") as passing:
         material = read_material(config, Path(passing), lambda line: None)
         changed = changed_novels(folder, Path(passing) / "manifest.json")
@@ -127,20 +134,17 @@ def reopen(folder: Path, data_dir: str | None = None) -> Reopened:
     return Reopened(config, policy, tokenizer, texts, changed)
 
 
-def _load(folder: Path, config: Config) -> tuple[Policy, PreTrainedTokenizerBase]:
-    return load_adapter(
-        folder, dtype=config.model.dtype,
-        load_in_4bit=config.model.load_in_4bit, load_in_8bit=config.model.load_in_8bit,
-    )  # fmt: skip
-
-
 def _check_same_base(folder: Path, other: Path) -> None:
-    base, others = (describe_adapter(each)["model"] for each in (folder, other))
-    if base != others:
+    """By what the bases are where both runs remember it, else by their names."""
+    bases = [remembered_base(each) for each in (folder, other)]
+    names = [describe_adapter(each)["model"] for each in (folder, other)]
+    known = [base.identity for base in bases if base and base.identity]
+    same = known[0] == known[1] if len(known) == 2 else names[0] == names[1]
+    if not same:
         raise AdapterError(
-            f"--against {other}: is of {others}, and {folder} of {base}; only adapters of one "
-            "base can be compared.",
-            f"--against {other}：其基座是 {others}，而 {folder} 的是 {base}；"
+            f"--against {other}: is of {names[1]}, and {folder} of {names[0]}; only adapters of "
+            "one base can be compared.",
+            f"--against {other}：其基座是 {names[1]}，而 {folder} 的是 {names[0]}；"
             "只能比较同一基座的适配器。",
         )
 
@@ -181,8 +185,9 @@ def _hashes(manifest: Path) -> dict[str, str]:
 
 
 def export_strengths(
-    folder: Path, points: Sequence[DialPoint], wanted: Mapping[str, float]
-) -> list[Path]:
+    folder: Path, points: Sequence[DialPoint], wanted: Mapping[str, float],
+    *, base_now: str | None = None,
+) -> list[Path]:  # fmt: skip
     """Write `folder`/export/NAME for each strength: plain PEFT adapters, scaled inside.
 
     Raises UserError for a strength out of reach before anything is written.
@@ -190,18 +195,20 @@ def export_strengths(
     quiet_libraries()
     scales = {name: scale_for(points, kl) for name, kl in wanted.items()}
     written = []
-    policy, tokenizer = load_adapter(folder)
+    base = base_of(folder, base_now)
+    policy, _ = load_adapter(folder, base=base_now)
     strength = 1.0
     for name, scale in scales.items():
         scale_adapter(policy, scale / strength)
         strength = scale
         described = {
-            "model": describe_adapter(folder)["model"], "kl_beta": wanted[name],
+            "model": base.model, "kl_beta": wanted[name],
             "dialled_from": folder.name, "adapter_scale": scale,
         }  # fmt: skip
         under = f"{EXPORT}/{name}"
         with writing(folder) as run:
-            save_model(policy, tokenizer, folder, under=under)
+            save_model(policy, folder, under=under)
             run.write_json(f"{under}/{SUMMARY}", described)
+            run.write_json(f"{under}/{BASE}", asdict(base))
         written.append(folder / under)
     return written

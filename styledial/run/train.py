@@ -14,7 +14,7 @@ import contextlib
 import shlex
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from styledial.distributed import ranks
 from styledial.distributed.ranks import Place
 from styledial.files import disk_problem
 from styledial.memory.settle import WhenTooLarge, as_it_was_fitted
+from styledial.models.identity import describe_base
 from styledial.monitor import trackers
 from styledial.monitor.screen import Screen
 from styledial.run import checks
@@ -71,6 +72,7 @@ def train_from_config(
     start, folder = Start(**how), Path(config.training.output_dir).expanduser()
     if start.resume and start.when_too_large == "fit":
         config = as_it_was_fitted(config, folder)
+    config = checks.with_absolute_base(config)
     here = ranks.place()
     checks.check_folders(config)
     trackers.check(trackers.wanted(config.training.report_to))
@@ -136,6 +138,8 @@ class _Run:
 
     def _prepare(self) -> Parts:
         resuming, training = self.start.resume, self.config.training
+        if resuming:
+            checks.check_base_is_the_same(self.config, self.folder)
         changed = checks.check_same_run(self.config, self.folder) if resuming else []
         screen = Screen(training.kl_beta, not self.here.first, training.mode)
         parts = prepare(
@@ -153,6 +157,9 @@ class _Run:
             own.set_aside_run()
         if not own.not_ours([layout.SETTINGS]):  # else edited by the user, to the same settings
             own.write_text(layout.SETTINGS, as_file(parts.config))
+        model = parts.config.model
+        base = describe_base(model.model_name_or_path, model.model_dump())
+        own.write_json(layout.BASE, asdict(base))
         if parts.planned:
             own.write_json(layout.PLAN, parts.planned.to_json())
         own.record(parts.trackers.files(), grows=True)

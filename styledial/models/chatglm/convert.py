@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from styledial.errors import ModelError, UserError
-from styledial.files import sync, write_json
+from styledial.files import folder_written_aside, write_json
 from styledial.hub.home import home, require_space
 from styledial.models.chatglm.layout import Sizes, check_is_chatglm3, glm_config
 from styledial.models.chatglm.tokenizer import build_tokenizer
@@ -24,7 +22,7 @@ from styledial.models.inspect import read_config
 from styledial.models.shards import opened, weight_files
 
 RECORD = "conversion.json"
-_VERSION = 1  # of what this file writes; older cached conversions are made anew
+_VERSION = 2  # of what this file writes; older cached conversions are made anew
 Progress = Callable[[str], None]
 
 
@@ -69,24 +67,13 @@ def convert(folder: Path, target: Path, progress: Progress | None = None) -> Pat
         )
     needed = sum(path.stat().st_size for path in weight_files(folder))
     require_space(target, needed, ("the converted model", "转换后的模型"))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
-    try:
+    with folder_written_aside(target) as aside:
         tokenizer = build_tokenizer(model_file, original["seq_length"])
         _check_vocabulary(folder, len(tokenizer), original["padded_vocab_size"])
         tokenizer.save_pretrained(aside)
         write_weights(folder, aside, original, progress)
         _write_configs(aside, original, tokenizer)
         write_json(aside / RECORD, {"version": _VERSION, "source": key, "layout": "chatglm3"})
-        for path in aside.iterdir():
-            sync(path)
-        aside.chmod(0o755)
-        if target.is_dir():
-            target.rmdir()  # empty, checked above
-        aside.rename(target)
-        sync(target.parent)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return target
 
 
@@ -140,8 +127,25 @@ def _write_configs(target: Path, original: dict[str, Any], tokenizer: Any) -> No
     from styledial.models.chatglm.chat import stop_ids
 
     glm_config(original).save_pretrained(target)
+    _for_older_readers(target)
     generation = GenerationConfig(pad_token_id=0, eos_token_id=stop_ids(tokenizer))
     generation.save_pretrained(target)
+
+
+def _for_older_readers(target: Path) -> None:
+    """The names that transformers 4 looks for, beside those of 5."""
+    config = read_config(target)
+    rope = config["rope_parameters"]
+    older = {"rope_theta": rope["rope_theta"],
+             "partial_rotary_factor": rope["partial_rotary_factor"],
+             "torch_dtype": config.pop("dtype", None)}  # fmt: skip
+    write_json(target / "config.json", {**config, **older})
+    path = target / "tokenizer_config.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["tokenizer_class"] = "PreTrainedTokenizerFast"
+    if "extra_special_tokens" in content:
+        content["additional_special_tokens"] = content.pop("extra_special_tokens")
+    write_json(path, content)
 
 
 def _expected_shapes(original: dict[str, Any]) -> dict[str, tuple[int, ...]]:
