@@ -106,6 +106,8 @@ def guarded(command: Callable[[], None]) -> None:
         if type(error).__name__ == "OutOfMemoryError":
             print(_OUT_OF_MEMORY, file=sys.stderr)
             raise SystemExit(2) from None
+        if ranks.place().count > 1:
+            raise  # torchrun shows the traceback of the rank that failed first
         print(defects.recorded(error), file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
