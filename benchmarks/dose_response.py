@@ -122,8 +122,11 @@ class Bench:
         torch.manual_seed(seed)
         policy = with_lora(
             load_base(self.given.base, dtype="float32"),
-            r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear",
-        )  # fmt: skip
+            r=8,
+            lora_alpha=16,
+            lora_dropout=0.0,
+            target_modules="all-linear",
+        )
         started = time.perf_counter()
         found = self._train(kind, budget, seed, policy)
         seconds = time.perf_counter() - started
@@ -145,9 +148,11 @@ class Bench:
     ) -> list[dict[str, Any]]:
         steps = self.given.steps
         optimizer = torch.optim.AdamW(
-            [p for p in policy.parameters() if p.requires_grad], lr=RATE, weight_decay=0.0,
+            [p for p in policy.parameters() if p.requires_grad],
+            lr=RATE,
+            weight_decay=0.0,
             fused=True,
-        )  # fmt: skip
+        )
         from transformers import get_scheduler
 
         scheduler = get_scheduler("cosine", optimizer, round(0.05 * steps), steps)
@@ -220,9 +225,7 @@ class Bench:
                 continue
             shape = (len(rows), rows.max_length, policy.head.shape[1])
             name = fingerprint([self.given.base], policy, rows)
-            caches.append(
-                ReferenceCache(self.given.output / "cache", name, shape, torch.float32)
-            )  # fmt: skip
+            caches.append(ReferenceCache(self.given.output / "cache", name, shape, torch.float32))
         return References(policy, *caches)
 
     def _landed(self, policy: Policy, budget: float) -> list[dict[str, Any]]:
@@ -262,13 +265,25 @@ class Bench:
             style = measure(policy, self.heldout, batch_size=BATCH, device=CPU, only=self.report)
             general = measure(policy, self.test, batch_size=BATCH, device=CPU)
         return {
-            "at": at, "kl": style.kl, "style_nll": style.nll, "style_nll_base": style.nll_base,
-            "general_nll": general.nll, "general_nll_base": general.nll_base,
-            "general_kl": general.kl, **more,
-        }  # fmt: skip
+            "at": at,
+            "kl": style.kl,
+            "style_nll": style.nll,
+            "style_nll_base": style.nll_base,
+            "general_nll": general.nll,
+            "general_nll_base": general.nll_base,
+            "general_kl": general.kl,
+            **more,
+        }
 
-    def _plain_loop(self, kind: str, policy: Policy, optimizer: Any, scheduler: Any,
-                    order: RowOrder, after_step: Any) -> None:  # fmt: skip
+    def _plain_loop(
+        self,
+        kind: str,
+        policy: Policy,
+        optimizer: Any,
+        scheduler: Any,
+        order: RowOrder,
+        after_step: Any,
+    ) -> None:
         """The rivals' objectives: NLL with replayed general text, and ASFT."""
         from types import SimpleNamespace
 
@@ -297,9 +312,14 @@ class Bench:
             nll = fused_nll_kl(hidden, None, policy.head, targets, kept, kept).nll
         reference = policy.reference(batch.input_ids, batch.position_ids).flatten(0, 1)
         return fused_nll_kl(
-            hidden, reference, policy.head, targets, kept * (-nll).exp(), 0.1 * kept,
+            hidden,
+            reference,
+            policy.head,
+            targets,
+            kept * (-nll).exp(),
+            0.1 * kept,
             direction="forward",
-        ).loss  # fmt: skip
+        ).loss
 
 
 def _targets(batch: Any) -> int:

@@ -29,9 +29,19 @@ def main() -> None:
     given = options.parse_args()
     groups = means(readings(given.output))
     every_reading(groups)
-    for x, y, title in (("kl", "style_nll", "Style NLL at the KL of each run with budget and anchor `self`"),
-                        ("style_nll", "forgotten", "Forgetting at the style NLL of each run with budget and anchor `self`"),
-                        ("style_nll", "general_kl", "KL on general text at the style NLL of each run with budget and anchor `self`")):  # fmt: skip
+    for x, y, title in (
+        ("kl", "style_nll", "Style NLL at the KL of each run with budget and anchor `self`"),
+        (
+            "style_nll",
+            "forgotten",
+            "Forgetting at the style NLL of each run with budget and anchor `self`",
+        ),
+        (
+            "style_nll",
+            "general_kl",
+            "KL on general text at the style NLL of each run with budget and anchor `self`",
+        ),
+    ):
         against_rivals(groups, x, y, title)
     if given.figure:
         draw(groups, given.figure)
@@ -48,9 +58,16 @@ def means(found: list[dict[str, Any]]) -> list[Group]:
         named = {key: mean(r[key] for r in each) for key in ("kl", "style_nll", "general_kl")}
         forgotten = mean(r["general_nll"] - r["general_nll_base"] for r in each)
         groups.append(
-            {"kind": kind, "budget": budget, "at": at, "seeds": len(each), **named,
-             "forgotten": forgotten, "kls": [r["kl"] for r in each]}
-        )  # fmt: skip
+            {
+                "kind": kind,
+                "budget": budget,
+                "at": at,
+                "seeds": len(each),
+                **named,
+                "forgotten": forgotten,
+                "kls": [r["kl"] for r in each],
+            }
+        )
     return sorted(groups, key=lambda g: (g["kind"], g["budget"], g["at"]))
 
 
@@ -103,9 +120,12 @@ def draw(groups: list[Group], path: Path) -> None:
     import altair
 
     kinds = ("self", "budget", "general", "sft", "replay", "penalty", "penalty-f", "asft")
-    rows = [{key: g[key] for key in ("kind", "kl", "style_nll", "forgotten", "at")}
-            | {"line": g["kind"] + g["at"].split(" ")[0]}
-            for g in groups if g["kind"] in kinds and not g["at"].startswith("dialled")]  # fmt: skip
+    rows = [
+        {key: g[key] for key in ("kind", "kl", "style_nll", "forgotten", "at")}
+        | {"line": g["kind"] + g["at"].split(" ")[0]}
+        for g in groups
+        if g["kind"] in kinds and not g["at"].startswith("dialled")
+    ]
     base = altair.Chart(altair.Data(values=rows)).encode(
         x=altair.X("kl:Q", title="KL(tuned || base) on held-out style text, nats per token"),
         color=altair.Color("kind:N", title=None, sort=list(kinds)),
@@ -115,8 +135,11 @@ def draw(groups: list[Group], path: Path) -> None:
     panels = []
     for key, title in (("style_nll", "style NLL"), ("forgotten", "general NLL above the base")):
         y = altair.Y(f"{key}:Q", title=title, scale=altair.Scale(zero=False))
-        panels.append((base.mark_line(opacity=0.5) + base.mark_point(filled=True, size=50)).encode(y=y)
-                      .properties(width=360, height=300))  # fmt: skip
+        panels.append(
+            (base.mark_line(opacity=0.5) + base.mark_point(filled=True, size=50))
+            .encode(y=y)
+            .properties(width=360, height=300)
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     altair.hconcat(*panels).save(str(path))
 

@@ -63,9 +63,12 @@ def english_tokenizer(text: str) -> Qwen2TokenizerFast:
     core = trained._tokenizer
     core.add_special_tokens([AddedToken(END, special=True)])
     return Qwen2TokenizerFast(
-        tokenizer_object=core, eos_token=END, pad_token=END, unk_token=None,
+        tokenizer_object=core,
+        eos_token=END,
+        pad_token=END,
+        unk_token=None,
         model_max_length=1_000_000,
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

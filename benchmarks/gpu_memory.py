@@ -75,19 +75,31 @@ def one(preset: str, memory: str | None) -> dict[str, object]:
     torch.cuda.set_per_process_memory_fraction(min(1.0, (limit - context) / total))
     seconds = train_on_random_weights(config)
     measured = torch.cuda.max_memory_reserved()
-    driver = subprocess.run(
-        ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
-        capture_output=True, text=True, check=False,
-    ).stdout.strip().split("\n")[0]  # fmt: skip
+    driver = (
+        subprocess.run(
+            ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        .stdout.strip()
+        .split("\n")[0]
+    )
     return {
-        "preset": preset, "limit_bytes": limit, "planned": planned.to_json(),
+        "preset": preset,
+        "limit_bytes": limit,
+        "planned": planned.to_json(),
         "max_memory_reserved": measured,
         "max_memory_allocated": torch.cuda.max_memory_allocated(),
         "planned_over_measured": round(planned.reserved / measured, 4),
-        "seconds_per_update": round(seconds, 3), "device": card.name, "driver": driver,
-        "torch": torch.__version__, "cuda": torch.version.cuda,
-        "transformers": version("transformers"), "bitsandbytes": version("bitsandbytes"),
-    }  # fmt: skip
+        "seconds_per_update": round(seconds, 3),
+        "device": card.name,
+        "driver": driver,
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+        "transformers": version("transformers"),
+        "bitsandbytes": version("bitsandbytes"),
+    }
 
 
 def claimed(preset: str) -> str:
@@ -115,9 +127,12 @@ def train_on_random_weights(config: Config) -> float:
     if config.training.gradient_checkpointing:
         recompute_activations(base)
     policy = with_lora(
-        base, r=settings.lora_r, lora_alpha=settings.alpha, lora_dropout=settings.lora_dropout,
+        base,
+        r=settings.lora_r,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.lora_dropout,
         target_modules=settings.lora_target_modules,
-    )  # fmt: skip
+    )
     policy.to("cuda")
     torch.cuda.empty_cache()  # of what making the model took
     torch.cuda.reset_peak_memory_stats()
@@ -163,9 +178,12 @@ def random_like(parameter: Any, module: Any) -> Any:
     if not isinstance(parameter, Params4bit):
         return torch.nn.Parameter(values, requires_grad=False)
     packed = Params4bit(
-        values.cpu(), requires_grad=False, compress_statistics=True, quant_type="nf4",
+        values.cpu(),
+        requires_grad=False,
+        compress_statistics=True,
+        quant_type="nf4",
         module=module,
-    )  # fmt: skip
+    )
     return packed.to("cuda")
 
 

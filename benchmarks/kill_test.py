@@ -80,15 +80,26 @@ def main() -> None:
     while series.left() > 0 and time.perf_counter() - began < asked.seconds:
         series.one_run("overwrite" if series.runs["fresh"] > series.runs["overwrite"] else "fresh")
         print(series.made, series.runs, series.wrong, file=sys.stderr)
-    print(json.dumps({
-        "kills": sum(series.made.values()), "signals": dict(series.made),
-        "runs": dict(series.runs), "processes": asked.processes, "one_process_hit": series.one_hit,
-        "before_anything_was_saved": series.unsaved, "earlier_run_put_back": series.put_back,
-        "half_a_checkpoint_left": series.half_written, "ended_by_exit_code": dict(series.codes),
-        "steps": asked.steps, "identical": not series.wrong, "wrong": series.wrong,
-        "adapter_sha256": digest(series.whole / ADAPTER),
-        "seconds": round(time.perf_counter() - began, 1),
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "kills": sum(series.made.values()),
+                "signals": dict(series.made),
+                "runs": dict(series.runs),
+                "processes": asked.processes,
+                "one_process_hit": series.one_hit,
+                "before_anything_was_saved": series.unsaved,
+                "earlier_run_put_back": series.put_back,
+                "half_a_checkpoint_left": series.half_written,
+                "ended_by_exit_code": dict(series.codes),
+                "steps": asked.steps,
+                "identical": not series.wrong,
+                "wrong": series.wrong,
+                "adapter_sha256": digest(series.whole / ADAPTER),
+                "seconds": round(time.perf_counter() - began, 1),
+            }
+        )
+    )
     sys.exit(1 if series.wrong else 0)
 
 

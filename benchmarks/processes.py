@@ -37,8 +37,11 @@ def main() -> None:
     for turn in range(args.turns):
         for way in ways:
             found[way].append(once(*way, args.steps))
-            print(f"turn {turn + 1} {words(way)}: %.3f s an update, whole %.1f s" % found[way][-1],
-                  file=sys.stderr, flush=True)  # fmt: skip
+            print(
+                f"turn {turn + 1} {words(way)}: %.3f s an update, whole %.1f s" % found[way][-1],
+                file=sys.stderr,
+                flush=True,
+            )
     base = found[ways[0]]
     print(f"{os.cpu_count()} cores, medians of {args.turns} turns, load {os.getloadavg()[0]:.1f}\n")
     print("| way | s an update | x first (median of pairs, range) | whole s | more than first |")
@@ -73,9 +76,11 @@ def once(count: int, fsdp: bool, steps: int) -> tuple[float, float]:
         ]  # fmt: skip
         start = time.perf_counter()
         subprocess.run(
-            command, check=True, capture_output=True,
+            command,
+            check=True,
+            capture_output=True,
             env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-        )  # fmt: skip
+        )
         whole = time.perf_counter() - start
         summary = json.loads((Path(folder) / "out/summary.json").read_text(encoding="utf-8"))
         return summary["tokens"] / summary["tokens_per_second"] / summary["steps"], whole

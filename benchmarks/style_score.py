@@ -84,8 +84,11 @@ def read_adapters(given: argparse.Namespace) -> None:
         found = evaluate(policy, tokenizer, texts, reading, effort=effort, like=found)
         with (given.output / f"{folder.name}.pickle").open("wb") as kept:  # to look at by hand
             pickle.dump(found.passages, kept)
-        line = {"adapter": folder.name, **found.as_json(),
-                "seconds": round(time.perf_counter() - started, 1)}  # fmt: skip
+        line = {
+            "adapter": folder.name,
+            **found.as_json(),
+            "seconds": round(time.perf_counter() - started, 1),
+        }
         with (given.output / "style.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         print(
@@ -109,8 +112,11 @@ def print_table(output: Path) -> None:
         groups.setdefault(float(reading["adapter"].split("-")[1]), []).append(reading["metrics"])
     budgets = sorted(groups)
     means: dict[str, list[float]] = {}
-    print("| metric | " + " | ".join(f"{b:g} ({len(groups[b])})" for b in budgets)
-          + " | base | books | Spearman |")  # fmt: skip
+    print(
+        "| metric | "
+        + " | ".join(f"{b:g} ({len(groups[b])})" for b in budgets)
+        + " | base | books | Spearman |"
+    )
     print("|---" * (len(budgets) + 4) + "|")
     for name in SHOWN:
         found = [[m[name] for m in groups[b] if name in m] for b in budgets]
@@ -123,11 +129,17 @@ def print_table(output: Path) -> None:
         rank = (
             spearmanr(budgets, means[name]).statistic if len(set(means[name])) > 1 else float("nan")
         )
-        print(f"| {name} | " + " | ".join(f"{value:.4g}" for value in means[name])
-              + f" | {controls[0]} | {controls[1]} | {rank:.2f} |")  # fmt: skip
+        print(
+            f"| {name} | "
+            + " | ".join(f"{value:.4g}" for value in means[name])
+            + f" | {controls[0]} | {controls[1]} | {rank:.2f} |"
+        )
     for budget in budgets:
-        each = [f"{m['style_score']['value']:.3f} ({m['style_score']['ci'][0]:.3f}-"
-                f"{m['style_score']['ci'][1]:.3f})" for m in groups[budget]]  # fmt: skip
+        each = [
+            f"{m['style_score']['value']:.3f} ({m['style_score']['ci'][0]:.3f}-"
+            f"{m['style_score']['ci'][1]:.3f})"
+            for m in groups[budget]
+        ]
         print(f"style_score at {budget:g}, each seed with its interval: " + ", ".join(each))
 
 

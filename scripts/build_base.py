@@ -85,8 +85,13 @@ def character_tokenizer(contents: list[str]) -> Qwen2TokenizerFast:
     core.pre_tokenizer = byte_level
     core.decoder = decoders.ByteLevel()
     core.add_special_tokens([AddedToken(END, special=True)])
-    return Qwen2TokenizerFast(tokenizer_object=core, eos_token=END, pad_token=END,
-                              unk_token=None, model_max_length=1_000_000)  # fmt: skip
+    return Qwen2TokenizerFast(
+        tokenizer_object=core,
+        eos_token=END,
+        pad_token=END,
+        unk_token=None,
+        model_max_length=1_000_000,
+    )
 
 
 def small_qwen2(vocabulary: int) -> Qwen2ForCausalLM:
@@ -104,7 +109,7 @@ def small_qwen2(vocabulary: int) -> Qwen2ForCausalLM:
             bos_token_id=None,
             eos_token_id=vocabulary - 1,
             pad_token_id=vocabulary - 1,
-        )  # fmt: skip
+        )
     )
 
 

@@ -29,8 +29,11 @@ def make_environment(folder: Path) -> Path:
     for packages in (("--no-deps", *_OLDER), _THEIR_NEEDS):
         subprocess.run(
             [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages],
-            check=True, capture_output=True, text=True, timeout=600,
-        )  # fmt: skip
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
     own = sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)})
     # After its own packages in the search path, so that those win.
     borrowed = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]

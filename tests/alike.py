@@ -31,10 +31,13 @@ def differences(one: Path, two: Path) -> list[str]:
 def plain(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Without what depends on the clock, the machine's memory, or how much a cache had saved."""
     return [
-        {k: v for k, v in record.items()
-         if not any(word in k for word in _TIMINGS) and k != "reference_rows_saved"}
+        {
+            k: v
+            for k, v in record.items()
+            if not any(word in k for word in _TIMINGS) and k != "reference_rows_saved"
+        }
         for record in records
-    ]  # fmt: skip
+    ]
 
 
 def digest(path: Path) -> str:

@@ -59,7 +59,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
             bos_token_id=None,
             eos_token_id=end,
             pad_token_id=end,
-        )  # fmt: skip
+        )
     )
     rows = pack(build_base.as_passages(texts), tokenizer, 64)
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)

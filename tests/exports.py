@@ -74,9 +74,14 @@ def exported(base: Path, folder: Path, *, rslora: bool = False, dora: bool = Fal
     from styledial.models.policy import with_lora
 
     policy = with_lora(
-        load_base(str(base), dtype="float32"), r=4, lora_alpha=8, lora_dropout=0.0,
-        target_modules="all-linear", use_rslora=rslora, use_dora=dora,
-    ).eval()  # fmt: skip
+        load_base(str(base), dtype="float32"),
+        r=4,
+        lora_alpha=8,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+        use_rslora=rslora,
+        use_dora=dora,
+    ).eval()
     dice = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for name, weight in policy.named_parameters():
@@ -117,7 +122,9 @@ def _read(path: Path) -> None:
         tokenizer = AutoTokenizer.from_pretrained(model)
         with torch.no_grad():
             logits = loaded.eval()(IDS).logits
-        found.append({"logits": logits, "ids": tokenizer("武松提了哨棒。 The rain fell.")["input_ids"]})  # fmt: skip
+        found.append(
+            {"logits": logits, "ids": tokenizer("武松提了哨棒。 The rain fell.")["input_ids"]}
+        )
     torch.save(found, path.with_suffix(".pt"))
 
 

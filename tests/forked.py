@@ -45,10 +45,14 @@ class Forks:
         try:
             if count > 1:
                 os.environ.update(
-                    RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count),
-                    LOCAL_WORLD_SIZE=str(count), MASTER_ADDR="127.0.0.1",
-                    MASTER_PORT=str(self._store.port), TORCHELASTIC_USE_AGENT_STORE="True",
-                )  # fmt: skip
+                    RANK=str(rank),
+                    LOCAL_RANK=str(rank),
+                    WORLD_SIZE=str(count),
+                    LOCAL_WORLD_SIZE=str(count),
+                    MASTER_ADDR="127.0.0.1",
+                    MASTER_PORT=str(self._store.port),
+                    TORCHELASTIC_USE_AGENT_STORE="True",
+                )
             work(rank)
             status = 0
         except BaseException:

@@ -127,10 +127,16 @@ def _handler(hub):
             files = hub.repositories[repo]
             if parts[2:] == ["repo", "files"]:
                 entries = [
-                    {"Path": name, "Name": name, "Size": len(data), "Sha256": sha256(data),
-                     "Type": "blob", "Revision": COMMIT}
+                    {
+                        "Path": name,
+                        "Name": name,
+                        "Size": len(data),
+                        "Sha256": sha256(data),
+                        "Type": "blob",
+                        "Revision": COMMIT,
+                    }
                     for name, data in files.items()
-                ]  # fmt: skip
+                ]
                 return self.json({"Code": 200, "Data": {"Files": entries}})
             if parts[2:] == ["repo"]:
                 name = query["FilePath"][0]

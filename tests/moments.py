@@ -24,7 +24,7 @@ UPDATES = {
     "update": (step, "micro_batch"),
     "reading": (updates, "measure"),
     "checkpoint": (checkpoint, "save_file"),
-}  # fmt: skip
+}
 CONCLUSION = {
     "landing": (conclude, "land"),
     "saving": (conclude, "save_model"),

@@ -38,21 +38,40 @@ def rehearse(name, base, work, novels, *, dora=False, more=()):
 
     tokenizer = load_tokenizer(str(base))
     fresh = with_lora(
-        load_base(str(base), dtype="float32"), r=4, lora_alpha=8, lora_dropout=0.0,
-        target_modules="all-linear", use_dora=dora,
-    )  # fmt: skip
+        load_base(str(base), dtype="float32"),
+        r=4,
+        lora_alpha=8,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+        use_dora=dora,
+    )
     ids = tokenizer(SENTENCE, return_tensors="pt")["input_ids"]
     fresh_kl = kl(fresh, ids)
     nll_before = nll(fresh.model, tokenizer)
 
     out = work / "run"
-    config = resolve(None, None, {}, [
-        f"model.model_name_or_path={base}", "model.dtype=float32", "model.lora_r=4",
-        f"model.use_dora={str(dora).lower()}", f"data.data_dir={novels}", "data.max_length=48",
-        f"data.general={novels}", "data.validation_split=0.2", f"training.output_dir={out}",
-        "training.max_steps=12", "training.learning_rate=0.01", "training.kl_mode=off",
-        "training.per_device_train_batch_size=2", "training.gradient_accumulation_steps=1", *more,
-    ])  # fmt: skip
+    config = resolve(
+        None,
+        None,
+        {},
+        [
+            f"model.model_name_or_path={base}",
+            "model.dtype=float32",
+            "model.lora_r=4",
+            f"model.use_dora={str(dora).lower()}",
+            f"data.data_dir={novels}",
+            "data.max_length=48",
+            f"data.general={novels}",
+            "data.validation_split=0.2",
+            f"training.output_dir={out}",
+            "training.max_steps=12",
+            "training.learning_rate=0.01",
+            "training.kl_mode=off",
+            "training.per_device_train_batch_size=2",
+            "training.gradient_accumulation_steps=1",
+            *more,
+        ],
+    )
     with mock.patch("styledial.run.samples.TOKENS", 4):
         train_from_config(config)
 

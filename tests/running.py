@@ -26,8 +26,9 @@ ENV = {**os.environ, "HF_HUB_OFFLINE": "1", "STYLEDIAL_LANG": "en", "OMP_NUM_THR
 # For setattr: samples of a few tokens and a report without figures, which otherwise take nearly
 # half of the time of a short run.
 SHORT_END: list[tuple[Any, str, Any]] = [
-    (samples, "TOKENS", 4), (charts, "available", lambda: False),
-]  # fmt: skip
+    (samples, "TOKENS", 4),
+    (charts, "available", lambda: False),
+]
 # For setattr: readings of a few rows.
 LITTLE_TEXT: list[tuple[Any, str, Any]] = [
     (texts, "_HELDOUT_TOKENS", 1024), (texts, "_GENERAL_TOKENS", 512),
@@ -64,16 +65,25 @@ def run_train(
         [sys.executable, str(ROOT / "train.py"), *map(str, args)],
         cwd=cwd or ROOT,
         env={**ENV, **env},
-        capture_output=True, text=True, timeout=300, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
 
 
 def run_many(runs: list[tuple[int, list[str]]]) -> None:
     """Several runs of [processes, settings], which may hold --resume, with one start of Python."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "tests/many.py"), json.dumps(runs)],
-        cwd=ROOT, env=ENV, capture_output=True, text=True, timeout=1500, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=ENV,
+        capture_output=True,
+        text=True,
+        timeout=1500,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -82,22 +92,40 @@ def launched(
 ) -> subprocess.Popen[str]:
     """torchrun; alone, it chooses a free port itself."""
     return subprocess.Popen(
-        [sys.executable, "-m", "torch.distributed.run", *more, f"--nproc_per_node={processes}",
-         *map(str, args)],
-        cwd=cwd, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            *more,
+            f"--nproc_per_node={processes}",
+            *map(str, args),
+        ],
+        cwd=cwd,
+        env=ENV,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
 
 
 def small_run(base: Path, novels: Path, output: Path) -> list[str]:
     """Settings of a run of some seconds; a sixth of the bundled general text."""
     return [
-        f"model.model_name_or_path={base}", f"data.data_dir={novels}",
-        f"training.output_dir={output}", "data.max_length=64", "data.validation_split=0.2",
-        f"data.general={ASSETS / 'general/a7.txt'}", "training.per_device_train_batch_size=8", "training.gradient_accumulation_steps=1",
-        "training.learning_rate=0.005", "training.gradient_checkpointing=false",
-        "training.max_steps=60", "data.anchor=off", "training.evaluate_at_end=off",
-    ]  # fmt: skip
+        f"model.model_name_or_path={base}",
+        f"data.data_dir={novels}",
+        f"training.output_dir={output}",
+        "data.max_length=64",
+        "data.validation_split=0.2",
+        f"data.general={ASSETS / 'general/a7.txt'}",
+        "training.per_device_train_batch_size=8",
+        "training.gradient_accumulation_steps=1",
+        "training.learning_rate=0.005",
+        "training.gradient_checkpointing=false",
+        "training.max_steps=60",
+        "data.anchor=off",
+        "training.evaluate_at_end=off",
+    ]
 
 
 def stop_at(step: int, finished: Path, output: Path) -> None:

@@ -35,9 +35,11 @@ def snapshot(step: int, size: int = 3000) -> Snapshot:
     optimizer.step()
     return Snapshot(
         TrainState(step=step, tokens=7 * step, controller={"aim": 0.1}),
-        {"w": weight.detach()}, optimizer.state_dict(), {"last_epoch": step},
+        {"w": weight.detach()},
+        optimizer.state_dict(),
+        {"last_epoch": step},
         [{"cpu": torch.get_rng_state()}, {"cpu": torch.get_rng_state()}],
-    )  # fmt: skip
+    )
 
 
 def newest_step(folder: Path) -> int:

@@ -62,9 +62,13 @@ def test_every_shipped_yaml_resolves(root: Path) -> None:
 def test_presets_are_the_guides(preset: str, expected: tuple) -> None:
     c = resolve(preset=preset)
     assert expected == (
-        c.model.model_name_or_path, c.model.lora_r, c.training.per_device_train_batch_size,
-        c.training.gradient_accumulation_steps, c.training.num_train_epochs, c.training.kl_beta,
-    )  # fmt: skip
+        c.model.model_name_or_path,
+        c.model.lora_r,
+        c.training.per_device_train_batch_size,
+        c.training.gradient_accumulation_steps,
+        c.training.num_train_epochs,
+        c.training.kl_beta,
+    )
     assert c.model.alpha == 2 * c.model.lora_r
     assert preset_path(preset).is_file()
 
@@ -111,9 +115,14 @@ def test_numbers_as_people_type_them(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["training：\n  kl_beta： 0.2\n", "training:\n\tkl_beta: ０．２\n", "training:\n  kl_beta:0.2\n",
-     "training:\r\n  kl_beta: 0.2\r\n", "\ufefftraining:\n  kl_beta: 0.2\n"],
-)  # fmt: skip
+    [
+        "training：\n  kl_beta： 0.2\n",
+        "training:\n\tkl_beta: ０．２\n",
+        "training:\n  kl_beta:0.2\n",
+        "training:\r\n  kl_beta: 0.2\r\n",
+        "\ufefftraining:\n  kl_beta: 0.2\n",
+    ],
+)
 def test_slips_of_the_keyboard_are_mended(tmp_path: Path, text: str) -> None:
     assert resolve(write(tmp_path, text)).training.kl_beta == 0.2
 
@@ -125,10 +134,16 @@ def test_off_without_quotes_is_off(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("model:\n  lora_rank: 8\n", "c.yaml:2: `model.lora_rank` is not a setting. Did you mean `model.lora_r`?"),
+        (
+            "model:\n  lora_rank: 8\n",
+            "c.yaml:2: `model.lora_rank` is not a setting. Did you mean `model.lora_r`?",
+        ),
         ("training:\n  epochs: 3\n", "Did you mean `training.num_train_epochs`?"),
         ("trainning:\n  kl_beta: 0.1\n", "`kl_beta` belongs under `training:`"),
-        ("kl_beta: 0.1\n", "c.yaml:1: `kl_beta` is not a setting here; `kl_beta` belongs under `training:`"),
+        (
+            "kl_beta: 0.1\n",
+            "c.yaml:1: `kl_beta` is not a setting here; `kl_beta` belongs under `training:`",
+        ),
         ("training:\n  kl_beta: -0.1\n", "training.kl_beta is -0.1; allowed: a number, > 0, <= 10"),
         ("training:\n  kl_beta: strong\n", "training.kl_beta is 'strong'; allowed: a number"),
         ("model:\n  lora_r: 0\n", "model.lora_r is 0; allowed: a whole number, >= 1, <= 1024"),
@@ -142,7 +157,7 @@ def test_off_without_quotes_is_off(tmp_path: Path) -> None:
         ("- a\n- b\n", "the file should have sections"),
         ("model:\n  lora_r: [8\n", "cannot be read as YAML"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
         resolve(write(tmp_path, text))
@@ -154,8 +169,11 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         resolve(path, assignments=["seed=-1"])
     assert [p.where.rpartition("/")[2] for p in caught.value.problems] == [
-        "c.yaml:2", "c.yaml:3", "c.yaml:5", "command line",
-    ]  # fmt: skip
+        "c.yaml:2",
+        "c.yaml:3",
+        "c.yaml:5",
+        "command line",
+    ]
     assert "配置有 4 处问题" in caught.value.zh
 
 
@@ -169,7 +187,9 @@ def test_the_guides_one_liner(root: Path) -> None:
         "from config_loader import load_config, print_config; "
         "config = load_config('train_config.yaml'); print_config(config)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
     assert "effective batch = 4 x 4 x 1 = 16" in done.stdout
     assert "train_config.yaml:7" in done.stdout
 
@@ -205,10 +225,17 @@ def test_every_setting_says_what_resume_does_with_a_change() -> None:
     }
     free = {key for key, kind in kinds.items() if kind == "free"}
     assert free == {
-        "trust_remote_code", "output_dir", "max_skipped_updates", "reference_cache",
-        "gradient_checkpointing", "report_to", "logging_steps", "save_steps", "save_total_limit",
+        "trust_remote_code",
+        "output_dir",
+        "max_skipped_updates",
+        "reference_cache",
+        "gradient_checkpointing",
+        "report_to",
+        "logging_steps",
+        "save_steps",
+        "save_total_limit",
         "evaluate_at_end",
-    }  # fmt: skip
+    }
     said = {key for key, kind in kinds.items() if kind == "said"}
     assert said >= {"general", "fsdp", "learning_rate", "max_steps", "lora_dropout"}
     assert set(kinds.values()) == {"same", "said", "free"}

@@ -115,12 +115,22 @@ def test_text_read_wrongly_once_is_undone(
 @pytest.mark.parametrize(
     ("raw", "looks"),
     [
-        (STORY.encode().decode("gb18030", "replace").encode(), "looks like UTF-8 that was read as GB18030"),
-        (STORY.encode("gb18030").decode("utf-8", "replace").encode().decode("gb18030", "replace").encode(), "锟斤拷"),
+        (
+            STORY.encode().decode("gb18030", "replace").encode(),
+            "looks like UTF-8 that was read as GB18030",
+        ),
+        (
+            STORY.encode("gb18030")
+            .decode("utf-8", "replace")
+            .encode()
+            .decode("gb18030", "replace")
+            .encode(),
+            "锟斤拷",
+        ),
         (STORY.encode("utf-7"), "is UTF-7"),
         (random.Random(1).randbytes(3000), "not text"),
     ],
-)  # fmt: skip
+)
 def test_damaged_text_is_refused_by_what_it_looks_like(
     tmp_path: Path, raw: bytes, looks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,10 +85,27 @@ def test_hidden_characters_go_but_for_scripts_that_need_them() -> None:
 
 @pytest.mark.parametrize(
     "form",
-    ["{n:03}", "({n})", "{n:03} 夜雨", "{n}.夜雨", "☆、{n}、夜雨", "第{n}章：夜雨", "==第{n}章 夜雨==",
-     "chapter.{n:03}", "Kafli {n}", "Глава {n}", "Chapitre {n}", "제{n}장", "第{n}話 雨", "Chương {n}",
-     "บทที่ {n}", "第{n}章你是谁？", "第{n}章 夜雨（求月票）", "第{n}章 夜雨 更新时间：2012-3-4 字数：31"],
-)  # fmt: skip
+    [
+        "{n:03}",
+        "({n})",
+        "{n:03} 夜雨",
+        "{n}.夜雨",
+        "☆、{n}、夜雨",
+        "第{n}章：夜雨",
+        "==第{n}章 夜雨==",
+        "chapter.{n:03}",
+        "Kafli {n}",
+        "Глава {n}",
+        "Chapitre {n}",
+        "제{n}장",
+        "第{n}話 雨",
+        "Chương {n}",
+        "บทที่ {n}",
+        "第{n}章你是谁？",
+        "第{n}章 夜雨（求月票）",
+        "第{n}章 夜雨 更新时间：2012-3-4 字数：31",
+    ],
+)
 def test_a_form_that_the_book_uses_in_sequence_heads_chapters(form: str) -> None:
     text = "\n".join(f"{form.format(n=n)}\n{body}" for n, body in enumerate(BODIES, 1))
     pieces = cleaned(text)
@@ -99,9 +116,15 @@ def test_a_form_that_the_book_uses_in_sequence_heads_chapters(form: str) -> None
 
 @pytest.mark.parametrize(
     "line",
-    ["第一封信写得极短，只有八个字。", "第四本书记载着掌法，来自城西孙家。", "店家把那本书加入书架，转身去倒水。",
-     "警方要求店主在24小时内删除那段视频。", "PS：别忘了喂猫。", "掌柜的感谢众人，又打赏了小二。"],
-)  # fmt: skip
+    [
+        "第一封信写得极短，只有八个字。",
+        "第四本书记载着掌法，来自城西孙家。",
+        "店家把那本书加入书架，转身去倒水。",
+        "警方要求店主在24小时内删除那段视频。",
+        "PS：别忘了喂猫。",
+        "掌柜的感谢众人，又打赏了小二。",
+    ],
+)
 def test_prose_that_mentions_these_things_stays(line: str) -> None:
     assert line in prose(STORY + line + "\n" + STORY.replace("陆", "林"))
 
@@ -125,7 +148,7 @@ def test_gutenberg_and_aozora_leave_the_text() -> None:
         f"GUTENBERG EBOOK THE MILL ***\n\nProduced by Nobody\n\nTHE MILL\n\nLONDON\n1899\n\n"
         f"CHAPTER I\n\n{paragraph}\n\n*** END OF THE PROJECT GUTENBERG EBOOK THE MILL ***\n\n"
         "Section 1. General Terms of Use\n"
-    )  # fmt: skip
+    )
     assert prose(book).replace("\n", " ") == (SENTENCES["en"] * 3)
     rule = "-" * 55
     text = (

@@ -99,8 +99,10 @@ def test_whole_chapters_are_held_out_from_every_book(tmp_path: Path) -> None:
         sides[p.book, p.chapter].add(p.split)
     assert all(len(found) == 1 for found in sides.values())
     assert {book for (book, _), found in sides.items() if "heldout" in found} == {
-        "b0.txt", "b1.txt", "b2.txt",
-    }  # fmt: skip
+        "b0.txt",
+        "b1.txt",
+        "b2.txt",
+    }
     heldout = sum(len(p.text) for p in passages if p.split == "heldout")
     assert 0.07 < heldout / sum(len(p.text) for p in passages) < 0.13
     assert run(at)[1] == passages

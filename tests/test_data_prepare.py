@@ -58,9 +58,13 @@ def test_the_files(tmp_path: Path) -> None:
     books = json.loads((out.parent / "out.manifest.json").read_text("utf-8"))["books"]
     assert all(set(book) == BOOK for book in books)
     assert {b["file"]: b["kept"] for b in books} == {
-        "copy.txt": True, "odd.txt": False, "talk.jsonl": True,
-        "书0.txt": False, "书1.txt": True, "书2.txt": True,
-    }  # fmt: skip
+        "copy.txt": True,
+        "odd.txt": False,
+        "talk.jsonl": True,
+        "书0.txt": False,
+        "书1.txt": True,
+        "书2.txt": True,
+    }
     for book in books:
         if book["sha256"]:
             assert book["chars_in"] == book["chars_out"] + sum(book["drops"].values())
@@ -73,8 +77,10 @@ def test_the_files(tmp_path: Path) -> None:
     assert "odd.txt: is not text in an encoding known here" in done.stdout
     assert "书1.txt:1  title  第一回" in done.stdout
     assert sorted(p.name for p in out.parent.iterdir()) == [
-        "out.dialogues.jsonl", "out.jsonl", "out.manifest.json",
-    ]  # fmt: skip
+        "out.dialogues.jsonl",
+        "out.jsonl",
+        "out.manifest.json",
+    ]
 
 
 def test_out_inside_the_folder_is_not_read_again(tmp_path: Path) -> None:
@@ -188,8 +194,10 @@ def test_unreadable_files_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Path, "open", failing)
     prepared = prepare_folder(at, tmp_path / "store", 0.1, workers=1)
     assert {b.file: b.reason for b in prepared.books} == {
-        "failing.txt": "Permission denied", "locked.txt": "Permission denied", "书0.txt": "",
-    }  # fmt: skip
+        "failing.txt": "Permission denied",
+        "locked.txt": "Permission denied",
+        "书0.txt": "",
+    }
     assert list(prepared.passages())
 
 

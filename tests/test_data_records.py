@@ -77,9 +77,16 @@ def test_a_title_beside_the_text_is_its_chapter(tmp_path: Path) -> None:
         {"messages": [*ASKED, {"role": "user", "content": "多谢。"}]},
         {"messages": [{"role": "assistant", "content": "客官请。"}, *ASKED]},
         {"conversations": [{"from": "human", "value": Q}, {"from": "gpt", "value": A}]},
-        {"messages": [ASKED[0], {"role": "assistant", "content": "", "tool_calls": [{}]}, {"role": "tool", "content": "x"}, ASKED[1]]},
+        {
+            "messages": [
+                ASKED[0],
+                {"role": "assistant", "content": "", "tool_calls": [{}]},
+                {"role": "tool", "content": "x"},
+                ASKED[1],
+            ]
+        },
     ],
-)  # fmt: skip
+)
 def test_dialogues(record: dict[str, Any]) -> None:
     assert read_messages(record) == ASKED
 

@@ -87,9 +87,15 @@ def test_matrix(runs: Runs) -> None:
     for name, found in table.items():
         print(f"| `{name}` | {', '.join(f'`{rule}`' for rule in found) or 'nothing'} |")
     # A run with a single fault is not accused of another: these leave the training as it is.
-    for name in ("slow_reference", "slow_small_micro_batch", "slow_checkpoints",
-                 "memory_headroom", "budget_binding", "budget_not_reached",
-                 "learning_rate_too_low"):  # fmt: skip
+    for name in (
+        "slow_reference",
+        "slow_small_micro_batch",
+        "slow_checkpoints",
+        "memory_headroom",
+        "budget_binding",
+        "budget_not_reached",
+        "learning_rate_too_low",
+    ):
         assert table[name] == [name]
 
 

@@ -33,8 +33,11 @@ SUMMARY_KEYS = {
 @pytest.fixture(scope="module")
 def finished(tiny_base: Path, novels: Path, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "one"
-    settings = [*small_run(tiny_base, novels, folder), "training.evaluate_at_end=quick",
-                "data.general=bundled"]  # fmt: skip
+    settings = [
+        *small_run(tiny_base, novels, folder),
+        "training.evaluate_at_end=quick",
+        "data.general=bundled",
+    ]
     done = run_train("--preset", "quick", "--kl_beta", "0.1", *settings)
     assert done.returncode == 0, done.stderr
     return folder
@@ -46,11 +49,21 @@ def summary_of(folder: Path) -> dict:
 
 def test_exact_files(finished: Path) -> None:
     assert {p.name for p in finished.iterdir()} == {
-        ".styledial-run", "adapter_config.json", "adapter_model.safetensors", "base.json",
-        "data_manifest.json", "evaluation.json", "metrics.jsonl", "report.html", "samples.json",
-        "samples.md", "summary.json", "tokenizer.json",
-        "tokenizer_config.json", "train_config.yaml",
-    }  # fmt: skip
+        ".styledial-run",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "base.json",
+        "data_manifest.json",
+        "evaluation.json",
+        "metrics.jsonl",
+        "report.html",
+        "samples.json",
+        "samples.md",
+        "summary.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "train_config.yaml",
+    }
     assert set(summary_of(finished)) >= SUMMARY_KEYS
 
 
@@ -104,9 +117,11 @@ def test_full_tuning_against_a_frozen_copy(tiny_base: Path, novels: Path, tmp_pa
     output = tmp_path / "full"
     done = invoke(
         "train",
-        *small_run(tiny_base, novels, output), "model.use_peft=false",
-        "training.learning_rate=0.0005", "max_steps=80",
-    )  # fmt: skip
+        *small_run(tiny_base, novels, output),
+        "model.use_peft=false",
+        "training.learning_rate=0.0005",
+        "max_steps=80",
+    )
     assert done.returncode == 0, done.stderr
     summary = summary_of(output)
     assert (output / "model.safetensors").is_file()

@@ -126,9 +126,14 @@ def passages_of(books: list[np.ndarray], base: list[np.ndarray], tuned: list[np.
         return [Passage(place, ids, False) for place, ids in enumerate(pieces)]
 
     return Passages(
-        prompts=np.zeros((len(books), 4), dtype=np.int64), opened=list(range(len(books))),
-        book=side(books), reference=books, tokens=80, tuned=side(tuned), base=side(base),
-    )  # fmt: skip
+        prompts=np.zeros((len(books), 4), dtype=np.int64),
+        opened=list(range(len(books))),
+        book=side(books),
+        reference=books,
+        tokens=80,
+        tuned=side(tuned),
+        base=side(base),
+    )
 
 
 def test_the_style_score_tells_books_from_base_and_a_mixture_lies_between(corpora) -> None:
@@ -152,8 +157,11 @@ def test_the_style_score_tells_books_from_base_and_a_mixture_lies_between(corpor
 def test_length_gives_no_style_away(corpora) -> None:
     """Books and base from one text, but cut to different lengths: the classifier knows nothing."""
     tokenizer, books, _ = corpora
-    found = next(StyleScore(passages_of(books[::2], [b[:50] for b in books[1::2]], books[::2]),
-                            tokenizer).run())  # fmt: skip
+    found = next(
+        StyleScore(
+            passages_of(books[::2], [b[:50] for b in books[1::2]], books[::2]), tokenizer
+        ).run()
+    )
     assert found.base is not None
     assert found.value - found.base < 0.3
 
@@ -247,9 +255,12 @@ def test_tasks_of_the_harness_before_and_after(tiny_base: Path, tmp_path: Path) 
     }  # fmt: skip
     (tmp_path / "ours.yaml").write_text(json.dumps(task), encoding="utf-8")
     policy = with_lora(
-        load_base(str(tiny_base), dtype="float32"), r=4, lora_alpha=8, lora_dropout=0.0,
+        load_base(str(tiny_base), dtype="float32"),
+        r=4,
+        lora_alpha=8,
+        lora_dropout=0.0,
         target_modules="all-linear",
-    )  # fmt: skip
+    )
     tokenizer = load_tokenizer(str(tiny_base))
     (found,) = Bench(policy, tokenizer, ("ours",), 2, folder=tmp_path).run()
     assert found.name == "bench_ours"

@@ -67,8 +67,13 @@ def out(base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pat
 
 def test_a_merge_is_written_from_the_bases_own_files(base: Path, out: tuple) -> None:
     merged = out[1]
-    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "LICENSE",
-                 "generation_config.json"):  # fmt: skip
+    for name in (
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "LICENSE",
+        "generation_config.json",
+    ):
         assert (merged / name).read_bytes() == (base / name).read_bytes(), name
     weights = load_file(merged / "model.safetensors")
     assert weights.keys() == load_file(base / "model.safetensors").keys()
@@ -124,8 +129,12 @@ def test_what_cannot_become_a_new_folder_is_refused_before_the_work(
     (tmp_path / "empty").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "empty")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
-    for name, says in (("file", "exists already"), ("link", "exists already"),
-                       ("dangling", "exists already"), ("file/below", "is a file")):  # fmt: skip
+    for name, says in (
+        ("file", "exists already"),
+        ("link", "exists already"),
+        ("dangling", "exists already"),
+        ("file/below", "is a file"),
+    ):
         with pytest.raises(UserError, match=says):
             merge_adapter(out[0], tmp_path / name)
     assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"

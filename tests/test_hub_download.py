@@ -100,8 +100,10 @@ def test_weights_of_an_earlier_download_do_not_stay_beside_the_new_ones(hub, tmp
     hub.repositories[REPO] = sharded
     get(hub, tmp_path)
     assert {path.name for path in tmp_path.glob("*.safetensors")} == {
-        "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "mine.safetensors"
-    }  # fmt: skip
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+        "mine.safetensors",
+    }
 
 
 def test_shards_may_have_other_names_than_the_usual_ones():

@@ -29,8 +29,10 @@ def naive(h, r, head, targets, weights, direction):
 
 
 @pytest.mark.parametrize("direction", ["reverse", "forward"])
-@pytest.mark.parametrize(("rows", "width", "vocabulary", "chunk"),
-                         [(37, 16, 101, 8), (5, 8, 30, 64), (64, 4, 1000, 64), (24, 8, 152_064, 16)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rows", "width", "vocabulary", "chunk"),
+    [(37, 16, 101, 8), (5, 8, 30, 64), (64, 4, 1000, 64), (24, 8, 152_064, 16)],
+)
 def test_equals_the_naive_computation(direction, rows, width, vocabulary, chunk) -> None:
     h, r, head, targets, weights = inputs(rows, width, vocabulary, torch.float32)
     h1, h2 = h.clone().requires_grad_(), h.clone().requires_grad_()
@@ -51,12 +53,20 @@ def test_gradcheck(direction) -> None:
     head.requires_grad_()
     reference_head = head.detach().clone()
     assert torch.autograd.gradcheck(
-        lambda h, head: fused_nll_kl(
-            h, r, head, targets, *weights,
-            direction=direction, reference_head=reference_head, chunk_size=3,
-        ).loss,
+        lambda h, head: (
+            fused_nll_kl(
+                h,
+                r,
+                head,
+                targets,
+                *weights,
+                direction=direction,
+                reference_head=reference_head,
+                chunk_size=3,
+            ).loss
+        ),
         (h, head),
-    )  # fmt: skip
+    )
 
 
 def test_equal_models_are_exactly_zero_apart() -> None:

@@ -50,8 +50,14 @@ def test_a_preset_fits_the_memory_that_its_file_claims(preset: str) -> None:
 
 def test_auto_takes_the_largest_batch_that_fits(model: Path) -> None:
     auto = small_config(model, "per_device_train_batch_size=auto", "gradient_accumulation_steps=4")
-    four, eight = (plan(small_config(model, f"per_device_train_batch_size={n}",
-                                     f"gradient_accumulation_steps={16 // n}")) for n in (4, 8))  # fmt: skip
+    four, eight = (
+        plan(
+            small_config(
+                model, f"per_device_train_batch_size={n}", f"gradient_accumulation_steps={16 // n}"
+            )
+        )
+        for n in (4, 8)
+    )
     found = fit.largest_batch(auto, card_between(four, eight))
     assert found is not None
     assert found.changes == {fit.BATCH: 4}
@@ -142,8 +148,9 @@ def test_a_run_that_was_fitted_goes_on_as_it_was_fitted(
     settings = [*small_run(tiny_base, novels, out), "data.max_length=512", f"{fit.BATCH}=1",
                 "training.gradient_checkpointing=true", "training.save_steps=2"]  # fmt: skip
     monkeypatch.setattr(fit, "allows_4bit", lambda config: False)  # larger than this tiny base
-    whole, half = (plan(resolve(None, None, {}, [*settings, f"data.max_length={n}"]))
-                   for n in (512, 256))  # fmt: skip
+    whole, half = (
+        plan(resolve(None, None, {}, [*settings, f"data.max_length={n}"])) for n in (512, 256)
+    )
     with_card(card_between(whole, half))
     assert invoke("train", *settings, "max_steps=2", "--fit").returncode == 0
     assert resolve(out / "train_config.yaml").data.max_length < 512
@@ -193,9 +200,12 @@ def test_all_processes_take_what_fits_the_smallest_of_their_gpus(
 
     def one(rank: int) -> None:
         results[rank] = settled(
-            config, when_too_large="refuse", here=Place(rank, 2, rank, 2), store=store,
+            config,
+            when_too_large="refuse",
+            here=Place(rank, 2, rank, 2),
+            store=store,
             note=lambda en, zh: told.append(en),
-        )  # fmt: skip
+        )
 
     threads = [threading.Thread(target=one, args=(rank,), name=str(rank)) for rank in (0, 1)]
     for thread in threads:
@@ -219,9 +229,12 @@ def test_a_base_that_fsdp_shares_out_is_not_planned(
     told: list[str] = []
     config = small_config(model, f"{fit.BATCH}={batch}")
     found, planned = settled(
-        config, when_too_large="fit", here=Place(0, 2, 0, 2), store=HashStore(),
+        config,
+        when_too_large="fit",
+        here=Place(0, 2, 0, 2),
+        store=HashStore(),
         note=lambda en, zh: told.append(en),
-    )  # fmt: skip
+    )
     assert (found.training.per_device_train_batch_size, planned) == (4, None)
     assert "fsdp will shard the base" in told[-1]
 
@@ -260,7 +273,14 @@ def test_plan_on_the_command_line(model: Path, capsys: pytest.CaptureFixture[str
     assert "Not even training.per_device_train_batch_size=1" in done.stderr
     assert re.search(r"GiB +[+-]\d+\.\d% +model\.load_in_4bit=true", done.stderr)
     found = json.loads(invoke("plan", *given, "--json").stderr)
-    assert set(found) >= {"allocated_bytes", "reserved_bytes", "extras", "total_bytes",
-                          "breakdown", "peak_phase", "peak_op"}  # fmt: skip
+    assert set(found) >= {
+        "allocated_bytes",
+        "reserved_bytes",
+        "extras",
+        "total_bytes",
+        "breakdown",
+        "peak_phase",
+        "peak_op",
+    }
     auto = invoke("plan", *given, f"{fit.BATCH}=auto", "--memory", "24GB")
     assert "16 rows a micro-batch" in auto.stderr  # 4 x the default accumulation

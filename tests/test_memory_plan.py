@@ -56,9 +56,14 @@ def test_the_plan_rehearses_the_step_that_training_runs(
     """Both traced: the same operations make the same storages in the same phases."""
     config = small_config(models["qwen2"], "gradient_accumulation_steps=2", "lora_dropout=0.1")
     planned = rehearse(
-        config, skeleton.model_config(config.model.model_name_or_path), packed=packed,
-        dtype=torch.float32, on_gpu=False, rows=rows_of(config), thorough=True,
-    )  # fmt: skip
+        config,
+        skeleton.model_config(config.model.model_name_or_path),
+        packed=packed,
+        dtype=torch.float32,
+        on_gpu=False,
+        rows=rows_of(config),
+        thorough=True,
+    )
     policy = build_policy(config)
     tracker = Tracker(1)
 

@@ -112,9 +112,13 @@ def test_loss_and_gradients(model, wanted, meta):
 def test_greedy_tokens(model, meta):
     prompt = torch.tensor([meta["greedy_prompt"]])
     out = model.generate(
-        prompt, attention_mask=torch.ones_like(prompt), do_sample=False, eos_token_id=None,
-        max_new_tokens=len(meta["greedy_ids"]) - prompt.shape[1], pad_token_id=0,
-    )  # fmt: skip
+        prompt,
+        attention_mask=torch.ones_like(prompt),
+        do_sample=False,
+        eos_token_id=None,
+        max_new_tokens=len(meta["greedy_ids"]) - prompt.shape[1],
+        pad_token_id=0,
+    )
     assert out[0].tolist() == meta["greedy_ids"]
 
 

@@ -28,9 +28,11 @@ def hub(tmp_path_factory):
     repositories = {
         "Qwen/Qwen2.5-7B": qwen,
         "meta-llama/Meta-Llama-3-8B": llama,
-        "someone/softcap": {**qwen, "config.json": b'{"model_type": "gemma2",'
-                            b'"final_logit_softcapping": 30.0}'},
-    }  # fmt: skip
+        "someone/softcap": {
+            **qwen,
+            "config.json": b'{"model_type": "gemma2","final_logit_softcapping": 30.0}',
+        },
+    }
     if pytest.importorskip("sentencepiece", reason="makes the tiny tokenizer.model"):
         repositories["THUDM/chatglm3-6b"] = files(chatglm3(folder / "chatglm3"))
     with FakeHub(repositories) as hub:
@@ -57,9 +59,14 @@ def run(*words, script=False, **environment):
         [str(ROOT / "scripts" / "download_model.py")] if script else ["-m", "styledial.cli.main"]
     )
     return subprocess.run(
-        [sys.executable, *start, *map(str, words)], capture_output=True, text=True, timeout=120,
-        cwd=ROOT, stdin=subprocess.DEVNULL, env={**os.environ, **environment},
-    )  # fmt: skip
+        [sys.executable, *start, *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **environment},
+    )
 
 
 def test_the_guides_script_downloads_what_the_model_name_then_finds(at_home):
@@ -132,8 +139,9 @@ def test_a_name_may_say_which_revision(at_home, hub):
 def test_a_model_in_hugging_faces_cache_is_used_as_it_is(at_home, hub, monkeypatch):
     from huggingface_hub import snapshot_download
 
-    folder = snapshot_download("Qwen/Qwen2.5-7B", endpoint=hub.url, token=False,
-                               cache_dir=at_home / "hf" / "hub")  # fmt: skip
+    folder = snapshot_download(
+        "Qwen/Qwen2.5-7B", endpoint=hub.url, token=False, cache_dir=at_home / "hf" / "hub"
+    )
     monkeypatch.setattr("styledial.hub.download.place", lambda: pytest.fail("asked the hub"))
     assert str(ready_folder("Qwen/Qwen2.5-7B")) == folder
 

@@ -66,8 +66,12 @@ def test_runs_of_one_character_have_the_original_ids(tmp_path):
     sentencepiece_model(tmp_path / "tokenizer.model", 310, text, character_coverage=1.0)
     authority = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "tokenizer.model"))
     tokenizer = build_tokenizer(tmp_path / "tokenizer.model", 256)
-    differ = [n for n in range(60) for c in ("哈", "-", " ", "ab", "ba")
-              if encode(tokenizer, c * n) != authority.encode(c * n)]  # fmt: skip
+    differ = [
+        n
+        for n in range(60)
+        for c in ("哈", "-", " ", "ab", "ba")
+        if encode(tokenizer, c * n) != authority.encode(c * n)
+    ]
     assert differ == []
 
 
@@ -282,9 +286,13 @@ def test_an_adapter_maps_back_to_the_original_layout(folder, tmp_path, options):
     theirs = scale * mapped[prefix + "lora_B.weight"] @ mapped[prefix + "lora_A.weight"]
     attention = policy.causal_lm.model.layers[0].self_attn
     ours = torch.cat(
-        [layer.scaling["default"] * layer.lora_B["default"].weight @ layer.lora_A["default"].weight
-         for layer in (attention.q_proj, attention.k_proj, attention.v_proj)]
-    )  # fmt: skip
+        [
+            layer.scaling["default"]
+            * layer.lora_B["default"].weight
+            @ layer.lora_A["default"].weight
+            for layer in (attention.q_proj, attention.k_proj, attention.v_proj)
+        ]
+    )
     assert rank == 12
     assert torch.allclose(theirs, ours, atol=1e-6)
     if options.get("use_dora"):

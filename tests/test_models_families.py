@@ -91,14 +91,17 @@ def test_an_unknown_family_is_tried_on_a_few_tokens():
 @pytest.mark.parametrize(
     ("kind", "changes", "says"),
     [
-        ("gemma2", {"head_dim": 8, "num_key_value_heads": 2, "final_logit_softcapping": 0.001},
-         "not hidden states times the output head"),
+        (
+            "gemma2",
+            {"head_dim": 8, "num_key_value_heads": 2, "final_logit_softcapping": 0.001},
+            "not hidden states times the output head",
+        ),
         ("granite", {"logits_scaling": 8.0}, "not hidden states times the output head"),
         ("phi", {}, "bias"),
         ("opt", {"ffn_dim": 48, "word_embed_proj_dim": 32}, "mix|position_ids"),
         ("bloom", {}, "mix|position_ids"),
     ],
-)  # fmt: skip
+)
 def test_what_a_config_does_not_tell_shows_in_behaviour(kind, changes, says):
     sizes = dict(SIZES) if kind in ("opt", "bloom") else {**SIZES, "intermediate_size": 48}
     with pytest.raises(ModelError, match=says):

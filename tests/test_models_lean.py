@@ -33,10 +33,15 @@ def outcome(policy):
 
 @pytest.mark.filterwarnings("ignore:MatMul8bitLt", "ignore:.*kernels")
 @pytest.mark.parametrize("checkpointing", [False, True])
-@pytest.mark.parametrize("load", [
-    {"dtype": "float32"}, {"dtype": "bfloat16"},
-    {"dtype": "bfloat16", "load_in_4bit": True}, {"dtype": "bfloat16", "load_in_8bit": True},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "load",
+    [
+        {"dtype": "float32"},
+        {"dtype": "bfloat16"},
+        {"dtype": "bfloat16", "load_in_4bit": True},
+        {"dtype": "bfloat16", "load_in_8bit": True},
+    ],
+)
 def test_numbers_are_pefts_own(base, load, checkpointing, monkeypatch):
     if "load_in_4bit" in load or "load_in_8bit" in load:
         pytest.importorskip("bitsandbytes", reason="4 and 8 bits need it")
@@ -64,9 +69,12 @@ def test_less_is_kept_for_backward(base, monkeypatch):
     for change in (lambda model: model, lean):
         monkeypatch.setattr(where, "lean", change)
         policy = with_lora(
-            copy.deepcopy(load_base(base, dtype="bfloat16")), r=4, lora_alpha=8,
-            lora_dropout=0.0, target_modules="all-linear",
-        ).train()  # fmt: skip
+            copy.deepcopy(load_base(base, dtype="bfloat16")),
+            r=4,
+            lora_alpha=8,
+            lora_dropout=0.0,
+            target_modules="all-linear",
+        ).train()
         storages = {}
 
         def keep(tensor, storages=storages):

@@ -29,9 +29,14 @@ IDS = torch.arange(5, 45).reshape(2, 20)
 
 def adapter(base, *, dora=False, rslora=False, **load):
     return with_lora(
-        load_base(base, **load), r=4, lora_alpha=8, lora_dropout=0.0, target_modules="all-linear",
-        use_dora=dora, use_rslora=rslora,
-    )  # fmt: skip
+        load_base(base, **load),
+        r=4,
+        lora_alpha=8,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+        use_dora=dora,
+        use_rslora=rslora,
+    )
 
 
 needs_bitsandbytes = pytest.mark.skipif(
@@ -109,9 +114,13 @@ def test_nothing_is_said_while_loading(base, bits):
         "logging.getLogger('bitsandbytes.backends.cpu.ops').warning('a kernel is missing')\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120,
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
         check=False,
-    )  # fmt: skip
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

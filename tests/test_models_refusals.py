@@ -37,9 +37,12 @@ def base(tied: Path, tmp_path: Path) -> Path:
 
 def lora(base: Path, target_modules):
     return with_lora(
-        load_base(str(base), dtype="float32"), r=4, lora_alpha=8, lora_dropout=0.0,
+        load_base(str(base), dtype="float32"),
+        r=4,
+        lora_alpha=8,
+        lora_dropout=0.0,
         target_modules=target_modules,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture

@@ -19,16 +19,23 @@ def test_the_configuration_has_the_stated_parameters_and_lora_layers(model):
     with torch.device("meta"):
         built = AutoModelForCausalLM.from_config(config)
     assert sum(p.numel() for p in built.parameters()) == model.parameters
-    layers = {name.rpartition(".")[2] for name, m in built.named_modules()
-              if isinstance(m, torch.nn.Linear)}  # fmt: skip
+    layers = {
+        name.rpartition(".")[2]
+        for name, m in built.named_modules()
+        if isinstance(m, torch.nn.Linear)
+    }
     assert layers == {*model.lora_layers, "lm_head"}
 
 
 def test_the_guides_six_in_its_order():
     assert GUIDE == [
-        "Qwen/Qwen2.5-1.5B", "Qwen/Qwen2.5-7B", "Qwen/Qwen2.5-14B", "THUDM/chatglm3-6b",
-        "meta-llama/Llama-3-8B", "mistralai/Mistral-7B-v0.1",
-    ]  # fmt: skip
+        "Qwen/Qwen2.5-1.5B",
+        "Qwen/Qwen2.5-7B",
+        "Qwen/Qwen2.5-14B",
+        "THUDM/chatglm3-6b",
+        "meta-llama/Llama-3-8B",
+        "mistralai/Mistral-7B-v0.1",
+    ]
 
 
 @pytest.mark.parametrize(

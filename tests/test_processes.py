@@ -234,9 +234,8 @@ def test_a_killed_process_ends_the_job_within_a_minute(
         assert job.poll() is None, job.communicate()[0]
         time.sleep(0.1)
     second = next(
-        child for child in psutil.Process(job.pid).children()
-        if child.environ().get("RANK") == "1"
-    )  # fmt: skip
+        child for child in psutil.Process(job.pid).children() if child.environ().get("RANK") == "1"
+    )
     second.kill()
     said, _ = job.communicate(timeout=60)
     assert job.returncode != 0

@@ -134,9 +134,12 @@ def test_the_second_epochs_gradients_are_those_of_a_pass(
 ) -> None:
     """Every gradient, with rows beside other neighbours than in the epoch that filled the cache."""
     policy = with_lora(
-        load_base(str(tiny_base), dtype=dtype), r=4, lora_alpha=8, lora_dropout=0.0,
+        load_base(str(tiny_base), dtype=dtype),
+        r=4,
+        lora_alpha=8,
+        lora_dropout=0.0,
         target_modules="all-linear",
-    )  # fmt: skip
+    )
     torch.manual_seed(0)
     with torch.no_grad():  # away from the base, or KL and its gradient are 0
         for parameter in trained(policy):

@@ -119,9 +119,15 @@ def test_samples_and_names_are_only_text(copied: Path) -> None:
     summary["versions"] = {HOSTILE: HOSTILE}
     (copied / "summary.json").write_text(json.dumps(summary))
     (copied / "train_config.yaml").write_text(f'model:\n  x: "{HOSTILE}"  # {HOSTILE}\n')
-    (copied / "evaluation.json").write_text(json.dumps(
-        {"metrics": {HOSTILE: {"value": 1, "ci": [0, HOSTILE], "base": HOSTILE, "unit": HOSTILE}}}
-    ))  # fmt: skip
+    (copied / "evaluation.json").write_text(
+        json.dumps(
+            {
+                "metrics": {
+                    HOSTILE: {"value": 1, "ci": [0, HOSTILE], "base": HOSTILE, "unit": HOSTILE}
+                }
+            }
+        )
+    )
     _, page = read(write_report(copied))
     assert LOADING.isdisjoint(page.tags)
     assert [n for n, _ in page.attributes if n[:2] == "on"] == []
@@ -134,8 +140,14 @@ def test_each_missing_file_is_named(copied: Path) -> None:
             path.unlink()
     _, page = read(write_report(copied))
     assert "This run has not finished: 24 updates" in page.text
-    for words in ("styledial dial", "styledial evaluate", "samples.json is missing",
-                  "styledial prepare", "It was not planned", "train_config.yaml is missing"):  # fmt: skip
+    for words in (
+        "styledial dial",
+        "styledial evaluate",
+        "samples.json is missing",
+        "styledial prepare",
+        "It was not planned",
+        "train_config.yaml is missing",
+    ):
         assert words in page.text
     (copied / "metrics.jsonl").unlink()
     done = invoke("report", copied)
@@ -144,22 +156,48 @@ def test_each_missing_file_is_named(copied: Path) -> None:
 
 
 def test_torn_files_do_no_harm(copied: Path) -> None:
-    for name in ("evaluation.json", "plan.json", "samples.json", "data_manifest.json",
-                 "style_dial.json"):  # fmt: skip
+    for name in (
+        "evaluation.json",
+        "plan.json",
+        "samples.json",
+        "data_manifest.json",
+        "style_dial.json",
+    ):
         (copied / name).write_text('{"metrics": {"kl"')
     assert invoke("report", copied).returncode == 0
-    for content in ("[]", '{"metrics": [1], "samples": {"a": 1}, "books": 3, "breakdown": []}',
-                    '{"tokens": 5, "samples": [null, {}], "metrics": {"kl": {"ci": 1}}}'):  # fmt: skip
+    for content in (
+        "[]",
+        '{"metrics": [1], "samples": {"a": 1}, "books": 3, "breakdown": []}',
+        '{"tokens": 5, "samples": [null, {}], "metrics": {"kl": {"ci": 1}}}',
+    ):
         for name in ("evaluation.json", "plan.json", "samples.json", "data_manifest.json"):
             (copied / name).write_text(content)
         assert invoke("report", copied).returncode == 0
 
 
 def test_the_evaluation_with_intervals_and_the_books(copied: Path) -> None:
-    (copied / "evaluation.json").write_text(json.dumps({"metrics": {
-        "style_score": {"value": 0.81, "ci": [0.7, 0.9], "base": 0.05, "books": 0.93, "unit": "0 to 1"},
-        "distinct_2": {"value": 0.5, "ci": [0.4, 0.6], "base": 0.55, "unit": "share of n-grams"},
-    }, "warnings": [{"en": "It recites.", "zh": "它在背诵。"}]}))  # fmt: skip
+    (copied / "evaluation.json").write_text(
+        json.dumps(
+            {
+                "metrics": {
+                    "style_score": {
+                        "value": 0.81,
+                        "ci": [0.7, 0.9],
+                        "base": 0.05,
+                        "books": 0.93,
+                        "unit": "0 to 1",
+                    },
+                    "distinct_2": {
+                        "value": 0.5,
+                        "ci": [0.4, 0.6],
+                        "base": 0.55,
+                        "unit": "share of n-grams",
+                    },
+                },
+                "warnings": [{"en": "It recites.", "zh": "它在背诵。"}],
+            }
+        )
+    )
     html, page = read(write_report(copied))
     assert "<strong>0.8100</strong>" in html  # the base is outside the interval
     assert "<strong>0.5000</strong>" not in html
@@ -258,24 +296,41 @@ BASE = {"kl_mode": "budget", "kl_beta": 0.1, "kl_final": 0.101, "style_nll": 4.5
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({}, "moved 0.101 nats per token from its base, as asked (0.1, medium); it predicts held-out text of your novels better by 0.500; general text worse by 0.010."),
-        ({"kl_final": 0.04}, "0.040 nats per token from its base, less than the 0.1 that were asked for"),
+        (
+            {},
+            "moved 0.101 nats per token from its base, as asked (0.1, medium); it predicts held-out text of your novels better by 0.500; general text worse by 0.010.",
+        ),
+        (
+            {"kl_final": 0.04},
+            "0.040 nats per token from its base, less than the 0.1 that were asked for",
+        ),
         ({"kl_final": 0.3}, "more than the 0.1 that were asked for"),
-        ({"kl_mode": "off", "kl_final": 0.4}, "0.400 nats per token from its base, without a budget"),
+        (
+            {"kl_mode": "off", "kl_final": 0.4},
+            "0.400 nats per token from its base, without a budget",
+        ),
         ({"style_nll": 5.1}, "your novels worse by 0.100"),
         ({"style_nll": 5.0}, "no better than the base"),
         ({"general_nll": 3.9}, "general text better by 0.100"),
         ({"general_nll": 4.0}, "general text as well as before"),
         ({"kl_final": None}, "was not measured"),
     ],
-)  # fmt: skip
+)
 def test_the_verdict_says_what_the_figures_say(change: dict, expected: str) -> None:
     assert expected in sentence({**BASE, **change})
 
 
 @pytest.mark.parametrize(
-    ("kl", "band"), [(0.065, "light"), (0.0995, "medium"), (0.15, "medium"), (0.2003, "strong"), (0.09, None), (0.3, None)]
-)  # fmt: skip
+    ("kl", "band"),
+    [
+        (0.065, "light"),
+        (0.0995, "medium"),
+        (0.15, "medium"),
+        (0.2003, "strong"),
+        (0.09, None),
+        (0.3, None),
+    ],
+)
 def test_bands(kl: float, band: str | None) -> None:
     assert band_of(kl) == band
 
@@ -283,7 +338,13 @@ def test_bands(kl: float, band: str | None) -> None:
 def test_numbers() -> None:
     assert number(-1234.5678) == "−1,234.568"
     assert [general(v) for v in (0, 7, 0.01234, 123.456, None, float("nan"), True)] == [
-        "0", "7", "0.0123", "123.5", "–", "–", "–",
-    ]  # fmt: skip
+        "0",
+        "7",
+        "0.0123",
+        "123.5",
+        "–",
+        "–",
+        "–",
+    ]
     assert [memory_size(v) for v in (2**29, 3 * 2**30, 0)] == ["512 MiB", "3.00 GiB", "–"]
     assert [duration(v) for v in (41, 200, 3720)] == ["41 s", "3 min 20 s", "1 h 02 min"]

@@ -30,10 +30,16 @@ STEPS, SAVED = 40, [20, 40]
 def settings_of(base: Path, novels: Path, output: Path) -> list[str]:
     """With dropout, whose random state has to come back too."""
     return [
-        *small_run(base, novels, output), f"training.max_steps={STEPS}", "training.save_steps=20",
-        "training.save_total_limit=2", "training.kl_beta=0.1", "training.seed=5",
-        "model.lora_r=4", "model.lora_alpha=8", "model.lora_dropout=0.2",
-    ]  # fmt: skip
+        *small_run(base, novels, output),
+        f"training.max_steps={STEPS}",
+        "training.save_steps=20",
+        "training.save_total_limit=2",
+        "training.kl_beta=0.1",
+        "training.seed=5",
+        "model.lora_r=4",
+        "model.lora_alpha=8",
+        "model.lora_dropout=0.2",
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +56,14 @@ def start(command: list[str]) -> subprocess.Popen[str]:
     # The command says "python": that of the environment that runs the tests.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return subprocess.Popen(
-        command, cwd=ROOT, env={**ENV, "PATH": path}, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        command,
+        cwd=ROOT,
+        env={**ENV, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def wait_for(job: subprocess.Popen[str], output: Path, step: int) -> None:
@@ -108,9 +119,8 @@ def test_one_process_is_told_to_stop_and_both_save(
     job = launched("train.py", "--preset", "quick", *settings)
     wait_for(job, output, 2)
     (second,) = (
-        child for child in psutil.Process(job.pid).children()
-        if child.environ().get("RANK") == "1"
-    )  # fmt: skip
+        child for child in psutil.Process(job.pid).children() if child.environ().get("RANK") == "1"
+    )
     second.send_signal(signal.SIGUSR1)
     said, _ = job.communicate(timeout=120)
     at = read_metrics(output / "metrics.jsonl")[-1]["step"]

@@ -101,11 +101,19 @@ def test_a_file_of_the_users_under_a_name_of_ours(tmp_path: Path, name: str, cla
     assert [path.name for path in tmp_path.iterdir()] == [name]  # no lock of ours either
 
 
-@pytest.mark.parametrize("names", [
-    ["config.json", "model.safetensors"], ["config.json", "pytorch_model-00001-of-00002.bin"],
-    ["model-00001-of-00002.safetensors"], ["adapter_config.json"], ["base.Q4_K_M.gguf"],
-    ["checkpoints/step-500/pytorch_model.bin"], ["checkpoints"], [".styledial-cache"],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["config.json", "model.safetensors"],
+        ["config.json", "pytorch_model-00001-of-00002.bin"],
+        ["model-00001-of-00002.safetensors"],
+        ["adapter_config.json"],
+        ["base.Q4_K_M.gguf"],
+        ["checkpoints/step-500/pytorch_model.bin"],
+        ["checkpoints"],
+        [".styledial-cache"],
+    ],
+)
 @pytest.mark.parametrize("claim", [FRESH, AGAIN, RESUME])
 def test_a_folder_of_somebody_elses(tmp_path: Path, names: list[str], claim: Claim) -> None:
     for name in names:

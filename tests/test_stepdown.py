@@ -91,8 +91,10 @@ def test_a_cpu_runs_out_too(tiny_base: Path, rows: PackedRows, halved: Outcome) 
     def hear(name: str) -> None:
         if name == "backward" and not raised:
             raised.append(name)
-            raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: can't "
-                               "allocate memory: you tried to allocate 1 bytes.")  # fmt: skip
+            raise RuntimeError(
+                "[enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: can't "
+                "allocate memory: you tried to allocate 1 bytes."
+            )
 
     assert same(five_updates(tiny_base, rows, phase=hear), halved)
 

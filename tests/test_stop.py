@@ -35,9 +35,11 @@ SIGNALS = [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
 def settings_of(base: Path, novels: Path, output: Path) -> list[str]:
     """Dropout, whose random state has to come back; `save_steps` longer than the run."""
     return [
-        *small_run(base, novels, output), f"max_steps={STEPS}", "model.lora_dropout=0.2",
+        *small_run(base, novels, output),
+        f"max_steps={STEPS}",
+        "model.lora_dropout=0.2",
         "data.anchor=bundled",
-    ]  # fmt: skip
+    ]
 
 
 def left(folder: Path) -> dict[str, str]:
@@ -216,9 +218,15 @@ def test_the_terminal_is_closed(tiny_base: Path, novels: Path, tmp_path: Path) -
     settings = [*small_run(tiny_base, novels, output), "max_steps=100000"]
     ours, theirs = pty.openpty()
     job = subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *settings], cwd=ROOT, env=ENV, stdin=theirs,
-        stdout=theirs, stderr=theirs, start_new_session=True, preexec_fn=make_it_the_terminal,
-    )  # fmt: skip
+        [sys.executable, str(ROOT / "train.py"), *settings],
+        cwd=ROOT,
+        env=ENV,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=make_it_the_terminal,
+    )
     os.close(theirs)
     while len(read_metrics(output / "metrics.jsonl")) < 3:
         assert job.poll() is None

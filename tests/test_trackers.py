@@ -46,9 +46,12 @@ def test_a_missing_extra_is_said_before_anything_is_loaded(
 ) -> None:
     monkeypatch.setattr(trackers, "find_spec", lambda name: None)
     done = invoke(
-        "train", "model.model_name_or_path=nowhere", f"data_dir={tmp_path / 'nothing'}",
-        f"output_dir={tmp_path / 'out'}", "report_to=trackio",
-    )  # fmt: skip
+        "train",
+        "model.model_name_or_path=nowhere",
+        f"data_dir={tmp_path / 'nothing'}",
+        f"output_dir={tmp_path / 'out'}",
+        "report_to=trackio",
+    )
     assert done.returncode == 2
     assert done.stderr.strip() == (
         "training.report_to: trackio is not installed; pip install 'styledial[trackio]'"
@@ -90,8 +93,13 @@ def test_tensorboard_reads_what_metrics_jsonl_says(
     events = EventAccumulator(str(output / "tensorboard/styledial"))
     events.Reload()
     records = read_metrics(output / "metrics.jsonl")
-    for key in ("train/nll", "train/kl", "train/lambda", "train/learning_rate",
-                "train/peak_memory_bytes"):  # fmt: skip
+    for key in (
+        "train/nll",
+        "train/kl",
+        "train/lambda",
+        "train/learning_rate",
+        "train/peak_memory_bytes",
+    ):
         assert [(e.step, e.value) for e in events.Scalars(key)] == [
             (r["step"], pytest.approx(r[key], rel=1e-6)) for r in records
         ]
@@ -105,12 +113,17 @@ def test_tensorboard_reads_what_metrics_jsonl_says(
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    ("name", "left"), [("wandb", "wandb/offline-run-*/*.wandb"), ("swanlab", "swanlog/run-*/*.swanlab")]
-)  # fmt: skip
+    ("name", "left"),
+    [("wandb", "wandb/offline-run-*/*.wandb"), ("swanlab", "swanlog/run-*/*.swanlab")],
+)
 def test_the_others_offline(
-    name: str, left: str, tiny_base: Path, novels: Path, tmp_path: Path,
+    name: str,
+    left: str,
+    tiny_base: Path,
+    novels: Path,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     pytest.importorskip(name, reason=f"needs the extra `{name}`")
     monkeypatch.setenv(f"{name.upper()}_MODE", "offline")
     done = invoke(

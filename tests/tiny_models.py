@@ -56,8 +56,12 @@ def build(name, folder, *, kind=None, **changes):
     config = {**config, **changes}
     tokenizer = tokenizer_for(model_type, name)
     end = tokenizer.eos_token_id
-    config.update(vocab_size=len(tokenizer) + 7, eos_token_id=end, pad_token_id=end,
-                  bos_token_id=tokenizer.bos_token_id)  # fmt: skip
+    config.update(
+        vocab_size=len(tokenizer) + 7,
+        eos_token_id=end,
+        pad_token_id=end,
+        bos_token_id=tokenizer.bos_token_id,
+    )
     model = AutoModelForCausalLM.from_config(AutoConfig.for_model(model_type, **config))
     spread(model)
     model.save_pretrained(folder)
@@ -101,11 +105,14 @@ def byte_level(opening=None):
     backend.decoder = decoders.ByteLevel()
     special = [END] + ([opening] if opening else [])
     backend.train_from_iterator(
-        [TEXT], trainers.BpeTrainer(
-            vocab_size=500, special_tokens=special, show_progress=False,
+        [TEXT],
+        trainers.BpeTrainer(
+            vocab_size=500,
+            special_tokens=special,
+            show_progress=False,
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         ),
-    )  # fmt: skip
+    )
     if opening:
         mark = (opening, backend.token_to_id(opening))
         backend.post_processor = processors.TemplateProcessing(
@@ -195,11 +202,19 @@ def sentencepiece_model(path, size, text=TEXT, **options):
     import sentencepiece
 
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(text.split("\n")), model_prefix=str(path.with_suffix("")),
-        **{"vocab_size": size, "model_type": "bpe", "byte_fallback": True,
-           "character_coverage": 0.98, "normalization_rule_name": "identity",
-           "remove_extra_whitespaces": False, "minloglevel": 2, **options},
-    )  # fmt: skip
+        sentence_iterator=iter(text.split("\n")),
+        model_prefix=str(path.with_suffix("")),
+        **{
+            "vocab_size": size,
+            "model_type": "bpe",
+            "byte_fallback": True,
+            "character_coverage": 0.98,
+            "normalization_rule_name": "identity",
+            "remove_extra_whitespaces": False,
+            "minloglevel": 2,
+            **options,
+        },
+    )
 
 
 GUIDE = [model.name for model in MODELS]

@@ -29,9 +29,12 @@ if TYPE_CHECKING:
 
 
 def read_texts(
-    config: Config, tokenizer: Callable[[], PreTrainedTokenizerBase], cache: Path, here: Place,
+    config: Config,
+    tokenizer: Callable[[], PreTrainedTokenizerBase],
+    cache: Path,
+    here: Place,
     tell: Callable[[str], None],
-) -> Texts:  # fmt: skip
+) -> Texts:
     """The run's texts; `tell` hears what was left out. Raises DataError.
 
     `tokenizer` is called once the folder has been read: a bad folder is refused before a model
@@ -52,9 +55,11 @@ def read_texts(
 
 
 def _make(
-    config: Config, tokenizer: Callable[[], PreTrainedTokenizerBase], cache: Path,
+    config: Config,
+    tokenizer: Callable[[], PreTrainedTokenizerBase],
+    cache: Path,
     tell: Callable[[str], None],
-) -> Texts:  # fmt: skip
+) -> Texts:
     material = read_material(config, cache / "novels", tell)
     return prepare_texts(config, material, tokenizer())
 

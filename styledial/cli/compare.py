@@ -28,14 +28,15 @@ def compare(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o",
+            "--output",
+            "-o",
             help=say("Also write one HTML file.", "同时写出一个 HTML 文件。"),
         ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help=say("Print JSON instead.", "改为输出 JSON。"))
     ] = False,
-) -> None:  # fmt: skip
+) -> None:
     from styledial.report import comparison
 
     found = comparison.compare(runs)
@@ -64,9 +65,11 @@ def _show(runs: Sequence[Compared]) -> None:
         # Titles and run names may break where the terminal is narrow, figures may not.
         widest = max(cell_len(row[i]) for row in content.rows) if i in content.right else None
         table.add_column(
-            title, justify="right" if i in content.right else "left", min_width=widest,
+            title,
+            justify="right" if i in content.right else "left",
+            min_width=widest,
             overflow="fold",
-        )  # fmt: skip
+        )
     for row in content.rows:
         table.add_row(*map(escape, row))
     console = Console()
@@ -76,9 +79,11 @@ def _show(runs: Sequence[Compared]) -> None:
     placed = [each for each in runs if comparison.point(each) is not None]
     if len(placed) > 1:
         typer.echo("")
-        typer.echo(say(
-            "style gained (up) against general text forgotten (right); dots: the frontier",
-            "纵轴风格收益，横轴通用文本遗忘；点线为前沿",
-        ))  # fmt: skip
+        typer.echo(
+            say(
+                "style gained (up) against general text forgotten (right); dots: the frontier",
+                "纵轴风格收益，横轴通用文本遗忘；点线为前沿",
+            )
+        )
         for line in text_figure(comparison.points(placed), [c.letter for c in placed]):
             typer.echo(line)

@@ -65,14 +65,21 @@ def _show(points: Sequence[DialPoint]) -> None:
     from rich.table import Table
 
     table = Table(box=None)
-    for title in (say("scale", "缩放"), "KL", say("style NLL", "风格 NLL"),
-                  say("general NLL", "通用 NLL")):  # fmt: skip
+    for title in (
+        say("scale", "缩放"),
+        "KL",
+        say("style NLL", "风格 NLL"),
+        say("general NLL", "通用 NLL"),
+    ):
         table.add_column(title, justify="right")
     table.add_column("KL", min_width=24)
     highest = max(point.kl for point in points)
     for point in points:
         table.add_row(
-            f"{point.scale:g}", f"{point.kl:.4f}", f"{point.style_nll:.3f}",
-            f"{point.general_nll:.3f}", Bar(size=highest, begin=0, end=point.kl, width=24),
-        )  # fmt: skip
+            f"{point.scale:g}",
+            f"{point.kl:.4f}",
+            f"{point.style_nll:.3f}",
+            f"{point.general_nll:.3f}",
+            Bar(size=highest, begin=0, end=point.kl, width=24),
+        )
     Console().print(table)

@@ -70,9 +70,14 @@ def download(
     show = _Bars() if sys.stderr.isatty() else _Lines()
     with show:
         done = fetch_model(
-            repo, folder, where, revision=revision or at, with_code=with_code,
-            progress=show.grow, announce=show.start,
-        )  # fmt: skip
+            repo,
+            folder,
+            where,
+            revision=revision or at,
+            with_code=with_code,
+            progress=show.grow,
+            announce=show.start,
+        )
     size, fresh = disk_size(done.size), disk_size(done.fetched)
     typer.echo(
         say(
@@ -124,9 +129,13 @@ class _Bars:
         )
 
         self._bars = Progress(
-            TextColumn("{task.description}"), BarColumn(), DownloadColumn(),
-            TransferSpeedColumn(), TimeRemainingColumn(), console=Console(stderr=True),
-        )  # fmt: skip
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
         self._tasks: dict[str, TaskID] = {}
         self._have: dict[str, int] = {}
         self._all = self._bars.add_task(say("all files", "全部文件"), total=0)

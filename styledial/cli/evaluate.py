@@ -89,16 +89,28 @@ def evaluate(
     tasks = tuple(filter(None, (name.strip() for name in (bench or "").split(","))))
     if tasks:
         require_harness()
-    effort = replace(FULL, passages=passages, tokens=max_new_tokens, bench=tasks,
-                     bench_limit=bench_limit, bench_folder=bench_tasks)  # fmt: skip
+    effort = replace(
+        FULL,
+        passages=passages,
+        tokens=max_new_tokens,
+        bench=tasks,
+        bench_limit=bench_limit,
+        bench_folder=bench_tasks,
+    )
     described_run(adapter, data_dir)
     # Taken from the start: another process isn't found at the end of all the measuring.
     owned = writing(adapter) if kl_beta is None else nullcontext()
     with owned, progress() as tick:
         found = evaluate_run(
-            adapter, data_dir=data_dir, scale=scale, against=other, effort=effort, seed=seed,
-            tick=tick, base_now=base,
-        )  # fmt: skip
+            adapter,
+            data_dir=data_dir,
+            scale=scale,
+            against=other,
+            effort=effort,
+            seed=seed,
+            tick=tick,
+            base_now=base,
+        )
     found.settings.update(effort="full", kl_beta=kl_beta, scale=scale, against=against)
     if kl_beta is None:  # evaluation.json is about the adapter as it lies there
         save_evaluation(adapter, found)

@@ -39,7 +39,11 @@ def generate(
     typer.echo(
         prompt
         + continue_text(
-            policy.model, tokenizer, prompt,
-            max_new_tokens=max_new_tokens, seed=seed, temperature=temperature,
+            policy.model,
+            tokenizer,
+            prompt,
+            max_new_tokens=max_new_tokens,
+            seed=seed,
+            temperature=temperature,
         )
-    )  # fmt: skip
+    )

@@ -65,10 +65,16 @@ def _table() -> list[str]:
     titles = [say("model", "模型"), say("parameters", "参数量"), say("download", "下载大小"),
               say("licence", "许可"), say("gated", "需授权"), "ModelScope"]  # fmt: skip
     rows = [
-        [model.name, f"{model.parameters / 1e9:.2f} B", disk_size(model.parameters * 2),
-         model.licence, say("yes", "是") if model.gated else say("no", "否"), model.modelscope]
+        [
+            model.name,
+            f"{model.parameters / 1e9:.2f} B",
+            disk_size(model.parameters * 2),
+            model.licence,
+            say("yes", "是") if model.gated else say("no", "否"),
+            model.modelscope,
+        ]
         for model in MODELS
-    ]  # fmt: skip
+    ]
     widths = [max(_width(row[i]) for row in [titles, *rows]) for i in range(len(titles))]
     lines = [
         "  ".join(cell + " " * (w - _width(cell)) for cell, w in zip(row, widths, strict=True))

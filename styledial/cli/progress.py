@@ -30,8 +30,11 @@ def progress() -> Iterator[Tick]:
 
         yield tell
         return
-    columns = (TextColumn("{task.completed}/{task.total}"), BarColumn(bar_width=24),
-               TextColumn("{task.description}"))  # fmt: skip
+    columns = (
+        TextColumn("{task.completed}/{task.total}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.description}"),
+    )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("")
         yield lambda words, done, total: progress.update(

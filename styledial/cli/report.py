@@ -21,11 +21,15 @@ def report(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help=say("Where to; report.html in the run's folder if not said.",
-                                       "输出位置；不写则为训练文件夹中的 report.html。"),
+            "--output",
+            "-o",
+            help=say(
+                "Where to; report.html in the run's folder if not said.",
+                "输出位置；不写则为训练文件夹中的 report.html。",
+            ),
         ),
     ] = None,
-) -> None:  # fmt: skip
+) -> None:
     from styledial.report import write_report
 
     typer.echo(str(write_report(run, output)))

@@ -89,9 +89,11 @@ def as_yaml(value: Any) -> str:
     if isinstance(value, float):
         # PyYAML reads 1e-05 as text; a plain decimal is safe everywhere.
         plain = f"{value:.12f}".rstrip("0")
-        return (plain + "0" if plain.endswith(".") else plain) if float(plain) == value else repr(
-            value
-        ).replace("e", ".0e" if "." not in repr(value) else "e")  # fmt: skip
+        return (
+            (plain + "0" if plain.endswith(".") else plain)
+            if float(plain) == value
+            else repr(value).replace("e", ".0e" if "." not in repr(value) else "e")
+        )
     return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6).split(
         "\n"
     )[0]

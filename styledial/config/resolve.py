@@ -80,8 +80,9 @@ def resolve(
     problems += invalid
     if problems or config is None:
         raise ConfigError(sorted(problems, key=_by_place))
-    config.sources.update({key: merged[key].where if key in merged else "default"
-                           for key in _every_name()})  # fmt: skip
+    config.sources.update(
+        {key: merged[key].where if key in merged else "default" for key in _every_name()}
+    )
     config.notes.extend(notes)
     return config
 

@@ -33,11 +33,15 @@ def effective_batch(config: Config, processes: int | None = None) -> int:
 def config_lines(config: Config) -> list[str]:
     """Every setting with its value and where the value came from, and the effective batch."""
     rows = [
-        (section, key, as_yaml(config.value_of(f"{section}.{key}")),
-         config.sources.get(f"{section}.{key}", "default"))
+        (
+            section,
+            key,
+            as_yaml(config.value_of(f"{section}.{key}")),
+            config.sources.get(f"{section}.{key}", "default"),
+        )
         for section, kind in SECTIONS.items()
         for key in kind.model_fields
-    ]  # fmt: skip
+    ]
     wide = max(len(key) for _, key, _, _ in rows)
     values = max(len(value) for _, _, value, _ in rows)
     lines: list[str] = []

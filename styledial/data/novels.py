@@ -30,9 +30,14 @@ def read_novels(
 ) -> list[Passage]:
     """The running text of `read_folder`, for those who want no dialogues."""
     return read_folder(
-        folder, validation_split, to_simplified=to_simplified, dedup=dedup, cache=cache,
-        workers=workers, tell=tell,
-    )[0]  # fmt: skip
+        folder,
+        validation_split,
+        to_simplified=to_simplified,
+        dedup=dedup,
+        cache=cache,
+        workers=workers,
+        tell=tell,
+    )[0]
 
 
 def read_folder(

@@ -33,13 +33,17 @@ def budget_binding(run: Record) -> Iterator[tuple[Words, Words]]:
         return
     more, zh = _stronger(run, MEDIUM)
     yield (
-        (f"KL {run.kl_now:.3f} is all of the budget {budget:g}, which is below the recommended "
-         f"{MEDIUM:g} to {STRONG:g}; style gained {run.gain:.3f} nats per token.",
-         f"KL {run.kl_now:.3f} 已用完预算 {budget:g}，而预算低于推荐的 {MEDIUM:g} 到 {STRONG:g}；"
-         f"风格改善 {run.gain:.3f} nats/token。"),
-        (f"If the style is too weak, {more} {STRONG:g} to {END:g} is stronger still.",
-         f"若觉得风格太弱，{zh}{STRONG:g} 到 {END:g} 更强。"),
-    )  # fmt: skip
+        (
+            f"KL {run.kl_now:.3f} is all of the budget {budget:g}, which is below the recommended "
+            f"{MEDIUM:g} to {STRONG:g}; style gained {run.gain:.3f} nats per token.",
+            f"KL {run.kl_now:.3f} 已用完预算 {budget:g}，而预算低于推荐的 {MEDIUM:g} 到 "
+            f"{STRONG:g}；风格改善 {run.gain:.3f} nats/token。",
+        ),
+        (
+            f"If the style is too weak, {more} {STRONG:g} to {END:g} is stronger still.",
+            f"若觉得风格太弱，{zh}{STRONG:g} 到 {END:g} 更强。",
+        ),
+    )
 
 
 def what_limits(run: Record) -> Words | None:
@@ -51,11 +55,15 @@ def what_limits(run: Record) -> Words | None:
     if not run.summary or run.budget is None or run.budget < MEDIUM or _short(run):
         return None
     wanted = next((band for band in (STRONG, END) if band > 1.05 * run.budget), None)
-    reached = (f"The budget sets the strength: KL {run.kl_now:.3f} of {run.budget:g}. ",
-               f"强度由预算决定：KL {run.kl_now:.3f}，预算 {run.budget:g}。")  # fmt: skip
+    reached = (
+        f"The budget sets the strength: KL {run.kl_now:.3f} of {run.budget:g}. ",
+        f"强度由预算决定：KL {run.kl_now:.3f}，预算 {run.budget:g}。",
+    )
     if wanted is None:
-        return (reached[0] + "It is at the end of the guide's bands; more is less fluent.",
-                reached[1] + "已到指南分档的上限，再大会更不流畅。")  # fmt: skip
+        return (
+            reached[0] + "It is at the end of the guide's bands; more is less fluent.",
+            reached[1] + "已到指南分档的上限，再大会更不流畅。",
+        )
     more, zh = _stronger(run, wanted)
     return f"{reached[0]}For more style, {more}", f"{reached[1]}想要更强的风格，{zh}"
 
@@ -86,17 +94,21 @@ def budget_not_reached(run: Record) -> Iterator[tuple[Words, Words]]:
     more, zh = longer(run, times)
     swung = ("", "")
     if max(line["val/kl"] for line in run.readings) > (run.budget or 0):
-        swung = (" KL had been past the budget: there were too few updates for the controller to "
-                 "settle.", " 途中 KL 曾超过预算：步数太少，控制器来不及稳定。")  # fmt: skip
+        swung = (
+            " KL had been past the budget: there were too few updates for the controller to "
+            "settle.",
+            " 途中 KL 曾超过预算：步数太少，控制器来不及稳定。",
+        )
     yield (
-        (f"KL {run.kl:.4f} of the budget {run.budget:g} after {run.steps} updates "
-         f"({run.epochs:.1f} epochs), and the second half of the way brought "
-         f"{still_rising(run):.0%} of the gain: it was still learning."
-         + swung[0],
-         f"{run.steps} 步（{run.epochs:.1f} 轮）后 KL 为 {run.kl:.4f}，预算 {run.budget:g}；"
-         f"后半程带来了 {still_rising(run):.0%} 的改善，模型仍在学习。" + swung[1]),
+        (
+            f"KL {run.kl:.4f} of the budget {run.budget:g} after {run.steps} updates "
+            f"({run.epochs:.1f} epochs), and the second half of the way brought "
+            f"{still_rising(run):.0%} of the gain: it was still learning." + swung[0],
+            f"{run.steps} 步（{run.epochs:.1f} 轮）后 KL 为 {run.kl:.4f}，预算 {run.budget:g}；"
+            f"后半程带来了 {still_rising(run):.0%} 的改善，模型仍在学习。" + swung[1],
+        ),
         (f"Train longer: {more}.", f"延长训练：{zh}。"),
-    )  # fmt: skip
+    )
 
 
 @rule("advice", "summary", "readings", "updates")
@@ -107,15 +119,19 @@ def style_saturated(run: Record) -> Iterator[tuple[Words, Words]]:
     rank = run.config.model.lora_r
     larger = (f"a larger lora_r ({rank} -> {2 * rank})", f"更大的 lora_r（{rank} -> {2 * rank}）")
     yield (
-        (f"KL {run.kl:.3f} of the budget {run.budget:g}, and the second half of the way brought "
-         f"{max(still_rising(run), 0):.0%} of the gain: the model has learnt what it can.",
-         f"KL {run.kl:.3f}，预算 {run.budget:g}；后半程只带来 {max(still_rising(run), 0):.0%} "
-         "的改善：模型已学到它能学的。"),
-        ("A larger kl_beta or more epochs change nothing. More can come from more text"
-         + (f" or {larger[0]}." if run.config.model.use_peft else "."),
-         "提高 kl_beta 或增加轮数都没有用。可以增加文本"
-         + (f"，或用{larger[1]}。" if run.config.model.use_peft else "。")),
-    )  # fmt: skip
+        (
+            f"KL {run.kl:.3f} of the budget {run.budget:g}, and the second half of the way brought "
+            f"{max(still_rising(run), 0):.0%} of the gain: the model has learnt what it can.",
+            f"KL {run.kl:.3f}，预算 {run.budget:g}；后半程只带来 {max(still_rising(run), 0):.0%} "
+            "的改善：模型已学到它能学的。",
+        ),
+        (
+            "A larger kl_beta or more epochs change nothing. More can come from more text"
+            + (f" or {larger[0]}." if run.config.model.use_peft else "."),
+            "提高 kl_beta 或增加轮数都没有用。可以增加文本"
+            + (f"，或用{larger[1]}。" if run.config.model.use_peft else "。"),
+        ),
+    )
 
 
 def longer(run: Record, times: float) -> Words:

@@ -35,8 +35,9 @@ def examine(run: Path | Record) -> list[Finding]:
     `unjudged` names it. Raises UserError for a folder that is no run.
     """
     record = run if isinstance(run, Record) else read_record(run)
-    found = [finding for rule in RULES if not _lacks(rule, record)
-             for finding in rule.findings(record)]  # fmt: skip
+    found = [
+        finding for rule in RULES if not _lacks(rule, record) for finding in rule.findings(record)
+    ]
     return sorted(found, key=lambda finding: ORDER.index(finding.severity))
 
 

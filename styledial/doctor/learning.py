@@ -31,15 +31,19 @@ def learning_rate_too_low(run: Record) -> Iterator[tuple[Words, Words]]:
     rate = run.config.training.learning_rate
     higher = _rounded(rate * min(times, _FARTHEST))
     yield (
-        (f"After {run.steps} updates KL is {run.kl:.2g}, wanted {wanted:g}; style gained "
-         f"{run.gain:.3f} nats per token. At this pace it takes {times:.0f} times the updates.",
-         f"{run.steps} 步后 KL 为 {run.kl:.2g}，目标 {wanted:g}；风格改善 {run.gain:.3f} "
-         f"nats/token。照此速度还需 {times:.0f} 倍的步数。"),
-        (f"Raise learning_rate: {rate:g} -> {higher:g} (1.5B to 14B models: 5e-5 to 1e-4; tiny "
-         "ones about 2e-3).",
-         f"调大 learning_rate：{rate:g} -> {higher:g}（1.5B 到 14B 模型为 5e-5 到 1e-4；"
-         "极小模型约 2e-3）。"),
-    )  # fmt: skip
+        (
+            f"After {run.steps} updates KL is {run.kl:.2g}, wanted {wanted:g}; style gained "
+            f"{run.gain:.3f} nats per token. At this pace it takes {times:.0f} times the updates.",
+            f"{run.steps} 步后 KL 为 {run.kl:.2g}，目标 {wanted:g}；风格改善 {run.gain:.3f} "
+            f"nats/token。照此速度还需 {times:.0f} 倍的步数。",
+        ),
+        (
+            f"Raise learning_rate: {rate:g} -> {higher:g} (1.5B to 14B models: 5e-5 to 1e-4; tiny "
+            "ones about 2e-3).",
+            f"调大 learning_rate：{rate:g} -> {higher:g}（1.5B 到 14B 模型为 5e-5 到 1e-4；"
+            "极小模型约 2e-3）。",
+        ),
+    )
 
 
 @rule("warning", "updates")
@@ -58,13 +62,19 @@ def learning_rate_too_high(run: Record) -> Iterator[tuple[Words, Words]]:
     rate = run.config.training.learning_rate
     lower = _rounded(rate / min(max(math.sqrt(kl / (2 * aim)), 3.0), _FARTHEST))
     yield (
-        (f"KL was {kl:.2f} at update {at} (aim {aim:g})." if shot else
-         f"The loss rose from {began:.2f} to {nll:.2f} at update {when}.",
-         f"第 {at} 步的 KL 达到 {kl:.2f}（目标 {aim:g}）。" if shot else
-         f"损失从 {began:.2f} 升到 {nll:.2f}（第 {when} 步）。"),
-        (f"Lower learning_rate: {rate:g} -> {lower:g}, and keep a warm-up (warmup_ratio 0.05).",
-         f"调小 learning_rate：{rate:g} -> {lower:g}，并保留预热（warmup_ratio 0.05）。"),
-    )  # fmt: skip
+        (
+            f"KL was {kl:.2f} at update {at} (aim {aim:g})."
+            if shot
+            else f"The loss rose from {began:.2f} to {nll:.2f} at update {when}.",
+            f"第 {at} 步的 KL 达到 {kl:.2f}（目标 {aim:g}）。"
+            if shot
+            else f"损失从 {began:.2f} 升到 {nll:.2f}（第 {when} 步）。",
+        ),
+        (
+            f"Lower learning_rate: {rate:g} -> {lower:g}, and keep a warm-up (warmup_ratio 0.05).",
+            f"调小 learning_rate：{rate:g} -> {lower:g}，并保留预热（warmup_ratio 0.05）。",
+        ),
+    )
 
 
 def _smoothed(run: Record, i: int) -> float:

@@ -28,17 +28,27 @@ def not_fluent(run: Record) -> Iterator[tuple[Words, Words]]:
     seen: list[Words] = []
     for name in ("distinct_2", "distinct_3"):
         if (found := run.metric(name)) and found.value < (1 - _DISTINCT) * found.lowest:
-            seen.append((f"{name} {found.value:.2f}, the base's {found.base:.2f}",
-                         f"{name} 为 {found.value:.2f}，基座为 {found.base:.2f}"))  # fmt: skip
+            seen.append(
+                (
+                    f"{name} {found.value:.2f}, the base's {found.base:.2f}",
+                    f"{name} 为 {found.value:.2f}，基座为 {found.base:.2f}",
+                )
+            )
     if (found := run.metric("base_perplexity")) and found.value > _STRANGE * found.highest:
         times = found.value / found.highest
-        seen.append((f"the base finds it {times:.1f} times as surprising as the books "
-                     "(base_perplexity)",
-                     f"基座认为它比原书还意外 {times:.1f} 倍（base_perplexity）"))  # fmt: skip
+        seen.append(
+            (
+                f"the base finds it {times:.1f} times as surprising as the books (base_perplexity)",
+                f"基座认为它比原书还意外 {times:.1f} 倍（base_perplexity）",
+            )
+        )
     if (found := run.metric("longest_loop")) and found.value - found.base > _LOOP:
-        seen.append((f"loops of {found.value:.0f} tokens in a passage (base {found.base:.0f})",
-                     f"段落中循环重复 {found.value:.0f} token（基座 {found.base:.0f}）")
-                    )  # fmt: skip
+        seen.append(
+            (
+                f"loops of {found.value:.0f} tokens in a passage (base {found.base:.0f})",
+                f"段落中循环重复 {found.value:.0f} token（基座 {found.base:.0f}）",
+            )
+        )
     if not seen:
         return
     training, lower = run.config.training, weaker(run.kl_now)
@@ -50,14 +60,19 @@ def not_fluent(run: Record) -> Iterator[tuple[Words, Words]]:
         generate = f"`styledial generate {typed(run.folder)} --prompt ... --kl_beta {lower:g}`"
         commands = (f"`styledial dial {typed(run.folder)}`", generate)
         steps = f"{commands[0]}, {commands[1]}"
-        how = (f"{how[0]} Try {lower:g} first without training: {steps}.",
-               f"{how[1]}可先不训练，试试 {lower:g}：{steps}。")  # fmt: skip
+        how = (
+            f"{how[0]} Try {lower:g} first without training: {steps}.",
+            f"{how[1]}可先不训练，试试 {lower:g}：{steps}。",
+        )
     yield (
-        ("What it writes is not fluent: " + "; ".join(each[0] for each in seen)
-         + f". KL is {run.kl_now:.3f}.",
-         "续写不流畅：" + "；".join(each[1] for each in seen) + f"。KL 为 {run.kl_now:.3f}。"),
+        (
+            "What it writes is not fluent: "
+            + "; ".join(each[0] for each in seen)
+            + f". KL is {run.kl_now:.3f}.",
+            "续写不流畅：" + "；".join(each[1] for each in seen) + f"。KL 为 {run.kl_now:.3f}。",
+        ),
         how,
-    )  # fmt: skip
+    )
 
 
 @rule("warning", "summary")
@@ -68,29 +83,36 @@ def forgetting(run: Record) -> Iterator[tuple[Words, Words]]:
         return
     training, data = run.config.training, run.config.data
     if not training.mode.has_target:
-        how = ("kl_mode: budget with kl_beta 0.1 (and an anchor, which then is on)",
-               "改用 kl_mode: budget、kl_beta 0.1（锚定文本随之启用）")  # fmt: skip
+        how = (
+            "kl_mode: budget with kl_beta 0.1 (and an anchor, which then is on)",
+            "改用 kl_mode: budget、kl_beta 0.1（锚定文本随之启用）",
+        )
     elif data.anchor == "off":
         how = ("data.anchor: self", "data.anchor: self")
     else:
         ratio = min(2 * data.anchor_ratio, 0.5)
         lower = weaker(run.kl_now)
-        how = (f"data.anchor_ratio {ratio:g}, or kl_beta {lower:g}",
-               f"data.anchor_ratio {ratio:g}，或 kl_beta {lower:g}")  # fmt: skip
-    kept = [p.kl for p in run.dial
-            if p.general_nll - run.summary["general_nll_base"] < _FORGOTTEN]  # fmt: skip
+        how = (
+            f"data.anchor_ratio {ratio:g}, or kl_beta {lower:g}",
+            f"data.anchor_ratio {ratio:g}，或 kl_beta {lower:g}",
+        )
+    kept = [p.kl for p in run.dial if p.general_nll - run.summary["general_nll_base"] < _FORGOTTEN]
     at_once = ("", "")
     if kept:
         export = f"`styledial dial {typed(run.folder)} --export {max(kept):.2g}`"
-        at_once = (f" Without training: {export} loses less than that.",
-                   f" 不必训练：{export} 的遗忘低于此值。")  # fmt: skip
+        at_once = (
+            f" Without training: {export} loses less than that.",
+            f" 不必训练：{export} 的遗忘低于此值。",
+        )
     yield (
-        (f"General text lost {lost:.3f} nats per token against the base (more than {_FORGOTTEN:g})"
-         f" for {run.gain:.3f} gained on style; KL {run.kl_now:.3f}.",
-         f"通用文本比基座变差 {lost:.3f} nats/token（超过 {_FORGOTTEN:g}），"
-         f"风格改善 {run.gain:.3f}；KL {run.kl_now:.3f}。"),
+        (
+            f"General text lost {lost:.3f} nats per token against the base (more than "
+            f"{_FORGOTTEN:g}) for {run.gain:.3f} gained on style; KL {run.kl_now:.3f}.",
+            f"通用文本比基座变差 {lost:.3f} nats/token（超过 {_FORGOTTEN:g}），"
+            f"风格改善 {run.gain:.3f}；KL {run.kl_now:.3f}。",
+        ),
         (f"Use {how[0]}." + at_once[0], f"请用 {how[1]}。" + at_once[1]),
-    )  # fmt: skip
+    )
 
 
 def weaker(kl: float) -> float:

@@ -112,11 +112,17 @@ class Record:
         return Metric(float(value), float(base), float(found.get("books", base)))
 
     def has(self, part: str) -> bool:
-        return bool({
-            "summary": self.summary, "updates": self.updates, "readings": self.readings,
-            "passages": self.metric("base_perplexity"), "tokens": self.tokens, "time": self.timed,
-            "memory": self.summary.get("memory_bytes"),
-        }[part])  # fmt: skip
+        return bool(
+            {
+                "summary": self.summary,
+                "updates": self.updates,
+                "readings": self.readings,
+                "passages": self.metric("base_perplexity"),
+                "tokens": self.tokens,
+                "time": self.timed,
+                "memory": self.summary.get("memory_bytes"),
+            }[part]
+        )
 
 
 # What makes a part that a run doesn't have; {} is the run's folder.

@@ -37,17 +37,23 @@ def slow_reference(run: Record) -> Iterator[tuple[Words, Words]]:
         return
     spared = share * (1 - 1 / run.epochs)
     yield (
-        (f"The base's forward pass took {share:.0%} of the time after the first epoch, with "
-         f"nothing new to find ({run.epochs:.1f} epochs); "
-         + ("reference_cache is off." if off else "there was no room for its cache."),
-         f"第一轮之后仍在重算基座前向，结果不变，却占时间的 {share:.0%}"
-         f"（共 {run.epochs:.1f} 轮）；"
-         + ("reference_cache 为 off。" if off else "磁盘放不下缓存。")),
-        ("Set reference_cache: " + ("auto" if off else "a folder on a larger disk")
-         + f" (saves about {spared:.0%} of the time; the result is the same to the bit).",
-         "设 reference_cache: " + ("auto" if off else "更大磁盘上的文件夹")
-         + f"（约省 {spared:.0%} 的时间，结果逐位相同）。"),
-    )  # fmt: skip
+        (
+            f"The base's forward pass took {share:.0%} of the time after the first epoch, with "
+            f"nothing new to find ({run.epochs:.1f} epochs); "
+            + ("reference_cache is off." if off else "there was no room for its cache."),
+            f"第一轮之后仍在重算基座前向，结果不变，却占时间的 {share:.0%}"
+            f"（共 {run.epochs:.1f} 轮）；"
+            + ("reference_cache 为 off。" if off else "磁盘放不下缓存。"),
+        ),
+        (
+            "Set reference_cache: "
+            + ("auto" if off else "a folder on a larger disk")
+            + f" (saves about {spared:.0%} of the time; the result is the same to the bit).",
+            "设 reference_cache: "
+            + ("auto" if off else "更大磁盘上的文件夹")
+            + f"（约省 {spared:.0%} 的时间，结果逐位相同）。",
+        ),
+    )
 
 
 @rule("advice", "memory", "updates")
@@ -64,17 +70,21 @@ def slow_small_micro_batch(run: Record) -> Iterator[tuple[Words, Words]]:
     if times == 1:
         times = accumulation
     yield (
-        (f"Each update is {accumulation} micro-batches of {batch} x {length} tokens, too few to "
-         f"keep the processor busy; {_used(run):.0%} of the memory was used.",
-         f"每次更新分为 {accumulation} 个 {batch} x {length} token 的小批，不足以让处理器满载；"
-         f"显存只用了 {_used(run):.0%}。"),
-        (f"per_device_train_batch_size {batch} -> {batch * times} with gradient_accumulation_steps "
-         f"{accumulation} -> {accumulation // times}: the same updates, faster. More accumulation "
-         "alone would not be faster.",
-         f"per_device_train_batch_size {batch} -> {batch * times}，同时 "
-         f"gradient_accumulation_steps {accumulation} -> {accumulation // times}："
-         "更新不变，速度更快。只增加累积并不会变快。"),
-    )  # fmt: skip
+        (
+            f"Each update is {accumulation} micro-batches of {batch} x {length} tokens, too few to "
+            f"keep the processor busy; {_used(run):.0%} of the memory was used.",
+            f"每次更新分为 {accumulation} 个 {batch} x {length} token 的小批，不足以让处理器满载；"
+            f"显存只用了 {_used(run):.0%}。",
+        ),
+        (
+            f"per_device_train_batch_size {batch} -> {batch * times} with "
+            f"gradient_accumulation_steps {accumulation} -> {accumulation // times}: the same "
+            "updates, faster. More accumulation alone would not be faster.",
+            f"per_device_train_batch_size {batch} -> {batch * times}，同时 "
+            f"gradient_accumulation_steps {accumulation} -> {accumulation // times}："
+            "更新不变，速度更快。只增加累积并不会变快。",
+        ),
+    )
 
 
 @rule("advice", "time")
@@ -86,11 +96,15 @@ def slow_checkpoints(run: Record) -> Iterator[tuple[Words, Words]]:
     every = run.config.training.save_steps
     wanted = max(int(every * share / 0.02), every + 1)
     yield (
-        (f"Checkpoints took {share:.0%} of the time (save_steps {every}).",
-         f"保存检查点占时间的 {share:.0%}（save_steps 为 {every}）。"),
-        (f"save_steps {every} -> {wanted} brings them to about 2 %.",
-         f"save_steps {every} -> {wanted}，约降到 2 %。"),
-    )  # fmt: skip
+        (
+            f"Checkpoints took {share:.0%} of the time (save_steps {every}).",
+            f"保存检查点占时间的 {share:.0%}（save_steps 为 {every}）。",
+        ),
+        (
+            f"save_steps {every} -> {wanted} brings them to about 2 %.",
+            f"save_steps {every} -> {wanted}，约降到 2 %。",
+        ),
+    )
 
 
 @rule("info", "memory")
@@ -101,13 +115,17 @@ def memory_headroom(run: Record) -> Iterator[tuple[Words, Words]]:
         return
     total = run.summary["memory_bytes"] / 2**30
     yield (
-        (f"At most {used:.0%} of {total:.0f} GiB were used, and gradient_checkpointing is on.",
-         f"{total:.0f} GiB 中最多用了 {used:.0%}，而 gradient_checkpointing 为 true。"),
-        ("gradient_checkpointing: false is faster (the forward pass is then made once); if memory "
-         "runs out, put it back. Or use the room for a larger max_length.",
-         "gradient_checkpointing: false 更快（前向只算一次）；若显存不足再改回。"
-         "也可把空间用于更大的 max_length。"),
-    )  # fmt: skip
+        (
+            f"At most {used:.0%} of {total:.0f} GiB were used, and gradient_checkpointing is on.",
+            f"{total:.0f} GiB 中最多用了 {used:.0%}，而 gradient_checkpointing 为 true。",
+        ),
+        (
+            "gradient_checkpointing: false is faster (the forward pass is then made once); if "
+            "memory runs out, put it back. Or use the room for a larger max_length.",
+            "gradient_checkpointing: false 更快（前向只算一次）；若显存不足再改回。"
+            "也可把空间用于更大的 max_length。",
+        ),
+    )
 
 
 def _used(run: Record) -> float:

@@ -30,29 +30,41 @@ def too_little_data(run: Record) -> Iterator[tuple[Words, Words]]:
     if heldout >= _HELDOUT_TOKENS and not crowded:
         return
     yield (
-        (f"{train:,} tokens to learn from, {train / max(weights, 1):.2g} for each of {weights:,} "
-         f"trained weights; {heldout:,} held out (below {_HELDOUT_TOKENS:,} KL and style are "
-         "known only roughly)." + _gap(run)[0],
-         f"训练 {train:,} token，每个可训练参数（共 {weights:,}）只有 {train / max(weights, 1):.2g}"
-         f" 个；留出 {heldout:,} token（少于 {_HELDOUT_TOKENS:,} 时 KL 与风格只能粗略得知）。"
-         + _gap(run)[1]),
-        ("Add text: a whole novel is 100,000 tokens or more. `styledial prepare` shows what was "
-         "left out of your folder and why."
-         + (f" Meanwhile a smaller lora_r ({run.config.model.lora_r} -> 4)." if crowded
-            and run.config.model.lora_r > 4 else ""),
-         "增加文本：一部小说通常有十万 token 以上。`styledial prepare` 会列出文件夹中未采用的部分"
-         "及原因。"
-         + (f"在此之前可减小 lora_r（{run.config.model.lora_r} -> 4）。" if crowded
-            and run.config.model.lora_r > 4 else "")),
-    )  # fmt: skip
+        (
+            f"{train:,} tokens to learn from, {train / max(weights, 1):.2g} for each of "
+            f"{weights:,} trained weights; {heldout:,} held out (below {_HELDOUT_TOKENS:,} KL "
+            "and style are known only roughly)." + _gap(run)[0],
+            f"训练 {train:,} token，每个可训练参数（共 {weights:,}）只有 "
+            f"{train / max(weights, 1):.2g} 个；留出 {heldout:,} token"
+            f"（少于 {_HELDOUT_TOKENS:,} 时 KL 与风格只能粗略得知）。" + _gap(run)[1],
+        ),
+        (
+            "Add text: a whole novel is 100,000 tokens or more. `styledial prepare` shows what was "
+            "left out of your folder and why."
+            + (
+                f" Meanwhile a smaller lora_r ({run.config.model.lora_r} -> 4)."
+                if crowded and run.config.model.lora_r > 4
+                else ""
+            ),
+            "增加文本：一部小说通常有十万 token 以上。`styledial prepare` 会列出文件夹中"
+            "未采用的部分及原因。"
+            + (
+                f"在此之前可减小 lora_r（{run.config.model.lora_r} -> 4）。"
+                if crowded and run.config.model.lora_r > 4
+                else ""
+            ),
+        ),
+    )
 
 
 def _gap(run: Record) -> Words:
     if "train_nll" not in run.summary:
         return "", ""
     gain = run.summary["train_nll_base"] - run.summary["train_nll"]
-    return (f" Gained on it {gain:.3f} nats per token, on held-out text {run.gain:.3f}.",
-            f"训练文本改善 {gain:.3f} nats/token，留出文本改善 {run.gain:.3f}。")  # fmt: skip
+    return (
+        f" Gained on it {gain:.3f} nats per token, on held-out text {run.gain:.3f}.",
+        f"训练文本改善 {gain:.3f} nats/token，留出文本改善 {run.gain:.3f}。",
+    )
 
 
 @rule("warning", "readings")
@@ -66,15 +78,19 @@ def overfitting(run: Record) -> Iterator[tuple[Words, Words]]:
     epoch = run.readings[best]["epoch"]
     less = max(round(epoch), 1)
     yield (
-        (f"Held-out NLL was best at epoch {epoch:.1f} (update {run.readings[best]['step']}) and "
-         f"has risen by {fall:.3f} nats per token since.",
-         f"留出文本的 NLL 在第 {epoch:.1f} 轮（第 {run.readings[best]['step']} 步）最好，"
-         f"之后上升了 {fall:.3f} nats/token。"),
-        (f"Fewer epochs ({run.epochs:.1f} -> {less}), more text, or a KL budget of 0.1 "
-         "(kl_mode: budget).",
-         f"减少轮数（{run.epochs:.1f} -> {less}）、增加文本，或用 0.1 的 KL 预算"
-         "（kl_mode: budget）。"),
-    )  # fmt: skip
+        (
+            f"Held-out NLL was best at epoch {epoch:.1f} (update {run.readings[best]['step']}) and "
+            f"has risen by {fall:.3f} nats per token since.",
+            f"留出文本的 NLL 在第 {epoch:.1f} 轮（第 {run.readings[best]['step']} 步）最好，"
+            f"之后上升了 {fall:.3f} nats/token。",
+        ),
+        (
+            f"Fewer epochs ({run.epochs:.1f} -> {less}), more text, or a KL budget of 0.1 "
+            "(kl_mode: budget).",
+            f"减少轮数（{run.epochs:.1f} -> {less}）、增加文本，或用 0.1 的 KL 预算"
+            "（kl_mode: budget）。",
+        ),
+    )
 
 
 @rule("warning", "summary")
@@ -87,24 +103,36 @@ def memorising(run: Record) -> Iterator[tuple[Words, Words]]:
         return
     seen = [("", "")]
     if by_heart and recited:
-        seen.append((f" {recited.value:.1%} of openings of 32 tokens were continued word for word.",
-                     f"32 token 的开头有 {recited.value:.1%} 被逐字续出。"))  # fmt: skip
+        seen.append(
+            (
+                f" {recited.value:.1%} of openings of 32 tokens were continued word for word.",
+                f"32 token 的开头有 {recited.value:.1%} 被逐字续出。",
+            )
+        )
     if learnt is not None:
-        seen.append((f" NLL {learnt:.2f} on the training text, {unseen:.2f} on unseen text of the "
-                     "same books.",
-                     f"训练文本 NLL {learnt:.2f}，同样书籍的未见文本 {unseen:.2f}。"))  # fmt: skip
+        seen.append(
+            (
+                f" NLL {learnt:.2f} on the training text, {unseen:.2f} on unseen text of the "
+                "same books.",
+                f"训练文本 NLL {learnt:.2f}，同样书籍的未见文本 {unseen:.2f}。",
+            )
+        )
     best = run.readings[_best(run)]["epoch"] if run.readings else run.epochs
     epochs = max(round(min(best, run.epochs / 2)), 1)
     held = run.budget is not None
     yield (
         ("".join(each[0] for each in seen).strip(), "".join(each[1] for each in seen)),
-        (f"Fewer epochs ({run.epochs:.1f} -> {epochs}) and "
-         + ("a lower kl_beta" if held else "a budget (kl_mode: budget)") + "; don't publish this "
-         "adapter's output as new text if the novels are under copyright.",
-         f"减少轮数（{run.epochs:.1f} -> {epochs}），并"
-         + ("减小 kl_beta" if held else "使用预算（kl_mode: budget）") + "；若小说有版权，"
-         "不要把它的输出当作新作发布。"),
-    )  # fmt: skip
+        (
+            f"Fewer epochs ({run.epochs:.1f} -> {epochs}) and "
+            + ("a lower kl_beta" if held else "a budget (kl_mode: budget)")
+            + "; don't publish this "
+            "adapter's output as new text if the novels are under copyright.",
+            f"减少轮数（{run.epochs:.1f} -> {epochs}），并"
+            + ("减小 kl_beta" if held else "使用预算（kl_mode: budget）")
+            + "；若小说有版权，"
+            "不要把它的输出当作新作发布。",
+        ),
+    )
 
 
 def _best(run: Record) -> int:

@@ -60,8 +60,12 @@ def last_words(folder: Path) -> list[str]:
         return [*lines, say(*more)] if more else lines
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-        return [say(f"styledial doctor could not read this run ({reason}).",
-                    f"styledial doctor 无法读取这次训练（{reason}）。")]  # fmt: skip
+        return [
+            say(
+                f"styledial doctor could not read this run ({reason}).",
+                f"styledial doctor 无法读取这次训练（{reason}）。",
+            )
+        ]
 
 
 def _lines(findings: Sequence[Finding], folder: Path) -> list[str]:
@@ -73,6 +77,10 @@ def _lines(findings: Sequence[Finding], folder: Path) -> list[str]:
     ]
     if len(findings) > _AT_END:
         more = len(findings) - _AT_END
-        lines.append(say(f"{more} more: styledial doctor {typed(folder)}",
-                         f"另有 {more} 条：styledial doctor {typed(folder)}"))  # fmt: skip
+        lines.append(
+            say(
+                f"{more} more: styledial doctor {typed(folder)}",
+                f"另有 {more} 条：styledial doctor {typed(folder)}",
+            )
+        )
     return lines

@@ -81,9 +81,12 @@ class Bench:
             with torch.random.fork_rng():
                 return simple_evaluate(
                     HFLM(pretrained=model, tokenizer=self.tokenizer, batch_size=self.batch_size),
-                    tasks=list(self.tasks), limit=self.limit, task_manager=manager,
-                    bootstrap_iters=1000, log_samples=False,
-                )  # fmt: skip
+                    tasks=list(self.tasks),
+                    limit=self.limit,
+                    task_manager=manager,
+                    bootstrap_iters=1000,
+                    log_samples=False,
+                )
         except OSError as error:  # no network, no such data set: datasets' errors are OSErrors
             reason = str(error).strip().split("\n")[0]
             raise UserError(

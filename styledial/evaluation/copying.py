@@ -45,8 +45,9 @@ class Copying:
         sides = (self.passages.tuned, self.passages.base, self.passages.book_opened)
         found = longest_copies([p.ids for side in sides for p in side], self.style)
         tuned, base, books = np.split(found, np.cumsum([len(side) for side in sides])[:2])
-        yield Result("longest_copy", *of_max(tuned), "tokens", float(base.max()),
-                     float(books.max()))  # fmt: skip
+        yield Result(
+            "longest_copy", *of_max(tuned), "tokens", float(base.max()), float(books.max())
+        )
         rates = (float((side >= LONG).mean()) for side in (base, books))
         yield Result("long_copy_rate", *of_rate(tuned >= LONG), "share of passages", *rates)
 
@@ -70,9 +71,11 @@ class Extraction:
             with self.policy.as_base() as base:
                 exact.append(self._exact(base, prompts, wanted))
             yield Result(
-                f"extraction_rate_{n}", *of_rate(exact[0]), "share of places",
+                f"extraction_rate_{n}",
+                *of_rate(exact[0]),
+                "share of places",
                 float(exact[1].mean()),
-            )  # fmt: skip
+            )
 
     @property
     def tried(self) -> int:

@@ -43,9 +43,12 @@ class StyleScore:
     def run(self) -> Iterator[Result]:
         tuned, base, books = self.scores()
         yield Result(
-            "style_score", *of_mean(tuned), "0 base - 1 books", float(base.mean()),
+            "style_score",
+            *of_mean(tuned),
+            "0 base - 1 books",
+            float(base.mean()),
             float(books.mean()),
-        )  # fmt: skip
+        )
 
     def scores(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of each passage: the tuned model's, the base's, the books'."""

@@ -135,8 +135,14 @@ def evaluate(
         tick(words, 1, 1)
 
     if effort.bench:  # first, as it is what may not be available
-        tasks = Bench(policy, tokenizer, effort.bench, reading["batch_size"], effort.bench_limit,
-                      effort.bench_folder)  # fmt: skip
+        tasks = Bench(
+            policy,
+            tokenizer,
+            effort.bench,
+            reading["batch_size"],
+            effort.bench_limit,
+            effort.bench_folder,
+        )
         run("lm-evaluation-harness", tasks)
     run(say("style text", "风格文本"), StyleText(style))
     run(say("general text", "通用文本"), GeneralText(general))
@@ -188,10 +194,16 @@ def _written(
 
 
 def evaluate_at_end(
-    config: Config, policy: Policy, tokenizer: PreTrainedTokenizerBase, texts: Texts,
-    reading: Mapping[str, Any], style_sums: np.ndarray, general_sums: np.ndarray,
-    trained_tokens: int, note: Callable[[str, str], None],
-) -> Evaluation | None:  # fmt: skip
+    config: Config,
+    policy: Policy,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Texts,
+    reading: Mapping[str, Any],
+    style_sums: np.ndarray,
+    general_sums: np.ndarray,
+    trained_tokens: int,
+    note: Callable[[str, str], None],
+) -> Evaluation | None:
     """A run's own evaluation, written to its folder; None where it is off or didn't work.
 
     The model is saved by then: whatever goes wrong here is said in a sentence and no more.
@@ -202,11 +214,18 @@ def evaluate_at_end(
     effort = FULL if wanted == "full" else quick(trained_tokens)
     try:
         found = evaluate(
-            policy, tokenizer, texts, reading, effort=effort, seed=config.training.seed,
-            style_sums=style_sums, general_sums=general_sums,
-        )  # fmt: skip
-        found.settings.update(effort=wanted, kl_beta=None, scale=1.0, against="base",
-                              data_dir=config.data.data_dir)  # fmt: skip
+            policy,
+            tokenizer,
+            texts,
+            reading,
+            effort=effort,
+            seed=config.training.seed,
+            style_sums=style_sums,
+            general_sums=general_sums,
+        )
+        found.settings.update(
+            effort=wanted, kl_beta=None, scale=1.0, against="base", data_dir=config.data.data_dir
+        )
         save_evaluation(Path(config.training.output_dir).expanduser(), found)
         for warning in warnings(found):
             note(*warning)
@@ -235,8 +254,12 @@ def warnings(found: Evaluation) -> list[tuple[str, str]]:
             continue
         usual = max(result.base or 0.0, result.books or 0.0)
         if result.value > COPIES and result.ci[0] > usual:
-            copied.append((f"{name} is {result.value:.0%} (usual {usual:.0%})",
-                           f"{name} 为 {result.value:.0%}（通常 {usual:.0%}）"))  # fmt: skip
+            copied.append(
+                (
+                    f"{name} is {result.value:.0%} (usual {usual:.0%})",
+                    f"{name} 为 {result.value:.0%}（通常 {usual:.0%}）",
+                )
+            )
     if copied:
         said.append(
             (

@@ -104,9 +104,16 @@ def sample(
 ) -> list[Passage]:
     """Continue every opened prompt; the same seed gives the same text on the same device."""
     ids = extend(
-        model, passages.prompts[passages.opened], tokens=passages.tokens, tick=tick, seed=seed,
-        do_sample=True, temperature=1.0, top_k=0, top_p=1.0,
-    )  # fmt: skip
+        model,
+        passages.prompts[passages.opened],
+        tokens=passages.tokens,
+        tick=tick,
+        seed=seed,
+        do_sample=True,
+        temperature=1.0,
+        top_k=0,
+        top_p=1.0,
+    )
     ends = end_tokens(model)
     found = []
     for place, row in zip(passages.opened, ids, strict=True):
@@ -136,9 +143,14 @@ def extend(
             tick(start, len(prompts))
             part = torch.from_numpy(prompts[start : start + _BATCH]).to(model.device)
             ids = model.generate(
-                input_ids=part, attention_mask=torch.ones_like(part), max_new_tokens=tokens,
-                repetition_penalty=1.0, use_cache=True, pad_token_id=ends[0] if ends else 0, **how,
-            )[:, part.shape[1] :]  # fmt: skip
+                input_ids=part,
+                attention_mask=torch.ones_like(part),
+                max_new_tokens=tokens,
+                repetition_penalty=1.0,
+                use_cache=True,
+                pad_token_id=ends[0] if ends else 0,
+                **how,
+            )[:, part.shape[1] :]
             written[start : start + len(part), : ids.shape[1]] = ids.cpu().numpy()
             if ids.shape[1] < tokens and ends:  # all of them ended early
                 written[start : start + len(part), ids.shape[1] :] = ends[0]

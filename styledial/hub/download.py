@@ -183,9 +183,11 @@ def downloaded_revision(folder: Path) -> str | None:
 
 
 def _each(
-    files: list[RemoteFile], get: Callable[[RemoteFile, Progress], None], report: Progress,
+    files: list[RemoteFile],
+    get: Callable[[RemoteFile, Progress], None],
+    report: Progress,
     workers: int,
-) -> None:  # fmt: skip
+) -> None:
     """Run `get` on every file, several at a time; a failure or Ctrl-C ends all within a chunk."""
     stop = threading.Event()
 
@@ -265,9 +267,14 @@ def _write_record(folder: Path, where: Place, listed: Listing, files: list[Remot
     entries = {file.path: {k: v for k, v in asdict(file).items() if k != "path"} for file in files}
     write_json(
         folder / RECORD,
-        {"source": where.source, "endpoint": where.endpoint, "repo": listed.repo,
-         "revision": listed.revision, "files": entries},
-    )  # fmt: skip
+        {
+            "source": where.source,
+            "endpoint": where.endpoint,
+            "repo": listed.repo,
+            "revision": listed.revision,
+            "files": entries,
+        },
+    )
 
 
 def _sweep(parts: Path) -> None:

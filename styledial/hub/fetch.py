@@ -30,9 +30,13 @@ class Interrupted(ModelError):
 
 
 def fetch(
-    url: str, headers: dict[str, str], file: RemoteFile, folder: Path,
-    progress: Progress, pause: float = 1.0,
-) -> None:  # fmt: skip
+    url: str,
+    headers: dict[str, str],
+    file: RemoteFile,
+    folder: Path,
+    progress: Progress,
+    pause: float = 1.0,
+) -> None:
     """Get `file` into `folder`; `progress(path, bytes so far, size)` as it grows.
 
     Raises Interrupted if the network stays away, ModelError if the checksum is wrong twice;
@@ -77,9 +81,13 @@ def bytes_waiting(folder: Path, file: RemoteFile) -> int:
 
 
 def _complete(
-    url: str, headers: dict[str, str], file: RemoteFile, part: Path, progress: Progress,
+    url: str,
+    headers: dict[str, str],
+    file: RemoteFile,
+    part: Path,
+    progress: Progress,
     pause: float,
-) -> None:  # fmt: skip
+) -> None:
     """Let `part` grow to the file's size, through cut connections."""
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -126,9 +134,13 @@ def _append(
     if have:
         asked["Range"] = f"bytes={have}-"
     with http_stream_backoff(
-        "GET", url, headers=asked, timeout=_timeout(), retry_on_exceptions=(),
+        "GET",
+        url,
+        headers=asked,
+        timeout=_timeout(),
+        retry_on_exceptions=(),
         retry_on_status_codes=(408, 429),
-    ) as response:  # fmt: skip
+    ) as response:
         if response.status_code == 416:
             part.unlink(missing_ok=True)  # another file than the one begun
             return

@@ -28,8 +28,9 @@ def listing(place: Place, repo: str, revision: str | None) -> Listing:
     try:
         response = get_session().get(
             f"{place.endpoint}/api/v1/models/{repo}/repo/files?{query}",
-            headers=headers(place), timeout=30,
-        )  # fmt: skip
+            headers=headers(place),
+            timeout=30,
+        )
     except transport_errors() as error:
         raise _unreachable(place, type(error).__name__) from None
     if response.status_code in (401, 403, 404):

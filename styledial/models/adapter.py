@@ -89,8 +89,11 @@ def _leave_out_defaults(path: Path, defaults: Any) -> None:
     """Newer settings that are not used, so that older versions of PEFT read the file."""
     content = json.loads(path.read_text(encoding="utf-8"))
     content.pop("peft_version", None)
-    kept = {key: value for key, value in content.items()
-            if key in _READ_BY_ALL or value != getattr(defaults, key)}  # fmt: skip
+    kept = {
+        key: value
+        for key, value in content.items()
+        if key in _READ_BY_ALL or value != getattr(defaults, key)
+    }
     write_json(path, kept)
 
 
@@ -243,9 +246,10 @@ def _check_settings(path: Path) -> None:
         good = False
     if not good:
         raise _damaged(
-            path, "is damaged or describes no LoRA (r, lora_alpha)",
+            path,
+            "is damaged or describes no LoRA (r, lora_alpha)",
             "已损坏，或不是 LoRA 的设置（r、lora_alpha）",
-        )  # fmt: skip
+        )
 
 
 def _damaged(path: Path, en: str, zh: str) -> AdapterError:

@@ -77,9 +77,11 @@ def remembered_base(folder: Path) -> Base | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return Base(
-            str(content["model"]), dict(content["loading"]), dict(content["identity"]),
+            str(content["model"]),
+            dict(content["loading"]),
+            dict(content["identity"]),
             content.get("revision"),
-        )  # fmt: skip
+        )
     except (ValueError, KeyError, TypeError):
         raise AdapterError(
             f"{path}: cannot be read; restore it or train again.",

@@ -75,17 +75,22 @@ def _check_shapes(folder: Path, headers: Mapping[str, Header]) -> None:
             )
         if header.shape != shape:
             raise _disagree(
-                folder, header.file,
+                folder,
+                header.file,
                 f"{name} is {list(header.shape)} where config.json makes it {list(shape)}",
-                header.file, f"{name} 的形状为 {list(header.shape)}，按配置应为 {list(shape)}",
-            )  # fmt: skip
+                header.file,
+                f"{name} 的形状为 {list(header.shape)}，按配置应为 {list(shape)}",
+            )
     for name, header in found.items():
         beyond = re.search(r"\.(?:layers|h|blocks)\.\d+\.", name)
         if name not in expected and beyond and not any(p.search(name) for p in ignored):
             raise _disagree(
-                folder, header.file, f"{name} is in it, config.json has no such layer",
-                header.file, f"其中的 {name} 在配置中不存在",
-            )  # fmt: skip
+                folder,
+                header.file,
+                f"{name} is in it, config.json has no such layer",
+                header.file,
+                f"其中的 {name} 在配置中不存在",
+            )
 
 
 def _expected(
@@ -105,8 +110,13 @@ def _expected(
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)
     except (
-        StrictDataclassError, ValueError, KeyError, TypeError, AttributeError, RuntimeError,
-    ) as error:  # fmt: skip
+        StrictDataclassError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+    ) as error:
         first = str(error).strip().split("\n")[-1].strip()[:200]
         raise ModelError(
             f"{folder}/config.json: makes no model ({first}). Download it again.",

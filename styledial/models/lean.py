@@ -49,13 +49,17 @@ def _leaner(module: Any, rounded: bool) -> Any:
     def forward(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         names = module.active_adapters
         plain = (
-            len(names) == 1 and names[0] in module.lora_A and not args and not kwargs
-            and not module.disable_adapters and not module.merged
+            len(names) == 1
+            and names[0] in module.lora_A
+            and not args
+            and not kwargs
+            and not module.disable_adapters
+            and not module.merged
             and names[0] not in module.lora_variant
             and isinstance(module.lora_dropout[names[0]], nn.Identity)
             and module.lora_B[names[0]].bias is None
             and not torch.is_autocast_enabled(x.device.type)
-        )  # fmt: skip
+        )
         if not plain:
             return original(x, *args, **kwargs)
         down, up = module.lora_A[names[0]].weight, module.lora_B[names[0]].weight

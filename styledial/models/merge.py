@@ -36,9 +36,11 @@ def merge_adapter(
     found = base_of(adapter, base)
     with folder_written_aside(target) as aside:
         model = load_base(
-            found.model, dtype=dtype, keep_file_dtype=dtype == "auto",
+            found.model,
+            dtype=dtype,
+            keep_file_dtype=dtype == "auto",
             trust_remote_code=bool(found.loading.get("trust_remote_code")),
-        )  # fmt: skip
+        )
         require_space(target, _size(model), ("the merged model", "合并后的模型"))
         source, precision = model.base_folder, str(model.dtype).removeprefix("torch.")
         merged = _merged(attach_adapter(model, adapter, found.model), scale)

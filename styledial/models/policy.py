@@ -176,13 +176,17 @@ def _check_each_is_there(
             guess = nearest(wanted, layers)
             raise _no_such_layer(
                 f"there is no layer {wanted}" + (f"; did you mean {guess}?" if guess else ""),
-                f"没有名为 {wanted} 的层" + (f"，是否想写 {guess}？" if guess else ""), layers,
-            )  # fmt: skip
+                f"没有名为 {wanted} 的层" + (f"，是否想写 {guess}？" if guess else ""),
+                layers,
+            )
 
 
 def _layers(model: PreTrainedModel, head_names: list[str]) -> list[str]:
-    found = {name.rpartition(".")[2] for name, module in model.named_modules()
-             if isinstance(module, nn.Linear) and name not in head_names}  # fmt: skip
+    found = {
+        name.rpartition(".")[2]
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and name not in head_names
+    }
     return sorted(found)
 
 

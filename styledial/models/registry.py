@@ -47,9 +47,19 @@ class KnownModel:
 
 
 def _decoder(
-    *, vocabulary: int, width: int, mlp: int, layers: int, heads: int, kv_heads: int,
-    positions: int, eps: float, rope_theta: float, tied: bool = False, **more: Any,
-) -> dict[str, Any]:  # fmt: skip
+    *,
+    vocabulary: int,
+    width: int,
+    mlp: int,
+    layers: int,
+    heads: int,
+    kv_heads: int,
+    positions: int,
+    eps: float,
+    rope_theta: float,
+    tied: bool = False,
+    **more: Any,
+) -> dict[str, Any]:
     return {
         "vocab_size": vocabulary,
         "hidden_size": width,
@@ -73,10 +83,15 @@ def _qwen25(size: str, parameters: int, **config: Any) -> KnownModel:
     }
     name = f"Qwen/Qwen2.5-{size}"
     return KnownModel(
-        name, name, name, "qwen2",
+        name,
+        name,
+        name,
+        "qwen2",
         _decoder(positions=131072, rope_theta=1e6, **config, **ends),
-        parameters, "Apache-2.0", gated=False,
-    )  # fmt: skip
+        parameters,
+        "Apache-2.0",
+        gated=False,
+    )
 
 
 MODELS: tuple[KnownModel, ...] = (

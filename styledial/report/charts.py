@@ -14,10 +14,17 @@ _POINTS, _STRIPS = 400, 60
 
 
 def curve(
-    points: Points, *, label: str, x_title: str, smooth: bool = False, log: bool = False,
-    rule: float | None = None, number_format: str = "~g", y_zero: bool = False,
+    points: Points,
+    *,
+    label: str,
+    x_title: str,
+    smooth: bool = False,
+    log: bool = False,
+    rule: float | None = None,
+    number_format: str = "~g",
+    y_zero: bool = False,
     dots: Points = (),
-) -> str | None:  # fmt: skip
+) -> str | None:
     """A metric over the run; `smooth` draws a running mean over the raw line.
 
     `dots`: the same metric as read now and then on other text, in blue.
@@ -60,9 +67,14 @@ def curve(
 
 
 def bands_curve(
-    points: Points, *, chosen: tuple[float, float] | None, bands: Mapping[str, tuple[float, float]],
-    label: str, x_title: str, chosen_name: str,
-) -> str | None:  # fmt: skip
+    points: Points,
+    *,
+    chosen: tuple[float, float] | None,
+    bands: Mapping[str, tuple[float, float]],
+    label: str,
+    x_title: str,
+    chosen_name: str,
+) -> str | None:
     """KL over scale with the guide's bands behind it and the chosen point on it."""
     if not available() or not points:
         return None
@@ -70,8 +82,9 @@ def bands_curve(
 
     top = max(max(y for _, y in points), max(high for _, high in bands.values())) * 1.05
     x = alt.X("x:Q", title=x_title, scale=alt.Scale(domain=[0, max(x for x, _ in points)]))
-    y = alt.Y("y:Q", title=None, scale=alt.Scale(domain=[0, top], nice=False),
-              axis=alt.Axis(tickCount=5))  # fmt: skip
+    y = alt.Y(
+        "y:Q", title=None, scale=alt.Scale(domain=[0, top], nice=False), axis=alt.Axis(tickCount=5)
+    )
     rows = [{"y": low, "y2": high, "name": name} for name, (low, high) in bands.items()]
     band = alt.Chart(alt.Data(values=rows))
     layers: list[Any] = [
@@ -110,10 +123,10 @@ def two_curves(
     ]
     if marked_x is not None:
         layers.append(
-            alt.Chart(data([(marked_x, 0)])).mark_rule(
-                color="var(--ink)", aria=False, strokeDash=[3, 3]
-            ).encode(x=x)
-        )  # fmt: skip
+            alt.Chart(data([(marked_x, 0)]))
+            .mark_rule(color="var(--ink)", aria=False, strokeDash=[3, 3])
+            .encode(x=x)
+        )
     for i, points in enumerate(curves):
         color = "var(--second)" if i else "var(--accent)"
         line = alt.Chart(data([(0.0, 0.0), *points])).encode(x=x, y=y)
@@ -126,29 +139,48 @@ def two_curves(
 
 
 def frontier_figure(
-    points: Points, letters: Sequence[str], names: Sequence[str], *, label: str, x_title: str,
+    points: Points,
+    letters: Sequence[str],
+    names: Sequence[str],
+    *,
+    label: str,
+    x_title: str,
     y_title: str,
-) -> str | None:  # fmt: skip
+) -> str | None:
     """(forgotten, gained) of each run with its letter, and the line through the frontier."""
     if not available() or not points:
         return None
     import altair as alt
 
     best = frontier(points)
-    x = alt.X("x:Q", title=x_title, scale=alt.Scale(zero=False, nice=True, padding=14),
-              axis=alt.Axis(tickCount=5, format="~g"))  # fmt: skip
-    y = alt.Y("y:Q", title=y_title, scale=alt.Scale(zero=False, nice=True, padding=14),
-              axis=alt.Axis(tickCount=6, format="~g"))  # fmt: skip
+    x = alt.X(
+        "x:Q",
+        title=x_title,
+        scale=alt.Scale(zero=False, nice=True, padding=14),
+        axis=alt.Axis(tickCount=5, format="~g"),
+    )
+    y = alt.Y(
+        "y:Q",
+        title=y_title,
+        scale=alt.Scale(zero=False, nice=True, padding=14),
+        axis=alt.Axis(tickCount=6, format="~g"),
+    )
     rows = [
-        {"x": px, "y": py, "t": letter, "on": i in best,
-         "words": f"{letter} {name}: {x_title} {px:+.4f}, {y_title} {py:.4f}"}
+        {
+            "x": px,
+            "y": py,
+            "t": letter,
+            "on": i in best,
+            "words": f"{letter} {name}: {x_title} {px:+.4f}, {y_title} {py:.4f}",
+        }
         for i, ((px, py), letter, name) in enumerate(zip(points, letters, names, strict=True))
-    ]  # fmt: skip
+    ]
     layers: list[Any] = [
-        alt.Chart(data(steps([points[i] for i in best]))).mark_line(
-            color="var(--accent)", aria=False, strokeWidth=1.5, opacity=0.6
-        ).encode(x=x, y=y, order="order:Q").transform_window(order="row_number()"),
-    ]  # fmt: skip
+        alt.Chart(data(steps([points[i] for i in best])))
+        .mark_line(color="var(--accent)", aria=False, strokeWidth=1.5, opacity=0.6)
+        .encode(x=x, y=y, order="order:Q")
+        .transform_window(order="row_number()"),
+    ]
     for on, color in ((True, "var(--accent)"), (False, "var(--muted)")):
         mine = [row for row in rows if row["on"] == on]
         if mine:
@@ -172,11 +204,9 @@ def _apart(rows: Sequence[dict[str, Any]]) -> dict[tuple[int, int], list[dict[st
     chosen: dict[tuple[int, int], list[dict[str, Any]]] = {}
     for row, (px, py) in zip(rows, places, strict=True):
         room = {
-            (dx, dy): min(
-                max(abs(px + dx - tx), abs(py + dy - ty)) for tx, ty in taken
-            )
+            (dx, dy): min(max(abs(px + dx - tx), abs(py + dy - ty)) for tx, ty in taken)
             for dx, dy in spots
-        }  # fmt: skip
+        }
         spot = next((s for s in spots if room[s] >= 9), max(spots, key=lambda s: room[s]))
         taken.append((px + spot[0], py + spot[1]))
         chosen.setdefault(spot, []).append(row)

@@ -89,22 +89,28 @@ def points(runs: Sequence[Compared]) -> list[Point]:
 def same_yardstick(runs: Sequence[Compared]) -> bool:
     """Whether all were measured on one base and one text: the base's NLLs then agree."""
     seen = {
-        (mapping(each.run.summary).get("model"),
-         *(None if v is None else round(v, 4)
-           for v in (each.figure("style_nll_base"), each.figure("general_nll_base"))))
+        (
+            mapping(each.run.summary).get("model"),
+            *(
+                None if v is None else round(v, 4)
+                for v in (each.figure("style_nll_base"), each.figure("general_nll_base"))
+            ),
+        )
         for each in runs
-    }  # fmt: skip
+    }
     return len(seen) == 1
 
 
 def warnings(runs: Sequence[Compared]) -> list[str]:
     if same_yardstick(runs):
         return []
-    return [say(
-        "These runs differ in their base or in the text they were measured on (the base's NLLs "
-        "differ), so the frontier compares unlike things.",
-        "这些训练的基座或度量文本不同（基座的 NLL 不一致），因此前沿并非同类相比。",
-    )]  # fmt: skip
+    return [
+        say(
+            "These runs differ in their base or in the text they were measured on (the base's NLLs "
+            "differ), so the frontier compares unlike things.",
+            "这些训练的基座或度量文本不同（基座的 NLL 不一致），因此前沿并非同类相比。",
+        )
+    ]
 
 
 def table(runs: Sequence[Compared], *, narrow: bool = False) -> Table:
@@ -167,16 +173,21 @@ def write_comparison(runs: Sequence[Compared], target: Path) -> None:
     title = say("Style gained against text forgotten", "风格收益与遗忘")
     placed = [each for each in runs if point(each) is not None]
     drawn = charts.frontier_figure(
-        points(placed), [c.letter for c in placed], [c.name for c in placed],
-        label=title, x_title=say("forgotten", "遗忘"), y_title=say("style gained", "风格收益"),
-    )  # fmt: skip
+        points(placed),
+        [c.letter for c in placed],
+        [c.name for c in placed],
+        label=title,
+        x_title=say("forgotten", "遗忘"),
+        y_title=say("style gained", "风格收益"),
+    )
     note = say(
         "Nats per token, held-out text. Up and left is better; the line joins the runs that no "
         "other beats in both.",
         "nats/token，留出文本。越靠左上越好；折线连接没有被其他训练同时胜过的那些。",
     )
-    section = Section("runs", say("Runs", "各次训练"), warnings(runs),
-                      [Figure(title, drawn, note)], [table(runs)])  # fmt: skip
+    section = Section(
+        "runs", say("Runs", "各次训练"), warnings(runs), [Figure(title, drawn, note)], [table(runs)]
+    )
     head = Verdict(say("comparison", "比较"), _sentence(runs))
     write_text(target, render("compare.html", verdict=head, section=section))
 

@@ -13,10 +13,16 @@ from styledial.run_folder.reader import Run
 def section(run: Run) -> Section:
     name, title = "configuration", say("Configuration", "配置")
     if not run.settings:
-        return Section(name, title, [say(
-            "train_config.yaml is missing from the run's folder.",
-            "训练文件夹中缺少 train_config.yaml。",
-        )])  # fmt: skip
+        return Section(
+            name,
+            title,
+            [
+                say(
+                    "train_config.yaml is missing from the run's folder.",
+                    "训练文件夹中缺少 train_config.yaml。",
+                )
+            ],
+        )
     defaults = {name: default for name, default, _ in settings_table()}
     chosen: list[Setting] = []
     rest: list[Setting] = []
@@ -25,10 +31,12 @@ def section(run: Run) -> Section:
         (rest if default and _same(each.value, default) else chosen).append(each)
     path = typed(run.folder / "train_config.yaml")
     command = f"styledial train --config {path} training.output_dir=NEW"
-    lines = [say(
-        f"`{command}` repeats the run.",
-        f"`{command}` 可重复这次训练。",
-    )]  # fmt: skip
+    lines = [
+        say(
+            f"`{command}` repeats the run.",
+            f"`{command}` 可重复这次训练。",
+        )
+    ]
     tables = []
     if chosen:
         tables.append(_table(chosen, say("Other than by default", "与默认不同"), folded=False))

@@ -15,19 +15,27 @@ def section(run: Run) -> Section:
     name, title = "dial", say("The dial", "强度旋钮")
     if not run.dial:
         command = f"`styledial dial {typed(run.folder)}`"
-        return Section(name, title, [say(
-            f"Not measured yet. {command} measures every strength that this adapter can be turned "
-            "to, and the report shows them.",
-            f"尚未测量。{command} 会测量该适配器的各个强度，报告随之更新。",
-        )])  # fmt: skip
+        return Section(
+            name,
+            title,
+            [
+                say(
+                    f"Not measured yet. {command} measures every strength that this adapter can be "
+                    "turned to, and the report shows them.",
+                    f"尚未测量。{command} 会测量该适配器的各个强度，报告随之更新。",
+                )
+            ],
+        )
     points = sorted(run.dial, key=lambda point: point.scale)
     top = max(point.kl for point in points)
-    lines = [say(
-        f"The adapter can be turned to any strength up to {top:.3f} without training again: "
-        f"`styledial dial {typed(run.folder)} --export light` writes a weaker one.",
-        f"无需重新训练，适配器可调到 {top:.3f} 以内的任何强度："
-        f"`styledial dial {typed(run.folder)} --export light` 导出较弱的一个。",
-    )]  # fmt: skip
+    lines = [
+        say(
+            f"The adapter can be turned to any strength up to {top:.3f} without training again: "
+            f"`styledial dial {typed(run.folder)} --export light` writes a weaker one.",
+            f"无需重新训练，适配器可调到 {top:.3f} 以内的任何强度："
+            f"`styledial dial {typed(run.folder)} --export light` 导出较弱的一个。",
+        )
+    ]
     return Section(name, title, lines, _figures(run, points), [_table(run, points)])
 
 
@@ -39,15 +47,19 @@ def _figures(run: Run, points: list[DialPoint]) -> list[Figure]:
         Figure(
             strength,
             bands_curve(
-                [(p.scale, p.kl) for p in points], bands=named_bands(), label=strength,
+                [(p.scale, p.kl) for p in points],
+                bands=named_bands(),
+                label=strength,
                 chosen=(whole.scale, whole.kl) if whole else None,
                 chosen_name=say("this adapter", "本适配器"),
                 x_title=say("scale of the adapter", "适配器缩放"),
             ),
-            say("KL in nats per token on held-out text; shaded: the guide's bands.",
-                "KL（nats/token，留出文本）；阴影为指南的强度分档。"),
+            say(
+                "KL in nats per token on held-out text; shaded: the guide's bands.",
+                "KL（nats/token，留出文本）；阴影为指南的强度分档。",
+            ),
         )
-    ]  # fmt: skip
+    ]
     base = run.dial_base
     if base:
         style, general = base
@@ -73,10 +85,14 @@ def _table(run: Run, points: list[DialPoint]) -> Table:
             say("band", "分档")]  # fmt: skip
     rows = [
         [
-            f"{p.scale:g}", number(p.kl, 4), number(p.style_nll), number(p.general_nll),
-            signed(p.general_nll - general) if general is not None else NONE, band_of(p.kl) or "",
+            f"{p.scale:g}",
+            number(p.kl, 4),
+            number(p.style_nll),
+            number(p.general_nll),
+            signed(p.general_nll - general) if general is not None else NONE,
+            band_of(p.kl) or "",
         ]
         for p in points
-    ]  # fmt: skip
+    ]
     title = say("Every measured scale", "全部测量值")
     return Table(head, rows, frozenset(range(5)), title, folded=True)

@@ -52,9 +52,11 @@ def as_svg(chart: Any, label: str, height: int = HEIGHT) -> str:
         "titleFont": _FONT,
     }  # fmt: skip
     spec = chart.properties(
-        width=WIDTH, height=height, background="transparent",
+        width=WIDTH,
+        height=height,
+        background="transparent",
         autosize=alt.AutoSizeParams(type="fit", contains="padding"),
-    ).to_dict()  # fmt: skip
+    ).to_dict()
     spec["config"] = {
         "axis": axis, "axisX": {
             "grid": False, "labelFlush": False, "labelOverlap": "greedy", "labelSeparation": 10,

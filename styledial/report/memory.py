@@ -16,15 +16,27 @@ def section(run: Run) -> Section:
     taken = (run.summary or {}).get("peak_memory_bytes")
     if run.plan:
         return Section(name, title, _sentences(run.plan, taken), tables=_tables(run.plan, taken))
-    held = "" if memory_size(taken) == NONE else say(
-        f"The run held {memory_size(taken)} at its peak. ", f"训练峰值占用 {memory_size(taken)}。"
-    )  # fmt: skip
-    return Section(name, title, [held + say(
-        "It was not planned: plan.json is made where there is a GPU to plan for. "
-        "`styledial plan` makes one for a GPU that you name.",
-        "没有事先的估算：有 GPU 可供估算时才会写出 plan.json。"
-        "`styledial plan` 可为指定的 GPU 估算。",
-    )])  # fmt: skip
+    held = (
+        ""
+        if memory_size(taken) == NONE
+        else say(
+            f"The run held {memory_size(taken)} at its peak. ",
+            f"训练峰值占用 {memory_size(taken)}。",
+        )
+    )
+    return Section(
+        name,
+        title,
+        [
+            held
+            + say(
+                "It was not planned: plan.json is made where there is a GPU to plan for. "
+                "`styledial plan` makes one for a GPU that you name.",
+                "没有事先的估算：有 GPU 可供估算时才会写出 plan.json。"
+                "`styledial plan` 可为指定的 GPU 估算。",
+            )
+        ],
+    )
 
 
 def _sentences(plan: dict[str, Any], taken: Any) -> list[str]:
@@ -33,12 +45,14 @@ def _sentences(plan: dict[str, Any], taken: Any) -> list[str]:
         return [say("Planned before the run.", "训练前的估算。")]
     off = planned / taken - 1
     over = say("above", "高于") if off >= 0 else say("below", "低于")
-    return [say(
-        f"Tensors were planned to take {memory_size(planned)} and took {memory_size(taken)} at the "
-        f"peak: the plan was {abs(off):.0%} {over} what was needed.",
-        f"张量估算占 {memory_size(planned)}，实际峰值 {memory_size(taken)}："
-        f"估算{over}实际 {abs(off):.0%}。",
-    )]  # fmt: skip
+    return [
+        say(
+            f"Tensors were planned to take {memory_size(planned)} and took {memory_size(taken)} at "
+            f"the peak: the plan was {abs(off):.0%} {over} what was needed.",
+            f"张量估算占 {memory_size(planned)}，实际峰值 {memory_size(taken)}："
+            f"估算{over}实际 {abs(off):.0%}。",
+        )
+    ]
 
 
 def _tables(plan: dict[str, Any], taken: Any) -> list[Table]:

@@ -18,15 +18,21 @@ def render(template: str, **content: Any) -> str:
     environment = Environment(
         loader=PackageLoader("styledial.report"),
         autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters["with_code"] = _with_code
     environment.filters["breakable"] = _breakable
     environment.tests["strong"] = lambda cell: isinstance(cell, Strong)
     return environment.get_template(template).render(
-        say=say, lang={"zh": "zh-Hans"}.get(language(), "en"), charts=available(),
-        install=INSTALL, svg=Markup, **content,
-    )  # fmt: skip
+        say=say,
+        lang={"zh": "zh-Hans"}.get(language(), "en"),
+        charts=available(),
+        install=INSTALL,
+        svg=Markup,
+        **content,
+    )
 
 
 def _with_code(text: str) -> Markup:

@@ -49,11 +49,13 @@ def section(run: Run) -> Section:
         lines = [*_warnings(run.evaluation or {}), _measured()]
         return Section(name, title, lines, tables=_tables(metrics))
     command = f"`styledial evaluate {typed(run.folder)}`"
-    lines = [say(
-        f"Without intervals, from the end of the run. {command} measures style, fluency, "
-        "forgetting and memorisation with intervals.",
-        f"训练结束时的读数，没有置信区间。{command} 会给出风格、流畅、遗忘、记忆的度量及区间。",
-    )]  # fmt: skip
+    lines = [
+        say(
+            f"Without intervals, from the end of the run. {command} measures style, fluency, "
+            "forgetting and memorisation with intervals.",
+            f"训练结束时的读数，没有置信区间。{command} 会给出风格、流畅、遗忘、记忆的度量及区间。",
+        )
+    ]
     return Section(name, title, lines, tables=_tables(_from_summary(run.summary or {})))
 
 

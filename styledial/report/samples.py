@@ -14,15 +14,23 @@ def section(run: Run) -> Section:
     content = run.samples or {}
     pairs = _pairs(content.get("samples"))
     if not pairs:
-        return Section(name, title, [say(
-            "samples.json is missing; a run writes it at its end.",
-            "缺少 samples.json；训练结束时会写出。",
-        )])  # fmt: skip
+        return Section(
+            name,
+            title,
+            [
+                say(
+                    "samples.json is missing; a run writes it at its end.",
+                    "缺少 samples.json；训练结束时会写出。",
+                )
+            ],
+        )
     seed, most = content.get("seed"), content.get("max_new_tokens")
-    lines = [say(
-        f"Same prompt, same seed ({seed}), at most {most} tokens; unselected.",
-        f"相同开头，相同随机种子（{seed}），至多 {most} 个 token；未经挑选。",
-    )]  # fmt: skip
+    lines = [
+        say(
+            f"Same prompt, same seed ({seed}), at most {most} tokens; unselected.",
+            f"相同开头，相同随机种子（{seed}），至多 {most} 个 token；未经挑选。",
+        )
+    ]
     return Section(name, title, lines, pairs=pairs)
 
 

@@ -18,21 +18,29 @@ _SHOWN = 100
 def section(run: Run) -> Section:
     name, title = "text", say("Text", "文本")
     if not run.manifest:
-        return Section(name, title, [say(
-            "data_manifest.json is missing; a run writes it at its end. `styledial prepare` "
-            "reads a folder alone and says what was dropped.",
-            "缺少 data_manifest.json；训练结束时会写出。`styledial prepare` "
-            "可单独处理文件夹并说明去掉了什么。",
-        )])  # fmt: skip
+        return Section(
+            name,
+            title,
+            [
+                say(
+                    "data_manifest.json is missing; a run writes it at its end. "
+                    "`styledial prepare` reads a folder alone and says what was dropped.",
+                    "缺少 data_manifest.json；训练结束时会写出。`styledial prepare` "
+                    "可单独处理文件夹并说明去掉了什么。",
+                )
+            ],
+        )
     books = mappings(run.manifest.get("books"))
     lines = [_totals(run.manifest, books)]
     notes = run.manifest.get("notes")
     notes = [str(note) for note in notes] if isinstance(notes, list) else []
     if len(books) > _SHOWN:
-        notes.append(say(
-            f"The first {_SHOWN} of {len(books)} files are shown; data_manifest.json has all.",
-            f"仅列出 {len(books)} 个文件中的前 {_SHOWN} 个；全部见 data_manifest.json。",
-        ))  # fmt: skip
+        notes.append(
+            say(
+                f"The first {_SHOWN} of {len(books)} files are shown; data_manifest.json has all.",
+                f"仅列出 {len(books)} 个文件中的前 {_SHOWN} 个；全部见 data_manifest.json。",
+            )
+        )
     tables = [_files(books[:_SHOWN])]
     dropped = _dropped(books)
     if dropped:
@@ -60,12 +68,14 @@ def _files(books: list[dict[str, Any]]) -> Table:
             say("kept", "保留字数"), say("not used because", "未采用的原因")]  # fmt: skip
     rows = [
         [
-            str(b.get("file", "")), str(b.get("encoding") or ""), whole(b.get("chars_in")),
+            str(b.get("file", "")),
+            str(b.get("encoding") or ""),
+            whole(b.get("chars_in")),
             whole(b.get("chars_out") if b.get("kept") else 0),
             "" if b.get("kept") else str(b.get("reason") or ""),
         ]
         for b in books
-    ]  # fmt: skip
+    ]
     if not any(row[-1] for row in rows):
         head, rows = head[:-1], [row[:-1] for row in rows]
     return Table(head, rows, frozenset({2, 3}), say("Files", "文件"))

@@ -17,24 +17,35 @@ _GIB = 2**30
 def section(run: Run) -> Section:
     name, title = "training", say("Training", "训练过程")
     if not run.metrics:
-        return Section(name, title, [say(
-            "metrics.jsonl is missing or empty, so there are no curves.",
-            "缺少 metrics.jsonl 或其中没有记录，无法画出曲线。",
-        )])  # fmt: skip
+        return Section(
+            name,
+            title,
+            [
+                say(
+                    "metrics.jsonl is missing or empty, so there are no curves.",
+                    "缺少 metrics.jsonl 或其中没有记录，无法画出曲线。",
+                )
+            ],
+        )
     last = run.metrics[-1]
-    lines = [say(
-        f"{last['step']:,} updates. Thick lines are running means over a twentieth of the run; "
-        "thin ones are single updates.",
-        f"共 {last['step']:,} 步。粗线是二十分之一长度上的滑动平均，细线是每一步的值。",
-    )]  # fmt: skip
+    lines = [
+        say(
+            f"{last['step']:,} updates. Thick lines are running means over a twentieth of the run; "
+            "thin ones are single updates.",
+            f"共 {last['step']:,} 步。粗线是二十分之一长度上的滑动平均，细线是每一步的值。",
+        )
+    ]
     return Section(name, title, lines, _figures(run))
 
 
 def _figures(run: Run) -> list[Figure]:
     step = say("update", "步")
     budget = _budget(run)
-    named = "" if budget is None else say(f" Dashed: the budget, {budget:g}.",
-                                          f"虚线为预算 {budget:g}。")  # fmt: skip
+    named = (
+        ""
+        if budget is None
+        else say(f" Dashed: the budget, {budget:g}.", f"虚线为预算 {budget:g}。")
+    )
 
     def drawn(key: str, title: str, note: str, **how: Any) -> Figure:
         points = values(run.metrics, key, how.pop("unit", 1.0))
@@ -48,27 +59,61 @@ def _figures(run: Run) -> list[Figure]:
     # Plain fine-tuning doesn't read KL on its training rows: it writes 0 there.
     plain = _mode(run) == OFF
     return [
-        drawn("train/nll", say("NLL of the novels", "小说 NLL"),
-              say("Nats per token.", "nats/token。"), smooth=True,
-              number_format=".2~f"),
-        drawn("val/kl" if plain else "train/kl", say("KL to the base", "与基座的 KL"),
-              say("Nats per token, on held-out text.", "nats/token，留出文本。") if plain else
-              say("Nats per token. Held-out text counts in the end.",
-                  "nats/token。最终以留出文本为准。") + named,
-              smooth=True, rule=budget, y_zero=True),
-        drawn("train/lambda", say("Weight of KL (lambda)", "KL 的权重（lambda）"),
-              say("Logarithmic. It rises where KL is above its aim.",
-                  "对数刻度。KL 高于目标时上升。"), log=True),
-        drawn("train/learning_rate", say("Learning rate", "学习率"), "", y_zero=True,
-              number_format="~e"),
-        drawn("train/tokens_per_second", say("Throughput", "吞吐量"),
-              say("Style tokens per second.", "每秒风格 token 数。"), smooth=True, y_zero=True,
-              number_format="~s"),
-        drawn("train/peak_memory_bytes", say("Memory", "内存"),
-              say("GiB, the most held so far (GPU memory, or the process on a CPU).",
-                  "GiB，到此为止的最大占用（GPU 显存；CPU 上为进程内存）。"),
-              unit=_GIB, y_zero=True),
-    ]  # fmt: skip
+        drawn(
+            "train/nll",
+            say("NLL of the novels", "小说 NLL"),
+            say("Nats per token.", "nats/token。"),
+            smooth=True,
+            number_format=".2~f",
+        ),
+        drawn(
+            "val/kl" if plain else "train/kl",
+            say("KL to the base", "与基座的 KL"),
+            say("Nats per token, on held-out text.", "nats/token，留出文本。")
+            if plain
+            else say(
+                "Nats per token. Held-out text counts in the end.",
+                "nats/token。最终以留出文本为准。",
+            )
+            + named,
+            smooth=True,
+            rule=budget,
+            y_zero=True,
+        ),
+        drawn(
+            "train/lambda",
+            say("Weight of KL (lambda)", "KL 的权重（lambda）"),
+            say(
+                "Logarithmic. It rises where KL is above its aim.", "对数刻度。KL 高于目标时上升。"
+            ),
+            log=True,
+        ),
+        drawn(
+            "train/learning_rate",
+            say("Learning rate", "学习率"),
+            "",
+            y_zero=True,
+            number_format="~e",
+        ),
+        drawn(
+            "train/tokens_per_second",
+            say("Throughput", "吞吐量"),
+            say("Style tokens per second.", "每秒风格 token 数。"),
+            smooth=True,
+            y_zero=True,
+            number_format="~s",
+        ),
+        drawn(
+            "train/peak_memory_bytes",
+            say("Memory", "内存"),
+            say(
+                "GiB, the most held so far (GPU memory, or the process on a CPU).",
+                "GiB，到此为止的最大占用（GPU 显存；CPU 上为进程内存）。",
+            ),
+            unit=_GIB,
+            y_zero=True,
+        ),
+    ]
 
 
 def values(metrics: list[dict[str, Any]], key: str, unit: float = 1.0) -> Points:

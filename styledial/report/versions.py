@@ -12,10 +12,16 @@ def section(run: Run) -> Section:
     summary = run.summary or {}
     versions = summary.get("versions")
     if not isinstance(versions, dict):
-        return Section(name, title, [say(
-            "summary.json has them once the run has finished.",
-            "训练完成后可见于 summary.json。",
-        )])  # fmt: skip
+        return Section(
+            name,
+            title,
+            [
+                say(
+                    "summary.json has them once the run has finished.",
+                    "训练完成后可见于 summary.json。",
+                )
+            ],
+        )
     rows = [[str(name), str(version)] for name, version in versions.items()]
     head = [say("part", "组成"), say("version", "版本")]
     return Section(name, title, tables=[Table(head, rows)])

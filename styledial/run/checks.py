@@ -139,16 +139,28 @@ def check_sharding(config: Config, here: Place) -> None:
         return
     model, cache = config.model, config.training.reference_cache
     for refused, en, zh in (
-        (here.count == 1, "needs several processes (torchrun --nproc_per_node=2 or more)",
-         "需要多个进程（torchrun --nproc_per_node=2 或更多）"),
-        (not model.use_peft, "shards a frozen base and needs model.use_peft: true",
-         "分片的是冻结的基座，需要 model.use_peft: true"),
+        (
+            here.count == 1,
+            "needs several processes (torchrun --nproc_per_node=2 or more)",
+            "需要多个进程（torchrun --nproc_per_node=2 或更多）",
+        ),
+        (
+            not model.use_peft,
+            "shards a frozen base and needs model.use_peft: true",
+            "分片的是冻结的基座，需要 model.use_peft: true",
+        ),
         (model.use_dora, "doesn't work with model.use_dora", "不能与 model.use_dora 同用"),
-        (model.load_in_8bit, "doesn't work with model.load_in_8bit; load_in_4bit does",
-         "不能与 model.load_in_8bit 同用；load_in_4bit 可以"),
-        (cache not in ("auto", OFF), "works without a reference cache (reference_cache: off)",
-         "不能使用参考缓存（请设 reference_cache: off）"),
-    ):  # fmt: skip
+        (
+            model.load_in_8bit,
+            "doesn't work with model.load_in_8bit; load_in_4bit does",
+            "不能与 model.load_in_8bit 同用；load_in_4bit 可以",
+        ),
+        (
+            cache not in ("auto", OFF),
+            "works without a reference cache (reference_cache: off)",
+            "不能使用参考缓存（请设 reference_cache: off）",
+        ),
+    ):
         if refused:
             raise UserError(
                 f"training.fsdp: on {en}. Change that, or set fsdp: off.",

@@ -128,9 +128,16 @@ def _evaluate(parts: Parts, figures: _Figures, reading: dict[str, Any]) -> None:
         )
         return
     evaluate_at_end(
-        parts.config, parts.core.policy, parts.tokenizer, parts.texts, reading, figures.style_sums,
-        figures.general_sums, parts.state.tokens, parts.screen.note,
-    )  # fmt: skip
+        parts.config,
+        parts.core.policy,
+        parts.tokenizer,
+        parts.texts,
+        reading,
+        figures.style_sums,
+        figures.general_sums,
+        parts.state.tokens,
+        parts.screen.note,
+    )
 
 
 def _write_data_manifest(parts: Parts, own: RunFolder) -> None:

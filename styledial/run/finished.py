@@ -75,10 +75,16 @@ def _measure_at(
 
 
 def evaluate_run(
-    folder: Path, *, data_dir: str | None = None, scale: float = 1.0, against: Path | None = None,
-    effort: Effort = FULL, seed: int = 42, tick: Tick = lambda *_: None,
+    folder: Path,
+    *,
+    data_dir: str | None = None,
+    scale: float = 1.0,
+    against: Path | None = None,
+    effort: Effort = FULL,
+    seed: int = 42,
+    tick: Tick = lambda *_: None,
     base_now: str | None = None,
-) -> Evaluation:  # fmt: skip
+) -> Evaluation:
     """Measure a finished run at `scale` times its adapter, on the text that it held out.
 
     `against`, another adapter of the same base, is measured on the same text and shown beside
@@ -185,9 +191,12 @@ def _hashes(manifest: Path) -> dict[str, str]:
 
 
 def export_strengths(
-    folder: Path, points: Sequence[DialPoint], wanted: Mapping[str, float],
-    *, base_now: str | None = None,
-) -> list[Path]:  # fmt: skip
+    folder: Path,
+    points: Sequence[DialPoint],
+    wanted: Mapping[str, float],
+    *,
+    base_now: str | None = None,
+) -> list[Path]:
     """Write `folder`/export/NAME for each strength: plain PEFT adapters, scaled inside.
 
     Raises UserError for a strength out of reach before anything is written.

@@ -63,9 +63,15 @@ class Parts:
 
 
 def prepare(
-    config: Config, folder: Path, here: Place, screen: Screen, *, resuming: bool,
-    changed: list[str], when_too_large: WhenTooLarge,
-) -> Parts:  # fmt: skip
+    config: Config,
+    folder: Path,
+    here: Place,
+    screen: Screen,
+    *,
+    resuming: bool,
+    changed: list[str],
+    when_too_large: WhenTooLarge,
+) -> Parts:
     """Raises UserError where anything isn't as it has to be. `changed`: settings of a resumed run
     that are no longer what they were."""
     from accelerate.utils import set_seed
@@ -80,10 +86,11 @@ def prepare(
     )
     tokenizer_once = cached(
         partial(
-            load_tokenizer, config.model.model_name_or_path,
+            load_tokenizer,
+            config.model.model_name_or_path,
             trust_remote_code=config.model.trust_remote_code,
         )
-    )  # fmt: skip
+    )
     texts = read_texts(config, tokenizer_once, cache, here, screen.line)
     tokenizer = tokenizer_once()
     set_seed(config.training.seed)
@@ -154,9 +161,11 @@ def _trackers(
 def _accelerator(config: Config, folder: Path, policy: Policy, sharded: bool) -> Any:
     followed = trackers.wanted(config.training.report_to)
     return fsdp.make_accelerator(
-        policy, mixed_precision(policy), sharded=sharded,
+        policy,
+        mixed_precision(policy),
+        sharded=sharded,
         **trackers.arguments(followed, folder),
-    )  # fmt: skip
+    )
 
 
 def _announce(screen: Screen, config: Config, texts: Texts, changed: list[str]) -> None:

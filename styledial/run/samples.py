@@ -28,9 +28,13 @@ class Sample:
 
 
 def sample(
-    policy: Policy, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], seed: int, *,
+    policy: Policy,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    seed: int,
+    *,
     base: bool,
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """What the tuned model, or the `base`, writes on from each prompt."""
 
     def write(model: Any) -> list[str]:

@@ -143,9 +143,14 @@ class _Run:
         changed = checks.check_same_run(self.config, self.folder) if resuming else []
         screen = Screen(training.kl_beta, not self.here.first, training.mode)
         parts = prepare(
-            self.config, self.folder, self.here, screen, resuming=resuming, changed=changed,
+            self.config,
+            self.folder,
+            self.here,
+            screen,
+            resuming=resuming,
+            changed=changed,
             when_too_large=self.start.when_too_large,
-        )  # fmt: skip
+        )
         self.request.check()
         return parts
 

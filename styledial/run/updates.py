@@ -69,9 +69,11 @@ class Updates:
         file = None
         if own := self.own:
             file = MetricsFile(
-                own.path / layout.METRICS, self.state.step, parts.screen.note,
+                own.path / layout.METRICS,
+                self.state.step,
+                parts.screen.note,
                 lambda text: own.write_text(layout.METRICS, text, grows=True),
-            )  # fmt: skip
+            )
         return Recorder(file, parts.trackers, warnings, parts.screen)
 
     def _stepped_down(self, smaller: RowOrder) -> None:
@@ -95,9 +97,12 @@ class Updates:
         parts, state = self.parts, self.state
         self.clock("heldout")
         found = measure(
-            parts.core.policy, self.calibration, batch_size=self.order.batch_size,
-            device=parts.core.accelerator.device, direction=parts.config.training.kl_direction,
-        )  # fmt: skip
+            parts.core.policy,
+            self.calibration,
+            batch_size=self.order.batch_size,
+            device=parts.core.accelerator.device,
+            direction=parts.config.training.kl_direction,
+        )
         self.recorder.heldout(found, state, self.order)
         if calibrates(parts.config, state.step, parts.steps):
             # Every process reads the same; the mean makes them agree to the last bit.

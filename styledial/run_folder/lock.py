@@ -83,10 +83,12 @@ class Lock:
         write_json(
             self._own / OWNER,
             {
-                "pid": os.getpid(), "host": socket.gethostname(), "token": self._token,
+                "pid": os.getpid(),
+                "host": socket.gethostname(),
+                "token": self._token,
                 "started": datetime.now().astimezone().isoformat(timespec="seconds"),
             },
-        )  # fmt: skip
+        )
 
     def _beat(self) -> None:
         while not self._ended.wait(BEAT):

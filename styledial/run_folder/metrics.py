@@ -20,9 +20,12 @@ class MetricsFile:
     """
 
     def __init__(
-        self, path: Path, resumed_at: int = 0, tell: Callable[[str, str], None] | None = None,
+        self,
+        path: Path,
+        resumed_at: int = 0,
+        tell: Callable[[str, str], None] | None = None,
         write: Callable[[str], None] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`write` puts the lines that are kept at `path`, where that isn't anybody's to do."""
         self.path, self._tell = path, tell
         kept = [record for record in read_metrics(path) if record["step"] <= resumed_at]

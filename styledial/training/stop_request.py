@@ -19,8 +19,11 @@ from typing import Any
 
 from styledial.errors import StyleDialError
 
-_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1")
-            if hasattr(signal, name)]  # fmt: skip
+_SIGNALS = [
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1")
+    if hasattr(signal, name)
+]
 _AT_ONCE = (signal.SIGTERM, signal.SIGINT)  # where they come for the second time
 
 

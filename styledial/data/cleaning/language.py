@@ -66,7 +66,7 @@ _WORDS = {
         "uk": "і не що він на як його вона було але це та й був ще вони від мені",
         "bg": "и не че той на как го тя беше но това от се са съм ще им ми",
     },
-}  # fmt: skip
+}
 _COMMON = {
     script: {code: frozenset(words.split()) for code, words in languages.items()}
     for script, languages in _WORDS.items()

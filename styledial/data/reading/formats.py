@@ -95,9 +95,14 @@ def format_lines(path: Path, kind: str, ledger: Ledger) -> Iterator[str]:
 
 def _readers() -> dict[str, Callable[[Path, Ledger], Iterator[str]]]:
     return {
-        "epub": epub_lines, "docx": _docx, "pdf": _pdf, "mobi": _mobi, "rtf": _rtf, "html": _html,
+        "epub": epub_lines,
+        "docx": _docx,
+        "pdf": _pdf,
+        "mobi": _mobi,
+        "rtf": _rtf,
+        "html": _html,
         "fb2": _fb2,
-    }  # fmt: skip
+    }
 
 
 FORMATS = ("epub", "docx", "pdf", "mobi", "rtf", "html", "fb2")

@@ -234,12 +234,19 @@ def _scripts() -> np.ndarray:
     """The script of each letter, as a place in _SCRIPTS."""
     table = np.where(_letters(), 1, 0).astype(np.uint8)
     for low, high, script in (
-        (0x41, 0x250, "latin"), (0x1E00, 0x1F00, "latin"), (0x370, 0x400, "greek"),
-        (0x400, 0x530, "cyrillic"), (0x590, 0x600, "hebrew"),
-        (0x600, 0x780, "arabic"), (0xE00, 0xE80, "thai"), (0x3040, 0x3100, "kana"),
-        (0x3400, 0xA000, "han"), (0xAC00, 0xD7A4, "hangul"), (0xF900, 0xFB00, "han"),
+        (0x41, 0x250, "latin"),
+        (0x1E00, 0x1F00, "latin"),
+        (0x370, 0x400, "greek"),
+        (0x400, 0x530, "cyrillic"),
+        (0x590, 0x600, "hebrew"),
+        (0x600, 0x780, "arabic"),
+        (0xE00, 0xE80, "thai"),
+        (0x3040, 0x3100, "kana"),
+        (0x3400, 0xA000, "han"),
+        (0xAC00, 0xD7A4, "hangul"),
+        (0xF900, 0xFB00, "han"),
         (0xFF61, 0xFFA0, "kana"),
-    ):  # fmt: skip
+    ):
         table[low:high] = np.where(table[low:high], _SCRIPTS.index(script), 0)
     return table
 

@@ -136,9 +136,11 @@ def _for_older_readers(target: Path) -> None:
     """The names that transformers 4 looks for, beside those of 5."""
     config = read_config(target)
     rope = config["rope_parameters"]
-    older = {"rope_theta": rope["rope_theta"],
-             "partial_rotary_factor": rope["partial_rotary_factor"],
-             "torch_dtype": config.pop("dtype", None)}  # fmt: skip
+    older = {
+        "rope_theta": rope["rope_theta"],
+        "partial_rotary_factor": rope["partial_rotary_factor"],
+        "torch_dtype": config.pop("dtype", None),
+    }
     write_json(target / "config.json", {**config, **older})
     path = target / "tokenizer_config.json"
     content = json.loads(path.read_text(encoding="utf-8"))

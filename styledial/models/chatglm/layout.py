@@ -53,8 +53,13 @@ def is_original(config: Mapping[str, Any]) -> bool:
 
 def check_is_chatglm3(config: Mapping[str, Any], folder: Path) -> None:
     """Raises ModelError, naming the model it is instead, for all that isn't a plain ChatGLM3."""
-    named = " ".join([_name_in(folder / "tokenizer_config.json"), folder.name,
-                      str(config.get("_name_or_path", ""))]).lower()  # fmt: skip
+    named = " ".join(
+        [
+            _name_in(folder / "tokenizer_config.json"),
+            folder.name,
+            str(config.get("_name_or_path", "")),
+        ]
+    ).lower()
     if "num_layers" not in config or "position_encoding_2d" in config:
         raise _refused(folder, "ChatGLM-6B (the first version)", "ChatGLM-6B（第一代）")
     if config.get("padded_vocab_size", 0) > 100_000 or "glm-4" in named or "glm4" in named:

@@ -57,14 +57,16 @@ def read_pieces(path: Path) -> Pieces:
         raise _unreadable(path, "it holds no pieces", "其中没有词条")
     if result.model_type != _BPE or not result.byte_fallback:
         raise _unreadable(
-            path, "ChatGLM3's is BPE with byte fallback, this one isn't",
+            path,
+            "ChatGLM3's is BPE with byte fallback, this one isn't",
             "ChatGLM3 的分词器是带字节回退的 BPE，此文件不是",
-        )  # fmt: skip
+        )
     if result.remove_extra_whitespaces or any(kind == UNUSED for _, _, kind in result.pieces):
         raise _unreadable(
-            path, "it folds spaces or holds unused pieces, which ChatGLM3's doesn't",
+            path,
+            "it folds spaces or holds unused pieces, which ChatGLM3's doesn't",
             "它会合并空格或含有未用词条，与 ChatGLM3 不符",
-        )  # fmt: skip
+        )
     return result
 
 

@@ -85,14 +85,18 @@ def _backend(model_file: Path) -> Any:
     controls = [text for text, _, kind in read.pieces if kind in (CONTROL, UNKNOWN)]
     backend.add_special_tokens([AddedToken(t, normalized=False) for t in (*controls, *SPECIAL)])
     backend.add_tokens(
-        [AddedToken(text, normalized=True, special=False)
-         for text, _, kind in read.pieces if kind == USER_DEFINED]
-    )  # fmt: skip
+        [
+            AddedToken(text, normalized=True, special=False)
+            for text, _, kind in read.pieces
+            if kind == USER_DEFINED
+        ]
+    )
     opening = [(token, backend.token_to_id(token)) for token in OPENING]
     backend.post_processor = processors.TemplateProcessing(
-        single=[*OPENING, "$A"], pair=[*OPENING, "$A", "$B:1", "</s>:1"],
+        single=[*OPENING, "$A"],
+        pair=[*OPENING, "$A", "$B:1", "</s>:1"],
         special_tokens=[*opening, ("</s>", backend.token_to_id("</s>"))],
-    )  # fmt: skip
+    )
     return backend
 
 
