@@ -95,7 +95,7 @@ def floor(policy: Policy, ids: torch.Tensor, cache: ReferenceCache) -> None:
     step(policy, ids, None)
     states = cache.get([0], ids.device)
     assert states is not None
-    out = torch.empty(CHUNK, policy.head.shape[0])
+    out = torch.empty(CHUNK, policy.head.weight.shape[0])
     for part in states.flatten(0, 1).split(CHUNK):
         logits(part, policy.head, out[: len(part)])
 

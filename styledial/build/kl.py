@@ -126,9 +126,9 @@ def build_references(
         return None
     wanted = config.training.reference_cache
     folder = cache if wanted in ("auto", OFF) else Path(wanted).expanduser()
-    dtype = policy.reference_head.dtype
+    dtype = policy.reference_head.weight.dtype
     parts = [
-        (rows, (len(rows), rows.max_length, policy.head.shape[1]))
+        (rows, (len(rows), rows.max_length, policy.head.weight.shape[1]))
         for rows in [texts.style] + ([anchor.rows] if anchor else [])
     ]
     size = sum(reference.cache_bytes(shape, dtype) for _, shape in parts)

@@ -22,7 +22,9 @@ from torch import Tensor, nn
 
 from styledial.distributed.sharded_tensors import full_tensor
 from styledial.errors import ModelError, nearest
+from styledial.models.head import OutputHead, output_head
 from styledial.models.lean import lean
+from styledial.models.text_part import not_adapted, text_backbone
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -51,14 +53,15 @@ class Policy(nn.Module):
         return self.model.get_base_model() if self.is_adapter else self.model
 
     @property
-    def head(self) -> Tensor:
-        """[V, d] output head."""
-        return self.causal_lm.get_output_embeddings().weight
+    def head(self) -> OutputHead:
+        """What makes logits of hidden states."""
+        return output_head(self.causal_lm)
 
     @property
-    def reference_head(self) -> Tensor:
+    def reference_head(self) -> OutputHead:
+        """The base's; an adapter shares it, as it leaves the head alone."""
         frozen = self._frozen[0]
-        return self.head if frozen is None else frozen.get_output_embeddings().weight
+        return self.head if frozen is None else output_head(frozen)
 
     def forward(self, input_ids: Tensor, position_ids: Tensor | None = None) -> Tensor:
         return _hidden(self.causal_lm, input_ids, position_ids)
@@ -104,7 +107,7 @@ class Policy(nn.Module):
 
 
 def _hidden(model: Any, input_ids: Tensor, position_ids: Tensor | None) -> Tensor:
-    return model.base_model(
+    return text_backbone(model)(
         input_ids=input_ids, position_ids=position_ids, use_cache=False
     ).last_hidden_state
 
@@ -154,6 +157,7 @@ def with_lora(
         use_dora=use_dora,
         use_rslora=use_rslora,
         task_type="CAUSAL_LM",
+        exclude_modules=not_adapted(model),
     )
     try:
         with quiet_peft():
