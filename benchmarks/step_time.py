@@ -26,8 +26,8 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 from transformers import Qwen2Config, Qwen2ForCausalLM  # noqa: E402
 
+from styledial.models.head_products import logits  # noqa: E402
 from styledial.models.policy import Policy, with_lora  # noqa: E402
-from styledial.training.head_products import logits  # noqa: E402
 from styledial.training.losses import CHUNK  # noqa: E402
 from styledial.training.objective import LossSettings, objective  # noqa: E402
 from styledial.training.reference import ReferenceCache  # noqa: E402

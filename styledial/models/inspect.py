@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from styledial.errors import ModelError
+from styledial.models.classes import auto_class
 from styledial.models.shards import Header, check_pickle_is_whole, safetensors_headers, weight_files
 
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
@@ -102,13 +103,13 @@ def _expected(
     """
     import torch
     from huggingface_hub.errors import StrictDataclassError
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
     from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
     try:
         config = AutoConfig.from_pretrained(folder)
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config)
+            model = auto_class(config).from_config(config)
     except (
         StrictDataclassError,
         ValueError,

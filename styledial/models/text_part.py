@@ -22,8 +22,8 @@ def text_backbone(model: PreTrainedModel) -> Any:
     """The module that makes final hidden states [B, T, d] of input_ids [B, T]."""
     found: Any = model.base_model
     found = getattr(found, "language_model", found)
-    # Llama 4 keeps a whole causal LM there.
-    return found.base_model if found.get_output_embeddings() is not None else found
+    # Llama 4 keeps a whole causal LM there, and its backbone under another name than it says.
+    return found.model if found.get_output_embeddings() is not None else found
 
 
 def not_adapted(model: PreTrainedModel) -> str | None:

@@ -30,7 +30,7 @@ from torch.autograd.function import once_differentiable
 
 from styledial.data.pack import IGNORE_INDEX
 from styledial.models.head import OutputHead
-from styledial.training.head_products import into_hidden, logits
+from styledial.models.head_products import into_hidden, logits
 
 Direction = Literal["reverse", "forward"]
 # Rows at a time: four fp32 buffers of CHUNK x V live at once on a GPU (0.31 GB at V = 152k), two
