@@ -113,6 +113,11 @@ def build_family(name: str, folder: Path) -> Path:
     config = AutoConfig.for_model(name, **changes)
     model = with_attention(lambda **how: auto_class(config).from_config(config, **how), "sdpa")
     spread(model)
+    dice = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.dim() == 1:  # scales that begin at 0 would leave what they scale unread
+                weight += 0.1 * torch.randn(weight.shape, generator=dice)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -123,7 +123,7 @@ def _expected(
             f"{folder}/config.json: makes no model ({first}). Download it again.",
             f"{folder}/config.json：无法据此建立模型（{first}）。请重新下载。",
         ) from None
-    if get_checkpoint_conversion_mapping(config.model_type):
+    if any(map(get_checkpoint_conversion_mapping, (config.model_type, type(model).__name__))):
         return None, set(), []
     tied_keys = getattr(model, "_tied_weights_keys", None) or {}
     tied = set(tied_keys) if getattr(config, "tie_word_embeddings", False) else set()

@@ -24,7 +24,7 @@ from styledial.distributed.sharded_tensors import full_tensor
 from styledial.errors import ModelError, nearest
 from styledial.models.head import OutputHead, output_head
 from styledial.models.lean import lean
-from styledial.models.text_part import not_adapted, text_backbone
+from styledial.models.text_part import default_layers, not_adapted, text_backbone
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -119,6 +119,7 @@ def quiet_peft() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Found missing adapter keys")
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")
+        warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")  # put right
         yield
 
 
@@ -153,7 +154,9 @@ def with_lora(
         # PEFT types alpha as int; a float scales just as well, and a whole one is saved as such.
         lora_alpha=int(lora_alpha) if float(lora_alpha).is_integer() else lora_alpha,
         lora_dropout=lora_dropout,
-        target_modules=target_modules,
+        target_modules=(
+            default_layers(model) if target_modules == "all-linear" else target_modules
+        ),
         use_dora=use_dora,
         use_rslora=use_rslora,
         task_type="CAUSAL_LM",

@@ -11,11 +11,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
+
 if TYPE_CHECKING:
-    from torch import nn
     from transformers import PreTrainedModel
 
 _ROUTERS = r"(?:.*\.)?(?:gate|router|shared_expert_gate)"
+# PEFT reads these names on a mixture of experts as those of the experts, wherever they stand.
+_EXPERT_LAYERS = {"gate", "gate_proj", "up_proj", "down_proj", "w1", "w2", "w3"}
 
 
 def text_backbone(model: PreTrainedModel) -> Any:
@@ -24,6 +27,24 @@ def text_backbone(model: PreTrainedModel) -> Any:
     found = getattr(found, "language_model", found)
     # Llama 4 keeps a whole causal LM there, and its backbone under another name than it says.
     return found.model if found.get_output_embeddings() is not None else found
+
+
+def default_layers(model: PreTrainedModel) -> str | list[str]:
+    """What `all-linear` stands for: every linear layer of the text part, but of a mixture of
+    experts the layers that every token goes through, by name."""
+    if not has_experts(model):
+        return "all-linear"
+    head, backbone = model.get_output_embeddings(), text_backbone(model)
+    found = {
+        name.rpartition(".")[2]
+        for name, module in backbone.named_modules()
+        if isinstance(module, nn.Linear) and module is not head and ".experts." not in name
+    }
+    return sorted(n for n in found - _EXPERT_LAYERS if not re.fullmatch(_ROUTERS, n))
+
+
+def has_experts(model: PreTrainedModel) -> bool:
+    return any(name.endswith(".experts") for name, _ in text_backbone(model).named_modules())
 
 
 def not_adapted(model: PreTrainedModel) -> str | None:
@@ -36,7 +57,15 @@ def not_adapted(model: PreTrainedModel) -> str | None:
         patterns.append(rf"(?!{re.escape(inside)}\.).*")
     if any(re.fullmatch(_ROUTERS, name) for name in names):
         patterns.append(_ROUTERS)
+    # Mamba's kernels take these weights from the layer and pass the adapter by.
+    mixers = {n.rpartition(".")[2] for n, m in model.named_modules() if _is_mamba(m)}
+    if mixers:
+        patterns.append(rf"(?:.*\.)?(?:{'|'.join(sorted(mixers))})\.(?!in_proj$).*")
     return "|".join(patterns) or None
+
+
+def _is_mamba(module: nn.Module) -> bool:
+    return hasattr(module, "A_log") and hasattr(module, "in_proj")
 
 
 def _name_of(wanted: nn.Module, model: nn.Module) -> str:
