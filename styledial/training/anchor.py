@@ -29,18 +29,16 @@ _BATCH, _CACHE = 64, 2**29
 def cache_bytes(config: Any, length: int, itemsize: int) -> int:
     """Keys and values of one row of `length` tokens in all layers of a model of this config."""
     text = config.get_text_config()
-    heads = _largest(text, "num_key_value_heads") or text.num_attention_heads
-    size = max(
-        _largest(text, "head_dim") or text.hidden_size // text.num_attention_heads,
-        _largest(text, "global_head_dim"),  # Gemma 4's layers of full attention
-    )
-    return int(2 * text.num_hidden_layers * heads * size * length * itemsize)
+    # Layers of one kind in most families; in some, each has sizes of its own.
+    layers = getattr(text, "per_layer_config", None) or [text] * text.num_hidden_layers
+    return int(2 * sum(map(_key_width, layers)) * length * itemsize)
 
 
-def _largest(config: Any, name: str) -> int:
-    """A setting that is one number, or one for each layer; 0 where there is none."""
-    value = getattr(config, name, None) or 0
-    return int(value if isinstance(value, int) else max(value))
+def _key_width(layer: Any) -> int:
+    """Numbers in a token's key, all heads, of a layer or of a model whose layers are alike."""
+    heads = getattr(layer, "num_key_value_heads", None) or layer.num_attention_heads
+    size = getattr(layer, "head_dim", None) or layer.hidden_size // layer.num_attention_heads
+    return int(heads * size)
 
 
 def rows_at_once(config: Any, length: int, itemsize: int) -> int:
