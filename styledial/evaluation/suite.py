@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,18 +116,6 @@ def evaluate(
     text are left out. `like` is another adapter's evaluation on the same base, texts, effort and
     seed: the base's passages are taken from it.
     """
-    rows = halves(texts.heldout)[1]
-
-    def style() -> np.ndarray:
-        if style_sums is not None:
-            return style_sums
-        return read_rows(policy, texts.heldout, only=rows, **reading)
-
-    def general() -> np.ndarray:
-        if general_sums is not None:
-            return general_sums
-        return read_rows(policy, texts.general, **reading)
-
     metrics: dict[str, Result] = {}
 
     def run(words: str, evaluator: Evaluator) -> None:
@@ -134,16 +123,11 @@ def evaluate(
         metrics.update((result.name, result) for result in evaluator.run())
         tick(words, 1, 1)
 
-    if effort.bench:  # first, as it is what may not be available
-        tasks = Bench(
-            policy,
-            tokenizer,
-            effort.bench,
-            reading["batch_size"],
-            effort.bench_limit,
-            effort.bench_folder,
-        )
-        run("lm-evaluation-harness", tasks)
+    if effort.bench:  # first, as its tasks or their questions may not be available
+        run("lm-evaluation-harness", _bench(policy, tokenizer, effort, reading))
+    rows = halves(texts.heldout)[1]
+    style = _sums(style_sums, policy, texts.heldout, only=rows, **reading)
+    general = _sums(general_sums, policy, texts.general, **reading)
     run(say("style text", "风格文本"), StyleText(style))
     run(say("general text", "通用文本"), GeneralText(general))
     passages = openings(texts.heldout, texts.style, passages=effort.passages, tokens=effort.tokens)
@@ -159,6 +143,27 @@ def evaluate(
     run(words, extraction)
     settings = _settings(effort, passages, extraction, seed, reading["direction"])
     return Evaluation(metrics, settings, passages=passages)
+
+
+def _sums(known: np.ndarray | None, *args: Any, **reading: Any) -> Callable[[], np.ndarray]:
+    """The sums already read, or a function that reads them when it is called."""
+    return partial(read_rows, *args, **reading) if known is None else lambda: known
+
+
+def _bench(
+    policy: Policy,
+    tokenizer: PreTrainedTokenizerBase,
+    effort: Effort,
+    reading: Mapping[str, Any],
+) -> Bench:
+    return Bench(
+        policy,
+        tokenizer,
+        effort.bench,
+        reading["batch_size"],
+        effort.bench_limit,
+        effort.bench_folder,
+    )
 
 
 def _settings(
