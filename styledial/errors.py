@@ -37,15 +37,15 @@ class UserError(StyleDialError):
 
 
 class DataError(UserError):
-    pass
+    """A folder or a file that cannot be used as text."""
 
 
 class ModelError(UserError):
-    pass
+    """A base model that is not available or cannot be read."""
 
 
 class AdapterError(UserError):
-    pass
+    """An adapter folder that cannot be used."""
 
 
 @dataclass(frozen=True)

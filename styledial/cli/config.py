@@ -25,6 +25,7 @@ def show(
     settings: Annotated[list[str] | None, typer.Argument(metavar="[section.key=value]...")] = None,
     preset: Annotated[str | None, typer.Option()] = None,
 ) -> None:
+    """Print every setting of a configuration with its source."""
     given = list(settings or [])
     if config is not None and "=" in str(config) and not config.exists():
         given, config = [str(config), *given], None
@@ -33,6 +34,7 @@ def show(
 
 @app.command(help=say("Write a configuration with every key explained.", "生成带注释的配置文件。"))
 def init(path: Annotated[Path, typer.Argument()] = Path("train_config.yaml")) -> None:
+    """Write the commented template to `path`. Raises UserError where the file exists."""
     if path.exists():
         raise UserError(
             f"{path}: exists already and is left as it is; name another file.",
@@ -44,4 +46,5 @@ def init(path: Annotated[Path, typer.Argument()] = Path("train_config.yaml")) ->
 
 @app.command(help=say("Print the JSON schema for editors.", "输出供编辑器使用的 JSON schema。"))
 def schema() -> None:
+    """Print the JSON schema."""
     typer.echo(schema_json(), nl=False)

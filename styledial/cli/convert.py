@@ -26,6 +26,7 @@ def convert(
         Path, typer.Option("--output", "-o", help=say("The new folder.", "新文件夹。"))
     ],
 ) -> None:
+    """Convert a ChatGLM3, or map an adapter of one back. Raises ModelError for other models."""
     if (folder / "adapter_config.json").is_file():
         from styledial.models.chatglm.adapter import adapter_to_original
 

@@ -24,6 +24,7 @@ def generate(
         float, typer.Option(min=0.0, help=say("0 is greedy.", "0 为贪心解码。"))
     ] = 0.8,
 ) -> None:
+    """Print the prompt and its continuation. Raises UserError for an empty prompt."""
     if not prompt:
         raise UserError(
             "--prompt: is empty; give the beginning of a text.", "--prompt：为空；请给出文章开头。"

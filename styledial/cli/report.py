@@ -30,6 +30,7 @@ def report(
         ),
     ] = None,
 ) -> None:
+    """Write report.html and print where."""
     from styledial.report import write_report
 
     typer.echo(str(write_report(run, output)))

@@ -70,6 +70,7 @@ def describe(field: FieldInfo) -> str:
 
 
 def both(field: FieldInfo) -> tuple[str, str]:
+    """The field's sentence in English and in Chinese."""
     extra = field.json_schema_extra
     assert isinstance(extra, dict)  # schema.setting is the only maker of fields
     return str(field.description), str(extra["zh"])

@@ -24,4 +24,6 @@ def setting(
 
 
 class Section(BaseModel):
+    """A group of settings; keys that it doesn't define are refused."""
+
     model_config = ConfigDict(extra="forbid", validate_default=True, protected_namespaces=())

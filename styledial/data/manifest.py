@@ -38,10 +38,12 @@ def entry(book: Book) -> dict[str, Any]:
 
 
 def write_manifest(path: Path, prepared: Prepared) -> None:
+    """Write manifest.json: an entry a file, and the notes."""
     write_json(path, {"books": [entry(b) for b in prepared.books], "notes": prepared.notes})
 
 
 def reason_name(reason: str) -> str:
+    """The reason for a drop in the user's language."""
     return say(reason, _REASONS.get(reason, reason))
 
 

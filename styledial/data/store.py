@@ -137,6 +137,7 @@ class Store:
             yield Part(Piece(chapter, ordinal, text), book, split, ends)
 
     def talks(self, key: str) -> Iterator[list[dict[str, str]]]:
+        """The dialogues of a file in order, as lists of messages."""
         for (messages,) in self._lines(key, "talk"):
             yield messages
 

@@ -47,6 +47,7 @@ class Place:
 
     @property
     def one_machine(self) -> bool:
+        """Whether all processes of the run are on this machine."""
         return self.local_count == self.count
 
 

@@ -28,11 +28,15 @@ from styledial.training.losses import fused_nll_kl
 
 @dataclass(frozen=True)
 class Fluency:
+    """distinct_2 and _3, longest_loop, truncated, base_perplexity of the passages."""
+
     passages: Passages
     policy: Policy
     batch_size: int
 
     def run(self) -> Iterator[Result]:
+        """Five metrics; distinct_n is left out where passages are too short. One pass of the
+        base."""
         sides = (self.passages.tuned, self.passages.base, self.passages.book_opened)
         for n in (2, 3):
             shares = [[s for p in side if (s := distinct(p.ids, n)) is not None] for side in sides]

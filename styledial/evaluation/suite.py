@@ -62,6 +62,7 @@ class Evaluation:
         return replace(self, against=other.metrics)
 
     def as_json(self) -> dict[str, Any]:
+        """The content of evaluation.json."""
         metrics = {name: result.as_json() for name, result in self.metrics.items()}
         for name, result in self.against.items():
             metrics[name]["against"] = {"value": result.value, "ci": list(result.ci)}
@@ -290,6 +291,7 @@ def other_text(changed: Sequence[str]) -> tuple[str, str]:
 
 
 def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
+    """Write evaluation.json into a run's folder. Raises UserError where it is not writable."""
     with writing(folder) as run:
         run.write_json(FILE, evaluation.as_json())
 

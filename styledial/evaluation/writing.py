@@ -57,6 +57,7 @@ class Passages:
     base: list[Passage]
 
     def written_by(self, tuned: list[Passage], base: list[Passage]) -> Passages:
+        """The same openings with what both models wrote."""
         return replace(self, tuned=tuned, base=base)
 
     @property

@@ -31,12 +31,14 @@ def listing(place: Place, repo: str, revision: str | None) -> Listing:
 
 
 def file_url(place: Place, listed: Listing, path: str) -> str:
+    """Where a file of the listing is downloaded from."""
     from huggingface_hub import hf_hub_url
 
     return hf_hub_url(listed.repo, path, revision=listed.revision, endpoint=place.endpoint)
 
 
 def headers(place: Place) -> dict[str, str]:
+    """HTTP headers of a request, with the token of `place` if it has one."""
     from huggingface_hub.utils import build_hf_headers
 
     return dict(build_hf_headers(token=place.token or False, library_name="styledial"))
@@ -84,6 +86,7 @@ def explained(error: Exception, place: Place, repo: str, revision: str | None = 
 
 
 def gated(place: Place, repo: str) -> ModelError:
+    """The error for a repository whose licence has to be accepted, and what to do about it."""
     page = f"https://huggingface.co/{repo}"
     tokens = "https://huggingface.co/settings/tokens"
     if place.token:

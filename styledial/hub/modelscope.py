@@ -59,11 +59,13 @@ def _files(place: Place, response: Any) -> list[RemoteFile]:
 
 
 def file_url(place: Place, listed: Listing, path: str) -> str:
+    """Where a file of the listing is downloaded from (it redirects)."""
     query = urlencode({"Revision": listed.revision, "FilePath": path})
     return f"{place.endpoint}/api/v1/models/{listed.repo}/repo?{query}"
 
 
 def headers(place: Place) -> dict[str, str]:
+    """HTTP headers of a request, with the token of `place` if it has one."""
     found = {"User-Agent": "styledial"}
     if place.token:
         found["Authorization"] = f"Bearer {place.token}"

@@ -49,6 +49,9 @@ class Storage:
 
 @dataclass
 class Trace:
+    """What a Tracker recorded. flops: of matrix products by phase; micro_flops: of one
+    micro-batch."""
+
     events: list[Event] = field(default_factory=list)
     storages: list[Storage] = field(default_factory=list)
     flops: dict[str, int] = field(default_factory=dict)

@@ -200,6 +200,7 @@ def _in_hugging_face_cache(repo: str, revision: str | None) -> Path | None:
 
 
 def not_available(name: str, en: str, zh: str) -> ModelError:
+    """The error for a base that is neither here nor downloadable; en, zh: the reason."""
     return ModelError(
         f"model.model_name_or_path: {name} is not available ({en}). Download it: "
         f"`python scripts/download_model.py --model {name}`; from China add --use-mirror; or try "

@@ -67,9 +67,11 @@ class Lock:
 
     @property
     def held(self) -> bool:
+        """Whether this process holds the lock."""
         return self._handle is not None
 
     def release(self) -> None:
+        """Give the lock back; without effect where it isn't held."""
         self._ended.set()
         if self._handle is None:
             return

@@ -86,6 +86,7 @@ class RunFolder:
         return [n for n in names if os.path.lexists(self.path / n) and not self.ours(n)]
 
     def holds_run(self) -> bool:
+        """Whether files or checkpoints of a run are here."""
         there = any((self.path / name).exists() for name in self.manifest.files)
         return there or bool(checkpoint_files.checkpoint_folders(self.path))
 
@@ -98,6 +99,7 @@ class RunFolder:
             self.place({name: aside / "text"}, grows=grows)
 
     def write_json(self, name: str, value: Any) -> None:
+        """Write the file whole or not at all. Raises UserError as `place` does."""
         self.write_text(name, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
     @contextlib.contextmanager
@@ -253,6 +255,7 @@ def disk_errors(folder: Path) -> Iterator[None]:
 
 
 def cannot_write(folder: Path, reason: str) -> UserError:
+    """The error for a folder whose disk refused, and why it did."""
     return UserError(
         f"{folder}: cannot write to this folder ({reason}). What was saved before is kept; make "
         "room there and go on, or name another folder (training.output_dir=...).",
@@ -262,6 +265,7 @@ def cannot_write(folder: Path, reason: str) -> UserError:
 
 
 def in_the_way(folder: Path, names: list[str]) -> UserError:
+    """The error for files that this program would overwrite and didn't write."""
     listed = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
     return UserError(
         f"{folder}: holds files that a run would overwrite and that are not as a run of StyleDial "

@@ -65,6 +65,7 @@ class StopRequest:
         self._earlier: dict[int, Any] = {}
 
     def asked(self) -> bool:
+        """Whether a signal came."""
         return self.signal != 0
 
     def check(self) -> None:

@@ -68,11 +68,13 @@ class Groups:
         self._parent = list(range(count))
 
     def of(self, item: int) -> int:
+        """The smallest member of the item's group."""
         while self._parent[item] != item:
             self._parent[item] = self._parent[self._parent[item]]
             item = self._parent[item]
         return item
 
     def join(self, one: int, other: int) -> None:
+        """Make the groups of two items one."""
         first, second = sorted((self.of(one), self.of(other)))
         self._parent[second] = first

@@ -50,6 +50,7 @@ class Reading:
 
     @property
     def plausible(self) -> bool:
+        """Whether the text reads as language, with few invalid bytes and few NULs."""
         foreign = sum(c > "\x7f" for c in self.text)
         if self.likelihood is None or self.bad > max(2, foreign * _MOST_BAD):
             return False

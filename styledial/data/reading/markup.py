@@ -106,6 +106,7 @@ class Page(HTMLParser):
         return [row for row in rows if row.strip() and row != "#"]
 
     def handle_starttag(self, tag: str, attrs: Attributes) -> None:
+        """Called by HTMLParser; prefixes of tags and attributes are ignored."""
         tag = tag.rpartition(":")[2]
         given = {
             name.rpartition(":")[2] if name != "epub:type" else name: v or "" for name, v in attrs
@@ -123,12 +124,15 @@ class Page(HTMLParser):
             self._begin(tag, given)
 
     def handle_startendtag(self, tag: str, attrs: Attributes) -> None:
+        """Called by HTMLParser for a self-closed tag: a break at most."""
         self._break(tag.rpartition(":")[2])
 
     def handle_endtag(self, tag: str) -> None:
+        """Called by HTMLParser; closes the innermost open tag of that name."""
         self._close(tag.rpartition(":")[2])
 
     def handle_data(self, data: str) -> None:
+        """Called by HTMLParser; text goes to the paragraph, the note mark or `dropped`."""
         if self._silent:
             if data.strip() and self._silent != "markup":
                 self.dropped.append((self._silent, data.strip()))

@@ -80,6 +80,7 @@ def is_empty(record: dict[str, Any]) -> bool:
 
 
 def unknown_shape(path: Path, keys: list[str]) -> DataError:
+    """The error for a file whose records have none of the known `keys`."""
     listed = ", ".join(keys[:12])
     return DataError(
         f"{path}: its records have an unknown shape, with the keys {listed}. Text is read from "

@@ -37,10 +37,12 @@ def _lines_at(path: Path, parts: int, length: int) -> list[bytes]:
 
 
 def foreign_bytes(line: bytes) -> int:
+    """How many bytes of the line are outside ASCII."""
     return sum(byte > 0x7F for byte in line)
 
 
 def is_utf8(line: bytes) -> bool:
+    """Whether the line is valid UTF-8."""
     try:
         line.decode("utf-8")
     except UnicodeDecodeError:
