@@ -1,4 +1,4 @@
-"""What can go wrong, and how it is told.
+"""Exceptions with a message for the user, and their exit codes.
 
 StyleDialError          exit code 1: the program failed
 └── UserError           exit code 2: bad input, one clear sentence, no traceback

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all: aside, fsync, rename."""
+"""Atomic file writes: write to a temporary file, fsync, rename."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guide's bands of strength: their limits in nats per token and their names, once."""
+"""The guide's strength bands: limits in nats per token, and names."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def invoke(args: list[str]) -> tuple[str, int]:
         (["evaluate", "nowhere"], "no adapter here", 2),
         (["plan", "--gpu", "RTX 9999"], "RTX 4090", 2),
         (["plan", "--memory", "lots"], "24GB or 8192MB", 2),
-        (["plan", "--memory", "1GB", "--gpu", "T4"], "give one of them", 2),
+        (["plan", "--memory", "1GB", "--gpu", "T4"], "give only one of them", 2),
         (
             ["plan", "model_name_or_path=bundled", "load_in_4bit=true", "use_peft=false"],
             "model.load_in_4bit",

@@ -126,7 +126,10 @@ def test_a_run_that_is_too_large_stops_before_its_weights(
     assert done.returncode == 2
     assert not out.exists()
     offered = f"{fit.BATCH}=4 {fit.ACCUMULATION}=2"
-    assert f"Nothing was loaded. The nearest that fits ({memory_size(four.total)})" in done.stderr
+    assert (
+        f"Nothing was loaded. The closest configuration that fits ({memory_size(four.total)})"
+        in done.stderr
+    )
     assert offered in done.stderr
     assert invoke("train", *settings, *offered.split()).returncode == 0
     told = json.loads((out / "plan.json").read_text(encoding="utf-8"))
@@ -260,7 +263,7 @@ def test_a_model_that_cannot_be_planned_still_trains(
 def test_nothing_fits(model: Path, with_card) -> None:
     with_card(gpus.memory_card("100MB"))
     config = small_config(model, f"{fit.BATCH}=1")
-    with pytest.raises(UserError, match="take a smaller model"):
+    with pytest.raises(UserError, match="use a smaller model"):
         settled(config, when_too_large="fit", here=ALONE, store=None, note=lambda en, zh: None)
 
 

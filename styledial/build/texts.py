@@ -48,7 +48,8 @@ class Texts:
 
 
 def read_material(config: Config, cache: Path, tell: Callable[[str], None]) -> Material:
-    """The user's folder, cleaned and split; raises DataError. `tell` hears what was left out."""
+    """The user's folder, cleaned and split; raises DataError. `tell` gets a sentence
+    for each file left out."""
     return Material(
         *read_folder(
             style_folder(config.data.data_dir),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 HELP = say(
-    "Download a model. Interrupted, the same command goes on where it stopped.",
+    "Download a model. If interrupted, run the same command again to resume.",
     "下载模型；中断后重新运行同一命令即可续传。",
 )
 Name = Annotated[
@@ -26,19 +26,34 @@ Name = Annotated[
 ]
 UseMirror = Annotated[
     bool,
-    typer.Option("--use-mirror", help=say("From hf-mirror.com.", "从 hf-mirror.com 下载。")),
+    typer.Option(
+        "--use-mirror", help=say("Download from hf-mirror.com.", "从 hf-mirror.com 下载。")
+    ),
 ]
 Source = Annotated[
-    str, typer.Option(help=say("huggingface or modelscope.", "huggingface 或 modelscope。"))
+    str,
+    typer.Option(
+        help=say(
+            "Where to download from: huggingface or modelscope.",
+            "下载来源：huggingface 或 modelscope。",
+        )
+    ),
 ]
 Endpoint = Annotated[
     str | None,
-    typer.Option(help=say("Another mirror (also HF_ENDPOINT).", "其他镜像（或用 HF_ENDPOINT）。")),
+    typer.Option(
+        help=say(
+            "Address of another mirror (or HF_ENDPOINT).", "其他镜像的地址（或用 HF_ENDPOINT）。"
+        )
+    ),
 ]
 Token = Annotated[
     str | None,
     typer.Option(
-        help=say("For gated models (also HF_TOKEN).", "需授权模型的令牌（或用 HF_TOKEN）。")
+        help=say(
+            "Access token for gated models (or HF_TOKEN).",
+            "访问需授权模型的令牌（或用 HF_TOKEN）。",
+        )
     ),
 ]
 Revision = Annotated[
@@ -50,7 +65,9 @@ To = Annotated[
 ]
 WithCode = Annotated[
     bool,
-    typer.Option("--with-code", help=say("Also the model's .py files.", "同时下载 .py 文件。")),
+    typer.Option(
+        "--with-code", help=say("Also download the model's .py files.", "同时下载 .py 文件。")
+    ),
 ]
 
 
@@ -87,7 +104,7 @@ def download(
     size, fresh = disk_size(done.size), disk_size(done.fetched)
     typer.echo(
         say(
-            f"{repo}: {done.files} files, {size} ({fresh} fetched now), checked.",
+            f"{repo}: {done.files} files, {size} ({fresh} downloaded now), checksums verified.",
             f"{repo}：{done.files} 个文件，共 {size}（本次下载 {fresh}），校验通过。",
         )
     )

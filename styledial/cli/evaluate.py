@@ -1,4 +1,4 @@
-"""`styledial evaluate`: what an adapter does, in figures with intervals."""
+"""`styledial evaluate`: metrics of an adapter, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 HELP = say(
     "Measure style, forgetting, fluency and copying of an adapter, and write evaluation.json.",
-    "度量适配器的风格、遗忘、流畅度与照抄，并写出 evaluation.json。",
+    "评估适配器的风格、遗忘、流畅度与照抄，结果写入 evaluation.json。",
 )
 
 
@@ -27,15 +27,17 @@ Against = Annotated[
     str,
     typer.Option(
         help=say(
-            "`base`, or the folder of another adapter to show beside this one.",
-            "base，或另一个适配器的文件夹，并排显示。",
+            "What to compare with: `base`, or the folder of another adapter.",
+            "对比对象：base，或另一个适配器的文件夹。",
         )
     ),
 ]
 PassageCount = Annotated[
     int,
     typer.Option(
-        "--passages", min=10, help=say("Passages written by each model.", "每个模型续写的段落数。")
+        "--passages",
+        min=10,
+        help=say("Passages generated with each model.", "每个模型生成的段落数。"),
     ),
 ]
 MaxNewTokens = Annotated[
@@ -44,8 +46,8 @@ MaxNewTokens = Annotated[
         "--max-new-tokens",
         min=16,
         help=say(
-            "Tokens of a passage, as far as a row has room.",
-            "每段的 token 数，以一行的长度为限。",
+            "Tokens per passage, at most what data.max_length allows.",
+            "每段的 token 数，不超过 data.max_length 允许的长度。",
         ),
     ),
 ]
@@ -54,22 +56,22 @@ BenchTasks = Annotated[
     str | None,
     typer.Option(
         help=say(
-            "Tasks of lm-evaluation-harness, before and after: cmmlu,ceval-valid,mmlu or "
-            "single subjects (extra `bench`).",
-            "lm-evaluation-harness 的任务，训练前后对比：cmmlu,ceval-valid,mmlu 或单个科目"
-            "（需安装 bench 附加包）。",
+            "Tasks of lm-evaluation-harness to run with base and tuned model: "
+            "cmmlu,ceval-valid,mmlu or single subjects (extra `bench`).",
+            "要运行的 lm-evaluation-harness 任务（基座与微调模型各一次）："
+            "cmmlu,ceval-valid,mmlu 或单个科目（需安装 bench 附加包）。",
         )
     ),
 ]
 BenchLimit = Annotated[
     int | None,
-    typer.Option("--bench-limit", min=1, help=say("Questions of a task.", "每个任务的题数。")),
+    typer.Option("--bench-limit", min=1, help=say("Questions per task.", "每个任务的题数。")),
 ]
 BenchFolder = Annotated[
     Path | None,
     typer.Option(
         "--bench-tasks",
-        help=say("A folder with your own tasks (YAML).", "自备任务（YAML）所在的文件夹。"),
+        help=say("Folder with your own tasks (YAML).", "自备任务（YAML）所在的文件夹。"),
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help=say("Print JSON.", "输出 JSON。"))]
@@ -144,7 +146,7 @@ def _show(found: Evaluation) -> None:
     from rich.table import Table
 
     table = Table(box=None)
-    # A name cut short would not be told from its neighbour; units may break instead.
+    # Names must not be truncated, or they look alike; units may wrap instead.
     table.add_column(say("metric", "指标"), min_width=max(map(len, found.metrics)))
     titles = [
         say("value", "数值"),

@@ -1,4 +1,4 @@
-"""Output to a terminal that may be gone."""
+"""Standard output and error that survive a closed terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a field's definition to words: what it takes, what it does, how YAML writes it."""
+"""Descriptions of a field for users: allowed values, its sentence, values written as YAML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was made of each file, kept on disk by the hash of its content.
+"""A disk cache of processed files, keyed by the hash of their content.
 
     KEY.jsonl   ["part", chapter, ordinal, text, book, split, ends] per piece,
                 ["talk", messages] per dialogue, ["drop", line, reason, text] per thing dropped

@@ -1,4 +1,4 @@
-"""The ranks of a run: which one this is, taking turns with files, meeting the others.
+"""The ranks of a run: this process's rank, file locks, and the rendezvous.
 
     torchrun --> WORLD_SIZE processes, RANK 0 is the first; LOCAL_RANK counts on one machine
 

@@ -1,4 +1,4 @@
-"""longest_copy, long_copy_rate, extraction_rate_N: what a model gives back of the training books.
+"""longest_copy, long_copy_rate, extraction_rate_N: what a model reproduces of the training books.
 
 longest_copy         tokens of the longest run that a passage has in common with the training
                      text, word for word; the largest over all passages

@@ -1,4 +1,4 @@
-"""distinct_2, distinct_3, longest_loop, truncated, base_perplexity: signs of text coming apart.
+"""distinct_2, distinct_3, longest_loop, truncated, base_perplexity: signs of degenerate text.
 
 distinct_n        different n-grams / all n-grams of a passage (Li et al. 2016, arXiv 1510.03055),
                   a mean over passages; tokens; 1 = no n-gram comes twice

@@ -1,4 +1,4 @@
-"""What every evaluator yields: a name, a value, how sure it is, and what the base has.
+"""Results of evaluators: name, value, confidence interval, and the base's value.
 
 Intervals are at 95 % and cover the choice of the text, not another training seed. Units are rows of
 held-out text, passages, or places in the books.

@@ -1,4 +1,4 @@
-"""What a hub says about a repository, whichever hub it is."""
+"""The interface of a model hub: the files of a repository, and their URLs."""
 
 from __future__ import annotations
 

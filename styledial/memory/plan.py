@@ -1,4 +1,4 @@
-"""Peak memory and speed of a run, known from its configuration alone.
+"""Peak memory and speed of a run, estimated from its configuration alone.
 
     config -> skeleton (shapes) -> rehearse (the real step on fakes) -> trace
            -> allocator (reserved) + extras -> Plan

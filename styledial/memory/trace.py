@@ -1,4 +1,4 @@
-"""Who allocates what, in order: every storage that an operation makes, and when it goes.
+"""A trace of allocations: every storage that an operation makes, and when it is freed.
 
 Under FakeTensorMode tensors have shapes and storages but no data, so a step of a 14B model runs on
 any machine. `Tracker` sees each operation above that mode:

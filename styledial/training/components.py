@@ -1,4 +1,4 @@
-"""What the training loop is made of: its parts, what they must offer, and what it tells others."""
+"""The components of the training loop, their interfaces, and its hooks."""
 
 from __future__ import annotations
 
@@ -137,12 +137,12 @@ class Components:
 
 @dataclass(frozen=True)
 class Hooks:
-    """What else goes on during the loop.
+    """Callbacks of the loop.
 
     stop_requested: whether this process was asked to stop. on_step_down: the smaller order from
-    now on. on_log: an update's metrics. after_step: is told whether any process was asked to
-    stop, and may save a checkpoint; the loop ends where it returns False. phase: what begins
-    (step.PHASES).
+    now on. on_log: an update's metrics. after_step: called with the state and whether any
+    process was asked to stop; may save a checkpoint; the loop ends where it returns False.
+    phase: called with the name of the phase that begins (step.PHASES).
     """
 
     stop_requested: Callable[[], bool] = lambda: False

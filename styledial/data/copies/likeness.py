@@ -1,4 +1,4 @@
-"""Which signatures are alike: banded MinHash, in sorted arrays.
+"""Similar signatures: MinHash with banding (LSH), in sorted arrays.
 
 datasketch makes the signatures; its MinHashLSH index takes 10 KB a text with 32 bands, which is
 1.2 GB for a gigabyte of novels, so the bands are sorted here instead, one after the other.
