@@ -32,7 +32,7 @@ def invoke(args: list[str]) -> tuple[str, int]:
         (["config", "show", "lora_r=16"], "command line", 0),
         (["config", "show", "lora_r=0"], "model.lora_r is 0", 2),
         (["config", "show", "nowhere.yaml"], "no such configuration file", 2),
-        (["config", "init", "train_config.yaml"], "exists already", 2),
+        (["config", "init", "train_config.yaml"], "already exists", 2),
         (["train", "--preset", "quik"], "Did you mean quick?", 2),
         (["train", "--kl_beta", "-1"], "training.kl_beta is '-1'", 2),
         (["train", "--kl-beta", "０"], "training.kl_beta is '０'", 2),

@@ -78,8 +78,8 @@ FAULTS = [
      r"model-00002-of-00003\.safetensors is missing, which model\.safetensors\.index\.json lists"),
     (cut, r"model-00002-of-00003\.safetensors: is truncated or damaged"),
     (lengthen, r"model-00002-of-00003\.safetensors: is truncated or damaged"),
-    (lambda f: (f / "model-00001-of-00003.safetensors").write_bytes(b""), "is cut short"),
-    (lambda f: (f / "model-00001-of-00003.safetensors").write_bytes(b"\xff" * 64), "is cut short"),
+    (lambda f: (f / "model-00001-of-00003.safetensors").write_bytes(b""), "is truncated"),
+    (lambda f: (f / "model-00001-of-00003.safetensors").write_bytes(b"\xff" * 64), "is truncated"),
     (lambda f: (f / "model-00001-of-00003.safetensors").write_bytes(
         (8).to_bytes(8, "little") + b"not json"), "no readable header"),
     (lose_a_weight, r"config\.json do not match: .* is missing"),
@@ -130,7 +130,7 @@ def test_a_model_with_pickles_only_is_read_weights_only(whole, tmp_path):
     assert torch.equal(model.state_dict()["lm_head.weight"], weights["lm_head.weight"])
     data = (folder / "pytorch_model.bin").read_bytes()
     (folder / "pytorch_model.bin").write_bytes(data[: len(data) // 2])
-    with pytest.raises(ModelError, match=r"pytorch_model\.bin: is cut short"):
+    with pytest.raises(ModelError, match=r"pytorch_model\.bin: is truncated"):
         load_base(str(folder))
 
 
