@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.reading.epub import epub_lines, reason_of
-from styledial.data.reading.markup import Page, page_text
+from styledial.data.reading.markup import Page, page_text, tags_of
 from styledial.errors import DataError
 
 _HEAD = 4096
@@ -133,7 +133,7 @@ def _kind_of_zip(path: Path) -> str:
 
 
 def _kind_of_markup(head: bytes) -> str:
-    start = page_text(head[:-3] if len(head) == _HEAD else head).lstrip("\ufeff \r\n\t").lower()
+    start = tags_of(head).lstrip("\ufeff \r\n\t").lower()
     if "<fictionbook" in start[:2000]:
         return "fb2"
     if re.match(
