@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,12 @@ from real_updates import small_config, small_model
 from running import invoke, small_run
 from torch.distributed import HashStore
 
-from styledial.config import PRESETS, Config, resolve
+from styledial.config import PRESETS, resolve
 from styledial.config.resolve import preset_path
-from styledial.config.show import flat
 from styledial.distributed.ranks import Place
 from styledial.errors import UserError
 from styledial.memory import fit, gpus, settle
-from styledial.memory import savings as savings_of
-from styledial.memory.plan import Plan, plan
+from styledial.memory.plan import plan
 from styledial.memory.savings import savings
 from styledial.memory.settle import settle as settled
 from styledial.models import fsdp
@@ -35,23 +32,6 @@ ALONE = Place(0, 1, 0, 1)
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "qwen2"
     return small_model("qwen2", folder, num_hidden_layers=2)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def plans_made_once() -> Iterator[None]:
-    """The searches of several tests plan the same configurations; here each is planned once."""
-    known: dict[tuple[object, ...], Plan] = {}
-
-    def once(config: Config, **how: object) -> Plan:
-        asked = (str(flat(config)), *how.items())
-        if asked not in known:
-            known[asked] = plan(config, **how)  # type: ignore[arg-type]
-        return known[asked]
-
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (fit, savings_of, settle):
-            patch.setattr(module, "plan", once)
-        yield
 
 
 def card_between(*plans: object) -> gpus.Card:
