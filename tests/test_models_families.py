@@ -53,7 +53,7 @@ REFUSED = [
     ("mamba", {}, "recurrent"),
     ("qwen3_next", {}, "recurrent"),
     ("qwen2", {"layer_types": ["full_attention", "linear_attention"]}, "linear_attention"),
-    ("no_such_type", {}, "no text continuer of type no_such_type"),
+    ("no_such_type", {}, "no causal language model of type no_such_type"),
     (None, {}, "no model_type"),
 ]
 

@@ -35,7 +35,7 @@ def read_texts(
     here: Place,
     tell: Callable[[str], None],
 ) -> Texts:
-    """The run's texts; `tell` hears what was left out. Raises DataError.
+    """The run's texts; `tell` is called with a sentence for each file left out. Raises DataError.
 
     `tokenizer` is called once the folder has been read: a bad folder is refused before a model
     is downloaded. Of several processes that share a disk one cleans and tokenises and the others

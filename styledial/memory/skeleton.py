@@ -1,4 +1,4 @@
-"""The configured model as shapes alone: built from its config.json, no weights, no GPU, no network.
+"""The configured model on the meta device, from its config.json: no weights, GPU or network.
 
     config.json (or the table of the guide's six) -> model on `meta`, LoRA injected
         -> every parameter and buffer as a fake tensor with a storage of its own
@@ -57,8 +57,9 @@ def model_config(name: str, *, trust_remote_code: bool = False) -> PretrainedCon
         return AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
     except (OSError, ValueError):
         raise ModelError(
-            f"model.model_name_or_path: {name} can't be planned: its config.json is neither here "
-            "nor available from the hub. Download the model first: `styledial download`.",
+            f"model.model_name_or_path: memory for {name} cannot be estimated: its config.json "
+            "is neither here nor available from the hub. Download the model first: `styledial "
+            "download`.",
             f"model.model_name_or_path：无法估算 {name}：本地没有它的 config.json，也无法从模型"
             "中心取得。请先下载模型：styledial download。",
         ) from None
@@ -77,8 +78,8 @@ def build_skeleton(config: Config, shape: PretrainedConfig, dtype: torch.dtype) 
     check_quantisation(config)
     if config.model.use_dora and config.model.load_in_4bit:
         raise ModelError(
-            "model.use_dora on a 4-bit base can't be planned; it can be trained.",
-            "4 位基座上的 model.use_dora 无法估算，但可以训练。",
+            "model.use_dora on a 4-bit base: memory cannot be estimated, but training works.",
+            "4 位基座上的 model.use_dora：无法估算显存，但可以训练。",
         )
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
