@@ -167,9 +167,10 @@ class Series:
         self.one_hit += one
         self.made[number.name] += 1
         self.codes.update(map(str, codes))
-        # 0: the signal came when all was written; -15 and 130: before it could be heard.
+        # 0: the signal came when all was written; -15 and 130: before the handler was installed.
         allowed = {-number} if number == signal.SIGKILL else {75, 0, -number, 130}
-        self._expect(one or set(codes) <= allowed, output, f"{number.name} ended in {codes}")
+        hit = {run.ended[child] for child in running}  # a rank may have ended by itself before
+        self._expect(one or hit <= allowed, output, f"{number.name} ended in {codes}")
         return True
 
     def _check(self, output: Path, kind: str) -> None:
@@ -221,7 +222,7 @@ class Run(Forks):
                 os.write(log, f"{error}\n".encode())
                 os._exit(error.exit_code)
             except KeyboardInterrupt:
-                os._exit(130)  # before it could be heard
+                os._exit(130)  # before the handler was installed
 
         super().__init__(processes, work)
 

@@ -47,8 +47,8 @@ def scale_for(points: Sequence[DialPoint], kl: float) -> float:
     rising = rising_part(points)
     if not 0 < kl <= rising[-1].kl:
         raise UserError(
-            f"--kl_beta {kl:g}: this adapter can be dialled from above 0 to {rising[-1].kl:.3f}. "
-            "For more, train again with a larger kl_beta.",
+            f"--kl_beta {kl:g}: this adapter reaches strengths above 0 and up to "
+            f"{rising[-1].kl:.3f}. For more, train again with a larger kl_beta.",
             f"--kl_beta {kl:g}：这个适配器可调范围为 0 到 {rising[-1].kl:.3f}。"
             "需要更强请用更大的 kl_beta 重新训练。",
         )

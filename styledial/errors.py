@@ -1,4 +1,4 @@
-"""What can go wrong, and how it is told.
+"""Exceptions with a message for the user, and their exit codes.
 
 StyleDialError          exit code 1: the program failed
 └── UserError           exit code 2: bad input, one clear sentence, no traceback
@@ -37,15 +37,15 @@ class UserError(StyleDialError):
 
 
 class DataError(UserError):
-    pass
+    """A folder or a file that cannot be used as text."""
 
 
 class ModelError(UserError):
-    pass
+    """A base model that is not available or cannot be read."""
 
 
 class AdapterError(UserError):
-    pass
+    """An adapter folder that cannot be used."""
 
 
 @dataclass(frozen=True)

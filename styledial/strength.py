@@ -1,4 +1,4 @@
-"""The guide's bands of strength: their limits in nats per token and their names, once."""
+"""The guide's strength bands: limits in nats per token, and names."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ _SLACK = 0.02
 
 
 def band_name(name: str) -> str:
+    """The band's name in the user's language."""
     return say(*_NAMES[name])
 
 
@@ -25,6 +26,7 @@ def in_words() -> tuple[str, str]:
 
 
 def named_bands() -> dict[str, tuple[float, float]]:
+    """(lowest, highest) KL of each band, by its name in the user's language."""
     return {band_name(name): span for name, span in BANDS.items()}
 
 

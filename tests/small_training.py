@@ -56,7 +56,7 @@ def five_updates(
     steps: int = STEPS,
     log_every: int = 1,
 ) -> Outcome:
-    """`phase` hears what begins and may raise; `before` gets the policy once it is built."""
+    """`phase` is called with what begins and may raise; `before` gets the policy once it is built."""
     from accelerate import Accelerator
     from transformers import get_scheduler
 

@@ -32,7 +32,7 @@ def invoke(args: list[str]) -> tuple[str, int]:
         (["config", "show", "lora_r=16"], "command line", 0),
         (["config", "show", "lora_r=0"], "model.lora_r is 0", 2),
         (["config", "show", "nowhere.yaml"], "no such configuration file", 2),
-        (["config", "init", "train_config.yaml"], "exists already", 2),
+        (["config", "init", "train_config.yaml"], "already exists", 2),
         (["train", "--preset", "quik"], "Did you mean quick?", 2),
         (["train", "--kl_beta", "-1"], "training.kl_beta is '-1'", 2),
         (["train", "--kl-beta", "０"], "training.kl_beta is '０'", 2),
@@ -42,7 +42,7 @@ def invoke(args: list[str]) -> tuple[str, int]:
         (["evaluate", "nowhere"], "no adapter here", 2),
         (["plan", "--gpu", "RTX 9999"], "RTX 4090", 2),
         (["plan", "--memory", "lots"], "24GB or 8192MB", 2),
-        (["plan", "--memory", "1GB", "--gpu", "T4"], "give one of them", 2),
+        (["plan", "--memory", "1GB", "--gpu", "T4"], "give only one of them", 2),
         (
             ["plan", "model_name_or_path=bundled", "load_in_4bit=true", "use_peft=false"],
             "model.load_in_4bit",

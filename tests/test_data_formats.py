@@ -15,11 +15,14 @@ from data_samples import STORY, novel, write_epub
 
 from styledial.data.passage import Passage
 from styledial.data.pipeline import Prepared, prepare_folder
+from styledial.data.reading import markup
+from styledial.data.reading.formats import kind_of
 
 TEXT = STORY.strip()
 ROWS = TEXT.split("\n")
 PARAGRAPHS = "".join(f"<p>{row}</p>" for row in ROWS)
 HTML = f"<!DOCTYPE html><html><head><title>x</title></head><body><h1>夜雨</h1>{PARAGRAPHS}</body></html>"
+UTF_16 = HTML.replace("<head>", '<head><meta charset="utf-16">')
 FB2 = (
     '<?xml version="1.0" encoding="utf-8"?><FictionBook><description><title-info><book-title>书'
     "</book-title></title-info></description><body><section><title><p>夜雨</p></title>"
@@ -101,6 +104,9 @@ def pdf(text: str) -> bytes:
         ("a.txt", HTML.encode(), "html"),
         ("a.html", HTML.replace("<head>", '<head><meta charset="gbk">').encode("gbk"), "html"),
         ("a.html", HTML.encode("gbk"), "html"),
+        # Saved as UTF-16 once and as UTF-8 since: the declaration is older than the bytes.
+        ("a.html", UTF_16.encode(), "html"),
+        ("a.html", UTF_16.encode() + b"\n", "html"),
         ("a.fb2", FB2.encode(), "fb2"),
         ("a.txt", FB2.encode(), "fb2"),
     ],
@@ -109,6 +115,16 @@ def test_markup(tmp_path: Path, name: str, raw: bytes, kind: str) -> None:
     prepared, passages = run(tmp_path, name, raw)
     assert prepared.books[0].encoding == kind
     assert [(p.chapter, p.text) for p in passages] == [("夜雨", TEXT)]
+
+
+@pytest.mark.parametrize("shift", range(3))
+def test_plain_text_is_known_without_trying_encodings(
+    tmp_path: Path, shift: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where 4,096 bytes ended within a character all encodings were tried: a tenth of a second."""
+    monkeypatch.setattr(markup, "readings", lambda raw: pytest.fail("all encodings were tried"))
+    (tmp_path / "a.txt").write_bytes(("a" * shift + "夜" * 3000).encode())
+    assert kind_of(tmp_path / "a.txt") == "text"
 
 
 @pytest.mark.parametrize("name", ["a.rtf", "a.txt"])

@@ -198,7 +198,7 @@ def test_a_model_without_a_template_is_refused() -> None:
 def test_a_template_that_changes_what_came_before_is_refused() -> None:
     """Such as one that says how many turns there are, or drops earlier thinking."""
     changing = "{{ messages | length }}" + TEMPLATE
-    with pytest.raises(ModelError, match="would not match serving"):
+    with pytest.raises(ModelError, match="would not match inference"):
         render_dialogue(Dialogue([*TURNS, *TURNS], "d"), tokenizer(changing))
 
 

@@ -182,7 +182,7 @@ def test_what_is_not_used_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     at = folder(tmp_path / "n", a=novel(1), b=novel(1), picture=bytes(range(256)) * 100)
     read_novels(at, 0.1, tell=told.append)
     assert told[0] == "not used: b.txt: exact copy of a.txt"
-    assert told[1].startswith("not used: picture.txt: is not text in an encoding known here")
+    assert told[1].startswith("not used: picture.txt: is not text in any encoding or language")
 
 
 def test_no_text_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ def test_the_files(tmp_path: Path) -> None:
     assert all(b["chars_out"] == text[b["file"]] for b in books if b["file"] != "talk.jsonl")
     talk = json.loads((out.parent / "out.dialogues.jsonl").read_text("utf-8"))
     assert talk["messages"][1] == {"role": "assistant", "content": "请了"}
-    assert "odd.txt: is not text in an encoding known here" in done.stdout
+    assert "odd.txt: is not text in any encoding or language" in done.stdout
     assert "书1.txt:1  title  第一回" in done.stdout
     assert sorted(p.name for p in out.parent.iterdir()) == [
         "out.dialogues.jsonl",
@@ -213,7 +213,7 @@ def test_a_stuck_reader_is_noticed_and_named(monkeypatch: pytest.MonkeyPatch) ->
     sources = [Source(Path(name), name, size=5 << 20) for name in ("甲.txt", "乙.txt")]
     monkeypatch.setattr(workers, "_SLOWEST", 1 << 30)
     started = time.monotonic()
-    with pytest.raises(StyleDialError, match=r"stuck: nothing was finished.*甲\.txt"):
+    with pytest.raises(StyleDialError, match=r"stalled: no file was finished.*甲\.txt"):
         workers.make_all(HungDisk(), sources, 2, lambda book, done, total: None)
     assert time.monotonic() - started < 60
     assert not multiprocessing.active_children()

@@ -29,7 +29,7 @@ def test_the_scale_gives_the_kl(kl: float) -> None:
 
 @pytest.mark.parametrize("kl", [0.0, -1.0, 0.31, 5.0])
 def test_wild_extrapolation_is_refused(kl: float) -> None:
-    with pytest.raises(UserError, match=r"can be dialled from above 0 to 0\.304"):
+    with pytest.raises(UserError, match=r"reaches strengths above 0 and up to 0\.304"):
         scale_for(CURVE, kl)
 
 

@@ -185,7 +185,7 @@ def test_resume_refuses_what_it_cannot_go_on_from(
 ) -> None:
     settings = [*small_run(tiny_base, novels, tmp_path / "out"), "max_steps=2"]
     assert invoke("train", *settings).returncode == 0
-    assert "nothing to go on from" in invoke("train", *settings, "--resume").stderr
+    assert "so it cannot be continued" in invoke("train", *settings, "--resume").stderr
     settings += ["save_steps=1", "--overwrite"]
     assert invoke("train", *settings).returncode == 0
     before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}

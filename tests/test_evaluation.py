@@ -112,7 +112,7 @@ def test_a_failing_evaluation_does_not_fail_the_run(
     settings = ["max_steps=2", "evaluate_at_end=quick"]
     done = invoke("train", *small_run(tiny_base, novels, tmp_path / "out"), *settings)
     assert done.returncode == 0
-    assert "could not be evaluated (RuntimeError: no room)" in done.stderr
+    assert "its evaluation failed (RuntimeError: no room)" in done.stderr
     assert (tmp_path / "out/summary.json").is_file()
     assert not (tmp_path / "out/evaluation.json").exists()
     settings = ["max_steps=2", "evaluate_at_end=off", "--overwrite"]

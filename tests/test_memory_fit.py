@@ -126,7 +126,10 @@ def test_a_run_that_is_too_large_stops_before_its_weights(
     assert done.returncode == 2
     assert not out.exists()
     offered = f"{fit.BATCH}=4 {fit.ACCUMULATION}=2"
-    assert f"Nothing was loaded. The nearest that fits ({memory_size(four.total)})" in done.stderr
+    assert (
+        f"Nothing was loaded. The closest configuration that fits ({memory_size(four.total)})"
+        in done.stderr
+    )
     assert offered in done.stderr
     assert invoke("train", *settings, *offered.split()).returncode == 0
     told = json.loads((out / "plan.json").read_text(encoding="utf-8"))
@@ -167,7 +170,7 @@ def test_without_bitsandbytes_four_bits_are_no_offer(
     monkeypatch.setattr("importlib.util.find_spec", lambda name, *more: None)
     assert not fit.allows_4bit(config)
     with_card(gpus.memory_card("100MB"))
-    with pytest.raises(UserError, match="Not even") as refused:
+    with pytest.raises(UserError, match="does not fit even") as refused:
         settled(config, when_too_large="fit", here=ALONE, store=None, note=lambda en, zh: None)
     assert "load_in_4bit" not in str(refused.value)
 
@@ -220,7 +223,7 @@ def test_all_processes_take_what_fits_the_smallest_of_their_gpus(
 
 
 @pytest.mark.parametrize("batch", ["auto", "4"])
-def test_a_base_that_fsdp_shares_out_is_not_planned(
+def test_a_base_that_fsdp_shards_is_not_planned(
     batch: str, model: Path, with_card, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_card(gpus.memory_card("24GB"))
@@ -260,7 +263,7 @@ def test_a_model_that_cannot_be_planned_still_trains(
 def test_nothing_fits(model: Path, with_card) -> None:
     with_card(gpus.memory_card("100MB"))
     config = small_config(model, f"{fit.BATCH}=1")
-    with pytest.raises(UserError, match="take a smaller model"):
+    with pytest.raises(UserError, match="use a smaller model"):
         settled(config, when_too_large="fit", here=ALONE, store=None, note=lambda en, zh: None)
 
 
@@ -270,7 +273,7 @@ def test_plan_on_the_command_line(model: Path, capsys: pytest.CaptureFixture[str
     done = invoke("plan", *given, "--memory", "100MB", "--fit", "--savings")
     assert done.returncode == 0
     assert "Does not fit" in done.stderr
-    assert "Not even training.per_device_train_batch_size=1" in done.stderr
+    assert "It does not fit even with training.per_device_train_batch_size=1" in done.stderr
     assert re.search(r"GiB +[+-]\d+\.\d% +model\.load_in_4bit=true", done.stderr)
     found = json.loads(invoke("plan", *given, "--json").stderr)
     assert set(found) >= {
@@ -283,4 +286,4 @@ def test_plan_on_the_command_line(model: Path, capsys: pytest.CaptureFixture[str
         "peak_op",
     }
     auto = invoke("plan", *given, f"{fit.BATCH}=auto", "--memory", "24GB")
-    assert "16 rows a micro-batch" in auto.stderr  # 4 x the default accumulation
+    assert "16 rows per micro-batch" in auto.stderr  # 4 x the default accumulation

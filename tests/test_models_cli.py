@@ -77,7 +77,7 @@ def test_the_guides_script_downloads_what_the_model_name_then_finds(at_home):
         ready_folder("Qwen/Qwen2.5-7B")
     )
     again = run("download", "--model", "qwen/qwen2.5-7b")
-    assert "0 B fetched now" in again.stdout
+    assert "0 B downloaded now" in again.stdout
 
 
 def test_a_folder_of_the_users_choice(at_home):

@@ -174,7 +174,7 @@ def test_a_failed_conversion_leaves_nothing(tmp_path):
     source = chatglm3(tmp_path / "chatglm3")
     last = source / "model-00002-of-00002.safetensors"
     last.write_bytes(last.read_bytes()[:-100])
-    with pytest.raises(ModelError, match=r"model-00002-of-00002\.safetensors: is cut short"):
+    with pytest.raises(ModelError, match=r"model-00002-of-00002\.safetensors: is truncated"):
         convert(source, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["chatglm3"]
 

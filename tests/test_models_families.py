@@ -45,7 +45,7 @@ def test_newer_families_go_the_whole_way(name, tmp_path):
 REFUSED = [
     ("qwen2", {"quantization_config": {"quant_method": "gptq"}}, "quantised .gptq.*load_in_4bit"),
     ("t5", {"is_encoder_decoder": True}, "encoder-decoder"),
-    ("no_such_type", {}, "no text continuer of type no_such_type"),
+    ("no_such_type", {}, "no causal language model of type no_such_type"),
     (None, {}, "no model_type"),
 ]
 

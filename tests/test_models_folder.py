@@ -76,19 +76,19 @@ def lead_elsewhere(folder):
 FAULTS = [
     (lambda f: (f / "model-00002-of-00003.safetensors").unlink(),
      r"model-00002-of-00003\.safetensors is missing, which model\.safetensors\.index\.json lists"),
-    (cut, r"model-00002-of-00003\.safetensors: is cut short or damaged"),
-    (lengthen, r"model-00002-of-00003\.safetensors: is cut short or damaged"),
-    (lambda f: (f / "model-00001-of-00003.safetensors").write_bytes(b""), "is cut short"),
-    (lambda f: (f / "model-00001-of-00003.safetensors").write_bytes(b"\xff" * 64), "is cut short"),
+    (cut, r"model-00002-of-00003\.safetensors: is truncated or damaged"),
+    (lengthen, r"model-00002-of-00003\.safetensors: is truncated or damaged"),
+    (lambda f: (f / "model-00001-of-00003.safetensors").write_bytes(b""), "is truncated"),
+    (lambda f: (f / "model-00001-of-00003.safetensors").write_bytes(b"\xff" * 64), "is truncated"),
     (lambda f: (f / "model-00001-of-00003.safetensors").write_bytes(
         (8).to_bytes(8, "little") + b"not json"), "no readable header"),
-    (lose_a_weight, r"config\.json disagree: .* is missing"),
-    (reshape_a_weight, r"model-00001-of-00003\.safetensors and config\.json disagree: .* is \["),
-    (lambda f: change_config(f, hidden_size=32), r"disagree: .*config\.json makes it"),
+    (lose_a_weight, r"config\.json do not match: .* is missing"),
+    (reshape_a_weight, r"model-00001-of-00003\.safetensors and config\.json do not match: .* is \["),
+    (lambda f: change_config(f, hidden_size=32), r"do not match: .*config\.json makes it"),
     (lambda f: change_config(f, num_hidden_layers=1, layer_types=None), "config.json has no such layer"),
     (lambda f: change_config(f, num_hidden_layers=3, layer_types=None), r"layers\.2\..* is missing"),
-    (lambda f: change_config(f, tie_word_embeddings=False, vocab_size=9), "disagree"),
-    (lambda f: change_config(f, num_attention_heads="four"), r"config\.json: makes no model"),
+    (lambda f: change_config(f, tie_word_embeddings=False, vocab_size=9), "do not match"),
+    (lambda f: change_config(f, num_attention_heads="four"), r"config\.json: no model can be built"),
     (lambda f: (f / "config.json").write_text("{"), r"config\.json: cannot be read"),
     (lambda f: (f / "model.safetensors.index.json").write_text("[]"), r"index\.json: is damaged"),
     (lead_elsewhere, r"index\.json: is damaged"),
@@ -130,7 +130,7 @@ def test_a_model_with_pickles_only_is_read_weights_only(whole, tmp_path):
     assert torch.equal(model.state_dict()["lm_head.weight"], weights["lm_head.weight"])
     data = (folder / "pytorch_model.bin").read_bytes()
     (folder / "pytorch_model.bin").write_bytes(data[: len(data) // 2])
-    with pytest.raises(ModelError, match=r"pytorch_model\.bin: is cut short"):
+    with pytest.raises(ModelError, match=r"pytorch_model\.bin: is truncated"):
         load_base(str(folder))
 
 

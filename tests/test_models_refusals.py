@@ -72,7 +72,9 @@ def test_a_single_file_beside_shards_is_refused(base: Path) -> None:
         "weight_map": dict.fromkeys(weights, "model-00001-of-00001.safetensors"),
     }
     (base / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
-    with pytest.raises(ModelError, match=r"holds its weights twice: model\.safetensors, and"):
+    with pytest.raises(
+        ModelError, match=r"contains two copies of the weights: model\.safetensors, and"
+    ):
         load_base(str(base))
     (base / "model.safetensors").unlink()
     load_base(str(base))
@@ -172,8 +174,8 @@ def endless(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        (cut, "adapter_model.safetensors: is cut short or damaged; restore it"),
-        (lose_half, r"adapter_model.safetensors: lacks base_model\S+ and 13 more; restore it"),
+        (cut, "adapter_model.safetensors: is truncated or damaged; restore it"),
+        (lose_half, r"adapter_model.safetensors: is missing base_model\S+ and 13 more; restore it"),
         (
             lambda f: (f / "adapter_model.safetensors").unlink(),
             "adapter_model.safetensors: is missing",

@@ -69,7 +69,7 @@ def test_the_result_is_the_same_too(runs: dict[str, Path], name: str) -> None:
 
 @pytest.mark.slow
 def test_each_process_holds_its_part_of_the_base(runs: dict[str, Path], tiny_base: Path) -> None:
-    """Layers are shared out; the head (here the embedding too) and the last norm are whole."""
+    """Layers are sharded; the head (here the embedding too) and the last norm are whole."""
     from safetensors.torch import load_file
 
     sizes = {n: w.numel() * 4 for n, w in load_file(tiny_base / "model.safetensors").items()}
@@ -110,7 +110,7 @@ def moved(
     """Runs that lost all after update 30, and went on with another number of processes."""
     folder = tmp_path_factory.mktemp("moved")
     now = {
-        "one": (2, ["per_device_train_batch_size=8"]),  # as it was for one: shared out anew
+        "one": (2, ["per_device_train_batch_size=8"]),  # as it was for one: divided anew
         "two": (1, ["per_device_train_batch_size=2", "gradient_accumulation_steps=2"]),
         "two, sharded": (1, ["per_device_train_batch_size=8"]),  # with the same product
     }

@@ -104,7 +104,7 @@ def test_stopped_by_signals_and_gone_on_with_the_very_command(
         command = shlex.split(said.partition("Go on with:\n")[2].splitlines()[0])
         assert command == ["python", "train.py", "--preset", "quick", *typed, "--resume"]
     said = resumed(typed)
-    assert f"--resume: going on from {output / 'checkpoints'}/step-{at}" in said
+    assert f"--resume: continuing from {output / 'checkpoints'}/step-{at}" in said
     assert differences(whole, output) == []
 
 
@@ -145,11 +145,11 @@ def test_damaged_checkpoints_are_left_out(
     done = resumed(settings_of(tiny_base, novels, output))
     for step in SAVED[-damaged:]:
         assert f"step-{step}: this checkpoint is damaged (optimizer.pt is not what" in done
-        assert f"It is left out, and renamed to step-{step}.damaged." in done
+        assert f"It is skipped, and renamed to step-{step}.damaged." in done
     if damaged == 1:
-        assert f"--resume: going on from {output / 'checkpoints/step-20'}" in done
+        assert f"--resume: continuing from {output / 'checkpoints/step-20'}" in done
     else:
-        assert "no checkpoint that can be used; the run starts from the beginning." in done
+        assert "there is no usable checkpoint; the run starts from the beginning." in done
     assert differences(whole, output) == []
     assert not list((output / "checkpoints").glob("*.damaged"))
 
@@ -157,7 +157,7 @@ def test_damaged_checkpoints_are_left_out(
 def test_nothing_to_resume_is_said(tiny_base: Path, novels: Path, tmp_path: Path) -> None:
     settings = [*settings_of(tiny_base, novels, tmp_path / "out"), "training.max_steps=1"]
     done = resumed(settings)
-    assert "no checkpoint that can be used; the run starts from the beginning." in done
+    assert "there is no usable checkpoint; the run starts from the beginning." in done
     assert (tmp_path / "out/summary.json").is_file()
 
 
@@ -184,7 +184,7 @@ REFUSED = [
     ("data.anchor=self", "data.anchor off -> self"),
     ("data.validation_split=0.1", "data.validation_split 0.2 -> 0.1"),
     # Held against the checkpoint.
-    ("training.per_device_train_batch_size=4", "an update of that run has 8 rows; batch size 4 x"),
+    ("training.per_device_train_batch_size=4", "that run has 8 rows per update; batch size 4 x"),
 ]  # fmt: skip
 
 

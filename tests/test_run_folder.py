@@ -588,7 +588,7 @@ def test_other_commands_wait_their_turn(chat_run: Path, tmp_path: Path) -> None:
         for command in (["dial", folder], ["evaluate", folder], ["report", folder]):
             done = invoke(*command)
             assert done.returncode == 2
-            assert "is in use by another process" in done.stderr
+            assert "is in use by another StyleDial process" in done.stderr
         assert invoke("report", folder, "-o", tmp_path / "r.html").returncode == 0
     assert contents(folder) == before
 

@@ -55,8 +55,8 @@ def test_novels_that_are_gone_can_be_named(run: Path, books: Path) -> None:
             assert str(books) in done.stderr
         done = invoke("dial", run, "--data-dir", aside)
         assert done.returncode == 0, done.stderr
-        assert done.stderr.startswith("scales of the dial")
-        assert "not those that the run was trained on" not in done.stderr
+        assert done.stderr.startswith("measuring the adapter at several scales")
+        assert "have changed since training" not in done.stderr
     finally:
         aside.rename(books)
 
@@ -68,16 +68,16 @@ def test_other_novels_are_spoken_of(run: Path, books: Path, tmp_path: Path) -> N
         book.write("\n　　后来又添了一句。\n")
     done = invoke("evaluate", run, "--data-dir", edited, "--passages", "10")
     assert done.returncode == 0, done.stderr
-    assert "The novels are not those that the run was trained on (one.txt)" in done.stderr
+    assert "The novels have changed since training (one.txt)" in done.stderr
     found = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
     assert found["settings"]["changed_novels"] == ["one.txt"]
     assert "（one.txt）" in found["warnings"][0]["zh"]
     assert "(one.txt)" in (run / "report.html").read_text(encoding="utf-8")
     done = invoke("dial", run, "--remeasure", "--data-dir", edited)
-    assert "not those that the run was trained on" in done.stderr
+    assert "have changed since training" in done.stderr
     done = invoke("evaluate", run, "--passages", "10")
     assert done.returncode == 0
-    assert done.stderr.count("from true prefixes") == 1
+    assert done.stderr.count("continuing training text") == 1
     assert "extraction_rate_16" in done.stderr  # whole on 80 columns
     found = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
     assert found["settings"]["changed_novels"] == []
@@ -94,7 +94,7 @@ def test_an_adapter_of_another_base_is_refused(run: Path, tmp_path: Path) -> Non
     assert "\n" not in done.stderr.strip()
     done = invoke("evaluate", run, "--against", other)
     assert done.returncode == 2
-    assert "only adapters of one base can be compared" in done.stderr
+    assert "only adapters of the same base can be compared" in done.stderr
     done = invoke("compare", run, other)
     assert done.returncode == 0
     assert "differ in their base" in done.stderr

@@ -119,8 +119,8 @@ def build_references(
 ) -> reference.References | None:
     """Where the base's hidden states come from; None where nothing asks for them.
 
-    A cache is kept where rows come round again, the disk has room and all processes share it. None
-    where the base is `sharded`: one process can't make the pass that another one needs.
+    A cache is kept where rows are read again, disk space allows and all processes share the disk;
+    none where the base is `sharded`: one process can't make the pass that another one needs.
     """
     if not config.training.mode.reads_kl:
         return None

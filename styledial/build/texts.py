@@ -50,7 +50,8 @@ class Texts:
 
 
 def read_material(config: Config, cache: Path, tell: Callable[[str], None]) -> Material:
-    """The user's folder, cleaned and split; raises DataError. `tell` hears what was left out."""
+    """The user's folder, cleaned and split; raises DataError. `tell` gets a sentence
+    for each file left out."""
     return Material(
         *read_folder(
             style_folder(config.data.data_dir),
@@ -107,6 +108,7 @@ def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedToken
 
 
 def style_order(config: Config, rows: PackedRows, processes: int) -> RowOrder:
+    """The order in which updates take the style rows, the same for every run of these settings."""
     training = config.training
     return RowOrder(
         len(rows),
@@ -118,6 +120,7 @@ def style_order(config: Config, rows: PackedRows, processes: int) -> RowOrder:
 
 
 def no_general_text(setting: str, source: str) -> DataError:
+    """The error for a general text without any text in it; `setting` names `source`."""
     return DataError(
         f"{setting}: {source} has no text; name another, or `bundled`.",
         f"{setting}：{source} 中没有文字；请换一个，或写 bundled。",

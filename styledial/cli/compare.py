@@ -37,6 +37,7 @@ def compare(
         bool, typer.Option("--json", help=say("Print JSON instead.", "改为输出 JSON。"))
     ] = False,
 ) -> None:
+    """Print runs side by side; with `output` also as one HTML file."""
     from styledial.report import comparison
 
     found = comparison.compare(runs)

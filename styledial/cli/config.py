@@ -12,6 +12,7 @@ from styledial.config.show import config_lines, schema_json, template
 from styledial.errors import UserError
 from styledial.files import write_text
 from styledial.language import say
+from styledial.run_folder import layout
 
 app = typer.Typer(
     help=say("See, check and write configurations.", "查看、检查、生成配置。"),
@@ -25,6 +26,7 @@ def show(
     settings: Annotated[list[str] | None, typer.Argument(metavar="[section.key=value]...")] = None,
     preset: Annotated[str | None, typer.Option()] = None,
 ) -> None:
+    """Print every setting of a configuration with its source."""
     given = list(settings or [])
     if config is not None and "=" in str(config) and not config.exists():
         given, config = [str(config), *given], None
@@ -32,10 +34,11 @@ def show(
 
 
 @app.command(help=say("Write a configuration with every key explained.", "生成带注释的配置文件。"))
-def init(path: Annotated[Path, typer.Argument()] = Path("train_config.yaml")) -> None:
+def init(path: Annotated[Path, typer.Argument()] = Path(layout.SETTINGS)) -> None:
+    """Write the commented template to `path`. Raises UserError where the file exists."""
     if path.exists():
         raise UserError(
-            f"{path}: exists already and is left as it is; name another file.",
+            f"{path}: already exists and was not changed; choose another file name.",
             f"{path}：文件已存在，未改动；请换一个文件名。",
         )
     write_text(path, template())
@@ -44,4 +47,5 @@ def init(path: Annotated[Path, typer.Argument()] = Path("train_config.yaml")) ->
 
 @app.command(help=say("Print the JSON schema for editors.", "输出供编辑器使用的 JSON schema。"))
 def schema() -> None:
+    """Print the JSON schema."""
     typer.echo(schema_json(), nl=False)

@@ -9,6 +9,7 @@ import typer
 
 from styledial.errors import ModelError
 from styledial.language import say
+from styledial.run_folder.layout import ADAPTER_SETTINGS
 
 HELP = say(
     "Convert a ChatGLM3 folder for transformers without remote code; or, given an adapter of "
@@ -26,7 +27,8 @@ def convert(
         Path, typer.Option("--output", "-o", help=say("The new folder.", "新文件夹。"))
     ],
 ) -> None:
-    if (folder / "adapter_config.json").is_file():
+    """Convert a ChatGLM3, or map an adapter of one back. Raises ModelError for other models."""
+    if (folder / ADAPTER_SETTINGS).is_file():
         from styledial.models.chatglm.adapter import adapter_to_original
 
         typer.echo(str(adapter_to_original(folder, output)))

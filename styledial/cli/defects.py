@@ -1,4 +1,4 @@
-"""The fence: an exception that nobody foresaw is kept in a file, and told in one sentence."""
+"""Unexpected exceptions: the traceback goes to a file, the user sees one sentence."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def recorded(error: BaseException) -> str:
 def _sentence(error: BaseException, path: Path) -> str:
     kind = type(error).__name__
     return say(
-        f"StyleDial failed in a way that it should not ({kind}). The details are in {path}; "
-        "please report it with that file.",
-        f"StyleDial 遇到了不该出现的错误（{kind}），详情已写入 {path}；请附上该文件反馈给我们。",
+        f"StyleDial hit an internal error ({kind}). The details are in {path}; please report it "
+        "and attach that file.",
+        f"StyleDial 发生内部错误（{kind}），详情已写入 {path}；请附上该文件反馈给我们。",
     )

@@ -38,6 +38,7 @@ def dial(
         bool, typer.Option("--remeasure", help=say("Measure again.", "重新测量。"))
     ] = False,
 ) -> None:
+    """Measure strength against scale, print it, and export the strengths asked for."""
     from styledial.dial import FILE, load_dial, strengths
 
     wanted = strengths(export) if export else {}

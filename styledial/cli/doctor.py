@@ -25,6 +25,7 @@ def doctor(
         bool, typer.Option("--json", help=say("Print JSON.", "输出 JSON。"))
     ] = False,
 ) -> None:
+    """Print what limits a run."""
     from styledial.doctor import examine, limit, unjudged
     from styledial.doctor.record import read_record
     from styledial.doctor.words import finding_lines, state_line, time_line

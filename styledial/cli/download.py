@@ -17,48 +17,71 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 HELP = say(
-    "Download a model. Interrupted, the same command goes on where it stopped.",
+    "Download a model. If interrupted, run the same command again to resume.",
     "下载模型；中断后重新运行同一命令即可续传。",
 )
 Name = Annotated[
     str,
     typer.Option("--model", help=say("For example Qwen/Qwen2.5-7B.", "例如 Qwen/Qwen2.5-7B。")),
 ]
+UseMirror = Annotated[
+    bool,
+    typer.Option(
+        "--use-mirror", help=say("Download from hf-mirror.com.", "从 hf-mirror.com 下载。")
+    ),
+]
+Source = Annotated[
+    str,
+    typer.Option(
+        help=say(
+            "Where to download from: huggingface or modelscope.",
+            "下载来源：huggingface 或 modelscope。",
+        )
+    ),
+]
+Endpoint = Annotated[
+    str | None,
+    typer.Option(
+        help=say(
+            "Address of another mirror (or HF_ENDPOINT).", "其他镜像的地址（或用 HF_ENDPOINT）。"
+        )
+    ),
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        help=say(
+            "Access token for gated models (or HF_TOKEN).",
+            "访问需授权模型的令牌（或用 HF_TOKEN）。",
+        )
+    ),
+]
+Revision = Annotated[
+    str | None, typer.Option(help=say("Branch, tag or commit.", "分支、标签或提交。"))
+]
+To = Annotated[
+    Path | None,
+    typer.Option("--to", "-o", help=say("Folder to download into.", "下载到的文件夹。")),
+]
+WithCode = Annotated[
+    bool,
+    typer.Option(
+        "--with-code", help=say("Also download the model's .py files.", "同时下载 .py 文件。")
+    ),
+]
 
 
 def download(
     model: Name,
-    use_mirror: Annotated[
-        bool,
-        typer.Option("--use-mirror", help=say("From hf-mirror.com.", "从 hf-mirror.com 下载。")),
-    ] = False,
-    source: Annotated[
-        str, typer.Option(help=say("huggingface or modelscope.", "huggingface 或 modelscope。"))
-    ] = "huggingface",
-    endpoint: Annotated[
-        str | None,
-        typer.Option(
-            help=say("Another mirror (also HF_ENDPOINT).", "其他镜像（或用 HF_ENDPOINT）。")
-        ),
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            help=say("For gated models (also HF_TOKEN).", "需授权模型的令牌（或用 HF_TOKEN）。")
-        ),
-    ] = None,
-    revision: Annotated[
-        str | None, typer.Option(help=say("Branch, tag or commit.", "分支、标签或提交。"))
-    ] = None,
-    to: Annotated[
-        Path | None,
-        typer.Option("--to", "-o", help=say("Folder to download into.", "下载到的文件夹。")),
-    ] = None,
-    with_code: Annotated[
-        bool,
-        typer.Option("--with-code", help=say("Also the model's .py files.", "同时下载 .py 文件。")),
-    ] = False,
+    use_mirror: UseMirror = False,
+    source: Source = "huggingface",
+    endpoint: Endpoint = None,
+    token: Token = None,
+    revision: Revision = None,
+    to: To = None,
+    with_code: WithCode = False,
 ) -> None:
+    """Download a model into a folder and print the setting that names it."""
     from styledial.hub.download import download as fetch_model
     from styledial.hub.download import place
     from styledial.models.locate import download_folder, split_revision
@@ -81,7 +104,7 @@ def download(
     size, fresh = disk_size(done.size), disk_size(done.fetched)
     typer.echo(
         say(
-            f"{repo}: {done.files} files, {size} ({fresh} fetched now), checked.",
+            f"{repo}: {done.files} files, {size} ({fresh} downloaded now), checksums verified.",
             f"{repo}：{done.files} 个文件，共 {size}（本次下载 {fresh}），校验通过。",
         )
     )

@@ -1,4 +1,4 @@
-"""`styledial evaluate`: what an adapter does, in figures with intervals."""
+"""`styledial evaluate`: metrics of an adapter, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -19,73 +19,85 @@ if TYPE_CHECKING:
 
 HELP = say(
     "Measure style, forgetting, fluency and copying of an adapter, and write evaluation.json.",
-    "度量适配器的风格、遗忘、流畅度与照抄，并写出 evaluation.json。",
+    "评估适配器的风格、遗忘、流畅度与照抄，结果写入 evaluation.json。",
 )
+
+
+Against = Annotated[
+    str,
+    typer.Option(
+        help=say(
+            "What to compare with: `base`, or the folder of another adapter.",
+            "对比对象：base，或另一个适配器的文件夹。",
+        )
+    ),
+]
+PassageCount = Annotated[
+    int,
+    typer.Option(
+        "--passages",
+        min=10,
+        help=say("Passages generated with each model.", "每个模型生成的段落数。"),
+    ),
+]
+MaxNewTokens = Annotated[
+    int,
+    typer.Option(
+        "--max-new-tokens",
+        min=16,
+        help=say(
+            "Tokens per passage, at most what data.max_length allows.",
+            "每段的 token 数，不超过 data.max_length 允许的长度。",
+        ),
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0)]
+BenchTasks = Annotated[
+    str | None,
+    typer.Option(
+        help=say(
+            "Tasks of lm-evaluation-harness to run with base and tuned model: "
+            "cmmlu,ceval-valid,mmlu or single subjects (extra `bench`).",
+            "要运行的 lm-evaluation-harness 任务（基座与微调模型各一次）："
+            "cmmlu,ceval-valid,mmlu 或单个科目（需安装 bench 附加包）。",
+        )
+    ),
+]
+BenchLimit = Annotated[
+    int | None,
+    typer.Option("--bench-limit", min=1, help=say("Questions per task.", "每个任务的题数。")),
+]
+BenchFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--bench-tasks",
+        help=say("Folder with your own tasks (YAML).", "自备任务（YAML）所在的文件夹。"),
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help=say("Print JSON.", "输出 JSON。"))]
 
 
 def evaluate(
     adapter: Adapter,
-    against: Annotated[
-        str,
-        typer.Option(
-            help=say(
-                "`base`, or the folder of another adapter to show beside this one.",
-                "base，或另一个适配器的文件夹，并排显示。",
-            )
-        ),
-    ] = "base",
+    against: Against = "base",
     kl_beta: Strength = None,
     data_dir: DataDir = None,
     base: BaseNow = None,
-    passages: Annotated[
-        int,
-        typer.Option(min=10, help=say("Passages written by each model.", "每个模型续写的段落数。")),
-    ] = 192,
-    max_new_tokens: Annotated[
-        int,
-        typer.Option(
-            "--max-new-tokens",
-            min=16,
-            help=say(
-                "Tokens of a passage, as far as a row has room.",
-                "每段的 token 数，以一行的长度为限。",
-            ),
-        ),
-    ] = 128,
-    seed: Annotated[int, typer.Option(min=0)] = 42,
-    bench: Annotated[
-        str | None,
-        typer.Option(
-            help=say(
-                "Tasks of lm-evaluation-harness, before and after: cmmlu,ceval-valid,mmlu or "
-                "single subjects (extra `bench`).",
-                "lm-evaluation-harness 的任务，训练前后对比：cmmlu,ceval-valid,mmlu 或单个科目"
-                "（需安装 bench 附加包）。",
-            )
-        ),
-    ] = None,
-    bench_limit: Annotated[
-        int | None,
-        typer.Option("--bench-limit", min=1, help=say("Questions of a task.", "每个任务的题数。")),
-    ] = None,
-    bench_tasks: Annotated[
-        Path | None,
-        typer.Option(
-            "--bench-tasks",
-            help=say("A folder with your own tasks (YAML).", "自备任务（YAML）所在的文件夹。"),
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help=say("Print JSON.", "输出 JSON。"))
-    ] = False,
+    passages: PassageCount = 192,
+    max_new_tokens: MaxNewTokens = 128,
+    seed: Seed = 42,
+    bench: BenchTasks = None,
+    bench_limit: BenchLimit = None,
+    bench_tasks: BenchFolder = None,
+    as_json: AsJson = False,
 ) -> None:
+    """Evaluate a finished run. At another `kl_beta` than the saved one the result is only shown."""
     from styledial.evaluation.bench import require_harness
-    from styledial.evaluation.suite import FULL, save_evaluation, warnings
+    from styledial.evaluation.suite import FULL, save_evaluation
     from styledial.run.finished import described_run, evaluate_run
     from styledial.run_folder.claims import writing
 
     scale = scale_of(adapter, kl_beta)
-    other = None if against == "base" else Path(against).expanduser()
     tasks = tuple(filter(None, (name.strip() for name in (bench or "").split(","))))
     if tasks:
         require_harness()
@@ -98,23 +110,29 @@ def evaluate(
         bench_folder=bench_tasks,
     )
     described_run(adapter, data_dir)
-    # Taken from the start: another process isn't found at the end of all the measuring.
-    owned = writing(adapter) if kl_beta is None else nullcontext()
-    with owned, progress() as tick:
+    # Claimed before measuring, which takes long, so that a conflict is reported at the start.
+    claim = writing(adapter) if kl_beta is None else nullcontext()
+    with claim, progress() as tick:
         found = evaluate_run(
             adapter,
             data_dir=data_dir,
             scale=scale,
-            against=other,
+            against=None if against == "base" else Path(against).expanduser(),
             effort=effort,
             seed=seed,
             tick=tick,
             base_now=base,
         )
     found.settings.update(effort="full", kl_beta=kl_beta, scale=scale, against=against)
-    if kl_beta is None:  # evaluation.json is about the adapter as it lies there
+    if kl_beta is None:  # evaluation.json describes the adapter as it was saved
         save_evaluation(adapter, found)
         refresh(adapter)
+    _print(found, as_json)
+
+
+def _print(found: Evaluation, as_json: bool) -> None:
+    from styledial.evaluation.suite import warnings
+
     if as_json:
         typer.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
     else:
@@ -128,7 +146,7 @@ def _show(found: Evaluation) -> None:
     from rich.table import Table
 
     table = Table(box=None)
-    # A name cut short would not be told from its neighbour; units may break instead.
+    # Names must not be truncated, or they look alike; units may wrap instead.
     table.add_column(say("metric", "指标"), min_width=max(map(len, found.metrics)))
     titles = [
         say("value", "数值"),

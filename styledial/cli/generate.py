@@ -21,9 +21,14 @@ def generate(
     kl_beta: Strength = None,
     base: BaseNow = None,
     temperature: Annotated[
-        float, typer.Option(min=0.0, help=say("0 is greedy.", "0 为贪心解码。"))
+        float,
+        typer.Option(
+            min=0.0,
+            help=say("Sampling temperature; 0 is greedy decoding.", "采样温度；0 为贪心解码。"),
+        ),
     ] = 0.8,
 ) -> None:
+    """Print the prompt and its continuation. Raises UserError for an empty prompt."""
     if not prompt:
         raise UserError(
             "--prompt: is empty; give the beginning of a text.", "--prompt：为空；请给出文章开头。"

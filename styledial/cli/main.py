@@ -116,6 +116,7 @@ def guarded(command: Callable[[], None]) -> None:
 
 
 def main() -> None:
+    """Run the command line and exit."""
     # A terminal in GBK can't show every character: one it lacks is written as \\uXXXX.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -33,6 +33,7 @@ def merge(
         ),
     ] = "auto",
 ) -> None:
+    """Write base and adapter as one model. Raises UserError for an unknown dtype."""
     from styledial.errors import UserError
     from styledial.models.merge import merge_adapter
 

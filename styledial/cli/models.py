@@ -25,6 +25,7 @@ def models(
         bool, typer.Option("--use-mirror", help=say("Ask hf-mirror.com.", "使用 hf-mirror.com。"))
     ] = False,
 ) -> None:
+    """Print the known models, or whether `name` can be trained."""
     if name is None:
         typer.echo("\n".join(_table()))
         return

@@ -10,12 +10,13 @@ import typer
 
 from styledial.config import PRESETS, Config, resolve
 from styledial.language import say
+from styledial.run_folder import layout
 
 Settings = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[section.key=value]...",
-        help=say("Settings that win over the file.", "优先于配置文件的设置。"),
+        help=say("Settings that override the file.", "优先于配置文件的设置。"),
     ),
 ]
 ConfigFile = Annotated[Path | None, typer.Option(help=say("Configuration file.", "配置文件。"))]
@@ -30,7 +31,10 @@ Strength = Annotated[
     typer.Option(
         "--kl_beta",
         "--kl-beta",
-        help=say("Strength to dial the adapter to.", "将适配器调到的强度。"),
+        help=say(
+            "Strength to scale the adapter to, as a KL in nats per token.",
+            "将适配器调到的强度，即 KL（nats/token）。",
+        ),
     ),
 ]
 BaseNow = Annotated[
@@ -38,8 +42,8 @@ BaseNow = Annotated[
     typer.Option(
         "--base",
         help=say(
-            "The base model, if it is no longer where the run found it.",
-            "基座模型，若已不在训练时的位置。",
+            "The base model, if it has moved since training.",
+            "基座模型现在的位置（训练后移动过时填写）。",
         ),
     ),
 ]
@@ -47,8 +51,8 @@ DataDir = Annotated[
     str | None,
     typer.Option(
         help=say(
-            "The novels, if they are no longer where the run found them.",
-            "小说文件夹，若已不在训练时的位置。",
+            "Folder of the novels, if it has moved since training.",
+            "小说文件夹现在的位置（训练后移动过时填写）。",
         )
     ),
 ]
@@ -60,10 +64,10 @@ def configuration(
     settings: list[str] | None,
     given: Mapping[str, str | None] | None = None,
 ) -> Config:
-    """What a command is to work with, its notes told: train_config.yaml where neither a file nor
+    """The resolved configuration, its notes printed: train_config.yaml where neither a file nor
     a preset is named. `given` are the settings that have an option of their own."""
-    if config is None and preset is None and Path("train_config.yaml").is_file():
-        config = Path("train_config.yaml")
+    if config is None and preset is None and Path(layout.SETTINGS).is_file():
+        config = Path(layout.SETTINGS)
     resolved = resolve(config, preset, given or {}, settings or [])
     for note in resolved.notes:
         typer.echo(note, err=True)

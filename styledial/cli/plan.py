@@ -1,4 +1,4 @@
-"""`styledial plan`: the memory and the time of a run, before it."""
+"""`styledial plan`: estimate the memory and time of a run before it starts."""
 
 from __future__ import annotations
 
@@ -17,31 +17,38 @@ if TYPE_CHECKING:
     from styledial.memory.plan import Plan
 
 HELP = say(
-    "Tell how much GPU memory a run will need, without GPU or weights.",
-    "估算一次训练需要多少显存；无需 GPU 和权重。",
+    "Estimate how much GPU memory a run needs, without a GPU or the weights.",
+    "估算一次训练需要多少显存，无需 GPU，也无需下载权重。",
 )
 
 
 Gpu = Annotated[
-    str | None, typer.Option(help=say('A card, such as "RTX 3060".', "显卡，如 RTX 3060。"))
+    str | None, typer.Option(help=say('GPU model, such as "RTX 3060".', "显卡型号，如 RTX 3060。"))
 ]
 Memory = Annotated[
-    str | None, typer.Option(help=say("Or its memory, such as 24GB.", "或显存，如 24GB。"))
+    str | None, typer.Option(help=say("Or GPU memory, such as 24GB.", "或显存大小，如 24GB。"))
 ]
 Processes = Annotated[
-    int, typer.Option(min=1, help=say("GPUs that train together.", "一起训练的 GPU 数。"))
+    int, typer.Option(min=1, help=say("Number of GPUs to train on.", "训练使用的 GPU 数量。"))
 ]
 Fit = Annotated[
     bool,
     typer.Option(
-        "--fit", help=say("Look for the nearest that fits.", "寻找最接近且放得下的配置。")
+        "--fit", help=say("Find the closest configuration that fits.", "寻找放得下的最接近的配置。")
     ),
 ]
 Savings = Annotated[
-    bool, typer.Option("--savings", help=say("What saves how much.", "各项更改分别省多少。"))
+    bool,
+    typer.Option(
+        "--savings",
+        help=say("Show how much memory each change saves.", "列出每项更改能省多少显存。"),
+    ),
 ]
 AsJson = Annotated[
-    bool, typer.Option("--json", help=say("For programs: bytes.", "供程序读取，单位字节。"))
+    bool,
+    typer.Option(
+        "--json", help=say("Print JSON; sizes are in bytes.", "输出 JSON，大小以字节为单位。")
+    ),
 ]
 
 
@@ -67,7 +74,7 @@ def plan(
     card = _card(gpu, memory)
     if fit and card is None:
         raise UserError(
-            "--fit needs a card to fit: there is no GPU here, so add --gpu or --memory.",
+            "--fit needs to know the GPU: none was found here, so add --gpu or --memory.",
             "--fit 需要知道显卡：本机没有 GPU，请加 --gpu 或 --memory。",
         )
     resolved, found = _planned(asked, card, processes)
@@ -84,10 +91,12 @@ def _check_options(
     gpu: str | None, memory: str | None, as_json: bool, fit: bool, savings: bool
 ) -> None:
     if gpu is not None and memory is not None:
-        raise UserError("--gpu and --memory: give one of them.", "--gpu 与 --memory：请只写一个。")
+        raise UserError(
+            "--gpu and --memory: give only one of them.", "--gpu 与 --memory：请只写一个。"
+        )
     if as_json and (fit or savings):
         raise UserError(
-            "--json prints the plan alone: leave --fit and --savings out.",
+            "--json prints only the plan: remove --fit and --savings.",
             "--json 只输出估算本身：请去掉 --fit 和 --savings。",
         )
 

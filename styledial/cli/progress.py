@@ -1,4 +1,4 @@
-"""How far a command has come that reads or writes much text."""
+"""Progress bars for commands that take long."""
 
 from __future__ import annotations
 

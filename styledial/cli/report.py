@@ -11,8 +11,8 @@ from styledial.cli.options import Adapter
 from styledial.language import say
 
 HELP = say(
-    "Write report.html: one page with everything a run left.",
-    "生成 report.html：一页看全一次训练的结果。",
+    "Write report.html: all results of a run on one page.",
+    "生成 report.html：一页汇总一次训练的全部结果。",
 )
 
 
@@ -24,12 +24,13 @@ def report(
             "--output",
             "-o",
             help=say(
-                "Where to; report.html in the run's folder if not said.",
-                "输出位置；不写则为训练文件夹中的 report.html。",
+                "File to write; report.html in the run's folder by default.",
+                "输出文件；默认为训练文件夹中的 report.html。",
             ),
         ),
     ] = None,
 ) -> None:
+    """Write report.html and print where."""
     from styledial.report import write_report
 
     typer.echo(str(write_report(run, output)))

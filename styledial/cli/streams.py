@@ -1,4 +1,4 @@
-"""Output to a terminal that may be gone."""
+"""Standard output and error that survive a closed terminal."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ class Lasting:
         self._stream = stream
 
     def write(self, text: str) -> int:
+        """As TextIO.write; text that the stream refuses counts as written."""
         with contextlib.suppress(OSError):
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
+        """As TextIO.flush; a stream that refuses is left alone."""
         with contextlib.suppress(OSError):
             self._stream.flush()
 

@@ -65,6 +65,7 @@ def train(
         ),
     ] = False,
 ) -> None:
+    """Train an adapter. Raises UserError, and Stopped after a signal."""
     given = {
         SHORT["model_name"]: model_name,
         "training.kl_beta": kl_beta,

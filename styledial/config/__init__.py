@@ -1,4 +1,4 @@
-"""What the user asked for. Imports nothing heavy: a bad configuration is refused in an instant."""
+"""The configuration. Nothing heavy is imported, so a bad one is refused at once."""
 
 from styledial.config.kl_mode import KLMode
 from styledial.config.resolve import PRESETS, resolve

@@ -1,4 +1,4 @@
-"""From a field's definition to words: what it takes, what it does, how YAML writes it."""
+"""Descriptions of a field for users: allowed values, its sentence, values written as YAML."""
 
 from __future__ import annotations
 
@@ -70,6 +70,7 @@ def describe(field: FieldInfo) -> str:
 
 
 def both(field: FieldInfo) -> tuple[str, str]:
+    """The field's sentence in English and in Chinese."""
     extra = field.json_schema_extra
     assert isinstance(extra, dict)  # schema.setting is the only maker of fields
     return str(field.description), str(extra["zh"])

@@ -98,8 +98,8 @@ def _epochs_win(merged: dict[str, Value]) -> list[str]:
     del merged["training.max_steps"]
     return [
         say(
-            f"{steps.where} sets training.max_steps to {steps.value}; it is left out, because the "
-            "command line gives the number of epochs",
+            f"{steps.where} sets training.max_steps to {steps.value}; this is ignored, because "
+            "the number of epochs is given on the command line",
             f"{steps.where} 将 training.max_steps 设为 {steps.value}；命令行已指定训练轮数，"
             "该设置不再生效",
         )
@@ -114,7 +114,7 @@ def preset_path(name: str) -> Path:
         hint_zh = f"是否想写 {guess}？" if guess else ""
         names = ", ".join(PRESETS)
         raise UserError(
-            f"--preset {name}: no such preset; there are {names}.{hint_en}",
+            f"--preset {name}: no such preset; available: {names}.{hint_en}",
             f"--preset {name}：没有这个预设；可选 {names}。{hint_zh}",
         )
     package = Path(__file__).resolve().parents[1]

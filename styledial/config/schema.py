@@ -143,8 +143,8 @@ class DataSettings(Section):
     )
     validation_split: float = setting(
         0.05,
-        "Part of each book held out, as whole chapters, to measure style and KL on.",
-        "每本书留出的比例（整章留出），用来度量风格与 KL。",
+        "Fraction of each book held out, as whole chapters, to measure style and KL on.",
+        "每本书留出的比例（整章留出），用来评估风格与 KL。",
         gt=0,
         le=0.5,
         resume=SAME,
@@ -157,21 +157,21 @@ class DataSettings(Section):
     )
     dedup: bool = setting(
         True,
-        "Drop what is there twice, exactly or nearly; the cleaner copy stays.",
+        "Remove exact and near duplicates; the cleaner copy is kept.",
         "去掉完全或近似重复的内容，保留较干净的一份。",
         resume=SAME,
     )
     general: str = setting(
         BUNDLED,
-        "General text for measuring what is forgotten: a file, a folder, or `bundled`.",
-        "度量遗忘所用的通用文本：文件、文件夹或 bundled。",
+        "General text on which forgetting is measured: a file, a folder, or `bundled`.",
+        "用来评估遗忘的通用文本：文件、文件夹或 bundled。",
         min_length=1,
         resume=SAID,
     )
     anchor: str = setting(
         "self",
-        "General text on which the model is held to the base, against forgetting: self (written "
-        "by the base itself), a file, a folder, `bundled`, or off.",
+        "General text on which the model is kept close to the base, against forgetting: self "
+        "(written by the base itself), a file, a folder, `bundled`, or off.",
         "锚定文本，训练时在其上保持与基座一致以减少遗忘：self（由基座自己写出）、文件、文件夹、"
         "bundled 或 off。",
         min_length=1,
@@ -179,7 +179,7 @@ class DataSettings(Section):
     )
     anchor_ratio: float = setting(
         0.2,
-        "Part of the training tokens that are anchor text.",
+        "Fraction of the training tokens that come from the anchor text.",
         "锚定文本占训练 token 的比例。",
         gt=0,
         le=0.5,
@@ -198,8 +198,8 @@ class TrainingSettings(Section):
 
     output_dir: str = setting(
         "outputs/style",
-        "Where the run leaves its adapter, figures and samples.",
-        "训练结果（适配器、指标、样例）的存放位置。",
+        "Output folder for the adapter, metrics and samples.",
+        "输出文件夹，存放适配器、指标与样例。",
         min_length=1,
         resume=FREE,
     )
@@ -250,7 +250,7 @@ class TrainingSettings(Section):
     )
     num_train_epochs: float = setting(
         3.0,
-        "Passes over the novels.",
+        "Number of epochs, that is, passes over the novels.",
         "训练轮数。",
         gt=0,
         le=1000,
@@ -258,14 +258,14 @@ class TrainingSettings(Section):
     )
     max_steps: int = setting(
         -1,
-        "Stop after this many updates; -1 goes by num_train_epochs.",
-        "最多更新步数；-1 表示按训练轮数。",
+        "Stop after this many updates; -1 trains for num_train_epochs.",
+        "最多更新步数；-1 表示训练 num_train_epochs 轮。",
         ge=-1,
         resume=SAID,
     )
     warmup_ratio: float = setting(
         0.05,
-        "Part of the updates over which the learning rate rises from 0.",
+        "Fraction of the updates used for learning-rate warm-up.",
         "学习率预热所占比例。",
         ge=0,
         lt=1,
@@ -273,8 +273,8 @@ class TrainingSettings(Section):
     )
     lr_scheduler_type: Literal["cosine", "linear", "constant", "constant_with_warmup"] = setting(
         "cosine",
-        "How the learning rate goes on after warm-up.",
-        "预热之后学习率的变化方式。",
+        "Learning-rate schedule after warm-up.",
+        "预热之后的学习率调度方式。",
         resume=SAID,
     )
     weight_decay: float = setting(
@@ -294,16 +294,16 @@ class TrainingSettings(Section):
     )
     max_skipped_updates: int = setting(
         16,
-        "Updates whose loss or gradient is non-finite are skipped; so many in a row end the run.",
+        "Updates with a non-finite loss or gradient are skipped; this many in a row end the run.",
         "损失或梯度非有限值（NaN 或无穷）的更新会被跳过；连续这么多次则结束训练。",
         ge=1,
         resume=FREE,
     )
     reference_cache: str = setting(
         "auto",
-        "Keep the base's hidden states on disk so that later epochs need no reference pass: auto "
-        "(if there is room), off, or a folder.",
-        "把基座的隐藏状态存盘，后续轮次不必再算参考前向：auto（空间足够时）、off 或文件夹。",
+        "Cache the base's hidden states on disk, so that later epochs need no forward pass of "
+        "the base: auto (if disk space allows), off, or a folder.",
+        "把基座的隐藏状态缓存到磁盘，后续轮次不必再算基座前向：auto（空间足够时）、off 或文件夹。",
         min_length=1,
         resume=FREE,
     )
@@ -315,50 +315,52 @@ class TrainingSettings(Section):
     )
     report_to: Tracker | list[Tracker] = setting(
         "none",
-        "Live metrics: none, tensorboard, wandb, trackio, swanlab, a list of them, or all that are "
-        "installed.",
-        "实时指标：none、tensorboard、wandb、trackio、swanlab、其列表，或 all（全部已安装的）。",
+        "Experiment trackers: none, tensorboard, wandb, trackio, swanlab, a list of them, or "
+        "all that are installed.",
+        "实验跟踪工具：none、tensorboard、wandb、trackio、swanlab、其列表，或 all（全部已安装"
+        "的）。",
         resume=FREE,
     )
     logging_steps: int = setting(
         1,
-        "Write metrics every so many updates.",
+        "Log metrics every this many updates.",
         "每隔多少步记录一次指标。",
         ge=1,
         resume=FREE,
     )
     save_steps: int = setting(
         200,
-        "Write a checkpoint every so many updates.",
+        "Save a checkpoint every this many updates.",
         "每隔多少步保存一次检查点。",
         ge=1,
         resume=FREE,
     )
     save_total_limit: int = setting(
         2,
-        "Checkpoints kept; older ones are removed.",
-        "保留的检查点个数，更早的会删除。",
+        "Number of checkpoints to keep; older ones are removed.",
+        "保留的检查点个数，更早的会被删除。",
         ge=1,
         resume=FREE,
     )
     evaluate_at_end: Literal["quick", "full", "off"] = setting(
         "quick",
-        "Measure style, forgetting, fluency and copying when the run ends: quick (a few passages), "
-        "full (as `styledial evaluate`), off.",
-        "训练结束时度量风格、遗忘、流畅度与照抄：quick（少量段落）、full"
-        "（同 styledial evaluate）或 off。",
+        "Evaluate style, forgetting, fluency and copying when the run ends: quick (a few "
+        "passages), full (as `styledial evaluate`), off.",
+        "训练结束时评估风格、遗忘、流畅度与照抄：quick（少量段落）、full（同 styledial "
+        "evaluate）或 off。",
         resume=FREE,
     )
     fsdp: Literal["auto", "on", "off"] = setting(
         "auto",
-        "Share the base's weights out over the processes (FSDP2): auto (where they need more than "
+        "Shard the base's weights over the processes (FSDP2): auto (where they need more than "
         "half of a GPU), on, or off (each process holds all of them).",
-        "把基座权重分到各进程（FSDP2）：auto（超过单卡显存一半时）、on 或 off（各进程存全部）。",
+        "将基座权重分片到各进程（FSDP2）：auto（超过单卡显存一半时）、on 或 off（每个进程存全"
+        "部）。",
         resume=SAID,
     )
     seed: int = setting(
         42,
-        "Seed of data order, adapter and samples.",
+        "Random seed for data order, adapter initialisation and samples.",
         "随机种子。",
         ge=0,
         le=2**31 - 1,

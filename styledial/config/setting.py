@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-# What `--resume` does where a setting isn't as in the run that it goes on with.
+# What `--resume` does where a setting differs from the run that it continues.
 Resume = Literal["same", "said", "free"]
 SAME: Resume = "same"  # refuses: it would be another run
 SAID: Resume = "said"  # says so; it is in force from there on and changes the result
@@ -24,4 +24,6 @@ def setting(
 
 
 class Section(BaseModel):
+    """A group of settings; keys that it doesn't define are refused."""
+
     model_config = ConfigDict(extra="forbid", validate_default=True, protected_namespaces=())

@@ -1,4 +1,4 @@
-"""The configuration as one thing: its sections, its values by name, and where each came from."""
+"""The whole configuration: its sections, values by dotted name, and the source of each."""
 
 from __future__ import annotations
 

@@ -168,8 +168,9 @@ def render_dialogue(
     """
     if not getattr(tokenizer, "chat_template", None):
         raise ModelError(
-            f"{tokenizer.name_or_path}: has no chat template, so dialogues cannot be rendered as "
-            "it will be asked. Use an Instruct or Chat version of the model, or give novels only.",
+            f"{tokenizer.name_or_path}: has no chat template, so dialogues cannot be rendered in "
+            "the format used at inference. Use an Instruct or Chat version of the model, or "
+            "provide novels only.",
             f"{tokenizer.name_or_path}：没有对话模板，无法按推理时的格式渲染对话数据。"
             "请换用该模型的 Instruct/Chat 版本，或只提供小说文本。",
         )
@@ -216,9 +217,9 @@ def _render(
 def _differs(dialogue: Dialogue, tokenizer: PreTrainedTokenizerBase) -> ModelError:
     model, book = tokenizer.name_or_path, dialogue.book
     return ModelError(
-        f"{model}: its chat template renders a turn of {book} differently when the answer is "
-        "asked for and when it is given, so training would not match serving. Use a model whose "
-        "template keeps what came before, or single-turn dialogues.",
-        f"{model}：其对话模板对 {book} 中同一轮在提问时与带回答时的渲染不同，训练与推理将不一致。"
-        "请换用模板不改动前文的模型，或只用单轮对话。",
+        f"{model}: its chat template renders the same turn of {book} differently with and "
+        "without the answer, so training would not match inference. Use a model whose template "
+        "leaves earlier turns unchanged, or single-turn dialogues.",
+        f"{model}：其对话模板对 {book} 中同一轮对话，带回答与不带回答时的渲染结果不同，训练与推理"
+        "将不一致。请换用模板不改动前文的模型，或只用单轮对话。",
     )

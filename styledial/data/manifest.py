@@ -1,4 +1,4 @@
-"""The record of a run: what each file was, what came out of it, and why the rest did not."""
+"""The data manifest: each input file, how much of it was kept, and why the rest was dropped."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from styledial.data.store import Book
 from styledial.files import write_json
 from styledial.language import say
 
+FILE = "manifest.json"
 _REASONS = {
     "title": "章节标题", "contents": "目录", "preface": "前言简介", "book title": "书名",
     "notes": "注释", "banner": "网站横幅", "stamp": "更新时间戳", "notice": "声明",
@@ -38,10 +39,12 @@ def entry(book: Book) -> dict[str, Any]:
 
 
 def write_manifest(path: Path, prepared: Prepared) -> None:
+    """Write manifest.json: an entry a file, and the notes."""
     write_json(path, {"books": [entry(b) for b in prepared.books], "notes": prepared.notes})
 
 
 def reason_name(reason: str) -> str:
+    """The reason for a drop in the user's language."""
     return say(reason, _REASONS.get(reason, reason))
 
 

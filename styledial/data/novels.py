@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from styledial.data.manifest import FILE as MANIFEST
 from styledial.data.manifest import left_out, write_manifest
 from styledial.data.passage import Dialogue, Passage
 from styledial.data.pipeline import Prepared, prepare_folder
@@ -70,7 +71,7 @@ def read_folder(
         )
         passages, dialogues = list(prepared.passages()), list(prepared.dialogues())
         if cache:
-            write_manifest(cache / "manifest.json", prepared)
+            write_manifest(cache / MANIFEST, prepared)
     if not passages and not any(book.dialogues for book in prepared.books if book.kept):
         raise _no_text(folder, prepared)
     for line in left_out(prepared):
@@ -84,7 +85,7 @@ def read_text(path: Path) -> str:
         return "\n".join(plain_lines(path)).strip("\n")
     except OSError as error:
         raise DataError(
-            f"{path}: cannot be read ({error.strerror}). Mend its permissions or remove it.",
+            f"{path}: cannot be read ({error.strerror}). Fix its permissions or remove it.",
             f"{path}：无法读取（{error.strerror}）。请修改权限或移走该文件。",
         ) from None
 
@@ -104,7 +105,7 @@ def _prepared(
         to_simplified=to_simplified,
         dedup=dedup,
         workers=workers,
-        leave_out=[cache / "manifest.json"],
+        leave_out=[cache / MANIFEST],
     )
 
 

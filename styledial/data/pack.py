@@ -46,6 +46,7 @@ class Batch(NamedTuple):
     position_ids: Tensor | None
 
     def to(self, device: torch.device) -> Batch:
+        """The same batch on `device`; the copy does not block."""
         return Batch(*(None if x is None else x.to(device, non_blocking=True) for x in self))  # type: ignore[arg-type]
 
 
@@ -62,6 +63,7 @@ class PackedRows:
 
     @property
     def max_length(self) -> int:
+        """Positions of a row, T: one fewer than the tokens it stores."""
         return self.tokens.shape[1] - 1
 
     def targets_in(self, row: int) -> int:
@@ -74,6 +76,7 @@ class PackedRows:
 
     @property
     def total_targets(self) -> int:
+        """Tokens that carry loss, over all rows. Costs a pass over the rows."""
         return sum(map(self.targets_in, range(len(self))))
 
     def at_most(self, tokens: int) -> PackedRows:
@@ -84,6 +87,7 @@ class PackedRows:
         return self.select(np.linspace(0, len(self) - 1, wanted).round().astype(int).tolist())
 
     def select(self, rows: list[int]) -> PackedRows:
+        """A copy of these rows, in this order."""
         return PackedRows(self.tokens[rows], [self.pieces[row] for row in rows])
 
     def arrays(self) -> dict[str, Any]:
@@ -96,6 +100,7 @@ class PackedRows:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> PackedRows:
+        """The rows that `arrays` describes."""
         pieces = iter(map(tuple, arrays["pieces"].tolist()))
         return cls(
             arrays["tokens"],
@@ -109,6 +114,7 @@ class PackedRows:
 
     @classmethod
     def load(cls, path: Path) -> PackedRows:
+        """The rows that `save` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
             return cls.from_arrays(arrays)
 

@@ -1,4 +1,4 @@
-"""What novels and dialogues are read into: the units that are split by and packed from."""
+"""Passages and dialogues: the units that are split into sides and packed into rows."""
 
 from __future__ import annotations
 

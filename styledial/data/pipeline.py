@@ -36,6 +36,7 @@ class Prepared:
     written: dict[str, int] = field(default_factory=dict)  # characters by side
 
     def passages(self) -> Iterator[Passage]:
+        """Yield the kept text in order, and complete the counts of `books` and `written`."""
         self.written = {"train": 0, "heldout": 0}
         for number, book in enumerate(self.pool.books):
             left = book.talk

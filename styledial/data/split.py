@@ -35,47 +35,47 @@ def choose_sides(pool: Pool, validation_split: float) -> Sides:
     short one is a chapter itself. Where each of these is more than the whole held-out part, every
     book gives its end.
     """
-    live = np.flatnonzero(~pool.gone)
+    kept = np.flatnonzero(~pool.gone)
     heldout = np.zeros(len(pool.gone), dtype=bool)
     cut = np.zeros(len(pool.gone), dtype=np.int64)
-    if not live.size or validation_split <= 0:
+    if not kept.size or validation_split <= 0:
         return Sides(heldout, cut)
-    groups = _related(pool, live, _chapters(pool, live, validation_split))
-    chosen = _choose(pool, live, groups, validation_split)
+    groups = _related(pool, kept, _chapters(pool, kept, validation_split))
+    chosen = _choose(pool, kept, groups, validation_split)
     if not chosen.any():
-        cut = _ends(pool, live, groups, validation_split)
+        cut = _ends(pool, kept, groups, validation_split)
         names = np.unique(groups)
         if not cut.any() and len(names) > 1:  # too like each other to be cut: the smallest goes
-            sizes = np.bincount(groups, pool.length[live])[names]
+            sizes = np.bincount(groups, pool.length[kept])[names]
             chosen = groups == names[np.argmin(sizes)]
-    heldout[live] = chosen
+    heldout[kept] = chosen
     return Sides(heldout, cut)
 
 
-def _ends(pool: Pool, live: np.ndarray, groups: np.ndarray, validation_split: float) -> np.ndarray:
+def _ends(pool: Pool, kept: np.ndarray, groups: np.ndarray, validation_split: float) -> np.ndarray:
     """cut [pieces]: the part of each book from its last piece, if that has no relatives."""
     cut = np.zeros(len(pool.gone), dtype=np.int64)
-    chapter = pool.book[live] * (1 + int(pool.ordinal.max())) + pool.ordinal[live]
-    for number in np.unique(pool.book[live]):
-        at = np.flatnonzero(pool.book[live] == number)
+    chapter = pool.book[kept] * (1 + int(pool.ordinal.max())) + pool.ordinal[kept]
+    for number in np.unique(pool.book[kept]):
+        at = np.flatnonzero(pool.book[kept] == number)
         last = at[-1]
         alone = np.unique(chapter[groups == groups[last]]).size == 1
-        if alone and not pool.forced[live[last]]:
-            part = validation_split * pool.length[live[at]].sum()
-            cut[live[last]] = int(min(part, pool.length[live[last]] / 2))
+        if alone and not pool.forced[kept[last]]:
+            part = validation_split * pool.length[kept[at]].sum()
+            cut[kept[last]] = int(min(part, pool.length[kept[last]] / 2))
     return cut
 
 
-def _chapters(pool: Pool, live: np.ndarray, validation_split: float) -> np.ndarray:
-    """A number for each live piece, equal within a chapter.
+def _chapters(pool: Pool, kept: np.ndarray, validation_split: float) -> np.ndarray:
+    """A number for each kept piece, equal within a chapter.
 
     A long book in one chapter only is taken in runs, of the length of its held-out part.
     """
-    keys = np.zeros(len(live), dtype=np.int64)
+    keys = np.zeros(len(kept), dtype=np.int64)
     base = 0
-    for number in np.unique(pool.book[live]):
-        at = np.flatnonzero(pool.book[live] == number)
-        rows = live[at]
+    for number in np.unique(pool.book[kept]):
+        at = np.flatnonzero(pool.book[kept] == number)
+        rows = kept[at]
         ordinal = pool.ordinal[rows] - pool.ordinal[rows].min()
         if ordinal.max() == 0:
             lengths = pool.length[rows]
@@ -86,28 +86,29 @@ def _chapters(pool: Pool, live: np.ndarray, validation_split: float) -> np.ndarr
     return keys
 
 
-def _related(pool: Pool, live: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """A group number for each live piece: its chapter's, joined with those of its relatives."""
+def _related(pool: Pool, kept: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """A group number for each kept piece: its chapter's, joined with those of its relatives."""
     names, chapter = np.unique(keys, return_inverse=True)
     groups = Groups(len(names))
-    for i, j, _ in alike(pool.signature[live], RELATED, rows=2):
+    for i, j, _ in alike(pool.signature[kept], RELATED, rows=2):
         groups.join(int(chapter[i]), int(chapter[j]))
     # Copies may be cut into pieces at other places; as whole chapters they are alike again.
     whole = np.full((len(names), pool.signature.shape[1]), np.iinfo(np.uint32).max, np.uint32)
-    np.minimum.at(whole, chapter, pool.signature[live])
+    np.minimum.at(whole, chapter, pool.signature[kept])
     for i, j, _ in alike(whole, RELATED, rows=2):
         groups.join(i, j)
     return np.array([groups.of(int(c)) for c in chapter], dtype=np.int64)
 
 
 def _choose(
-    pool: Pool, live: np.ndarray, groups: np.ndarray, validation_split: float
+    pool: Pool, kept: np.ndarray, groups: np.ndarray, validation_split: float
 ) -> np.ndarray:
-    """Held-out flags [live]: as each group passes, its share is owed; who owes enough, pays."""
+    """Held-out flags [kept]. Each group in order adds its share to what is still to be held out;
+    a group is held out when that covers it."""
     count = int(groups.max()) + 1
-    size = np.bincount(groups, pool.length[live], minlength=count)
-    train = np.bincount(groups, pool.forced[live] == 1, minlength=count) > 0
-    heldout = (np.bincount(groups, pool.forced[live] == 2, minlength=count) > 0) & ~train
+    size = np.bincount(groups, pool.length[kept], minlength=count)
+    train = np.bincount(groups, pool.forced[kept] == 1, minlength=count) > 0
+    heldout = (np.bincount(groups, pool.forced[kept] == 2, minlength=count) > 0) & ~train
     room = _ROOM * validation_split * size.sum()
     owed = -size[heldout].sum()
     chosen = heldout.copy()

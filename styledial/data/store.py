@@ -1,4 +1,4 @@
-"""What was made of each file, kept on disk by the hash of its content.
+"""A disk cache of processed files, keyed by the hash of their content.
 
     KEY.jsonl   ["part", chapter, ordinal, text, book, split, ends] per piece,
                 ["talk", messages] per dialogue, ["drop", line, reason, text] per thing dropped
@@ -137,6 +137,7 @@ class Store:
             yield Part(Piece(chapter, ordinal, text), book, split, ends)
 
     def talks(self, key: str) -> Iterator[list[dict[str, str]]]:
+        """The dialogues of a file in order, as lists of messages."""
         for (messages,) in self._lines(key, "talk"):
             yield messages
 

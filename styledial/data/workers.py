@@ -1,4 +1,4 @@
-"""Making the books of all sources, on as many cores as the text is worth."""
+"""Processing all source files in parallel, on as many cores as their size justifies."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ def _in_processes(store: Store, sources: list[Source], count: int) -> Iterator[t
                 yield running.pop(future), future.result()
     except BrokenProcessPool:
         raise StyleDialError(
-            "A process was ended from outside, most often for want of memory. What was done is "
-            "kept; run the same again with one process (--workers 1).",
-            "有一个进程被外部终止，多半是内存不足。已完成的部分已保留；"
-            "请改用单进程（--workers 1）重新运行。",
+            "A worker process was killed, most likely because memory ran out. Finished files "
+            "are kept; run the same command again with one process (--workers 1).",
+            "有一个工作进程被终止，多半是因为内存不足。已完成的部分会保留；请加 --workers 1 用单"
+            "进程重新运行。",
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -77,11 +77,13 @@ def _stuck(names: list[str]) -> StyleDialError:
         process.kill()
     listed = ", ".join(names[:3])
     return StyleDialError(
-        f"Reading the novels is stuck: nothing was finished for {PATIENCE / 60:.0f} minutes; under "
-        f"way were {listed}. Is the disk still there? What was done is kept; copy these files to a "
-        "local disk or take them out, and run the same again.",
-        f"读取小说停住了：{PATIENCE / 60:.0f} 分钟没有完成任何一本；正在读取的有 {listed}。"
-        "磁盘是否还在？已完成的部分已保留；请把这些文件复制到本地磁盘或移走，然后重新运行。",
+        f"Reading the novels has stalled: no file was finished for {PATIENCE / 60:.0f} minutes; "
+        f"in progress: {listed}. Check that the disk is still connected. Finished files are "
+        "kept; copy those in progress to a local disk or remove them, and run the same command "
+        "again.",
+        f"读取小说时卡住了：{PATIENCE / 60:.0f} 分钟内没有处理完任何文件；正在处理的有 {listed}。"
+        "请检查磁盘是否仍然连接。已完成的部分会保留；请把这些文件复制到本地磁盘或移走，再运行同"
+        "一命令。",
     )
 
 

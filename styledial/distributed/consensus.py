@@ -1,11 +1,11 @@
-"""What the processes of a run decide together, host to host, without waiting for the device.
+"""Agreement between ranks over the CPU process group, without waiting for the device.
 
-Running out of memory and signals come to one process and concern all. They are agreed on over a
-gloo group: the hosts meet, the devices' queues go on. With one process nothing is asked.
+Out-of-memory errors and signals reach one rank and concern all. The ranks exchange them over a gloo
+group, on the CPU, while the devices keep working. With one process there is no communication.
 
 Gradients are summed here too, once an update, after all its micro-batches and after it is sure
-that no process fell out; DDP would begin to sum in the middle of the last backward pass, and the
-others would wait there for ever for a process that has run out of memory.
+that no rank has failed; DDP would begin to sum in the middle of the last backward pass, and the
+other ranks would wait there for ever for one that has run out of memory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ranks of a run: which one this is, taking turns with files, meeting the others.
+"""The ranks of a run: this process's rank, file locks, and the rendezvous.
 
     torchrun --> WORLD_SIZE processes, RANK 0 is the first; LOCAL_RANK counts on one machine
 
@@ -47,6 +47,7 @@ class Place:
 
     @property
     def one_machine(self) -> bool:
+        """Whether all processes of the run are on this machine."""
         return self.local_count == self.count
 
 

@@ -1,4 +1,4 @@
-"""One process of several under torchrun: the error of the first to fail is the one shown.
+"""Under torchrun: show the error of the rank that failed first.
 
 UserError              one sentence, on the first rank and in torchrun's summary
 lost connection        another rank is gone: wait, so that torchrun finds that one first

@@ -48,6 +48,7 @@ class Rule:
     look: Callable[[Record], Iterator[tuple[Words, Words]]]
 
     def findings(self, run: Record) -> Iterator[Finding]:
+        """Judge `run`; nothing where the pathology is absent."""
         for evidence, advice in self.look(run):
             yield Finding(self.name, self.severity, evidence, advice)
 

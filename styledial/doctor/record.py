@@ -27,10 +27,12 @@ class Metric:
 
     @property
     def highest(self) -> float:
+        """The larger of the base's and the books' value."""
         return max(self.base, self.books)
 
     @property
     def lowest(self) -> float:
+        """The smaller of the base's and the books' value."""
         return min(self.base, self.books)
 
 
@@ -69,6 +71,7 @@ class Record:
 
     @property
     def budget(self) -> float | None:
+        """KL that training aims at, in nats per token; None without a target."""
         return self.config.training.kl_target
 
     @cached_property
@@ -97,10 +100,12 @@ class Record:
 
     @property
     def steps(self) -> int:
+        """Updates made."""
         return int(self.lines[-1]["step"]) if self.lines else 0
 
     @property
     def epochs(self) -> float:
+        """Passes made over the style rows."""
         return float(self.lines[-1]["epoch"]) if self.lines else 0.0
 
     def metric(self, name: str) -> Metric | None:
@@ -112,6 +117,7 @@ class Record:
         return Metric(float(value), float(base), float(found.get("books", base)))
 
     def has(self, part: str) -> bool:
+        """Whether the run has what a rule needs; `part` is a key of MISSING."""
         return bool(
             {
                 "summary": self.summary,

@@ -43,6 +43,7 @@ def time_line(run: Record) -> str:
 
 
 def finding_lines(finding: Finding) -> list[str]:
+    """A finding for the terminal: its rule, the figures, the next step."""
     kinds = {"warning": ("warning", "警告"), "advice": ("advice", "建议"), "info": ("info", "提示")}
     return [
         f"[{say(*kinds[finding.severity])}] {finding.rule}",

@@ -52,6 +52,8 @@ class Bench:
     folder: Path | None = None
 
     def run(self) -> Iterator[Result]:
+        """One accuracy a task, interval of 1.96 standard errors. Raises UserError for an unknown
+        task or questions that could not be loaded."""
         from lm_eval.tasks import TaskManager
 
         manager = TaskManager(include_path=str(self.folder) if self.folder else None)

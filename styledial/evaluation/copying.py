@@ -1,4 +1,4 @@
-"""longest_copy, long_copy_rate, extraction_rate_N: what a model gives back of the training books.
+"""longest_copy, long_copy_rate, extraction_rate_N: what a model reproduces of the training books.
 
 longest_copy         tokens of the longest run that a passage has in common with the training
                      text, word for word; the largest over all passages
@@ -38,10 +38,13 @@ _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class Copying:
+    """longest_copy, long_copy_rate: runs of tokens that passages share with the training text."""
+
     passages: Passages
     style: PackedRows
 
     def run(self) -> Iterator[Result]:
+        """Both metrics, with the base's and the books' own values. Intervals over passages."""
         sides = (self.passages.tuned, self.passages.base, self.passages.book_opened)
         found = longest_copies([p.ids for side in sides for p in side], self.style)
         tuned, base, books = np.split(found, np.cumsum([len(side) for side in sides])[:2])
@@ -62,6 +65,8 @@ class Extraction:
     tick: Callable[[int, int], None] = lambda *_: None
 
     def run(self) -> Iterator[Result]:
+        """One extraction_rate a prefix length. Generates `places` x PREFIXES twice, with both
+        models."""
         if not self.tried:
             return
         most, pieces = self._longest_prefix, self._pieces

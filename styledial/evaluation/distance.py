@@ -25,6 +25,7 @@ class StyleText:
     read: Callable[[], np.ndarray]
 
     def run(self) -> Iterator[Result]:
+        """kl, style_nll and style_nll_gain, in nats per token."""
         sums = self.read()
         at = Distance.of(sums)
         yield Result("kl", *of_sums(sums, _column(2)), NATS, 0.0)
@@ -44,6 +45,7 @@ class GeneralText:
     read: Callable[[], np.ndarray]
 
     def run(self) -> Iterator[Result]:
+        """general_nll and general_kl, in nats per token."""
         sums = self.read()
         at = Distance.of(sums)
         yield Result("general_nll", *of_sums(sums, ratio), NATS, at.nll_base)

@@ -1,4 +1,4 @@
-"""distinct_2, distinct_3, longest_loop, truncated, base_perplexity: signs of text coming apart.
+"""distinct_2, distinct_3, longest_loop, truncated, base_perplexity: signs of degenerate text.
 
 distinct_n        different n-grams / all n-grams of a passage (Li et al. 2016, arXiv 1510.03055),
                   a mean over passages; tokens; 1 = no n-gram comes twice
@@ -28,11 +28,15 @@ from styledial.training.losses import fused_nll_kl
 
 @dataclass(frozen=True)
 class Fluency:
+    """distinct_2 and _3, longest_loop, truncated, base_perplexity of the passages."""
+
     passages: Passages
     policy: Policy
     batch_size: int
 
     def run(self) -> Iterator[Result]:
+        """Five metrics; distinct_n is left out where passages are too short. One pass of the
+        base."""
         sides = (self.passages.tuned, self.passages.base, self.passages.book_opened)
         for n in (2, 3):
             shares = [[s for p in side if (s := distinct(p.ids, n)) is not None] for side in sides]

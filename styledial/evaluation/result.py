@@ -1,4 +1,4 @@
-"""What every evaluator yields: a name, a value, how sure it is, and what the base has.
+"""Results of evaluators: name, value, confidence interval, and the base's value.
 
 Intervals are at 95 % and cover the choice of the text, not another training seed. Units are rows of
 held-out text, passages, or places in the books.
@@ -41,6 +41,7 @@ class Result:
     books: float | None = None
 
     def as_json(self) -> dict[str, Any]:
+        """The metric's entry in evaluation.json; `books` only where there is a value."""
         found = {"value": self.value, "ci": list(self.ci), "base": self.base, "unit": self.unit}
         return found if self.books is None else {**found, "books": self.books}
 
@@ -48,7 +49,8 @@ class Result:
 class Evaluator(Protocol):
     """Construct it with what it reads; `run()` does the work and yields one result a metric."""
 
-    def run(self) -> Iterator[Result]: ...
+    def run(self) -> Iterator[Result]:
+        """Measure, and yield each metric as it is known."""
 
 
 def of_sums(units: np.ndarray, statistic: Statistic) -> tuple[float, tuple[float, float]]:

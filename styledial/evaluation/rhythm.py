@@ -32,10 +32,13 @@ BITS = "bits"
 
 @dataclass(frozen=True)
 class Rhythm:
+    """function_word_distance and sentence_rhythm_distance of the passages to the books."""
+
     passages: Passages
     tokenizer: PreTrainedTokenizerBase
 
     def run(self) -> Iterator[Result]:
+        """Both distances; the second is left out where the books have too few whole sentences."""
         sides = self.passages
         tuned, base, books, reference = (
             [as_text(self.tokenizer, ids) for ids in side]

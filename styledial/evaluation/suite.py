@@ -1,4 +1,4 @@
-"""Everything that is measured of a tuned model, and evaluation.json.
+"""The full evaluation of a tuned model, and evaluation.json.
 
     evaluation.json   {"metrics":  {"kl": {"value": 0.1, "ci": [0.09, 0.11], "base": 0.0,
                                            "unit": "nats per token"}, ...},
@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ from styledial.training.measure import halves, read_rows
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# Hears what is being measured: a sentence, how much is done, and of how much.
+# Called with what is being measured, how much of it is done, and of how much.
 Tick = Callable[[str, int, int], None]
 # Above this share, copying is spoken of.
 COPIES = 0.02
@@ -61,6 +62,7 @@ class Evaluation:
         return replace(self, against=other.metrics)
 
     def as_json(self) -> dict[str, Any]:
+        """The content of evaluation.json."""
         metrics = {name: result.as_json() for name, result in self.metrics.items()}
         for name, result in self.against.items():
             metrics[name]["against"] = {"value": result.value, "ci": list(result.ci)}
@@ -72,7 +74,7 @@ class Evaluation:
 class Effort:
     """How much is generated: `passages` of `tokens` each, by the tuned model and by the base;
     `places` of the training books at which copying is tried, with three prefix lengths; tasks
-    of lm-evaluation-harness, which have to be asked for (evaluators/bench.py)."""
+    of lm-evaluation-harness, which have to be asked for (bench.py)."""
 
     passages: int
     tokens: int
@@ -115,18 +117,6 @@ def evaluate(
     text are left out. `like` is another adapter's evaluation on the same base, texts, effort and
     seed: the base's passages are taken from it.
     """
-    rows = halves(texts.heldout)[1]
-
-    def style() -> np.ndarray:
-        if style_sums is not None:
-            return style_sums
-        return read_rows(policy, texts.heldout, only=rows, **reading)
-
-    def general() -> np.ndarray:
-        if general_sums is not None:
-            return general_sums
-        return read_rows(policy, texts.general, **reading)
-
     metrics: dict[str, Result] = {}
 
     def run(words: str, evaluator: Evaluator) -> None:
@@ -134,31 +124,47 @@ def evaluate(
         metrics.update((result.name, result) for result in evaluator.run())
         tick(words, 1, 1)
 
-    if effort.bench:  # first, as it is what may not be available
-        tasks = Bench(
-            policy,
-            tokenizer,
-            effort.bench,
-            reading["batch_size"],
-            effort.bench_limit,
-            effort.bench_folder,
-        )
-        run("lm-evaluation-harness", tasks)
+    if effort.bench:  # first, as its tasks or their questions may not be available
+        run("lm-evaluation-harness", _bench(policy, tokenizer, effort, reading))
+    rows = halves(texts.heldout)[1]
+    style = _sums(style_sums, policy, texts.heldout, only=rows, **reading)
+    general = _sums(general_sums, policy, texts.general, **reading)
     run(say("style text", "风格文本"), StyleText(style))
     run(say("general text", "通用文本"), GeneralText(general))
     passages = openings(texts.heldout, texts.style, passages=effort.passages, tokens=effort.tokens)
     if passages:
         known = like.passages.base if like and like.passages else None
         passages = _written(policy, passages, seed, known, tick)
-        run(say("style of passages", "段落的风格"), StyleScore(passages, tokenizer))
-        run(say("words and rhythm", "虚词与句子节奏"), Rhythm(passages, tokenizer))
+        run(say("style of the passages", "段落风格"), StyleScore(passages, tokenizer))
+        run(say("function words and rhythm", "虚词与句子节奏"), Rhythm(passages, tokenizer))
         run(say("fluency", "流畅度"), Fluency(passages, policy, reading["batch_size"]))
-        run(say("copies of the books", "照抄原文"), Copying(passages, texts.style))
-    words = say("from true prefixes", "由真实开头续写")
+        run(say("copying from the books", "照抄检查"), Copying(passages, texts.style))
+    words = say("continuing training text", "续写训练文本")
     extraction = Extraction(policy, texts.style, effort.places, lambda *at: tick(words, *at))
     run(words, extraction)
     settings = _settings(effort, passages, extraction, seed, reading["direction"])
     return Evaluation(metrics, settings, passages=passages)
+
+
+def _sums(known: np.ndarray | None, *args: Any, **reading: Any) -> Callable[[], np.ndarray]:
+    """The sums already read, or a function that reads them when it is called."""
+    return partial(read_rows, *args, **reading) if known is None else lambda: known
+
+
+def _bench(
+    policy: Policy,
+    tokenizer: PreTrainedTokenizerBase,
+    effort: Effort,
+    reading: Mapping[str, Any],
+) -> Bench:
+    return Bench(
+        policy,
+        tokenizer,
+        effort.bench,
+        reading["batch_size"],
+        effort.bench_limit,
+        effort.bench_folder,
+    )
 
 
 def _settings(
@@ -185,7 +191,10 @@ def _written(
     policy: Policy, passages: Passages, seed: int, base: list[Passage] | None, tick: Tick
 ) -> Passages:
     """The passages of both models."""
-    theirs, ours = say("base writes", "基座续写"), say("tuned model writes", "微调模型续写")
+    theirs, ours = (
+        say("generating with the base", "基座生成中"),
+        say("generating with the tuned model", "微调模型生成中"),
+    )
     if base is None:
         with policy.as_base() as model:
             base = sample(model, passages, seed=seed, tick=lambda *at: tick(theirs, *at))
@@ -234,8 +243,8 @@ def evaluate_at_end(
         reason = f"{type(error).__name__}: {error}".split("\n")[0]
         later = f"`styledial evaluate {typed(Path(config.training.output_dir))}`"
         note(
-            f"The run is complete, but it could not be evaluated ({reason}). Later: {later}.",
-            f"训练已完成，但未能度量（{reason}）。以后可运行 {later}。",
+            f"The run is complete, but its evaluation failed ({reason}). To run it again: {later}.",
+            f"训练已完成，但评估失败（{reason}）。可运行 {later} 重新评估。",
         )
         return None
 
@@ -256,8 +265,8 @@ def warnings(found: Evaluation) -> list[tuple[str, str]]:
         if result.value > COPIES and result.ci[0] > usual:
             copied.append(
                 (
-                    f"{name} is {result.value:.0%} (usual {usual:.0%})",
-                    f"{name} 为 {result.value:.0%}（通常 {usual:.0%}）",
+                    f"{name} is {result.value:.0%} (baseline {usual:.0%})",
+                    f"{name} 为 {result.value:.0%}（基线 {usual:.0%}）",
                 )
             )
     if copied:
@@ -278,13 +287,14 @@ def other_text(changed: Sequence[str]) -> tuple[str, str]:
     """That what is held out now may have been trained on; `changed` names the files."""
     named = ", ".join(changed[:3]) + (" ..." if len(changed) > 3 else "")
     return (
-        f"The novels are not those that the run was trained on ({named}): what is held out now "
-        "may be text that it has seen, and the figures flatter it.",
-        f"小说已与训练时不同（{named}）：现在留出的文本可能是训练过的，数字会偏好。",
+        f"The novels have changed since training ({named}): the text held out now may have been "
+        "trained on, so the figures may look better than they should.",
+        f"小说与训练时不同（{named}）：现在留出的文本可能训练过，结果可能偏乐观。",
     )
 
 
 def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
+    """Write evaluation.json into a run's folder. Raises UserError where it is not writable."""
     with writing(folder) as run:
         run.write_json(FILE, evaluation.as_json())
 

@@ -1,4 +1,4 @@
-"""Function words and sentences of Chinese and English: what a style is known by.
+"""Function words and sentence splitting for Chinese and English, as style markers.
 
 Function words carry grammar and little topic; their frequencies have told authors apart since
 Mosteller and Wallace's study of the Federalist papers (1964). For Chinese they are single

@@ -1,4 +1,4 @@
-"""Passages to judge: the same openings, continued by the tuned model, by the base and by the book.
+"""Passages to evaluate: the same openings, continued by the tuned model, the base and the book.
 
     held-out piece   [ prompt  p tokens | the book's own continuation, n tokens ]
                      [ prompt           | the base's ]
@@ -57,6 +57,7 @@ class Passages:
     base: list[Passage]
 
     def written_by(self, tuned: list[Passage], base: list[Passage]) -> Passages:
+        """The same openings with what both models wrote."""
         return replace(self, tuned=tuned, base=base)
 
     @property

@@ -1,4 +1,4 @@
-"""Which files of a repository a training needs.
+"""Selecting the files of a repository that training needs.
 
 A repository often holds its weights three times: safetensors, pickles (.bin), and its authors'
 own (.pth, consolidated*, original/). One set is enough; safetensors are preferred.

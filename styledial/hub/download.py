@@ -1,4 +1,4 @@
-"""A whole model into a folder that model_name_or_path accepts.
+"""Download a whole model into a folder that model_name_or_path accepts.
 
     list -> choose -> is there room? -> fetch, four files at a time -> write down what came
 

@@ -1,4 +1,4 @@
-"""One file over HTTP: begun where the last attempt was cut, checked, then put in place.
+"""Download one file over HTTP: resumed, verified, then moved into place.
 
     folder/.download/model.safetensors.1f2e3d4c.part    grows, survives a killed process
     folder/model.safetensors                            appears only when its checksum is right
@@ -55,8 +55,8 @@ def fetch(
             return
         part.unlink()  # a wrong byte somewhere: from the start, once
     raise ModelError(
-        f"{file.path}: arrived twice with a wrong checksum from {_host(url)}. Try again later, or "
-        "another source (--source modelscope, --endpoint).",
+        f"{file.path}: was downloaded from {_host(url)} twice with a wrong checksum. Try again "
+        "later, or use another source (--source modelscope, --endpoint).",
         f"{file.path}：从 {_host(url)} 两次下载的校验和都不对。请稍后重试，"
         "或换一个来源（--source modelscope、--endpoint）。",
     )
@@ -116,8 +116,8 @@ def _complete(
         fruitless += 1
         if fruitless == _ATTEMPTS:
             raise Interrupted(
-                f"{file.path}: {_host(url)} doesn't answer ({reason}). Run the same command again: "
-                "it goes on where it stopped. From China add --use-mirror.",
+                f"{file.path}: {_host(url)} did not respond ({reason}). Run the same command "
+                "again to resume; from China add --use-mirror.",
                 f"{file.path}：{_host(url)} 没有响应（{reason}）。重新运行同一命令即可续传；"
                 "国内可加 --use-mirror。",
             )

@@ -1,4 +1,4 @@
-"""Where StyleDial keeps downloaded and converted models, and whether the disk has room."""
+"""The folder for downloaded and converted models, and its free disk space."""
 
 from __future__ import annotations
 

@@ -31,12 +31,14 @@ def listing(place: Place, repo: str, revision: str | None) -> Listing:
 
 
 def file_url(place: Place, listed: Listing, path: str) -> str:
+    """Where a file of the listing is downloaded from."""
     from huggingface_hub import hf_hub_url
 
     return hf_hub_url(listed.repo, path, revision=listed.revision, endpoint=place.endpoint)
 
 
 def headers(place: Place) -> dict[str, str]:
+    """HTTP headers of a request, with the token of `place` if it has one."""
     from huggingface_hub.utils import build_hf_headers
 
     return dict(build_hf_headers(token=place.token or False, library_name="styledial"))
@@ -68,22 +70,23 @@ def explained(error: Exception, place: Place, repo: str, revision: str | None = 
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, RepositoryNotFoundError) or status in (401, 403, 404):
         return ModelError(
-            f"{repo}: {place.endpoint} has no such model, or keeps it private (HTTP {status}). "
-            "Check the spelling (`styledial models` lists the known ones); for a private one set "
-            "HF_TOKEN.",
+            f"{repo}: {place.endpoint} has no such model, or it is private (HTTP {status}). "
+            "Check the spelling (`styledial models` lists the known ones); for a private one "
+            "set HF_TOKEN.",
             f"{repo}：{place.endpoint} 上没有这个模型，或未公开（HTTP {status}）。"
             "请检查拼写（`styledial models` 列出已知模型）；私有模型请设置 HF_TOKEN。",
         )
     reason = f"HTTP {status}" if status else type(error).__name__
     return ModelError(
-        f"{place.endpoint}: cannot be reached or fails ({reason}). Try again; from China add "
-        "--use-mirror or --source modelscope; behind a proxy set HTTPS_PROXY.",
+        f"{place.endpoint}: could not be reached or returned an error ({reason}). Try again; "
+        "from China add --use-mirror or --source modelscope; behind a proxy set HTTPS_PROXY.",
         f"{place.endpoint}：无法连接或出错（{reason}）。请重试；国内可加 --use-mirror 或 "
         "--source modelscope；有代理请设置 HTTPS_PROXY。",
     )
 
 
 def gated(place: Place, repo: str) -> ModelError:
+    """The error for a repository whose licence has to be accepted, and what to do about it."""
     page = f"https://huggingface.co/{repo}"
     tokens = "https://huggingface.co/settings/tokens"
     if place.token:
@@ -95,10 +98,11 @@ def gated(place: Place, repo: str) -> ModelError:
         )
     if place.token_withheld:
         return ModelError(
-            f"{repo}: is gated: accept its licence on {page}. Your Hugging Face token is not sent "
-            f"to {place.endpoint} unasked; give it with --token, or use --source modelscope.",
-            f"{repo}：需要授权：请在 {page} 同意许可。令牌不会擅自发给 {place.endpoint}；"
-            "请用 --token 提供，或改用 --source modelscope。",
+            f"{repo}: is gated: accept its licence on {page}. Your Hugging Face token is not "
+            f"sent to {place.endpoint} automatically; give it with --token, or use --source "
+            "modelscope.",
+            f"{repo}：需要授权：请在 {page} 同意许可。令牌不会自动发送给 {place.endpoint}；请用 "
+            "--token 提供，或改用 --source modelscope。",
         )
     return ModelError(
         f"{repo}: is gated. Accept its licence on {page}, make a token on {tokens}, set "

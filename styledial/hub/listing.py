@@ -1,4 +1,4 @@
-"""What a hub says about a repository, whichever hub it is."""
+"""The interface of a model hub: the files of a repository, and their URLs."""
 
 from __future__ import annotations
 
@@ -42,11 +42,14 @@ class Place:
 class Hub(Protocol):
     """What the two hubs' modules offer."""
 
-    def listing(self, place: Place, repo: str, revision: str | None) -> Listing: ...
+    def listing(self, place: Place, repo: str, revision: str | None) -> Listing:
+        """The repository's files at `revision` (None: the newest). Raises ModelError."""
 
-    def file_url(self, place: Place, listing: Listing, path: str) -> str: ...
+    def file_url(self, place: Place, listing: Listing, path: str) -> str:
+        """Where a file of the listing is downloaded from."""
 
-    def headers(self, place: Place) -> dict[str, str]: ...
+    def headers(self, place: Place) -> dict[str, str]:
+        """HTTP headers of a request, with the token of `place` if it has one."""
 
 
 def transport_errors() -> tuple[type[Exception], ...]:

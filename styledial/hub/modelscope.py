@@ -35,9 +35,9 @@ def listing(place: Place, repo: str, revision: str | None) -> Listing:
         raise _unreachable(place, type(error).__name__) from None
     if response.status_code in (401, 403, 404):
         raise ModelError(
-            f"{repo}: {place.endpoint} has no such model, or keeps it private (HTTP "
-            f"{response.status_code}). Check its name on {ENDPOINT}/models; for a private one set "
-            "MODELSCOPE_API_TOKEN.",
+            f"{repo}: {place.endpoint} has no such model, or it is private (HTTP "
+            f"{response.status_code}). Check its name on {ENDPOINT}/models; for a private one "
+            "set MODELSCOPE_API_TOKEN.",
             f"{repo}：{place.endpoint} 上没有这个模型，或未公开（HTTP {response.status_code}）。"
             f"请在 {ENDPOINT}/models 核对名称；私有模型请设置 MODELSCOPE_API_TOKEN。",
         )
@@ -59,11 +59,13 @@ def _files(place: Place, response: Any) -> list[RemoteFile]:
 
 
 def file_url(place: Place, listed: Listing, path: str) -> str:
+    """Where a file of the listing is downloaded from (it redirects)."""
     query = urlencode({"Revision": listed.revision, "FilePath": path})
     return f"{place.endpoint}/api/v1/models/{listed.repo}/repo?{query}"
 
 
 def headers(place: Place) -> dict[str, str]:
+    """HTTP headers of a request, with the token of `place` if it has one."""
     found = {"User-Agent": "styledial"}
     if place.token:
         found["Authorization"] = f"Bearer {place.token}"
@@ -78,7 +80,7 @@ def explained(error: Exception, place: Place, repo: str) -> ModelError:
 
 def _unreachable(place: Place, reason: str) -> ModelError:
     return ModelError(
-        f"{place.endpoint}: cannot be reached or fails ({reason}). Try again, or another source: "
-        "--use-mirror.",
+        f"{place.endpoint}: could not be reached or returned an error ({reason}). Try again, or "
+        "use another source: --use-mirror.",
         f"{place.endpoint}：无法连接或出错（{reason}）。请重试，或换一个来源：--use-mirror。",
     )

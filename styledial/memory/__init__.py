@@ -1,1 +1,1 @@
-"""What a run needs of memory, known before it starts: see docs/memory.md."""
+"""Estimate of the memory a run needs, before it starts: see docs/memory.md."""

@@ -1,4 +1,4 @@
-"""What a trace can't see, each with a name, an amount and its source.
+"""Memory outside the trace: each item with a name, an amount and its source.
 
 allocator       reserved minus in use: rounding and holes, from the replay (allocator.py)
 cuda_context    kernels and state of CUDA itself (gpus.CONTEXT)

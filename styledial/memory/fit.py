@@ -1,4 +1,4 @@
-"""What fits a card: the largest micro-batch, and the nearest configuration.
+"""Fitting a GPU: the largest micro-batch, and the closest configuration that fits.
 
 `per_device_train_batch_size: auto` takes the largest micro-batch that fits. A configuration that
 doesn't fit is changed, one step after the other, each kept, until some micro-batch fits:
@@ -77,7 +77,7 @@ def largest_batch(
     one that divides the update's rows, which stay as many. A micro-batch that is larger needs
     more, so sizes are looked for as in a sorted list, after the smallest. `source` is noted with
     the values; `smallest` is the plan of `of_one_row(config)` if there is one already; `tell`
-    hears of each configuration that is planned.
+    is called with each configuration that is tried.
     """
     rows, sizes = effective_batch(config, 1), _sizes(config)
     best = None

@@ -11,7 +11,7 @@ _KINDS = {
     "gradients": ("gradients", "梯度"),
     "activations": ("activations", "激活"),
     "loss": ("loss", "损失"),
-    "allocator": ("allocator, rounding and holes", "分配器取整与空隙"),
+    "allocator": ("allocator overhead and fragmentation", "分配器开销与碎片"),
     "cuda_context": ("CUDA context", "CUDA 上下文"),
     "cublas": ("cuBLAS workspace", "cuBLAS 工作区"),
     "quantisation": ("bitsandbytes kernels", "bitsandbytes 内核"),
@@ -24,7 +24,7 @@ _PHASES = {
     "loss": ("in the loss", "损失计算"),
     "backward": ("in the backward pass", "反向"),
     "optimizer": ("in the optimizer's step", "优化器更新"),
-    "sampling": ("while the anchor text is written", "采样锚定文本"),
+    "sampling": ("while the anchor text is sampled", "采样锚定文本"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Peak memory and speed of a run, known from its configuration alone.
+"""Peak memory and speed of a run, estimated from its configuration alone.
 
     config -> skeleton (shapes) -> rehearse (the real step on fakes) -> trace
            -> allocator (reserved) + extras -> Plan
@@ -58,6 +58,7 @@ class Plan:
 
     @property
     def total(self) -> int:
+        """Bytes of the GPU that the run needs: tensors and extras."""
         return self.allocated + sum(self.extras.values())
 
     def seconds_per_update(self, card: Card) -> float | None:
@@ -67,6 +68,7 @@ class Plan:
         return self.flops / (card.tflops * 1e12 * UTILISATION)
 
     def to_json(self) -> dict[str, Any]:
+        """The content of plan.json."""
         return {
             "allocated_bytes": self.allocated,
             "reserved_bytes": self.reserved,

@@ -1,4 +1,4 @@
-"""What saves how much: the same configuration planned again, one setting changed at a time."""
+"""Memory saved by single changes: the plan repeated with one setting changed at a time."""
 
 from __future__ import annotations
 

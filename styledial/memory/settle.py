@@ -1,9 +1,9 @@
 """A run's memory settled before anything is loaded: planned, compared with the GPU, changed or not.
 
-no GPU, or a base that is sharded (fsdp)         nothing to compare with: goes on without a plan
+no GPU, or a base that is sharded (fsdp)         nothing to compare with: continues without a plan
 batch size `auto`                                the largest that fits
 too large                                        refused with the nearest that fits; changed to
-                                                 it with --fit; goes on with --ignore-plan
+                                                 it with --fit; continues with --ignore-plan
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from styledial.memory.gpus import MARGIN
 from styledial.memory.plan import Plan, plan
 from styledial.memory.show import as_settings, nearest_words
 from styledial.models.fsdp import will_shard
+from styledial.run_folder import layout
 from styledial.units import memory_size
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ def settle(
 
 
 def as_it_was_fitted(config: Config, folder: Path) -> Config:
-    """`config` with what --fit had changed in the run in `folder`, for going on with it."""
-    earlier = folder / "train_config.yaml"
+    """`config` with what --fit had changed in the run in `folder`, for resuming it."""
+    earlier = folder / layout.SETTINGS
     if not earlier.is_file():
         return config
     found = resolve(earlier)
@@ -100,14 +101,14 @@ class _Decision:
             return _Settled({}, None)
         if self.here.count > 1 and training.fsdp == "on":
             return self.unplanned("the base is sharded (fsdp)", "基座由 fsdp 分片")
-        self.note(f"memory: planning for {card.name} ...", f"显存：正在为 {card.name} 估算……")
+        self.note(f"memory: estimating for {card.name} ...", f"显存：正在为 {card.name} 估算……")
         asked = of_one_row(config) if self.automatic else config
         try:
             planned = plan(asked, card=card, processes=self.here.count)
         except Exception as error:  # a model that can't be run on fakes may still train
             known = isinstance(error, UserError)
             reason = str(error) if known else f"{type(error).__name__}: {error}"
-            return self.unplanned(f"planning failed ({reason})", f"无法估算（{reason}）")
+            return self.unplanned(f"the estimate failed ({reason})", f"估算失败（{reason}）")
         if self.will_be_sharded(planned, card):
             return self.unplanned("fsdp will shard the base", "基座将由 fsdp 分片")
         return self.fitting(planned, card) if fits(planned, card) else self.too_large(planned, card)
@@ -150,19 +151,21 @@ class _Decision:
                 f"{BATCH}：auto 取 {micro_batch}；每张 GPU 每次更新 {rows} 行。",
             )
         self.note(
-            f"memory: planned at {memory_size(planned.total)} of {memory_size(card.memory)} free.",
+            f"memory: {memory_size(planned.total)} estimated, {memory_size(card.memory)} "
+            "available.",
             f"显存：估算 {memory_size(planned.total)}，可用 {memory_size(card.memory)}。",
         )
         return _Settled(changes, planned)
 
     def too_large(self, planned: Plan, card: gpus.Card) -> _Settled:
-        """Go on all the same, with the nearest configuration that fits, or not at all."""
+        """Continue anyway, with the closest configuration that fits, or raise UserError."""
         needs = memory_size(planned.total)
         free = f"{memory_size(card.memory)} free, {MARGIN:.0%} of which is kept"
         free_zh = f"可用 {memory_size(card.memory)}，其中 {MARGIN:.0%} 须留出"
         if self.when_too_large == "ignore":
             self.note(
-                f"memory: planned at {needs}, {card.name} has {free}; --ignore-plan: goes on.",
+                f"memory: {needs} estimated, {card.name} has {free}; continuing because of "
+                "--ignore-plan.",
                 f"显存：估算 {needs}，{card.name} {free_zh}；--ignore-plan：继续训练。",
             )
             return _Settled(self.one_row() if self.automatic else {}, planned)
@@ -170,16 +173,19 @@ class _Decision:
         words = nearest_words(self.config, other)
         if self.when_too_large == "fit" and other:
             self.note(
-                f"--fit: {needs} are too much for {card.name} ({free}); {words[0]}",
+                f"--fit: {needs} do not fit {card.name} ({free}); {words[0]}",
                 f"--fit：{card.name}（{free_zh}）放不下 {needs}；{words[1]}",
             )
             return _Settled(other.changes, other.plan)
-        advice = (" Add that, or --fit, which takes it.", "请加上这些设置，或加 --fit 自动采用。")
+        advice = (
+            " Use these settings, or let --fit apply them.",
+            "请加上这些设置，或用 --fit 自动采用。",
+        )
         if not other:
             advice = ("", "")
         raise UserError(
-            f"This run needs {needs} and {card.name} has {free}. Nothing was loaded. {words[0]}"
-            f"{advice[0]} --ignore-plan trains all the same.",
+            f"This run needs {needs} and {card.name} has {free}. Nothing was loaded. "
+            f"{words[0]}{advice[0]} --ignore-plan trains anyway.",
             f"本次训练需要 {needs}，{card.name} {free_zh}。尚未加载任何权重。{words[1]}{advice[1]}"
             "加 --ignore-plan 可不顾估算继续训练。",
         )

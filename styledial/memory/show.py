@@ -30,7 +30,7 @@ def as_settings(changes: Mapping[str, Any]) -> str:
 
 def savings_table(whole: Plan, found: Iterable[Saving]) -> Iterator[str]:
     """What each change alone would save of the peak, one line each."""
-    yield say("What saves how much, one change at a time:", "逐项更改各省多少：")
+    yield say("Memory saved by each change on its own:", "每项更改单独节省的显存：")
     for saving in found:
         total, more = saving.plan.total, saving.plan.total / whole.total - 1
         yield f"  {total / GIB:8.2f} GiB  {more:+7.1%}  {as_settings(saving.changes)}"
@@ -46,7 +46,7 @@ def table(plan: Plan) -> Iterator[str]:
     yield f"  {plan.total / GIB:8.2f} GiB  {say('peak', '峰值')}"
     phase = phase_name(plan.peak_phase)
     yield say(
-        f"Peak {phase} ({plan.peak_op}); {plan.rows} rows a micro-batch, {plan.dtype}.",
+        f"Peak {phase} ({plan.peak_op}); {plan.rows} rows per micro-batch, {plan.dtype}.",
         f"峰值出现在{phase}（{plan.peak_op}）；每个微批次 {plan.rows} 行，{plan.dtype}。",
     )
 
@@ -57,43 +57,43 @@ def verdict(plan: Plan, card: Card) -> str:
     numbers = f"{memory_size(plan.total)} / {memory_size(card.memory)}"
     if fits(plan, card):
         return say(
-            f"Fits {card.name}: {numbers}, {memory_size(limit - plan.total)} left beside a "
-            f"margin of {MARGIN:.0%}.",
+            f"Fits {card.name}: {numbers}, {memory_size(limit - plan.total)} left after a margin "
+            f"of {MARGIN:.0%}.",
             f"{card.name} 放得下：{numbers}，"
             f"除 {MARGIN:.0%} 余量外还剩 {memory_size(limit - plan.total)}。",
         )
     return say(
-        f"Does not fit {card.name}: {numbers}, with a margin of {MARGIN:.0%} "
-        f"{memory_size(plan.total - limit)} too much.",
+        f"Does not fit {card.name}: {numbers}, {memory_size(plan.total - limit)} too much with a "
+        f"margin of {MARGIN:.0%}.",
         f"{card.name} 放不下：{numbers}，"
         f"按 {MARGIN:.0%} 余量超出 {memory_size(plan.total - limit)}。",
     )
 
 
 def nearest_words(config: Config, found: Fitted | None) -> tuple[str, str]:
-    """The nearest configuration that fits, as it is typed; or what doesn't make it fit either."""
+    """The closest configuration that fits, as settings to type; or that there is none."""
     if found is None:
         *_, last = changes_in_turn(config)
         tried = as_settings({BATCH: 1} | last)
         adapter = "" if config.model.use_peft else " or an adapter (model.use_peft=true)"
         adapter_zh = "" if config.model.use_peft else "，或训练适配器（model.use_peft=true）"
         return (
-            f"Not even {tried} makes it fit: take a smaller model{adapter}.",
+            f"It does not fit even with {tried}: use a smaller model{adapter}.",
             f"即使 {tried} 也放不下：请换更小的模型{adapter_zh}。",
         )
     settings, then = as_settings(found.changes), memory_size(found.plan.total)
     return (
-        f"The nearest that fits ({then}): {settings}.",
-        f"最接近且放得下的配置（{then}）：{settings}。",
+        f"The closest configuration that fits ({then}): {settings}.",
+        f"放得下的最接近的配置（{then}）：{settings}。",
     )
 
 
 def pace(config: Config, plan: Plan, card: Card | None) -> Iterator[str]:
-    """Tokens and time, as far as they can be told."""
+    """Tokens and time, as far as they are known."""
     seconds = plan.seconds_per_update(card) if card else None
     line = say(
-        f"An update: {plan.tokens_per_update:,} tokens of your text, "
-        f"{plan.flops / 1e12:,.1f} TFLOP",
+        f"One update: {plan.tokens_per_update:,} tokens of style text, "
+        f"{plan.flops / 1000000000000.0:,.1f} TFLOP",
         f"每次更新：{plan.tokens_per_update:,} 个风格 token，{plan.flops / 1e12:,.1f} TFLOP",
     )
     if card and seconds:

@@ -1,4 +1,4 @@
-"""The configured model as shapes alone: built from its config.json, no weights, no GPU, no network.
+"""The configured model on the meta device, from its config.json: no weights, GPU or network.
 
     config.json (or the table of the guide's six) -> model on `meta`, LoRA injected
         -> every parameter and buffer as a fake tensor with a storage of its own
@@ -45,8 +45,8 @@ def build_skeleton(config: Config, shape: PretrainedConfig, dtype: torch.dtype) 
     check_quantisation(config)
     if config.model.use_dora and config.model.load_in_4bit:
         raise ModelError(
-            "model.use_dora on a 4-bit base can't be planned; it can be trained.",
-            "4 位基座上的 model.use_dora 无法估算，但可以训练。",
+            "model.use_dora on a 4-bit base: memory cannot be estimated, but training works.",
+            "4 位基座上的 model.use_dora：无法估算显存，但可以训练。",
         )
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")

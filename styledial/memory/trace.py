@@ -1,4 +1,4 @@
-"""Who allocates what, in order: every storage that an operation makes, and when it goes.
+"""A trace of allocations: every storage that an operation makes, and when it is freed.
 
 Under FakeTensorMode tensors have shapes and storages but no data, so a step of a 14B model runs on
 any machine. `Tracker` sees each operation above that mode:
@@ -49,6 +49,9 @@ class Storage:
 
 @dataclass
 class Trace:
+    """What a Tracker recorded. flops: of matrix products by phase; micro_flops: of one
+    micro-batch."""
+
     events: list[Event] = field(default_factory=list)
     storages: list[Storage] = field(default_factory=list)
     flops: dict[str, int] = field(default_factory=dict)

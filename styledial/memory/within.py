@@ -1,4 +1,4 @@
-"""What operations allocate inside themselves, where no dispatch mode looks.
+"""Temporary buffers inside operations, which a dispatch mode cannot see.
 
 Each entry is for a kernel that the step runs, from its source: PyTorch 2.13's flash attention,
 bitsandbytes 0.50's 4-bit product.

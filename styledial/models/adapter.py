@@ -1,4 +1,4 @@
-"""What a run leaves and later commands take up again: the adapter's folder."""
+"""Saving and loading an adapter folder."""
 
 from __future__ import annotations
 
@@ -182,8 +182,8 @@ def base_of(folder: Path, base: str | None = None) -> Base:
         if base:
             raise
         raise AdapterError(
-            f"{folder}: the base that this was trained on can't be used ({error.en.rstrip('.')}). "
-            "Say where it is now: --base FOLDER.",
+            f"{folder}: the base it was trained on cannot be used ({error.en.rstrip('.')}). Say "
+            "where it is now: --base FOLDER.",
             f"{folder}：无法使用训练时的基座（{error.zh.rstrip('。')}）。"
             "请用 --base 指明它现在的位置。",
         ) from None
@@ -213,7 +213,7 @@ def attach_adapter(base: PreTrainedModel, folder: Path, name: str) -> PeftModel:
         try:
             held = set(safetensors_headers(weights))
         except ModelError:
-            raise _damaged(weights, "is cut short or damaged", "不完整或已损坏") from None
+            raise _damaged(weights, "is truncated or damaged", "不完整或已损坏") from None
     elif (folder / "adapter_model.bin").is_file():
         held = set()
     else:
@@ -233,7 +233,7 @@ def attach_adapter(base: PreTrainedModel, folder: Path, name: str) -> PeftModel:
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         raise _damaged(
-            weights, f"lacks {absent[0]}{more}", f"缺少 {absent[0]} 等 {len(absent)} 个权重"
+            weights, f"is missing {absent[0]}{more}", f"缺少 {absent[0]} 等 {len(absent)} 个权重"
         )
     return model
 

@@ -31,6 +31,7 @@ def copy_tokenizer(source: Path, target: Path) -> None:
 
 
 def has_tokenizer(folder: Path) -> bool:
+    """Whether a tokenizer's own file is in the folder."""
     return any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model"))
 
 

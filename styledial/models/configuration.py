@@ -38,8 +38,8 @@ def model_config(name: str, *, trust_remote_code: bool = False) -> PretrainedCon
         return AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
     except (OSError, ValueError):
         raise ModelError(
-            f"model.model_name_or_path: {name} can't be planned: its config.json is neither here "
-            "nor available from the hub. Download the model first: `styledial download`.",
-            f"model.model_name_or_path：无法估算 {name}：本地没有它的 config.json，也无法从模型"
-            "中心取得。请先下载模型：styledial download。",
+            f"model.model_name_or_path: the config.json of {name} is neither here nor available "
+            "from the hub. Download the model first: `styledial download`.",
+            f"model.model_name_or_path：本地没有 {name} 的 config.json，也无法从模型中心取得。"
+            "请先下载模型：styledial download。",
         ) from None

@@ -34,6 +34,7 @@ def scale_norms(model: nn.Module, scale: float) -> list[tuple[Tensor, Tensor]]:
 
 @torch.no_grad()
 def restore_norms(moved: list[tuple[Tensor, Tensor]]) -> None:
+    """Undo `scale_norms`, whose result `moved` is."""
     for norms, before in moved:
         norms.copy_(before)
 

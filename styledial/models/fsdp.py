@@ -98,8 +98,8 @@ def prepare(accelerator: Accelerator, policy: Policy, optimizer: Any) -> Any:
     return optimizer
 
 
-def agreed(value: float, policy: Policy) -> float:
-    """The first process's `value`, where all have to do the same next: with a sharded model."""
+def from_rank_0(value: float, policy: Policy) -> float:
+    """Rank 0's `value` on all ranks of a sharded model, so that all take the same branch."""
     if not model_is_sharded(policy):
         return value
     values = [value]

@@ -54,8 +54,8 @@ def _check_tokenizer(folder: Path) -> None:
     if any((folder / name).is_file() for name in _TOKENIZERS) or list(folder.glob("*.tiktoken")):
         return
     raise ModelError(
-        f"{folder}: has no tokenizer ({', '.join(_TOKENIZERS)}). Download the model again: what "
-        "is there is kept.",
+        f"{folder}: has no tokenizer ({', '.join(_TOKENIZERS)}). Download the model again: "
+        "existing files are kept.",
         f"{folder}：没有分词器文件（{', '.join(_TOKENIZERS)}）。请重新下载，已有文件会保留。",
     )
 
@@ -71,11 +71,11 @@ def _check_shapes(folder: Path, headers: Mapping[str, Header]) -> None:
         if header is None:
             if name in tied:
                 continue
-            raise _disagree(
+            raise _mismatch(
                 folder, "the weight files", f"{name} is missing", "权重文件", f"缺少 {name}"
             )
         if header.shape != shape:
-            raise _disagree(
+            raise _mismatch(
                 folder,
                 header.file,
                 f"{name} is {list(header.shape)} where config.json makes it {list(shape)}",
@@ -85,7 +85,7 @@ def _check_shapes(folder: Path, headers: Mapping[str, Header]) -> None:
     for name, header in found.items():
         beyond = re.search(r"\.(?:layers|h|blocks)\.\d+\.", name)
         if name not in expected and beyond and not any(p.search(name) for p in ignored):
-            raise _disagree(
+            raise _mismatch(
                 folder,
                 header.file,
                 f"{name} is in it, config.json has no such layer",
@@ -120,7 +120,7 @@ def _expected(
     ) as error:
         first = str(error).strip().split("\n")[-1].strip()[:200]
         raise ModelError(
-            f"{folder}/config.json: makes no model ({first}). Download it again.",
+            f"{folder}/config.json: no model can be built from it ({first}). Download it again.",
             f"{folder}/config.json：无法据此建立模型（{first}）。请重新下载。",
         ) from None
     if any(map(get_checkpoint_conversion_mapping, (config.model_type, type(model).__name__))):
@@ -145,9 +145,9 @@ def _under_model_names(
     return {f"{prefix}.{name}": header for name, header in headers.items()}
 
 
-def _disagree(folder: Path, file: str, en: str, file_zh: str, zh: str) -> ModelError:
+def _mismatch(folder: Path, file: str, en: str, file_zh: str, zh: str) -> ModelError:
     return ModelError(
-        f"{folder}: {file} and config.json disagree: {en}. They are of different models or "
+        f"{folder}: {file} and config.json do not match: {en}. They are of different models or "
         "incomplete; download the model again.",
         f"{folder}：{file_zh} 与 config.json 不一致：{zh}。"
         "二者不属于同一模型或不完整，请重新下载。",

@@ -98,9 +98,8 @@ def load_base(
     """The base in evaluation mode, frozen; on the CPU, or where a quantised one was made.
 
     `keep_file_dtype` overrides `dtype` with the precision that the files have; `shardable` keeps 4
-    bits in a form that can be shared out over processes. Costs one copy of
-    the weights, mapped from safetensors. Raises ModelError if it can't be had, isn't whole, or is
-    of a kind that can't be trained here.
+    bits in a form that FSDP can shard. Costs one copy of the weights, mapped from safetensors.
+    Raises ModelError if the model is not available, incomplete or not supported.
     """
     from safetensors import SafetensorError
 

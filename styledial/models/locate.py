@@ -1,4 +1,4 @@
-"""From what the user writes as model_name_or_path to a folder that is ready to load.
+"""Resolving model_name_or_path to a local folder that is ready to load.
 
 bundled               -> the tiny model in the package
 a folder              -> itself
@@ -19,6 +19,7 @@ from styledial.models.chatglm.layout import is_original
 from styledial.models.inspect import check_folder, read_config
 from styledial.models.registry import known, on_hugging_face, on_modelscope
 from styledial.models.support import check_supported
+from styledial.run_folder.layout import ADAPTER_SETTINGS
 
 _BUNDLED = Path(__file__).resolve().parents[1] / "assets" / "base"
 Say = Callable[[str], None]
@@ -80,7 +81,7 @@ def find_base(name_or_path: str) -> str:
 def _check_is_plain_model(path: Path) -> None:
     """Raises ModelError for an adapter's folder, alone or beside a model: transformers would load
     the adapter on its base and call that the base, and KL would be measured against it."""
-    if (path / "adapter_config.json").is_file():
+    if (path / ADAPTER_SETTINGS).is_file():
         if not (path / "config.json").is_file():
             raise ModelError(
                 f"model.model_name_or_path: {path} holds an adapter, not a model. Merge it into "
@@ -200,6 +201,7 @@ def _in_hugging_face_cache(repo: str, revision: str | None) -> Path | None:
 
 
 def not_available(name: str, en: str, zh: str) -> ModelError:
+    """The error for a base that is neither here nor downloadable; en, zh: the reason."""
     return ModelError(
         f"model.model_name_or_path: {name} is not available ({en}). Download it: "
         f"`python scripts/download_model.py --model {name}`; from China add --use-mirror; or try "

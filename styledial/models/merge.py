@@ -10,6 +10,7 @@ from styledial.files import folder_written_aside
 from styledial.hub.home import require_space
 from styledial.models.base_files import copy_model_files, copy_tokenizer, has_tokenizer
 from styledial.models.identity import FILE as BASE
+from styledial.run_folder.layout import ADAPTER_SETTINGS
 
 
 def merge_adapter(
@@ -23,7 +24,7 @@ def merge_adapter(
     if `target` is there already.
     """
     check_target(target)
-    if not (adapter / "adapter_config.json").is_file():
+    if not (adapter / ADAPTER_SETTINGS).is_file():
         raise AdapterError(
             f"{adapter}: no adapter here (adapter_config.json is missing). Name the output_dir of "
             "a finished LoRA run; one with use_peft: false is a plain model already.",

@@ -46,10 +46,12 @@ class Policy(nn.Module):
 
     @property
     def is_adapter(self) -> bool:
+        """Whether an adapter is trained, so that the reference is the same model without it."""
         return self._frozen[0] is None
 
     @property
     def causal_lm(self) -> PreTrainedModel:
+        """The transformers model, with the adapter's layers in it."""
         return self.model.get_base_model() if self.is_adapter else self.model
 
     @property
@@ -64,6 +66,7 @@ class Policy(nn.Module):
         return self.head if frozen is None else output_head(frozen)
 
     def forward(self, input_ids: Tensor, position_ids: Tensor | None = None) -> Tensor:
+        """The tuned model's hidden states [B, T, d]."""
         return _hidden(self.causal_lm, input_ids, position_ids)
 
     @torch.no_grad()

@@ -117,4 +117,5 @@ def _as_in_training(module: nn.Module) -> Any:
 
 
 def is_quantised(model: PreTrainedModel) -> bool:
+    """Whether the model's weights are quantised."""
     return getattr(model, "quantization_method", None) is not None

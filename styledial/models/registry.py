@@ -43,6 +43,7 @@ class KnownModel:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Every name by which the model is known."""
         return (self.name, self.hugging_face, self.modelscope, *self.aliases)
 
 

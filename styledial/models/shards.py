@@ -1,4 +1,4 @@
-"""A model folder's weight files: which there are, and what their headers say.
+"""The weight files of a model folder, and the tensors in their headers.
 
 safetensors (github.com/huggingface/safetensors): 8 bytes with the header's length, the header as
 JSON {name: {dtype, shape, data_offsets}}, then the data. Reading headers is enough to know every
@@ -73,8 +73,9 @@ def weight_files(folder: Path) -> list[Path]:
 
 def _two_sets(folder: Path, single: str, index: str) -> ModelError:
     return ModelError(
-        f"{folder}: holds its weights twice: {single}, and shards that {index} lists; they may be "
-        f"different versions. Move {single} elsewhere, or {index} with its shards.",
+        f"{folder}: contains two copies of the weights: {single}, and the shards listed in "
+        f"{index}; they may be different versions. Move {single} elsewhere, or {index} with its "
+        "shards.",
         f"{folder}：其中有两份权重：{single}，以及 {index} 所列的分片，二者可能是不同版本。"
         f"请移走 {single}，或移走 {index} 及其分片。",
     )
@@ -210,14 +211,14 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         isinstance(w, torch.Tensor) for w in weights.values()
     ):
         raise ModelError(
-            f"{path}: holds no table of weights. Download it again.",
-            f"{path}：其中不是权重表。请重新下载。",
+            f"{path}: contains no state dict. Download it again.",
+            f"{path}：其中没有权重字典（state dict）。请重新下载。",
         )
     return weights
 
 
 def _damaged(path: Path, en: str, zh: str) -> ModelError:
     return ModelError(
-        f"{path}: is cut short or damaged ({en}). Download the model again: intact files are kept.",
+        f"{path}: is truncated or damaged ({en}). Download the model again: intact files are kept.",
         f"{path}：不完整或已损坏（{zh}）。请重新下载，完好的文件会保留。",
     )

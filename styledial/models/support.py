@@ -1,4 +1,4 @@
-"""Can this model be trained here? From its config.json first, and from its behaviour for rare ones.
+"""Whether a model is supported: from its config.json, and by a test for unknown families.
 
 What training relies on: the loss multiplies hidden states with the output head itself, so that has
 to give the model's own logits (head.py); and a token is read from what stands before it alone.
@@ -52,7 +52,10 @@ def refusal(
             f"权重已量化（{method}）；请用原始模型并设置 load_in_4bit: true",
         )
     if config.get("is_encoder_decoder"):
-        return "it is an encoder-decoder, not a text continuer", "它是编码器-解码器，不是续写模型"
+        return (
+            "it is an encoder-decoder, not a causal language model",
+            "它是编码器-解码器，不是因果语言模型",
+        )
     return None if trust_remote_code and config.get("auto_map") else _unknown_type(kind)
 
 
@@ -70,10 +73,10 @@ def _unknown_type(kind: str) -> tuple[str, str] | None:
     if kind in modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
         return None
     return (
-        f"transformers has no text continuer of type {kind}; a newer transformers may, or the "
-        "model needs its own code (model.trust_remote_code: true, if you trust its author)",
-        f"transformers 中没有 {kind} 类型的续写模型；可升级 transformers，"
-        "或该模型需要自带代码（信任作者时设 model.trust_remote_code: true）",
+        f"transformers has no causal language model of type {kind}; a newer transformers may, or "
+        "the model needs its own code (model.trust_remote_code: true, if you trust its author)",
+        f"transformers 中没有 {kind} 类型的因果语言模型；可升级 transformers，或该模型需要自带代"
+        "码（信任作者时设 model.trust_remote_code: true）",
     )
 
 

@@ -44,6 +44,7 @@ def default_layers(model: PreTrainedModel) -> str | list[str]:
 
 
 def has_experts(model: PreTrainedModel) -> bool:
+    """Whether it is a mixture of experts."""
     return any(name.endswith(".experts") for name, _ in text_backbone(model).named_modules())
 
 

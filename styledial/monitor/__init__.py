@@ -1,1 +1,1 @@
-"""What is told of a run while it goes on."""
+"""Progress, metrics and messages during a run."""

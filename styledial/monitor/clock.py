@@ -28,6 +28,7 @@ class PhaseClock:
         self._spare: list[Any] = []  # events that have been read serve again
 
     def __call__(self, phase: str) -> None:
+        """`phase` begins now, and the one before it ends."""
         self._marks.append((phase, self._now()))
 
     def read(self) -> dict[str, float]:

@@ -17,6 +17,7 @@ Words = tuple[str, str]
 
 
 def texts(found: Texts) -> Words:
+    """How much style text there is, and how much of it is held out."""
     style, heldout = found.style.total_targets, found.heldout.total_targets
     return (
         f"style text: {style:,} tokens in {len(found.style):,} rows; held out {heldout:,}",
@@ -39,6 +40,7 @@ def mode(config: Config) -> Words:
 
 
 def changed(differences: list[str]) -> Words:
+    """Which settings of a resumed run are not as they were."""
     return (
         f"--resume: changed: {'; '.join(differences)}",
         f"--resume：有改动：{'；'.join(differences)}",
@@ -46,6 +48,7 @@ def changed(differences: list[str]) -> Words:
 
 
 def sharded(policy: Policy, processes: int) -> Words:
+    """How much of the base each of the processes holds."""
     here, whole = memory_size(fsdp.bytes_here(policy)), memory_size(fsdp.base_bytes(policy))
     return (
         f"fsdp: the base's {whole} are sharded over {processes} processes, {here} on each",
@@ -54,6 +57,7 @@ def sharded(policy: Policy, processes: int) -> Words:
 
 
 def stepped_down(update: int, smaller: RowOrder) -> Words:
+    """That memory ran out, and with which micro-batches the run continues."""
     return (
         f"update {update}: out of memory; again with batch size {smaller.batch_size} x "
         f"accumulation {smaller.accumulation}, from here on. The update is the same.",
@@ -63,6 +67,7 @@ def stepped_down(update: int, smaller: RowOrder) -> Words:
 
 
 def reference_rows(saved: int) -> Words:
+    """For how many rows the reference cache saved a forward pass of the base."""
     return (
         f"reference cache: {saved:,} rows without a pass of the base",
         f"参考缓存：{saved:,} 行无需再算基座前向",

@@ -44,6 +44,7 @@ class Recorder:
             self._screen.step(metrics)
 
     def heldout(self, found: Distance, state: TrainState, order: RowOrder) -> None:
+        """Add a reading of held-out text to the line of this update."""
         self._line.update(_place(state, order), **_heldout_record(found))
 
     def write(self, clock: PhaseClock) -> None:

@@ -33,6 +33,7 @@ class Screen:
         self._total = 0
 
     def note(self, en: str, zh: str) -> None:
+        """Print a sentence in the user's language."""
         self.line(say(en, zh))
 
     def line(self, text: str) -> None:
@@ -69,6 +70,7 @@ class Screen:
             self._progress = None
 
     def step(self, metrics: StepMetrics) -> None:
+        """Show the metrics of an update: on the bar, or at intervals as a line."""
         words = f"NLL {metrics.nll:.3f}  "
         if self.mode.reads_kl:  # a step of plain fine-tuning doesn't read KL
             aim = f"/{self.budget:g}" if self.mode.has_target else ""

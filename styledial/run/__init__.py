@@ -1,1 +1,1 @@
-"""The life of a run: prepare, train, conclude; and a finished run taken up again."""
+"""The life of a run: prepare, train, conclude; and commands on finished runs."""

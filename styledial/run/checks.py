@@ -86,7 +86,7 @@ def check_same_run(config: Config, folder: Path) -> list[str]:
     if changed:
         listed = "; ".join(changed)
         raise UserError(
-            f"--resume: the run in {folder} had other settings ({listed}). Put them back, or "
+            f"--resume: the run in {folder} had other settings ({listed}). Restore them, or "
             "start a new run with --overwrite or in another folder.",
             f"--resume：{folder} 中的训练设置不同（{listed}）。请改回原设置，"
             "或用 --overwrite、换文件夹重新训练。",

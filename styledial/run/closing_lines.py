@@ -1,4 +1,4 @@
-"""What a run says at its end."""
+"""The summary lines printed at the end of a run."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def closing_lines(summary: dict[str, Any], samples: Sequence[Sample], folder: Pa
         ),
         say(
             f"general NLL {summary['general_nll_base']:.3f} -> {summary['general_nll']:.3f} "
-            f"(forgotten: {lost:+.3f})",
-            f"通用文本 NLL {summary['general_nll_base']:.3f} -> {summary['general_nll']:.3f}"
-            f"（遗忘 {lost:+.3f}）",
+            f"({lost:+.3f}; a rise is forgetting)",
+            f"通用文本 NLL {summary['general_nll_base']:.3f} -> "
+            f"{summary['general_nll']:.3f}（{lost:+.3f}，上升即遗忘）",
         ),
     ]
     if samples:

@@ -12,13 +12,14 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from styledial.data.manifest import FILE as MANIFEST
 from styledial.distributed.sharded_tensors import model_is_sharded
 from styledial.doctor import last_words
 from styledial.evaluation.suite import evaluate_at_end
 from styledial.language import typed
 from styledial.models import fsdp
 from styledial.models.adapter import save_model
-from styledial.models.fsdp import agreed
+from styledial.models.fsdp import from_rank_0
 from styledial.monitor import environment, messages
 from styledial.report import report_at_end
 from styledial.run.closing_lines import closing_lines
@@ -93,7 +94,9 @@ def _land(parts: Parts, reading: dict[str, Any]) -> dict[str, float]:
     rows, _ = halves(heldout)
     budget = training.kl_target if policy.is_adapter else None
     landing = land(
-        policy, lambda: agreed(measure(policy, heldout, only=rows, **reading).kl, policy), budget
+        policy,
+        lambda: from_rank_0(measure(policy, heldout, only=rows, **reading).kl, policy),
+        budget,
     )
     if budget and landing["kl_before_landing"] < 0.95 * budget:
         parts.screen.note(*_shortfall_words(landing["kl_before_landing"], budget))
@@ -123,8 +126,8 @@ def _evaluate(parts: Parts, figures: _Figures, reading: dict[str, Any]) -> None:
     ):  # the others have left; one process can't run a sharded model
         folder = typed(parts.folder)
         parts.screen.note(
-            f"fsdp: evaluate_at_end is left out; `styledial evaluate {folder}` measures the run.",
-            f"fsdp：不做 evaluate_at_end；可用 `styledial evaluate {folder}` 评估。",
+            f"fsdp: evaluate_at_end is skipped; `styledial evaluate {folder}` evaluates the run.",
+            f"fsdp：跳过 evaluate_at_end；可用 `styledial evaluate {folder}` 评估。",
         )
         return
     evaluate_at_end(
@@ -145,7 +148,7 @@ def _write_data_manifest(parts: Parts, own: RunFolder) -> None:
     data, texts = parts.config.data, parts.texts
     read: dict[str, Any] = {}
     with contextlib.suppress(FileNotFoundError):
-        path = own.path / layout.CACHE / "novels" / "manifest.json"
+        path = own.path / layout.CACHE / "novels" / MANIFEST
         read = json.loads(path.read_text(encoding="utf-8"))
     tokens = {
         "train": texts.style.total_targets,
@@ -219,8 +222,8 @@ def _finish(parts: Parts, own: RunFolder, summary: dict[str, Any]) -> None:
 
 def _shortfall_words(reached: float, budget: float) -> tuple[str, str]:
     return (
-        f"The run reached KL {reached:.4f} of its budget {budget:g}; the adapter is not scaled up. "
-        "More epochs or a higher learning rate bring it closer.",
-        f"本次训练的 KL 只达到 {reached:.4f}，预算为 {budget:g}；适配器不会放大。"
-        "增加训练轮数或调大学习率可以更接近预算。",
+        f"KL reached {reached:.4f}, less than the budget {budget:g}; the adapter is saved at the "
+        "strength reached. More epochs or a higher learning rate bring it closer.",
+        f"没有达到目标强度：KL 为 {reached:.4f}，预算为 {budget:g}；适配器已按实际强度保存。增加"
+        "训练轮数或调大学习率可以更接近预算。",
     )

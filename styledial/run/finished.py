@@ -1,4 +1,4 @@
-"""Taking up a finished run again: measuring its dial, evaluating it, exporting strengths."""
+"""Working on a finished run: measuring its dial, evaluating it, exporting strengths."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from styledial.build.texts import Texts, prepare_texts, read_material
 from styledial.config import Config, resolve
+from styledial.data.manifest import FILE as MANIFEST
 from styledial.data.texts import style_folder
 from styledial.dial import SCALES, DialPoint, as_json, read_points, scale_for
 from styledial.errors import AdapterError
@@ -35,7 +36,7 @@ from styledial.training.measure import measure
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_SCALES = say("scales of the dial", "强度的各个缩放")
+_SCALES = say("measuring the adapter at several scales", "在多个缩放下测量适配器")
 
 
 def measure_dial(
@@ -51,8 +52,8 @@ def measure_dial(
         run = reopen(folder, data_dir, base_now)
         if not run.policy.is_adapter:
             raise AdapterError(
-                f"{folder}: all weights were tuned; only an adapter can be dialled (use_peft: "
-                "true).",
+                f"{folder}: all weights were tuned; the strength can be changed for adapters "
+                "only (use_peft: true).",
                 f"{folder}：这是全量微调的模型；只有适配器可以调节强度（use_peft: true）。",
             )
         base: dict[str, float] = {}
@@ -135,7 +136,7 @@ def reopen(folder: Path, data_dir: str | None = None, base_now: str | None = Non
     policy, tokenizer = load_adapter(folder, base=base_now)
     with tempfile.TemporaryDirectory(prefix="styledial-") as passing:
         material = read_material(config, Path(passing), lambda line: None)
-        changed = changed_novels(folder, Path(passing) / "manifest.json")
+        changed = changed_novels(folder, Path(passing) / MANIFEST)
     texts = prepare_texts(config, material, tokenizer)
     return Reopened(config, policy, tokenizer, texts, changed)
 
@@ -148,8 +149,8 @@ def _check_same_base(folder: Path, other: Path) -> None:
     same = known[0] == known[1] if len(known) == 2 else names[0] == names[1]
     if not same:
         raise AdapterError(
-            f"--against {other}: is of {names[1]}, and {folder} of {names[0]}; only adapters of "
-            "one base can be compared.",
+            f"--against {other}: its base is {names[1]}, that of {folder} is {names[0]}; only "
+            "adapters of the same base can be compared.",
             f"--against {other}：其基座是 {names[1]}，而 {folder} 的是 {names[0]}；"
             "只能比较同一基座的适配器。",
         )
@@ -161,8 +162,8 @@ def described_run(folder: Path, data_dir: str | None) -> Config:
     path = folder / SETTINGS
     if not path.is_file():
         raise AdapterError(
-            f"{folder}: has no {SETTINGS}, so its text isn't known. Name the output_dir "
-            "of a run of StyleDial.",
+            f"{folder}: has no {SETTINGS}, so the text it was trained on is unknown. Name the "
+            "output_dir of a run of StyleDial.",
             f"{folder}：没有 {SETTINGS}，无法得知所用文本。请写 StyleDial 训练的 output_dir。",
         )
     config = resolve(path, None, {"data.data_dir": data_dir})

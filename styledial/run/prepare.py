@@ -62,6 +62,19 @@ class Parts:
     trackers: trackers.Trackers
 
 
+@dataclass
+class _Loaded:
+    """What each process loads on its own. `config`: with what was fitted to the GPU's memory;
+    `cache`: the folder of the reference cache."""
+
+    config: Config
+    planned: Plan | None
+    tokenizer: Any
+    texts: Texts
+    policy: Policy
+    cache: Path
+
+
 def prepare(
     config: Config,
     folder: Path,
@@ -74,31 +87,44 @@ def prepare(
 ) -> Parts:
     """Raises UserError where anything isn't as it has to be. `changed`: settings of a resumed run
     that are no longer what they were."""
+    loaded = _load(config, folder, here, screen, when_too_large)
+    _announce(screen, loaded.config, loaded.texts, changed)
+    return _assemble(loaded, folder, here, screen, resuming=resuming)
+
+
+def _load(
+    config: Config, folder: Path, here: Place, screen: Screen, when_too_large: WhenTooLarge
+) -> _Loaded:
+    """Up to `meet` there is no collective, so nothing here can run into the time limit of one."""
     from accelerate.utils import set_seed
 
     quiet_libraries()
     cache = make_cache(folder)
-    # Up to `meet` there is no collective, so nothing here can run into the time limit of one.
     store = ranks.rendezvous(here)
     ranks.use_own_device(here)
     config, planned = settle(
         config, when_too_large=when_too_large, here=here, store=store, note=screen.note
     )
+    model = config.model
     tokenizer_once = cached(
-        partial(
-            load_tokenizer,
-            config.model.model_name_or_path,
-            trust_remote_code=config.model.trust_remote_code,
-        )
+        partial(load_tokenizer, model.model_name_or_path, trust_remote_code=model.trust_remote_code)
     )
     texts = read_texts(config, tokenizer_once, cache, here, screen.line)
     tokenizer = tokenizer_once()
     set_seed(config.training.seed)
     policy = build_policy(config)
     ranks.meet(here, store)
+    return _Loaded(config, planned, tokenizer, texts, policy, cache)
+
+
+def _assemble(
+    loaded: _Loaded, folder: Path, here: Place, screen: Screen, *, resuming: bool
+) -> Parts:
+    """The parts on their devices, in the state of the newest checkpoint if `resuming`."""
+    config, texts, policy = loaded.config, loaded.texts, loaded.policy
+    tokenizer, cache = loaded.tokenizer, loaded.cache
     sharded = fsdp.is_wanted(config.training.fsdp, policy, here)
     accelerator = _accelerator(config, folder, policy, sharded)
-    _announce(screen, config, texts, changed)
     consensus = Consensus(here.count)
     snapshot = _snapshot(folder, consensus, here, screen) if resuming else None
     order, steps = _order(config, texts, here, snapshot, screen)
@@ -125,20 +151,14 @@ def prepare(
         direction=config.training.kl_direction,
         max_grad_norm=config.training.max_grad_norm,
     )
-    checkpointer = resume.Checkpointer(
-        folder / layout.CHECKPOINTS,
-        config.training.save_total_limit,
-        core,
-        resume.source_of(policy, texts.style, *([anchor.rows] if anchor else [])),
-        screen.note,
-    )
+    checkpointer = _checkpointer(config, folder, core, screen)
     state = checkpointer.load(snapshot, config.training.seed)
     return Parts(
         config=config,
         folder=folder,
         here=here,
         screen=screen,
-        planned=planned,
+        planned=loaded.planned,
         tokenizer=tokenizer,
         texts=texts,
         core=core,
@@ -148,6 +168,19 @@ def prepare(
         checkpointer=checkpointer,
         state=state,
         trackers=_trackers(config, folder, accelerator, state, screen),
+    )
+
+
+def _checkpointer(
+    config: Config, folder: Path, core: Components, screen: Screen
+) -> resume.Checkpointer:
+    anchored = [core.anchor.rows] if core.anchor else []
+    return resume.Checkpointer(
+        folder / layout.CHECKPOINTS,
+        config.training.save_total_limit,
+        core,
+        resume.source_of(core.policy, core.rows, *anchored),
+        screen.note,
     )
 
 

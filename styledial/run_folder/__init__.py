@@ -1,1 +1,1 @@
-"""The folder of a run: what its files are called, whose they are, and who may write there."""
+"""The folder of a run: file names, ownership, locking and reading."""

@@ -1,4 +1,4 @@
-"""The files of checkpoints, seen from outside: which are ours.
+"""Checkpoint files in a run folder, and which of them this program wrote.
 
 A checkpoint carries a manifest of its own (training checkpoint: size and SHA-256 of each file), so
 the run's manifest needn't list it.
@@ -41,7 +41,7 @@ def foreign(run: Path, *, damaged: bool) -> list[str]:
     """What stands under a checkpoint's name and isn't what a checkpoint holds.
 
     `damaged` allows files of ours that are no longer as written: a resumed run renames such a
-    checkpoint and goes on from the one before it.
+    checkpoint and resumes from the one before it.
     """
     folder = run / CHECKPOINTS
     if folder.exists() and not folder.is_dir():

@@ -1,4 +1,4 @@
-"""Who may have a run folder.
+"""Claiming a run folder.
 
 claimed(folder, ...)   a training run: refused where the folder is in use, holds an earlier run
                        that isn't to be replaced, or anything that isn't ours to overwrite
@@ -98,7 +98,7 @@ def _check(run: RunFolder, claim: Claim) -> None:
         run.manifest.files = _shown_by_checkpoints(folder)
     if run.holds_run() and not (claim.resume or claim.overwrite):
         raise UserError(
-            f"training.output_dir: {folder} holds an earlier run. Go on with it (--resume), "
+            f"training.output_dir: {folder} holds an earlier run. Continue it (--resume), "
             "replace it (--overwrite), or name another folder (training.output_dir=...).",
             f"training.output_dir：{folder} 中已有一次训练。请继续（--resume）、"
             "覆盖（--overwrite），或换一个文件夹（training.output_dir=...）。",
@@ -108,8 +108,8 @@ def _check(run: RunFolder, claim: Claim) -> None:
     finished = (folder / layout.SUMMARY).exists()
     if claim.resume and finished and not checkpoint_files.checkpoint_folders(folder):
         raise UserError(
-            f"--resume: {folder} holds a finished run without checkpoints; there is nothing to go "
-            "on from. Train afresh with --overwrite or into another folder.",
+            f"--resume: {folder} holds a finished run without checkpoints, so it cannot be "
+            "continued. Start a new run with --overwrite or in another folder.",
             f"--resume：{folder} 是已完成的训练且没有检查点，无法继续。"
             "请用 --overwrite 重新训练，或换一个文件夹。",
         )

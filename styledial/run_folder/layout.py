@@ -1,4 +1,4 @@
-"""What the files of a run are called. The one place that says so."""
+"""Names of a run's files."""
 
 from __future__ import annotations
 

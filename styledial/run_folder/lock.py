@@ -1,4 +1,4 @@
-"""One process owns a run folder.
+"""A lock: one process owns a run folder.
 
     OWN/lock         held through the kernel, which lets go of it when the process ends
     OWN/owner.json   pid, host and start of the owner, for the sentence that another one gets;
@@ -6,7 +6,7 @@
 
 Network drives may have no locks, or locks that other machines don't see. There an owner whose
 owner.json is still being touched is alive, and one whose file stays as it is for three times as
-long is not. The times are only compared with each other, so clocks need not agree.
+long is not. The times are only compared with each other, so clocks need not be in step.
 """
 
 from __future__ import annotations
@@ -67,9 +67,11 @@ class Lock:
 
     @property
     def held(self) -> bool:
+        """Whether this process holds the lock."""
         return self._handle is not None
 
     def release(self) -> None:
+        """Give the lock back; without effect where it isn't held."""
         self._ended.set()
         if self._handle is None:
             return
@@ -134,8 +136,8 @@ class Lock:
         pid, host = owner.get("pid", "?"), owner.get("host", "?")
         started = owner.get("started", "?")
         return Taken(
-            f"{self._run}: is in use by another process of StyleDial (pid {pid} on {host}, started "
-            f"{started}). Wait for its end, stop it, or name another folder.",
+            f"{self._run}: is in use by another StyleDial process (pid {pid} on {host}, started "
+            f"{started}). Wait until it ends, stop it, or name another folder.",
             f"{self._run}：正被另一个 StyleDial 进程使用（主机 {host}，pid {pid}，开始于 "
             f"{started}）。请等它结束、将其停止，或换一个文件夹。",
         )

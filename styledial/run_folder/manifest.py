@@ -47,6 +47,7 @@ class Manifest:
             return None
 
     def save(self, folder: Path) -> None:
+        """Write `folder`/manifest.json, whole or not at all."""
         write_json(folder / FILE, {"format": 1, **asdict(self)})
 
 

@@ -1,4 +1,4 @@
-"""metrics.jsonl: one line per logged update, added to as the run goes on."""
+"""metrics.jsonl: one line per logged update, appended during the run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from styledial.files import write_text
 class MetricsFile:
     """Appends records; a run that resumes at step S first drops what was logged after S.
 
-    `tell` hears, once, that the disk takes no more lines; training is worth more than its log.
+    `tell` is called once if a line cannot be written; training continues without its log.
     """
 
     def __init__(
@@ -40,8 +40,8 @@ class MetricsFile:
         except OSError as error:
             if self._tell:
                 self._tell(
-                    f"Warning: {self.path} cannot be written ({error.strerror}); training goes on, "
-                    "lines are missing there.",
+                    f"Warning: {self.path} cannot be written ({error.strerror}); training "
+                    "continues, and that file will lack lines.",
                     f"警告：{self.path} 无法写入（{error.strerror}）；训练继续，该文件会缺行。",
                 )
             self._tell = None

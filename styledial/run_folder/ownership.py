@@ -86,6 +86,7 @@ class RunFolder:
         return [n for n in names if os.path.lexists(self.path / n) and not self.ours(n)]
 
     def holds_run(self) -> bool:
+        """Whether files or checkpoints of a run are here."""
         there = any((self.path / name).exists() for name in self.manifest.files)
         return there or bool(checkpoint_files.checkpoint_folders(self.path))
 
@@ -98,6 +99,7 @@ class RunFolder:
             self.place({name: aside / "text"}, grows=grows)
 
     def write_json(self, name: str, value: Any) -> None:
+        """Write the file whole or not at all. Raises UserError as `place` does."""
         self.write_text(name, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
     @contextlib.contextmanager
@@ -235,9 +237,9 @@ class RunFolder:
     def _check_owner(self) -> None:
         if self._lock.lost:
             raise UserError(
-                f"{self.path}: another machine has taken this folder over, as this process had "
-                "stood still for too long; nothing more is written there.",
-                f"{self.path}：本进程停顿过久，文件夹已被另一台机器接管；不再写入。",
+                f"{self.path}: another machine has taken over this folder because this process "
+                "was paused for too long; nothing more is written there.",
+                f"{self.path}：本进程暂停过久，文件夹已被另一台机器接管；不再写入。",
             )
 
 
@@ -253,20 +255,22 @@ def disk_errors(folder: Path) -> Iterator[None]:
 
 
 def cannot_write(folder: Path, reason: str) -> UserError:
+    """The error for a folder whose disk refused, and why it did."""
     return UserError(
-        f"{folder}: cannot write to this folder ({reason}). What was saved before is kept; make "
-        "room there and go on, or name another folder (training.output_dir=...).",
+        f"{folder}: cannot write to this folder ({reason}). What was saved before is kept; free "
+        "some disk space and continue, or name another folder (training.output_dir=...).",
         f"{folder}：无法写入此文件夹（{reason}）。此前保存的内容都在；请腾出空间后继续，"
         "或换一个文件夹（training.output_dir=...）。",
     )
 
 
 def in_the_way(folder: Path, names: list[str]) -> UserError:
+    """The error for files that this program would overwrite and didn't write."""
     listed = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
     return UserError(
-        f"{folder}: holds files that a run would overwrite and that are not as a run of StyleDial "
-        f"wrote them ({listed}). Nothing was touched. Move them away, or name another folder "
-        "(training.output_dir=...).",
+        f"{folder}: contains files that the run would overwrite but that StyleDial did not "
+        f"write, or that were changed since ({listed}). No file was changed. Move them away, or "
+        "name another folder (training.output_dir=...).",
         f"{folder}：其中有训练会覆盖、但并非 StyleDial 写下（或写下后被改动）的文件（{listed}）。"
         "未改动任何文件。请将其移走，或换一个文件夹（training.output_dir=...）。",
     )

@@ -1,4 +1,4 @@
-"""What a run left in its folder, read leniently: a file that is missing or torn is None."""
+"""Reading the files of a run: a missing or damaged one is None."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def read_files(folder: Path) -> Run:
         dial=_dial(folder),
         dial_base=_dial_base(folder),
         evaluation=_json(folder / layout.EVALUATION, damaged),
-        plan=_json(folder / "plan.json"),
+        plan=_json(folder / layout.PLAN),
         manifest=_json(folder / layout.DATA_MANIFEST, damaged),
         samples=_json(folder / layout.SAMPLES_DATA),
         settings=shown_settings(folder / layout.SETTINGS),
@@ -82,6 +82,7 @@ def mapping(value: Any) -> dict[str, Any]:
 
 
 def mappings(value: Any) -> list[dict[str, Any]]:
+    """The dicts among the list `value`; none where it isn't a list."""
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 

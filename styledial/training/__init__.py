@@ -1,1 +1,1 @@
-"""The updates of a run, and what they need."""
+"""The training loop and its components."""

@@ -1,4 +1,4 @@
-"""Anchor text written by the base itself: nobody has to find general text.
+"""Anchor text sampled from the base itself, so that no general text is needed.
 
 Sequences are sampled at temperature 1 from the full distribution, so they are what the base
 "knows"; each begins with a token drawn from the user's own text, by its frequency there.
@@ -61,9 +61,9 @@ def sample_rows(
     """About `tokens` tokens sampled from the base, as rows of the same length as `style`.
 
     Costs one generation of max_length tokens for every `rows_at_once`, 64 at most; no row is
-    shorter, so none needs a mask. They have a seed each and are shared out over the `processes`,
-    who `gather`
-    them: the same seed gives the same rows on the same kind of device, whoever wrote them.
+    shorter, so none needs a mask. Each has its own seed. They are divided among the
+    `processes` and collected by `gather`; the same seed gives the same rows on the same kind of
+    device, whatever the number of processes.
     """
     length = style.max_length
     rows = max(8, tokens // length)

@@ -1,4 +1,4 @@
-"""Checkpoints: everything a run needs to go on as if it had never stopped.
+"""Checkpoints: everything needed to resume a run exactly.
 
     output_dir/checkpoints/step-N/
         trainable.safetensors   the weights that training changes

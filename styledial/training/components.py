@@ -1,4 +1,4 @@
-"""What the training loop is made of: its parts, what they must offer, and what it tells others."""
+"""The components of the training loop, their interfaces, and its hooks."""
 
 from __future__ import annotations
 
@@ -29,22 +29,31 @@ class Controller(Protocol):
     """
 
     @property
-    def coefficient(self) -> Tensor: ...
-    def update(self, kl: Tensor, valid: Tensor | None = None) -> None: ...
-    def calibrate(self, heldout_kl: float) -> None: ...
-    def state_dict(self) -> dict[str, float]: ...
-    def load_state_dict(self, state: dict[str, float]) -> None: ...
+    def coefficient(self) -> Tensor:
+        """Lambda, a scalar tensor on the device."""
+
+    def update(self, kl: Tensor, valid: Tensor | None = None) -> None:
+        """Take the mean KL of an update (nats per token, scalar) without a device sync."""
+
+    def calibrate(self, heldout_kl: float) -> None:
+        """Take a held-out KL in nats per token."""
+
+    def state_dict(self) -> dict[str, float]:
+        """What a checkpoint keeps."""
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """Continue from a checkpoint."""
 
 
 class References(Protocol):
-    """Gives the base's hidden states [B, T, d] of a batch made of these style or anchor rows.
-
-    `saved`: how many rows didn't need a pass of the base.
-    """
+    """Gives the base's hidden states [B, T, d] of a batch made of these style or anchor rows."""
 
     @property
-    def saved(self) -> int: ...
-    def __call__(self, batch: Batch, rows: list[int], *, anchor: bool) -> Tensor: ...
+    def saved(self) -> int:
+        """Rows read so far that needed no forward pass of the base."""
+
+    def __call__(self, batch: Batch, rows: list[int], *, anchor: bool) -> Tensor:
+        """[B, T, d] of `batch`, which is made of `rows`."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,7 @@ class Anchor:
 
     @property
     def per_update(self) -> int:
+        """Anchor rows in each update, over all processes."""
         return self.order.batch_size
 
     def tokens_of(self, update: int) -> int:
@@ -107,6 +117,7 @@ class Components:
 
     @cached_property
     def weights(self) -> list[torch.nn.Parameter]:
+        """The parameters that training changes."""
         return step.trained(self.policy)
 
     @cached_property
@@ -116,6 +127,7 @@ class Components:
 
     @cached_property
     def loss_settings(self) -> LossSettings:
+        """Direction of the KL and weight of the anchor."""
         return LossSettings(self.direction, self.anchor.weight if self.anchor else 0.0)
 
     def backward(self, loss: Tensor) -> None:
@@ -125,12 +137,12 @@ class Components:
 
 @dataclass(frozen=True)
 class Hooks:
-    """What else goes on during the loop.
+    """Callbacks of the loop.
 
     stop_requested: whether this process was asked to stop. on_step_down: the smaller order from
-    now on. on_log: an update's metrics. after_step: is told whether any process was asked to
-    stop, and may save a checkpoint; the loop ends where it returns False. phase: what begins
-    (step.PHASES).
+    now on. on_log: an update's metrics. after_step: called with the state and whether any
+    process was asked to stop; may save a checkpoint; the loop ends where it returns False.
+    phase: called with the name of the phase that begins (step.PHASES).
     """
 
     stop_requested: Callable[[], bool] = lambda: False

@@ -85,6 +85,7 @@ class KLController:
         self._aim.fill_(min(max(aim, self.budget / _FARTHEST), self.budget * _FARTHEST))
 
     def state_dict(self) -> dict[str, float]:
+        """Aim, integral and log lambda; waits for the device."""
         return {
             "aim": self._aim.item(),
             "integral": self._integral.item(),
@@ -92,6 +93,7 @@ class KLController:
         }
 
     def load_state_dict(self, state: dict[str, float]) -> None:
+        """Continue from what `state_dict` gave."""
         self._aim.fill_(state["aim"])
         self._integral.fill_(state["integral"])
         self._log_lambda.fill_(state["log_lambda"])
@@ -105,6 +107,7 @@ class FixedCoefficient:
 
     @property
     def coefficient(self) -> Tensor:
+        """Lambda, a scalar tensor on the device."""
         return self._value
 
     def update(self, kl: Tensor, valid: Tensor | None = None) -> None:
@@ -114,6 +117,7 @@ class FixedCoefficient:
         """Nothing to move."""
 
     def state_dict(self) -> dict[str, float]:
+        """Empty: nothing changes."""
         return {}
 
     def load_state_dict(self, state: dict[str, float]) -> None:

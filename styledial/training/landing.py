@@ -26,7 +26,7 @@ def find_scale(
 
     `kl_at(scale)` measures KL in nats per token; each call costs a reading of the text. Where
     even `highest` doesn't reach the budget, `highest` is returned with its KL: an adapter is
-    never blown up beyond what was trained.
+    never scaled beyond what was trained.
     """
     low, high = 0.0, highest
     kl_high = kl_at(high)

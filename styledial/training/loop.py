@@ -43,6 +43,7 @@ class Update:
 
     @classmethod
     def of(cls, parts: Components, order: RowOrder, number: int) -> Update:
+        """Count the tokens of update `number`; the device is not needed."""
         tokens = sum(map(parts.rows.targets_in, order.update(number)))
         return cls(number, tokens, parts.anchor.tokens_of(number) if parts.anchor else 0)
 

@@ -1,4 +1,4 @@
-"""Reading text with both models: how well it is predicted, and how far the tuned one has moved."""
+"""Evaluation passes over text with both models: NLL, and KL to the base."""
 
 from __future__ import annotations
 

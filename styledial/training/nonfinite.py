@@ -1,4 +1,4 @@
-"""Updates with a non-finite loss or gradient (NaN or infinity) are left out; jumps are counted.
+"""Updates with a non-finite loss or gradient (NaN or infinity) are skipped; loss jumps are counted.
 
     non-finite loss or gradient      the update is not made and is counted; many in a row end the run
     loss far above the others        counted and reported; the update is made (its gradient is clipped)

@@ -1,4 +1,4 @@
-"""What one micro-batch is to be better at.
+"""The loss terms of a micro-batch and their weights.
 
     style text      [ NLL + lambda KL(tuned || base) ] / (1 + lambda)
     anchor text     weight * KL(base || tuned)

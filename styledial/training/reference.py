@@ -32,7 +32,7 @@ from torch import Tensor
 from styledial.data.pack import Batch, PackedRows
 from styledial.models.policy import Policy
 
-# `auto` leaves this much of the disk to everybody else.
+# Fraction of the free disk that `auto` does not use.
 _LEAVE_FREE = 0.2
 
 

@@ -1,4 +1,4 @@
-"""Saving a run and going on with it: the parts of the run into a checkpoint, and back.
+"""Saving and resuming: the state of a run into a checkpoint, and back.
 
 newest         the newest checkpoint that is whole; damaged ones are put aside and named
 same_rows      the same updates on another number of processes, or in smaller micro-batches
@@ -56,14 +56,14 @@ def newest(folder: Path, *, first: bool, consensus: Consensus, note: Note) -> Sn
     (name, *_) = consensus.gather(name)
     if name is None:
         note(
-            "--resume: no checkpoint that can be used; the run starts from the beginning.",
+            "--resume: there is no usable checkpoint; the run starts from the beginning.",
             "--resume：没有可用的检查点，训练从头开始。",
         )
         return None
     if consensus.any(not (folder / name).is_dir())[0]:
         found = consensus.gather(found)[0]
     found = found or read_checkpoint(folder / name)
-    note(f"--resume: going on from {folder / name}", f"--resume：从 {folder / name} 继续")
+    note(f"--resume: continuing from {folder / name}", f"--resume：从 {folder / name} 继续")
     return found
 
 
@@ -74,7 +74,7 @@ def _newest_whole(folder: Path, note: Note) -> tuple[Snapshot | None, str | None
         except CheckpointError as error:
             set_aside(path)
             note(
-                f"{error.en} It is left out, and renamed to {path.name}.damaged.",
+                f"{error.en} It is skipped, and renamed to {path.name}.damaged.",
                 f"{error.zh} 已跳过，并改名为 {path.name}.damaged。",
             )
     return None, None
@@ -91,7 +91,7 @@ def same_rows(order: RowOrder, snapshot: Snapshot, note: Note) -> RowOrder:
     asked = order.batch_size * order.accumulation
     if order.effective_batch != rows and asked * earlier != rows:
         raise UserError(
-            f"--resume: an update of that run has {rows} rows; batch size {order.batch_size} x "
+            f"--resume: that run has {rows} rows per update; batch size {order.batch_size} x "
             f"accumulation {order.accumulation} x {order.processes} processes makes "
             f"{order.effective_batch}. Keep the product, or start a new run with --overwrite.",
             f"--resume：原训练每次更新 {rows} 行；单卡批次 {order.batch_size} × 累积 "
@@ -113,8 +113,8 @@ def same_rows(order: RowOrder, snapshot: Snapshot, note: Note) -> RowOrder:
     if order.effective_batch == rows and most == order.batch_size:
         return order
     note(
-        f"--resume: {rows} rows an update as before: batch size {found.batch_size} x accumulation "
-        f"{found.accumulation} x {found.processes} processes",
+        f"--resume: {rows} rows per update as before: batch size {found.batch_size} x "
+        f"accumulation {found.accumulation} x {found.processes} processes",
         f"--resume：每次更新仍为 {rows} 行：单卡批次 {found.batch_size} × 累积 "
         f"{found.accumulation} × {found.processes} 个进程",
     )
@@ -160,7 +160,7 @@ class Checkpointer:
             save_checkpoint(self.folder, snapshot, self.keep)
         except CheckpointError as error:
             self.note(
-                f"Warning: {error.en} Training goes on; earlier checkpoints are kept.",
+                f"Warning: {error.en} Training continues; earlier checkpoints are kept.",
                 f"警告：{error.zh}训练继续，已有检查点保留。",
             )
             return False
@@ -201,8 +201,8 @@ def load_weights(policy: Policy, weights: dict[str, Tensor]) -> None:
     own = {n: p for n, p in policy.named_parameters() if p.requires_grad}
     if own.keys() != weights.keys():
         raise UserError(
-            "--resume: the checkpoint holds other weights than this run trains; start a new "
-            "run with --overwrite.",
+            "--resume: the weights in the checkpoint are not those that this run trains; start "
+            "a new run with --overwrite.",
             "--resume：检查点中的权重与当前要训练的不一致；请用 --overwrite 重新训练。",
         )
     with torch.no_grad():
@@ -234,7 +234,7 @@ def source_of(policy: Policy, *rows: PackedRows) -> str:
 
 
 def stopped(state: TrainState, saved: bool, command: str) -> Stopped:
-    """For a run that is stopped after update `state.step`; `command` goes on with it."""
+    """For a run that is stopped after update `state.step`; `command` resumes it."""
     if saved:
         return Stopped(
             f"Stopped after update {state.step}, and saved. Go on with:\n  {command}",

@@ -28,6 +28,7 @@ class RowOrder:
 
     @property
     def effective_batch(self) -> int:
+        """Rows of an update, over all processes."""
         return self.batch_size * self.accumulation * self.processes
 
     def regrouped(self, batch_size: int, processes: int | None = None) -> RowOrder:

@@ -1,4 +1,4 @@
-"""Being asked to stop: SIGTERM, SIGINT (Ctrl-C), SIGHUP (the terminal or ssh was closed), SIGUSR1
+"""Stop signals: SIGTERM, SIGINT (Ctrl-C), SIGHUP (the terminal or ssh was closed), SIGUSR1
 (Slurm's warning before the end). All four mean the same, from the first moment to the last.
 
     loading, measuring, samples     Interrupted is raised there and then
@@ -36,19 +36,19 @@ class Stopped(StyleDialError):
 def nothing_done(command: str) -> Stopped:
     """`command` starts the run again."""
     return Stopped(
-        "Stopped before the first update. Nothing had been done yet, and what was in the folder is "
-        f"as it was. Start again with:\n  {command}",
-        f"在第一步更新之前停止。尚未做任何事，文件夹中原有的内容未变。重新开始：\n  {command}",
+        "Stopped before the first update. Nothing was written; the folder is as it was. Start "
+        f"again with:\n  {command}",
+        f"在第一步更新之前停止。没有写入任何内容，文件夹保持原样。重新开始：\n  {command}",
     )
 
 
 def nothing_saved(step: int, command: str) -> Stopped:
     """For a run whose checkpoints could not be written."""
     return Stopped(
-        f"Stopped after update {step}, and no checkpoint could be written: nothing of this run is "
-        f"saved, and what was in the folder before is as it was. Start again with:\n  {command}",
-        f"已在第 {step} 步后停止，但检查点均未能写入：本次训练没有保存任何内容，文件夹中原有的内容"
-        f"未变。重新开始：\n  {command}",
+        f"Stopped after update {step}, and no checkpoint could be written: nothing of this run "
+        f"is saved, and the folder is as it was before. Start again with:\n  {command}",
+        f"已在第 {step} 步后停止，但检查点均未能写入：本次训练没有保存任何内容，文件夹保持原样。"
+        f"重新开始：\n  {command}",
     )
 
 
@@ -65,6 +65,7 @@ class StopRequest:
         self._earlier: dict[int, Any] = {}
 
     def asked(self) -> bool:
+        """Whether a signal came."""
         return self.signal != 0
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""What the collections put round a book: Project Gutenberg, Aozora, Wikisource, AO3 and others.
+"""Headers and footers added by collections: Project Gutenberg, Aozora, Wikisource, AO3 ...
 
 Works on the lines as they come, before anything else, as the wrappers lean on markers, blank
 lines and order. A wrapper is recognised in the first lines of a book and by its own words; the

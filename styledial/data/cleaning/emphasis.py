@@ -1,4 +1,4 @@
-"""Marks of emphasis and footnotes, which are of an edition and not of the prose."""
+"""Emphasis marks and footnotes, which belong to an edition rather than to the prose."""
 
 from __future__ import annotations
 

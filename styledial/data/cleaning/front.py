@@ -1,4 +1,4 @@
-"""What an editor put round the novel: prefaces, blurbs, notes."""
+"""Front and back matter by editors: prefaces, blurbs, notes."""
 
 from __future__ import annotations
 

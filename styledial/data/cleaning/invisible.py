@@ -1,4 +1,4 @@
-"""Characters that aren't seen: watermarks that sites hide in a text, and those that a script needs.
+"""Invisible characters: watermarks hidden by web sites, and those that a script needs.
 
 Persian and the Indic scripts part and join letters by U+200C and U+200D, Khmer and Thai break
 words at U+200B, right-to-left text has its marks, and emoji are joined: there they are spelling.

@@ -1,4 +1,4 @@
-"""Paragraphs that a book has twice: sites post a page again, or a chapter under two numbers."""
+"""Repeated paragraphs within a book: sites post a page again, or a chapter under two numbers."""
 
 from __future__ import annotations
 

@@ -126,6 +126,7 @@ class Titles:
         self.read = lru_cache(maxsize=64)(self._read)
 
     def __call__(self, text: str) -> bool:
+        """Whether the line is a title."""
         return self.read(text) is not None
 
     def _read(self, text: str) -> str | None:

@@ -1,1 +1,1 @@
-"""Finding books and passages that are alike."""
+"""Finding duplicate and near-duplicate books and passages."""

@@ -1,4 +1,4 @@
-"""Each text once: copies of books, then of chapters, the cleaner copy staying.
+"""Deduplication: copies of books, then of chapters; the cleaner copy is kept.
 
     exact      the same bytes                                 -> the first by name stays
     books      half of all their runs of characters in common -> the one of more worth stays
@@ -60,9 +60,9 @@ def drop_exact_copies(books: Sequence[Book]) -> None:
     first: dict[str, Book] = {}
     for book in books:
         if book.kept and book.sha256:
-            twin = first.setdefault(book.sha256, book)
-            if twin is not book:
-                _drop(book, say(f"exact copy of {twin.file}", f"与 {twin.file} 完全相同"))
+            original = first.setdefault(book.sha256, book)
+            if original is not book:
+                _drop(book, say(f"exact copy of {original.file}", f"与 {original.file} 完全相同"))
                 book.drops["duplicate"] = book.drops.get("duplicate", 0) + book.chars_out
                 book.chars_out = 0
 
@@ -96,11 +96,13 @@ def drop_copies(pool: Pool, to_simplified: bool) -> None:
     """Marks pieces as gone and books as not kept; `pool.notes` says what the user should know."""
     better = _by_worth(pool.books)
     _drop_whole_books(pool, better, to_simplified)
-    for number, twin in _drop_pieces(pool, better, to_simplified).items():
+    for number, original in _drop_pieces(pool, better, to_simplified).items():
         rows = pool.rows(number)
         if pool.size[rows][~pool.gone[rows]].sum() < _REST * pool.size[rows].sum():
             pool.gone[rows] = True
-            _drop(pool.books[number], say(f"near-duplicate of {twin}", f"与 {twin} 近似重复"))
+            _drop(
+                pool.books[number], say(f"near-duplicate of {original}", f"与 {original} 近似重复")
+            )
 
 
 def _by_worth(books: Sequence[Book]) -> list[int]:
@@ -131,10 +133,13 @@ def _drop_whole_books(pool: Pool, better: list[int], to_simplified: bool) -> Non
             pool.notes.append(_two_scripts(one, other))
             continue
         pool.gone[pool.rows(worse)] = True
-        twin = one.file
+        original = one.file
         _drop(
             other,
-            say(f"near-duplicate of {twin} ({share:.0%})", f"与 {twin} 近似重复（{share:.0%}）"),
+            say(
+                f"near-duplicate of {original} ({share:.0%})",
+                f"与 {original} 近似重复（{share:.0%}）",
+            ),
         )
 
 
@@ -143,11 +148,11 @@ def _drop_pieces(pool: Pool, better: list[int], to_simplified: bool) -> dict[int
 
     Returns for each book that lost any the name of the book it shares the most with.
     """
-    live = np.flatnonzero(~pool.gone)
-    rank = np.array(better, dtype=np.int64)[pool.book[live]]
-    live = live[np.lexsort((pool.place[live], rank))]  # the best first
+    kept = np.flatnonzero(~pool.gone)
+    rank = np.array(better, dtype=np.int64)[pool.book[kept]]
+    kept = kept[np.lexsort((pool.place[kept], rank))]  # the best first
     shared: dict[int, Counter[str]] = {}
-    for best, worse in [*_exact_pairs(pool, live), *_like_pairs(pool, live)]:
+    for best, worse in [*_exact_pairs(pool, kept), *_like_pairs(pool, kept)]:
         one, other = pool.books[pool.book[best]], pool.books[pool.book[worse]]
         if pool.gone[best] or pool.gone[worse] or not _same_text(one, other, to_simplified):
             continue
@@ -157,19 +162,19 @@ def _drop_pieces(pool: Pool, better: list[int], to_simplified: bool) -> dict[int
     return {number: counts.most_common(1)[0][0] for number, counts in shared.items()}
 
 
-def _exact_pairs(pool: Pool, live: np.ndarray) -> list[tuple[int, int]]:
-    """(the first, each other) of pieces with the same letters, in the order of `live`."""
+def _exact_pairs(pool: Pool, kept: np.ndarray) -> list[tuple[int, int]]:
+    """(the first, each other) of pieces with the same letters, in the order of `kept`."""
     first: dict[tuple[int, int], int] = {}
     pairs = []
-    for row in live.tolist():
+    for row in kept.tolist():
         best = first.setdefault((int(pool.exact[row]), int(pool.size[row])), row)
         if best != row and pool.size[row] >= _SHORT:
             pairs.append((best, row))
     return pairs
 
 
-def _like_pairs(pool: Pool, live: np.ndarray) -> list[tuple[int, int]]:
-    rows = live[(pool.size[live] >= _SHORT) & ~pool.gone[live]]
+def _like_pairs(pool: Pool, kept: np.ndarray) -> list[tuple[int, int]]:
+    rows = kept[(pool.size[kept] >= _SHORT) & ~pool.gone[kept]]
     found = sorted(alike(pool.signature[rows], _PIECE_COPY, rows=4))
     return [(int(rows[i]), int(rows[j])) for i, j, _ in found]
 
@@ -181,8 +186,8 @@ def _drop(book: Book, reason: str) -> None:
 def _two_scripts(one: Book, other: Book) -> str:
     first, second = sorted((one.file, other.file))
     return say(
-        f"{first} and {second} are one book in two scripts; both are kept, on the same side of "
-        "the split. With to_simplified they become one.",
-        f"{first} 与 {second} 是同一本书的繁简两种文字；两者都保留，且总在划分的同一侧。"
-        "用 to_simplified 可合并为一本。",
+        f"{first} and {second} are the same book in traditional and simplified characters; both "
+        "are kept, on the same side of the split. data.to_simplified: true merges them.",
+        f"{first} 与 {second} 是同一本书的繁体版和简体版；两者都保留，并划分在同一侧。设 "
+        "data.to_simplified: true 可合并为一本。",
     )

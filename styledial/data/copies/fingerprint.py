@@ -1,4 +1,4 @@
-"""A piece of text as 128 numbers, such that like texts have like numbers (MinHash).
+"""MinHash signatures: 128 numbers per piece of text, similar for similar texts.
 
     text -> characters that matter, traditional folded to simplified -> runs of six of them
          -> hashes, one in eight kept by value -> datasketch.MinHash

@@ -1,4 +1,4 @@
-"""Which signatures are alike: banded MinHash, in sorted arrays.
+"""Similar signatures: MinHash with banding (LSH), in sorted arrays.
 
 datasketch makes the signatures; its MinHashLSH index takes 10 KB a text with 32 bands, which is
 1.2 GB for a gigabyte of novels, so the bands are sorted here instead, one after the other.
@@ -68,11 +68,13 @@ class Groups:
         self._parent = list(range(count))
 
     def of(self, item: int) -> int:
+        """The smallest member of the item's group."""
         while self._parent[item] != item:
             self._parent[item] = self._parent[self._parent[item]]
             item = self._parent[item]
         return item
 
     def join(self, one: int, other: int) -> None:
+        """Make the groups of two items one."""
         first, second = sorted((self.of(one), self.of(other)))
         self._parent[second] = first

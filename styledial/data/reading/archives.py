@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from styledial.data.cleaning.ledger import Ledger, Line
-from styledial.data.reading.epub import told
+from styledial.data.reading.epub import reason_of
 from styledial.errors import DataError
 
 LARGEST = 1 << 32  # bytes unpacked
@@ -44,7 +44,7 @@ def members(
                 total += _copy(path, source, place, total)
                 yield name, place
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        _refuse(path, told(error))
+        _refuse(path, reason_of(error))
     except (RuntimeError, NotImplementedError) as error:
         _refuse(path, "password" if "password" in str(error) else str(error))
 

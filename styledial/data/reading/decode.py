@@ -65,8 +65,8 @@ def detect(path: Path) -> Encoding:
     for bom, name in _BOMS:
         if head.startswith(bom):
             return _sound(path, _accept(path, _try(path, name)))
-    if told := _unmarked(path, head):
-        return _accept(path, _try(path, told))
+    if known := _unmarked(path, head):
+        return _accept(path, _try(path, known))
     first = _try(path, "utf-8")
     if first and not first.bad:
         return _sound(path, first)
@@ -180,7 +180,7 @@ def _own_replacements(path: Path, name: str) -> int:
 
 
 def _unmarked(path: Path, head: bytes) -> str | None:
-    """Encodings that are told by their form: UTF-16 and UTF-32 without a mark, ISO-2022, HZ."""
+    """Encodings recognised by their form: UTF-16 and UTF-32 without a mark, ISO-2022, HZ."""
     start = head[:_WIDE_SAMPLE]
     if b"\0" in start and (reading := wide(start)):
         return reading.encoding
@@ -225,7 +225,7 @@ def _with_other_parts(path: Path, raw: bytes, encoding: str) -> str:
     other = decide(found)
     if other is None or other.encoding == encoding:
         raise DataError(
-            f"{path}: a part of it reads as {encoding}, a part doesn't (it may be "
+            f"{path}: is partly {encoding} and partly not (possibly "
             f"{names(found) or 'damaged'}). Save it as UTF-8.",
             f"{path}：一部分是 {encoding}，另一部分不是（可能是 {names(found) or '已损坏'}）。"
             "请另存为 UTF-8。",
@@ -269,12 +269,11 @@ def _accept(path: Path, found: Encoding | None) -> Encoding:
 def _refuse(path: Path, candidates: str) -> NoReturn:
     if candidates:
         raise DataError(
-            f"{path}: its encoding can't be told for certain; it may be {candidates}. "
-            "Save it as UTF-8.",
+            f"{path}: its encoding is uncertain; it may be {candidates}. Save it as UTF-8.",
             f"{path}：无法确定编码，可能是 {candidates}。请另存为 UTF-8。",
         )
     raise DataError(
-        f"{path}: is not text in an encoding known here, or of no language known here. Remove it "
-        "from the folder, or save it as UTF-8 text.",
-        f"{path}：不是可识别编码或语言的文本。请移出文件夹，或另存为 UTF-8 文本。",
+        f"{path}: is not text in any encoding or language that can be recognised. Save it as "
+        "UTF-8 text, or remove it from the folder.",
+        f"{path}：无法识别其编码或语言。请另存为 UTF-8 文本，或移出文件夹。",
     )

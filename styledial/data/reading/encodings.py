@@ -1,4 +1,4 @@
-"""Which encoding bytes are in: every candidate reads them, the likeliest text wins.
+"""Encoding detection: every candidate decodes the bytes, the most likely text wins.
 
 Success of decoding proves nothing: any bytes decode as cp1251, every Big5 file as GB18030. So
 each reading is priced in the language that it would be (letters.py), and the cheapest is taken if
@@ -34,7 +34,7 @@ CHINESE = ("gb18030", "big5hkscs")
 _COMMON_HAN, _MARGIN_OF_HAN = 15.0, 5.0
 _FOR_HAN = 10.0  # bits in favour of Chinese characters and nothing else: a name, a title
 _ONLY_HAN = re.compile("[\u3001-\u3011\u4e00-\u9fff\uff01-\uff1f\\s]+")
-_FEWEST = 3  # characters outside ASCII by which an alphabet is told
+_FEWEST = 3  # characters outside ASCII needed to recognise an alphabet
 _MOST_BAD = 0.05  # bytes that are not valid, per character outside ASCII
 
 
@@ -50,6 +50,7 @@ class Reading:
 
     @property
     def plausible(self) -> bool:
+        """Whether the text reads as language, with few invalid bytes and few NULs."""
         foreign = sum(c > "\x7f" for c in self.text)
         if self.likelihood is None or self.bad > max(2, foreign * _MOST_BAD):
             return False
@@ -124,8 +125,8 @@ def wide(raw: bytes) -> Reading | None:
 
 def names(found: list[Reading], count: int = 4) -> str:
     """What the bytes may be, for a sentence: ``cp1251 (ru), koi8-r (ru)``."""
-    told = [f"{r.encoding} ({r.likelihood.language})" for r in found if r.likelihood]
-    return ", ".join(told[:count])
+    named = [f"{r.encoding} ({r.likelihood.language})" for r in found if r.likelihood]
+    return ", ".join(named[:count])
 
 
 def _letters(text: str) -> str:

@@ -58,15 +58,15 @@ def epub_lines(path: Path, ledger: Ledger) -> Iterator[str]:
     except DataError:
         raise
     except Exception as error:  # zipfile, zlib, lzma and bz2 each raise their own on a bad file
-        reason = told(error)
+        reason = reason_of(error)
         raise DataError(
             f"{path}: is not an .epub that can be read ({reason}). Remove it from the folder.",
             f"{path}：不是可读取的 .epub（{reason}）。请移出文件夹。",
         ) from None
 
 
-def told(error: Exception) -> str:
-    """What a library says of a damaged file in a line; zlib only gives numbers."""
+def reason_of(error: Exception) -> str:
+    """One line from a library's error about a damaged file; zlib only gives numbers."""
     said = str(error).split("\n")[0][:100]
     return "damaged" if not said or isinstance(error, zlib.error) or "Error" in said else said
 
@@ -139,7 +139,7 @@ class _Book:
         return posixpath.dirname(place.replace("\\", "/")), package
 
     def _spine(self, root: str, package: _Package) -> Iterator[str]:
-        """The pages to read, in order; those that go are told to the ledger."""
+        """The pages to read, in order; what is dropped goes into the ledger."""
         known = [
             (package.items[name], linear) for name, linear in package.spine if name in package.items
         ]

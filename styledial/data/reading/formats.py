@@ -1,4 +1,4 @@
-"""Files that aren't plain text: told by their content, read as lines.
+"""Files other than plain text: recognised by content, read as lines.
 
 .html .fb2 .rtf     also under the name .txt
 .epub               epub.py
@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from styledial.data.cleaning.ledger import Ledger, Line
-from styledial.data.reading.epub import epub_lines, told
-from styledial.data.reading.markup import Page, page_text
+from styledial.data.reading.epub import epub_lines, reason_of
+from styledial.data.reading.markup import Page, page_text, tags_of
 from styledial.errors import DataError
 
 _HEAD = 4096
@@ -77,8 +77,8 @@ def format_lines(path: Path, kind: str, ledger: Ledger) -> Iterator[str]:
     """The lines of a file that holds one text, headings marked with #. Raises DataError."""
     if kind in _WHOLE and path.stat().st_size > _LARGEST:
         raise DataError(
-            f"{path}: is larger than {_LARGEST >> 20} MB, and a .{kind} has to be read whole. "
-            "Divide it, or save it as text.",
+            f"{path}: is larger than {_LARGEST >> 20} MB, and a .{kind} is read into memory "
+            "whole. Split it, or save it as text.",
             f"{path}：大于 {_LARGEST >> 20} MB，而 .{kind} 必须整体读入。请拆分，或另存为纯文本。",
         )
     try:
@@ -86,7 +86,7 @@ def format_lines(path: Path, kind: str, ledger: Ledger) -> Iterator[str]:
     except (DataError, OSError, MemoryError):
         raise
     except Exception as error:  # each library raises its own on a damaged file
-        reason = told(error)
+        reason = reason_of(error)
         raise DataError(
             f"{path}: is not a .{kind} that can be read ({reason}). Remove it from the folder.",
             f"{path}：不是可读取的 .{kind}（{reason}）。请移出文件夹。",
@@ -133,7 +133,7 @@ def _kind_of_zip(path: Path) -> str:
 
 
 def _kind_of_markup(head: bytes) -> str:
-    start = page_text(head[:-3] if len(head) == _HEAD else head).lstrip("\ufeff \r\n\t").lower()
+    start = tags_of(head).lstrip("\ufeff \r\n\t").lower()
     if "<fictionbook" in start[:2000]:
         return "fb2"
     if re.match(

@@ -55,6 +55,7 @@ class Likelihood:
 
 
 def is_letter(character: str) -> bool:
+    """A letter, or a mark that belongs to one."""
     return unicodedata.category(character)[0] in "LM"
 
 

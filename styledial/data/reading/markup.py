@@ -53,8 +53,14 @@ def hidden_classes(css: str) -> set[str]:
     return set(_HIDDEN_CLASS.findall(css))
 
 
-def page_text(raw: bytes) -> str:
-    """A page decoded: by its mark, by what it declares, else by what it reads as."""
+def tags_of(raw: bytes) -> str:
+    """The beginning of a file, decoded cheaply: what is ASCII, such as tags, is right."""
+    marked = _marked(raw)
+    return raw.decode("utf-8", "ignore") if marked is None else marked
+
+
+def _marked(raw: bytes) -> str | None:
+    """Decoded by a byte order mark, or as UTF-16 that begins with a tag."""
     for mark, name in (
         (b"\xef\xbb\xbf", "utf-8-sig"),
         (b"\xff\xfe", "utf-16"),
@@ -64,9 +70,20 @@ def page_text(raw: bytes) -> str:
             return raw.decode(name, "replace")
     if raw[:2] in (b"<\0", b"\0<"):
         return raw.decode("utf-16-le" if raw[0] else "utf-16-be", "replace")
+    return None
+
+
+def page_text(raw: bytes) -> str:
+    """A page decoded: by its mark, by what it declares, else by what it reads as."""
+    marked = _marked(raw)
+    if marked is not None:
+        return marked
     declared = _CHARSET.search(raw[:1024])
-    name = declared[1].decode("ascii") if declared else "utf-8"
-    name = "gb18030" if name.lower() in ("gb2312", "gbk") else name
+    name = declared[1].decode("ascii").lower() if declared else "utf-8"
+    if name in ("gb2312", "gbk"):
+        name = "gb18030"
+    elif name.startswith(("utf-16", "utf-32")):  # a declaration that is read as ASCII is wrong
+        name = "utf-8"
     for tried in (name, "utf-8"):
         try:
             return raw.decode(tried)
@@ -106,6 +123,7 @@ class Page(HTMLParser):
         return [row for row in rows if row.strip() and row != "#"]
 
     def handle_starttag(self, tag: str, attrs: Attributes) -> None:
+        """Called by HTMLParser; prefixes of tags and attributes are ignored."""
         tag = tag.rpartition(":")[2]
         given = {
             name.rpartition(":")[2] if name != "epub:type" else name: v or "" for name, v in attrs
@@ -123,12 +141,15 @@ class Page(HTMLParser):
             self._begin(tag, given)
 
     def handle_startendtag(self, tag: str, attrs: Attributes) -> None:
+        """Called by HTMLParser for a self-closed tag: a break at most."""
         self._break(tag.rpartition(":")[2])
 
     def handle_endtag(self, tag: str) -> None:
+        """Called by HTMLParser; closes the innermost open tag of that name."""
         self._close(tag.rpartition(":")[2])
 
     def handle_data(self, data: str) -> None:
+        """Called by HTMLParser; text goes to the paragraph, the note mark or `dropped`."""
         if self._silent:
             if data.strip() and self._silent != "markup":
                 self.dropped.append((self._silent, data.strip()))

@@ -1,4 +1,4 @@
-"""Text that was decoded wrongly once and saved so: undone where nothing is lost.
+"""Mojibake: text decoded wrongly and saved; reversed where nothing was lost.
 
 鐨勪竴    UTF-8 read as GBK        -> encode as GBK, decode as UTF-8
 µÄÒ»      GBK read as cp1252       -> encode as cp1252, decode as GBK
@@ -141,17 +141,17 @@ def _refuse_garbage(path: Path, groups: list[str], many: bool) -> None:
     if looks:
         _, wrong, right = min(looks)
         raise DataError(
-            f"{path}: looks like {right.upper()} that was read as {wrong.upper()} and saved, with "
-            "characters lost on the way. Take the original file.",
+            f"{path}: looks like {right.upper()} that was read as {wrong.upper()} and saved, "
+            "with characters lost on the way. Use the original file.",
             f"{path}：像是 {right.upper()} 文本被当作 {wrong.upper()} 打开后另存，"
             "且有字符丢失。请改用原始文件。",
         )
     dense = before.foreign > sum(c.isalpha() for c in text) * _DENSE
     if many and dense and re.search("[\u00a1-\u00ff\u4e00-\u9fff]", text):
         raise DataError(
-            f"{path}: is UTF-8, but its text is garbled: it reads as no language. Take the "
+            f"{path}: is valid UTF-8, but its text is garbled and matches no language. Use the "
             "original file.",
-            f"{path}：虽是 UTF-8，但内容是乱码，读不出任何语言。请改用原始文件。",
+            f"{path}：虽是合法的 UTF-8，但内容是乱码。请改用原始文件。",
         )
 
 

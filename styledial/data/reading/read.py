@@ -75,7 +75,8 @@ def _from_members(
             inner, stream = read(place, ledger, to_simplified)
             if inner in ("zip", "tar", "gz"):
                 raise DataError(
-                    f"{place}: is an archive in an archive.", f"{place}：是套在压缩包里的压缩包。"
+                    f"{place}: is an archive inside an archive; unpack it into the folder.",
+                    f"{place}：是压缩包中的压缩包，请解压到文件夹中。",
                 )
             for item in stream:
                 used = True

@@ -80,6 +80,7 @@ def is_empty(record: dict[str, Any]) -> bool:
 
 
 def unknown_shape(path: Path, keys: list[str]) -> DataError:
+    """The error for a file whose records have none of the known `keys`."""
     listed = ", ".join(keys[:12])
     return DataError(
         f"{path}: its records have an unknown shape, with the keys {listed}. Text is read from "
@@ -139,8 +140,8 @@ def _whole(path: Path, encoding: Encoding, ledger: Ledger) -> list[Any]:
     """The values of a file that has to be read whole."""
     if path.stat().st_size > _LARGEST_JSON:
         raise DataError(
-            f"{path}: is larger than {_LARGEST_JSON >> 20} MB, and a .json array has to be read "
-            "whole. Save it as .jsonl, one object a line.",
+            f"{path}: is larger than {_LARGEST_JSON >> 20} MB, and a .json array is read into "
+            "memory whole. Save it as .jsonl, one object a line.",
             f"{path}：大于 {_LARGEST_JSON >> 20} MB，而 .json 数组必须整体读入。"
             "请另存为 .jsonl，每行一个对象。",
         )

@@ -1,4 +1,4 @@
-"""The lines of a file by which its encoding is told: those with bytes outside ASCII."""
+"""Sample lines for encoding detection: those with bytes outside ASCII."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 BLOCK = 1 << 18  # bytes read at once
-_SAMPLE = 1 << 16  # bytes by which an encoding is told
+_SAMPLE = 1 << 16  # bytes that encoding detection looks at
 _FOREIGN_LINE = re.compile(rb"[^\n\r]*[\x80-\xff][^\n\r]*")
 
 
@@ -37,10 +37,12 @@ def _lines_at(path: Path, parts: int, length: int) -> list[bytes]:
 
 
 def foreign_bytes(line: bytes) -> int:
+    """How many bytes of the line are outside ASCII."""
     return sum(byte > 0x7F for byte in line)
 
 
 def is_utf8(line: bytes) -> bool:
+    """Whether the line is valid UTF-8."""
     try:
         line.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""How much decoded characters look like text: the judge between encodings.
+"""A plausibility score of decoded characters, to choose between encodings.
 
 Every Big5 file also decodes as GB18030 without an error, and most GB2312 as Big5, so success
 proves nothing. What differs is what comes out: real Chinese spends about a third of its

@@ -1,4 +1,4 @@
-"""What lies in a folder: the files that can be books, and those that can't, with the reason."""
+"""The files of a folder: those that can be read, and the reason for each that can't."""
 
 from __future__ import annotations
 
@@ -84,13 +84,13 @@ def _why_not(path: Path, info: os.stat_result) -> str:
         return say("not a regular file", "不是普通文件")
     if path.suffix.lower() not in KINDS:
         kinds = " ".join(KINDS)
-        return say(f"not a kind that is read ({kinds})", f"不是可读取的类型（{kinds}）")
+        return say(f"not a supported file type ({kinds})", f"不支持的文件类型（{kinds}）")
     return say("empty", "空文件") if info.st_size == 0 else ""
 
 
 def _unreadable(error: OSError) -> str:
     return say(
-        f"cannot be read ({error.strerror}); mend its permissions or remove it",
+        f"cannot be read ({error.strerror}); fix its permissions or remove it",
         f"无法读取（{error.strerror}）；请修改权限或移走",
     )
 

@@ -24,6 +24,7 @@ from torch import Tensor
 from styledial.errors import AdapterError, UserError
 from styledial.files import write_json, written_aside
 from styledial.models.chatglm.weights import FUSED, ORIGINAL_PART, SPLIT
+from styledial.run_folder.layout import ADAPTER_SETTINGS, ADAPTER_WEIGHTS
 
 _PREFIX = "base_model.model."
 _KEY = re.compile(
@@ -39,14 +40,14 @@ def adapter_to_original(folder: Path, target: Path) -> Path:
     from safetensors.torch import load_file, save_file
 
     settings_file, weights_file = (
-        folder / "adapter_config.json",
-        folder / "adapter_model.safetensors",
+        folder / ADAPTER_SETTINGS,
+        folder / ADAPTER_WEIGHTS,
     )
     for path in (settings_file, weights_file):
         if not path.is_file():
             raise AdapterError(
-                f"{folder}: {path.name} is missing, so it is no adapter folder. Name the folder "
-                "that a run left.",
+                f"{folder}: {path.name} is missing, so it is no adapter folder. Name a run's "
+                "output folder.",
                 f"{folder}：缺少 {path.name}，不是适配器文件夹。请写训练结果所在的文件夹。",
             )
     if target.exists() and any(target.iterdir()):

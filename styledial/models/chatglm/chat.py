@@ -46,7 +46,7 @@ def chat_ids(
         role = message["role"]
         if role not in ROLES:
             raise DataError(
-                f"role {role!r}: ChatGLM3 knows {', '.join(ROLES)}. Mend the message's role.",
+                f"role {role!r}: ChatGLM3 knows {', '.join(ROLES)}. Correct the message's role.",
                 f"role {role!r}：ChatGLM3 只有 {', '.join(ROLES)}。请修改该消息的 role。",
             )
         mark = tokenizer.convert_tokens_to_ids(f"<|{role}|>")

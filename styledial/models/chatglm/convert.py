@@ -61,7 +61,7 @@ def convert(folder: Path, target: Path, progress: Progress | None = None) -> Pat
     model_file = folder / "tokenizer.model"
     if not model_file.is_file():
         raise ModelError(
-            f"{folder}: tokenizer.model is missing. Download the model again: what is there is "
+            f"{folder}: tokenizer.model is missing. Download the model again: existing files are "
             "kept.",
             f"{folder}：缺少 tokenizer.model。请重新下载，已有文件会保留。",
         )

@@ -38,6 +38,7 @@ class Sizes:
 
     @classmethod
     def of(cls, original: Mapping[str, Any]) -> Sizes:
+        """From an original config.json."""
         head = original["kv_channels"]
         return cls(
             original["num_layers"],
