@@ -16,7 +16,7 @@ from torch import nn
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-_ROUTERS = r"(?:.*\.)?(?:gate|router|shared_expert_gate)"
+_ROUTERS = r"(?:.*\.)?(?:gate|wg|\w*router|shared_expert_gate)"
 # PEFT reads these names on a mixture of experts as those of the experts, wherever they stand.
 _EXPERT_LAYERS = {"gate", "gate_proj", "up_proj", "down_proj", "w1", "w2", "w3"}
 
