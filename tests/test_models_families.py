@@ -6,7 +6,7 @@ import pytest
 import torch
 from marks import slow_but
 from rehearsal import rehearse
-from tiny_models import TEXT, build
+from tiny_models import TEXT, build, spread
 
 from styledial.errors import ModelError
 from styledial.models.load import load_base
@@ -73,7 +73,9 @@ def random_model(kind, **changes):
 
     torch.manual_seed(0)
     config = AutoConfig.for_model(kind, vocab_size=64, **{**SIZES, **changes})
-    return AutoModelForCausalLM.from_config(config)
+    model = AutoModelForCausalLM.from_config(config)
+    spread(model)
+    return model
 
 
 SIZES = {

@@ -127,16 +127,16 @@ def _problem(model: PreTrainedModel) -> tuple[str, str] | None:
         own = model(input_ids=ids, use_cache=False).logits[0]
         computed = torch.empty(own.shape, dtype=torch.float32, device=own.device)
         logits(hidden[0], head, out=computed)
+    if not _close(changed[:, :4], hidden[:, :4]):
+        return (
+            "a token sees those after it, so it isn't a model that continues text",
+            "前面的 token 能看到后面的 token，它不是续写模型",
+        )
     if not _close(computed.to(own.dtype), own):
         return (
             "its logits are not a function of the last hidden states that is known here, so the "
             "KL measure would be of another model",
             "它的 logits 不是已知的隐状态函数，KL 度量将不准确",
-        )
-    if not _close(changed[:, :4], hidden[:, :4]):
-        return (
-            "a token sees those after it, so it isn't a model that continues text",
-            "前面的 token 能看到后面的 token，它不是续写模型",
         )
     return None
 
