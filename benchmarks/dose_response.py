@@ -223,7 +223,7 @@ class Bench:
             if rows is None:
                 caches.append(None)
                 continue
-            shape = (len(rows), rows.max_length, policy.head.shape[1])
+            shape = (len(rows), rows.max_length, policy.head.weight.shape[1])
             name = fingerprint([self.given.base], policy, rows)
             caches.append(ReferenceCache(self.given.output / "cache", name, shape, torch.float32))
         return References(policy, *caches)

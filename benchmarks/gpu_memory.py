@@ -154,8 +154,9 @@ def random_base(config: Config) -> Any:
     from transformers import AutoModelForCausalLM
 
     from styledial.memory import skeleton
+    from styledial.models.configuration import model_config
 
-    shape = skeleton.model_config(config.model.model_name_or_path)
+    shape = model_config(config.model.model_name_or_path)
     with torch.device("meta"):
         base = AutoModelForCausalLM.from_config(shape, dtype=torch.bfloat16)
         if config.model.load_in_4bit:

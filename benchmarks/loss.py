@@ -93,10 +93,11 @@ def naive(h, r, head, targets):  # type: ignore[no-untyped-def]
 def fused(h, r, head, targets):  # type: ignore[no-untyped-def]
     import torch
 
+    from styledial.models.head import OutputHead
     from styledial.training.losses import fused_nll_kl
 
     share = torch.full((len(h),), 1 / len(h))
-    return fused_nll_kl(h, r, head, targets, share, share, direction="reverse").loss
+    return fused_nll_kl(h, r, OutputHead(head), targets, share, share, direction="reverse").loss
 
 
 def liger(h, r, head, targets):  # type: ignore[no-untyped-def]

@@ -26,8 +26,8 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 from transformers import Qwen2Config, Qwen2ForCausalLM  # noqa: E402
 
+from styledial.models.head_products import logits  # noqa: E402
 from styledial.models.policy import Policy, with_lora  # noqa: E402
-from styledial.training.head_products import logits  # noqa: E402
 from styledial.training.losses import CHUNK  # noqa: E402
 from styledial.training.objective import LossSettings, objective  # noqa: E402
 from styledial.training.reference import ReferenceCache  # noqa: E402
@@ -95,7 +95,7 @@ def floor(policy: Policy, ids: torch.Tensor, cache: ReferenceCache) -> None:
     step(policy, ids, None)
     states = cache.get([0], ids.device)
     assert states is not None
-    out = torch.empty(CHUNK, policy.head.shape[0])
+    out = torch.empty(CHUNK, policy.head.weight.shape[0])
     for part in states.flatten(0, 1).split(CHUNK):
         logits(part, policy.head, out[: len(part)])
 

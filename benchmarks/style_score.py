@@ -79,7 +79,7 @@ def read_adapters(given: argparse.Namespace) -> None:
         base = load_base(given.base, dtype="float32")
         with quiet_peft():
             policy = Policy(PeftModel.from_pretrained(base, str(folder)), None).eval()
-        reading = {"batch_size": 16, "device": policy.head.device, "direction": "reverse"}
+        reading = {"batch_size": 16, "device": policy.head.weight.device, "direction": "reverse"}
         effort = Effort(given.passages, LENGTH, given.places)
         found = evaluate(policy, tokenizer, texts, reading, effort=effort, like=found)
         with (given.output / f"{folder.name}.pickle").open("wb") as kept:  # to look at by hand

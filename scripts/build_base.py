@@ -30,6 +30,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2TokenizerFast  # no
 from styledial.data.pack import PackedRows, pack  # noqa: E402
 from styledial.data.passage import Passage  # noqa: E402
 from styledial.data.texts import ASSETS  # noqa: E402
+from styledial.models.head import output_head  # noqa: E402
 from styledial.training.losses import fused_nll_kl  # noqa: E402
 
 LENGTH = 128
@@ -146,7 +147,7 @@ def mean_nll(model: Qwen2ForCausalLM, rows: PackedRows, chosen: list[int]) -> to
     targets = batch.targets.flatten()
     weight = (targets >= 0).float()
     return fused_nll_kl(
-        hidden.flatten(0, 1), None, model.lm_head.weight, targets, weight / weight.sum(), weight
+        hidden.flatten(0, 1), None, output_head(model), targets, weight / weight.sum(), weight
     ).loss
 
 

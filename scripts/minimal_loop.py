@@ -90,8 +90,8 @@ def nll_and_kl(policy: Policy, batch: Batch) -> tuple[Tensor, Tensor]:
     """Means over the batch's tokens: -log p(next token), and KL(p || q) over the vocabulary."""
     hidden = policy(batch.input_ids, batch.position_ids)  # [B, T, d], adapter on
     reference = policy.reference(batch.input_ids, batch.position_ids)  # adapter off: the base
-    log_p = (hidden @ policy.head.T).log_softmax(-1)  # [B, T, V]
-    log_q = (reference @ policy.reference_head.T).log_softmax(-1)
+    log_p = (hidden @ policy.head.weight.T).log_softmax(-1)  # [B, T, V]
+    log_q = (reference @ policy.reference_head.weight.T).log_softmax(-1)
     kept = batch.targets != IGNORE_INDEX
     nll = -log_p.gather(-1, batch.targets.clamp_min(0).unsqueeze(-1)).squeeze(-1)
     kl = (log_p.exp() * (log_p - log_q)).sum(-1)

@@ -88,7 +88,7 @@ def exported(base: Path, folder: Path, *, rslora: bool = False, dora: bool = Fal
             if "lora_B" in name:
                 weight.normal_(0.0, 0.05, generator=dice)
         logits = policy.model(IDS).logits
-        moved = (logits - policy.reference(IDS) @ policy.head.T).abs().max()
+        moved = (logits - policy.reference(IDS) @ policy.head.weight.T).abs().max()
     assert moved > 0.1
     save_model(policy, folder / "adapter")
     write_json(

@@ -74,8 +74,8 @@ def make_updates(
     from accelerate import Accelerator
 
     training = config.training
-    rows = random_rows(config.data.max_length, policy.head.shape[0], packed)
-    device = policy.head.device
+    rows = random_rows(config.data.max_length, policy.head.weight.shape[0], packed)
+    device = policy.head.weight.device
     accelerator = Accelerator(cpu=device.type == "cpu")
     order = RowOrder(
         len(rows), training.micro_batch, training.gradient_accumulation_steps, 1, training.seed

@@ -150,7 +150,7 @@ def test_off_without_quotes_is_off(tmp_path: Path) -> None:
         ("model:\n  lora_r: true\n", "model.lora_r is True; allowed: a whole number"),
         ("model:\n  lora_r: 8.5\n", "model.lora_r is 8.5; allowed: a whole number"),
         ("model:\n  use_peft: maybe\n", "allowed: true or false"),
-        ("training:\n  kl_mode: hard\n", "allowed: one of budget, penalty, off"),
+        ("training:\n  kl_mode: hard\n", "allowed: one of budget, penalty, anchor, off"),
         ("training:\n  max_steps: 0\n", "training.max_steps is 0"),
         ("training:\n  seed: 1\n  seed: 2\n", "c.yaml:3: `seed` is already set at line 2"),
         ("model: Qwen/Qwen2.5-7B\n", "`model:` is a section"),

@@ -6,6 +6,7 @@ from torch.distributions import Categorical, kl_divergence
 from torch.nn import functional as F
 
 from styledial.data.pack import IGNORE_INDEX
+from styledial.models.head import OutputHead
 from styledial.training.losses import fused_nll_kl
 
 
@@ -36,7 +37,9 @@ def naive(h, r, head, targets, weights, direction):
 def test_equals_the_naive_computation(direction, rows, width, vocabulary, chunk) -> None:
     h, r, head, targets, weights = inputs(rows, width, vocabulary, torch.float32)
     h1, h2 = h.clone().requires_grad_(), h.clone().requires_grad_()
-    ours = fused_nll_kl(h1, r, head, targets, *weights, direction=direction, chunk_size=chunk)
+    ours = fused_nll_kl(
+        h1, r, OutputHead(head), targets, *weights, direction=direction, chunk_size=chunk
+    )
     # The authority computes in fp64, so that the difference seen is our own rounding.
     loss, nll, kl = naive(h2.double(), r.double(), head.double(), targets, weights, direction)
     ours.loss.backward()
@@ -46,39 +49,75 @@ def test_equals_the_naive_computation(direction, rows, width, vocabulary, chunk)
         assert ((mine - theirs).abs().max() / scale).item() < 1e-5
 
 
+# Every kind of head that a family has: a plain product, Phi's bias, Granite's scale, Gemma 2's cap.
+HEADS = {
+    "product": {},
+    "bias": {"bias": True},
+    "scale": {"scale": 0.5},
+    "cap": {"cap": 1.5},
+    "all": {"bias": True, "scale": 2.0, "cap": 3.0},
+}
+
+
+def head_of(weight, bias=False, scale=1.0, cap=None) -> OutputHead:
+    made = torch.linspace(-1, 1, len(weight), dtype=weight.dtype) if bias else None
+    return OutputHead(weight, made, scale, cap)
+
+
 @pytest.mark.parametrize("direction", ["reverse", "forward"])
-def test_gradcheck(direction) -> None:
-    h, r, head, targets, weights = inputs(7, 5, 11, torch.float64)
+@pytest.mark.parametrize("kind", HEADS)
+def test_gradcheck(direction, kind) -> None:
+    h, r, weight, targets, weights = inputs(7, 5, 11, torch.float64)
+    head = head_of(weight, **HEADS[kind])
+    learnt = [h, weight] if head.bias is None else [h, weight, head.bias]
+    reference_head = head_of(weight.clone(), **HEADS[kind])
+    for tensor in learnt:
+        tensor.requires_grad_()
+
+    def loss(h, weight, bias=None):
+        ours = OutputHead(weight, bias, head.scale, head.cap)
+        how = {"direction": direction, "reference_head": reference_head, "chunk_size": 3}
+        return fused_nll_kl(h, r, ours, targets, *weights, **how).loss
+
+    assert torch.autograd.gradcheck(loss, learnt)
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_logits_are_those_of_the_head(kind) -> None:
+    h, r, weight, targets, weights = inputs(20, 8, 300, torch.float32)
+    head = head_of(weight, **HEADS[kind])
+
+    def theirs(hidden):
+        z = head.scale * (
+            hidden.double() @ weight.double().T + (0 if head.bias is None else head.bias)
+        )
+        return z if head.cap is None else head.cap * torch.tanh(z / head.cap)
+
     h.requires_grad_()
-    head.requires_grad_()
-    reference_head = head.detach().clone()
-    assert torch.autograd.gradcheck(
-        lambda h, head: (
-            fused_nll_kl(
-                h,
-                r,
-                head,
-                targets,
-                *weights,
-                direction=direction,
-                reference_head=reference_head,
-                chunk_size=3,
-            ).loss
-        ),
-        (h, head),
-    )
+    ours = fused_nll_kl(h, r, head, targets, *weights, chunk_size=6)
+    nll = F.cross_entropy(theirs(h), targets, reduction="none", ignore_index=IGNORE_INDEX)
+    p, q = Categorical(logits=theirs(h)), Categorical(logits=theirs(r))
+    kl = kl_divergence(p, q)
+    (gradient,) = torch.autograd.grad((weights[0] * nll + weights[1] * kl).sum(), h)
+    (own,) = torch.autograd.grad(ours.loss, h)
+    for mine, expected in ((ours.nll, nll), (ours.kl, kl), (own, gradient)):
+        assert ((mine - expected).abs().max() / expected.abs().max()).item() < 1e-5
 
 
 def test_equal_models_are_exactly_zero_apart() -> None:
     h, _, head, targets, weights = inputs(16, 8, 50, torch.float32)
     for direction in ("reverse", "forward"):
-        assert fused_nll_kl(h, h, head, targets, *weights, direction=direction).kl.eq(0).all()
+        assert (
+            fused_nll_kl(h, h, OutputHead(head), targets, *weights, direction=direction)
+            .kl.eq(0)
+            .all()
+        )
 
 
 def test_without_a_reference_it_is_cross_entropy() -> None:
     h, _, head, targets, weights = inputs(16, 8, 50, torch.float32)
     h.requires_grad_()
-    ours = fused_nll_kl(h, None, head, targets, weights[0], weights[1])
+    ours = fused_nll_kl(h, None, OutputHead(head), targets, weights[0], weights[1])
     expected = F.cross_entropy(h @ head.T, targets, reduction="none", ignore_index=IGNORE_INDEX)
     torch.testing.assert_close(ours.nll, expected.detach())
     assert ours.kl.eq(0).all()
@@ -90,7 +129,7 @@ def test_all_rows_masked_gives_zero_loss_and_gradient() -> None:
     h, r, head, targets, weights = inputs(9, 8, 50, torch.float32)
     h.requires_grad_()
     targets[:] = IGNORE_INDEX
-    ours = fused_nll_kl(h, r, head, targets, weights[0], torch.zeros(9))
+    ours = fused_nll_kl(h, r, OutputHead(head), targets, weights[0], torch.zeros(9))
     ours.loss.backward()
     assert ours.loss.item() == 0
     assert ours.nll.eq(0).all()
@@ -107,7 +146,7 @@ def test_bf16_weights_keep_fp32_logits() -> None:
         wide.double(), r.double(), head.double(), targets, weights * 0 + 1, "reverse"
     )
     h.requires_grad_()
-    ours = fused_nll_kl(h, r, head, targets, torch.ones(32), torch.ones(32))
+    ours = fused_nll_kl(h, r, OutputHead(head), targets, torch.ones(32), torch.ones(32))
     assert ((ours.kl - kl).abs().max() / kl.max()).item() < 1e-3
     ours.loss.backward()
     loss.backward()
@@ -119,6 +158,8 @@ def test_gradient_follows_the_scale_of_the_loss() -> None:
     """DDP and accumulation multiply the loss; the gradient has to follow."""
     h, r, head, targets, weights = inputs(9, 8, 50, torch.float32)
     h.requires_grad_()
-    (one,) = torch.autograd.grad(fused_nll_kl(h, r, head, targets, *weights).loss, h)
-    (four,) = torch.autograd.grad(fused_nll_kl(h, r, head, targets, *weights).loss * 4, h)
+    (one,) = torch.autograd.grad(fused_nll_kl(h, r, OutputHead(head), targets, *weights).loss, h)
+    (four,) = torch.autograd.grad(
+        fused_nll_kl(h, r, OutputHead(head), targets, *weights).loss * 4, h
+    )
     torch.testing.assert_close(four, 4 * one)

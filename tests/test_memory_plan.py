@@ -15,6 +15,7 @@ from styledial.memory import skeleton
 from styledial.memory.plan import plan
 from styledial.memory.rehearse import rehearse, rows_of
 from styledial.memory.trace import Trace, Tracker
+from styledial.models.configuration import model_config
 
 CASES = {
     "qwen2": ("qwen2", False, []),
@@ -57,7 +58,7 @@ def test_the_plan_rehearses_the_step_that_training_runs(
     config = small_config(models["qwen2"], "gradient_accumulation_steps=2", "lora_dropout=0.1")
     planned = rehearse(
         config,
-        skeleton.model_config(config.model.model_name_or_path),
+        model_config(config.model.model_name_or_path),
         packed=packed,
         dtype=torch.float32,
         on_gpu=False,

@@ -28,9 +28,9 @@ def hub(tmp_path_factory):
     repositories = {
         "Qwen/Qwen2.5-7B": qwen,
         "meta-llama/Meta-Llama-3-8B": llama,
-        "someone/softcap": {
+        "someone/quantised": {
             **qwen,
-            "config.json": b'{"model_type": "gemma2","final_logit_softcapping": 30.0}',
+            "config.json": b'{"model_type": "gemma2","quantization_config": {"quant_method": "gptq"}}',
         },
     }
     if pytest.importorskip("sentencepiece", reason="makes the tiny tokenizer.model"):
@@ -109,8 +109,8 @@ def test_a_name_is_downloaded_and_converted_without_remote_code(at_home, hub):
 
 
 def test_what_cannot_be_trained_is_refused_before_its_weights_are_loaded(at_home):
-    with pytest.raises(ModelError, match="final_logit_softcapping"):
-        load_base("someone/softcap")
+    with pytest.raises(ModelError, match="gptq"):
+        load_base("someone/quantised")
 
 
 def test_names_that_cannot_be_had_say_what_to_do(at_home, monkeypatch):
@@ -154,8 +154,8 @@ def test_the_models_command(at_home):
     assert "8,030,261,248" in card
     assert "需先在页面上同意" in card
     assert "it can be trained (model type qwen2)" in invoke("models", at_home_model(at_home)).stderr
-    no = invoke("models", "someone/softcap")
-    assert (no.returncode, "final_logit_softcapping" in no.stderr) == (2, True)
+    no = invoke("models", "someone/quantised")
+    assert (no.returncode, "gptq" in no.stderr) == (2, True)
 
 
 def at_home_model(folder):

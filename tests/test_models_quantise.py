@@ -87,7 +87,9 @@ def test_steps_on_a_4_bit_base_learn_and_leave_it_alone(base):
     losses = []
     for _ in range(5):
         loss = policy.causal_lm.loss_function(
-            torch.nn.functional.linear(policy(IDS), policy.head), IDS, policy.head.shape[0]
+            torch.nn.functional.linear(policy(IDS), policy.head.weight),
+            IDS,
+            policy.head.weight.shape[0],
         )
         loss.backward()
         optimizer.step()
@@ -211,5 +213,5 @@ def test_without_bitsandbytes_the_remedy_is_named(base, monkeypatch):
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
 def test_precisions(base, dtype):
     policy = adapter(base, dtype=dtype).train()
-    assert policy.head.dtype == getattr(torch, dtype)
+    assert policy.head.weight.dtype == getattr(torch, dtype)
     assert kl(policy, IDS) == 0.0

@@ -198,9 +198,9 @@ def test_a_faulty_adapter_is_one_sentence(adapter: Path, fault, says: str, tmp_p
 
 def test_a_base_is_loaded_as_the_run_did_unless_told_otherwise(adapter: Path) -> None:
     policy, _ = load_adapter(adapter)
-    assert policy.head.dtype == torch.float32
+    assert policy.head.weight.dtype == torch.float32
     policy, _ = load_adapter(adapter, dtype="bfloat16")
-    assert policy.head.dtype == torch.bfloat16
+    assert policy.head.weight.dtype == torch.bfloat16
 
 
 def test_a_strangers_adapter_does_not_fetch_code(adapter: Path) -> None:

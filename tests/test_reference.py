@@ -144,9 +144,13 @@ def test_the_second_epochs_gradients_are_those_of_a_pass(
     with torch.no_grad():  # away from the base, or KL and its gradient are 0
         for parameter in trained(policy):
             parameter.add_(torch.randn_like(parameter) * 0.3)
-    tokens = np.random.default_rng(0).integers(0, policy.head.shape[0], (8, 65), dtype=np.int32)
+    tokens = np.random.default_rng(0).integers(
+        0, policy.head.weight.shape[0], (8, 65), dtype=np.int32
+    )
     rows = PackedRows(tokens, [[(0, 65)]] * 8)
-    kept = ReferenceCache(tmp_path, "f", (8, 64, policy.head.shape[1]), policy.head.dtype)
+    kept = ReferenceCache(
+        tmp_path, "f", (8, 64, policy.head.weight.shape[1]), policy.head.weight.dtype
+    )
     cached, computed = References(policy, kept, None), References(policy, None, None)
     for epoch in ([0, 1, 2, 3], [4, 5, 6, 7]):
         cached(rows.batch(epoch), epoch, anchor=False)

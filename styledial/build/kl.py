@@ -35,14 +35,14 @@ _CALIBRATION_TOKENS, _READINGS = 6_144, 12
 def build_controller(config: Config, device: torch.device) -> Controller:
     """Lambda for the budget, or the fixed one."""
     training = config.training
-    if training.kl_target is not None:
+    if training.kl_target is not None and training.mode.has_controller:
         return KLController(training.kl_target, device=device)
     return FixedCoefficient(training.mode.fixed_lambda(training.kl_beta), device=device)
 
 
 def has_anchor(config: Config) -> bool:
     """Whether updates hold anchor text; plain fine-tuning (kl_mode: off) has none."""
-    return config.data.anchor != OFF and config.training.mode.reads_kl
+    return config.data.anchor != OFF and config.training.mode.has_anchor
 
 
 def writes_anchor(config: Config) -> bool:
@@ -122,19 +122,20 @@ def build_references(
     A cache is kept where rows are read again, disk space allows and all processes share the disk;
     none where the base is `sharded`: one process can't make the pass that another one needs.
     """
-    if not config.training.mode.reads_kl:
+    of_style = config.training.mode.reads_kl
+    if not of_style and anchor is None:
         return None
     wanted = config.training.reference_cache
     folder = cache if wanted in ("auto", OFF) else Path(wanted).expanduser()
-    dtype = policy.reference_head.dtype
+    dtype = policy.reference_head.weight.dtype
     parts = [
-        (rows, (len(rows), rows.max_length, policy.head.shape[1]))
-        for rows in [texts.style] + ([anchor.rows] if anchor else [])
+        (rows, (len(rows), rows.max_length, policy.head.weight.shape[1]))
+        for rows in [texts.style] * of_style + ([anchor.rows] if anchor else [])
     ]
     size = sum(reference.cache_bytes(shape, dtype) for _, shape in parts)
     useful = epochs > 1 and here.one_machine and reference.has_room(folder, size)
     if sharded or wanted == OFF or (wanted == "auto" and not useful):
-        return reference.References(policy, None, None)
+        return reference.References(policy, None, None, of_style=of_style)
     if not reference.has_room(folder, size):
         raise UserError(
             f"training.reference_cache: {folder} has no room for {disk_size(size)}; use "
@@ -155,7 +156,12 @@ def build_references(
                 f"training.reference_cache：无法写入 {folder}（{error.strerror}）；"
                 "请用 off 或换一个文件夹。",
             ) from None
-    return reference.References(policy, caches[0], caches[1] if anchor else None)
+    return reference.References(
+        policy,
+        caches[0] if of_style else None,
+        caches[-1] if anchor else None,
+        of_style=of_style,
+    )
 
 
 def calibration_rows(heldout: PackedRows) -> PackedRows:
@@ -171,4 +177,4 @@ def reads_heldout(step: int, steps: int) -> bool:
 
 def calibrates(config: Config, step: int, steps: int) -> bool:
     """Whether that reading moves the controller's aim: from a quarter of the run on."""
-    return config.training.mode.has_target and steps // 4 <= step < steps
+    return config.training.mode.has_controller and steps // 4 <= step < steps

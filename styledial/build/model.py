@@ -88,7 +88,7 @@ def mixed_precision(policy: Policy, *, on_gpu: bool | None = None) -> str:
     Autocast is for full tuning alone, as a LoRA run has its precision in its weights; but a base
     in fp16 needs its loss scaled, and accelerate does both together.
     """
-    dtype = policy.reference_head.dtype
+    dtype = policy.reference_head.weight.dtype
     if dtype == torch.float32 or not (torch.cuda.is_available() if on_gpu is None else on_gpu):
         return "no"
     if dtype == torch.float16:

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from styledial.build.texts import Texts, prepare_texts, read_material
+from styledial.build.texts import Texts, prepare_texts, read_material, shares_rows
 from styledial.config import BUNDLED, Config
 from styledial.data.pack import PackedRows
 from styledial.data.texts import ASSETS, style_folder
 from styledial.distributed.ranks import Place, taking_turns
 from styledial.files import written_aside
+from styledial.language import say
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -61,7 +62,19 @@ def _make(
     tell: Callable[[str], None],
 ) -> Texts:
     material = read_material(config, cache / "novels", tell)
-    return prepare_texts(config, material, tokenizer())
+    texts = prepare_texts(config, material, tokenizer())
+    if not shares_rows(config):
+        tell(_one_text_a_row(texts))
+    return texts
+
+
+def _one_text_a_row(texts: Texts) -> str:
+    padding = 1 - texts.style.total_targets / max(len(texts.style) * texts.style.max_length, 1)
+    return say(
+        "each row holds one text: this model or its attention would mix several; "
+        f"{padding:.0%} of the rows is padding",
+        f"每行只放一段文本：该模型或其注意力实现会混淆同一行的多段文本；填充占 {padding:.0%}",
+    )
 
 
 def _key(config: Config) -> str:

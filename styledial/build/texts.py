@@ -14,6 +14,8 @@ from styledial.data.passage import Dialogue, Passage
 from styledial.data.prompts import sample_prompts
 from styledial.data.texts import general_passages, style_folder
 from styledial.errors import DataError
+from styledial.models.configuration import model_config
+from styledial.models.support import keeps_texts_apart
 from styledial.training.row_order import RowOrder
 
 if TYPE_CHECKING:
@@ -63,20 +65,25 @@ def read_material(config: Config, cache: Path, tell: Callable[[str], None]) -> M
 
 
 def shares_rows(config: Config) -> bool:
-    """Whether short texts may share a row; see data.pack.pack."""
-    return config.model.attn_implementation != "flash_attention_2"
+    """Whether short texts may share a row: what keeps them apart has to be in the model and in the
+    attention that is used; see data.pack.pack. Raises ModelError where there is no such model."""
+    if config.model.attn_implementation == "flash_attention_2":
+        return False
+    model = config.model
+    shape = model_config(model.model_name_or_path, trust_remote_code=model.trust_remote_code)
+    return keeps_texts_apart(shape.model_type)
 
 
 def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedTokenizerBase) -> Texts:
     """Tokenise and pack. Raises DataError where there is too little text to train and measure."""
-    length = config.data.max_length
+    length, together = config.data.max_length, shares_rows(config)
     style, heldout = (
         pack(
             [p for p in material.passages if p.split == split],
             tokenizer,
             length,
             [d for d in material.dialogues if d.split == split],
-            share_rows=shares_rows(config),
+            share_rows=together,
         )
         for split in ("train", "heldout")
     )
@@ -92,7 +99,7 @@ def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedToken
         general_passages(config.data.general, "data.general"),
         tokenizer,
         length,
-        share_rows=shares_rows(config),
+        share_rows=together,
     )
     if len(general) == 0:
         raise no_general_text("data.general", config.data.general)

@@ -1,9 +1,11 @@
 """What a kl_mode means, in one place.
 
-          kl_beta is            lambda           KL is read    adapter scaled at the end
-budget    the KL to reach       a controller's   yes           yes, to meet it
-penalty   lambda itself         fixed            yes           no
-off       without effect        0                no            no
+          kl_beta is        lambda           KL in training, on     adapter scaled at the end
+                                             novels    anchor
+budget    the KL to reach   a controller's   yes       yes          yes, to meet it
+penalty   lambda itself     fixed            yes       yes          no
+anchor    the KL to reach   0                no        yes          yes, to meet it
+off       without effect    0                no        no           no
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ class KLMode(str, Enum):
 
     BUDGET = "budget"
     PENALTY = "penalty"
+    ANCHOR = "anchor"
     OFF = "off"
 
     @classmethod
@@ -29,11 +32,21 @@ class KLMode(str, Enum):
     @property
     def has_target(self) -> bool:
         """Whether there is a KL to reach."""
+        return self in (KLMode.BUDGET, KLMode.ANCHOR)
+
+    @property
+    def has_controller(self) -> bool:
+        """Whether lambda is moved during training, so that the KL comes near its target."""
         return self is KLMode.BUDGET
 
     @property
     def reads_kl(self) -> bool:
-        """Whether training runs the base beside the policy; if not, there is no anchor either."""
+        """Whether training runs the base over the novels, beside the policy."""
+        return self in (KLMode.BUDGET, KLMode.PENALTY)
+
+    @property
+    def has_anchor(self) -> bool:
+        """Whether updates may hold anchor text, over which the base is run too."""
         return self is not KLMode.OFF
 
     def target(self, kl_beta: float) -> float | None:

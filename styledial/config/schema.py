@@ -211,11 +211,13 @@ class TrainingSettings(Section):
         le=10,
         resume=SAME,
     )
-    kl_mode: Literal["budget", "penalty", "off"] = setting(
+    kl_mode: Literal["budget", "penalty", "anchor", "off"] = setting(
         "budget",
         "budget: kl_beta is the distance to reach; penalty: a fixed KL coefficient, where larger "
-        "means weaker; off: plain fine-tuning.",
-        "budget：kl_beta 是要达到的距离；penalty：固定 KL 系数，越大风格越弱；off：普通微调。",
+        "means weaker; anchor: no KL on the novels, the anchor alone, and the adapter is scaled to "
+        "kl_beta at the end; off: plain fine-tuning.",
+        "budget：kl_beta 是要达到的距离；penalty：固定 KL 系数，越大风格越弱；anchor：小说上"
+        "不计 KL，只用锚定文本，最后把适配器缩放到 kl_beta；off：普通微调。",
         resume=SAME,
     )
     kl_direction: Literal["reverse", "forward"] = setting(

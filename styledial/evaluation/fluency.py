@@ -61,7 +61,7 @@ class Fluency:
             row[prompt : prompt + len(passage.ids)] = passage.ids
         rows = PackedRows(tokens, [[(0, prompt + len(p.ids))] for p in side])
         sums = np.zeros((len(side), 2))
-        device = self.policy.head.device
+        device = self.policy.head.weight.device
         for start in range(0, len(side), self.batch_size):
             part = list(range(start, min(start + self.batch_size, len(side))))
             batch = rows.batch(part).to(device)

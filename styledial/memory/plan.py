@@ -22,6 +22,7 @@ from styledial.memory.gpus import Card
 from styledial.memory.rehearse import rehearse, rows_of
 from styledial.memory.sampling import sampling_bytes
 from styledial.memory.trace import Trace, peak
+from styledial.models.configuration import model_config
 from styledial.models.load import weights_dtype
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def plan(
     on_gpu = device == "cuda"
     bf16 = card is None or card.bf16
     dtype = weights_dtype(config.model.dtype, on_gpu=on_gpu, bf16=bf16)
-    shape = skeleton.model_config(
+    shape = model_config(
         config.model.model_name_or_path, trust_remote_code=config.model.trust_remote_code
     )
     if layers is not None:

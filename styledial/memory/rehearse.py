@@ -156,7 +156,7 @@ class _Run:
             ),
             coefficient=self.coefficient,
             settings=self.settings,
-            reference=self.reference if self.config.training.mode.reads_kl else None,
+            reference=self.reference if anchor or self.config.training.mode.reads_kl else None,
             backward=lambda loss: loss.backward(),
             phase=self.phase,
         )

@@ -20,10 +20,11 @@ def sampling_bytes(
 
     Counts the cache, the copy that grows, and four fp32 rows of the vocabulary for each row.
     """
-    layers = shape.num_hidden_layers
+    text = shape.get_text_config()
+    layers = text.num_hidden_layers
     rows = rows_at_once(shape, length, itemsize)
     token = cache_bytes(shape, 1, itemsize) * rows // (2 * layers)  # of one layer's keys
-    logits = 4 * rows * shape.vocab_size * 4
+    logits = 4 * rows * text.vocab_size * 4
     used = weights + 2 * layers * token * length + token * length + logits
     if not on_gpu:
         return used, used

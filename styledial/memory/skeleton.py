@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,13 +20,9 @@ from torch import Tensor, nn
 from styledial.build.model import check_quantisation, policy_on
 from styledial.errors import ModelError
 from styledial.models import quantise
-from styledial.models.chatglm.layout import glm_config, is_original
-from styledial.models.inspect import read_config
+from styledial.models.classes import auto_class, with_attention
 from styledial.models.load import frozen
-from styledial.models.locate import find_base
 from styledial.models.policy import Policy
-from styledial.models.registry import known
-from styledial.models.support import check_supported
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -35,42 +31,13 @@ if TYPE_CHECKING:
     from styledial.config.schema import ModelSettings
 
 
-def model_config(name: str, *, trust_remote_code: bool = False) -> PretrainedConfig:
-    """transformers' configuration of what `model_name_or_path` names.
-
-    A folder or a finished download is read; the guide's six are known offline; any other name
-    asks the hub for its config.json alone. Raises ModelError.
-    """
-    from transformers import AutoConfig
-
-    folder = Path(find_base(name))
-    if folder.is_dir():
-        raw = read_config(folder)
-        if is_original(raw):
-            return glm_config(raw)
-        check_supported(raw, name, trust_remote_code=trust_remote_code)
-        return AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
-    model = known(name)
-    if model is not None:
-        return AutoConfig.for_model(model.model_type, **model.config)
-    try:
-        return AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError):
-        raise ModelError(
-            f"model.model_name_or_path: memory for {name} cannot be estimated: its config.json "
-            "is neither here nor available from the hub. Download the model first: `styledial "
-            "download`.",
-            f"model.model_name_or_path：无法估算 {name}：本地没有它的 config.json，也无法从模型"
-            "中心取得。请先下载模型：styledial download。",
-        ) from None
-
-
 def cut(shape: PretrainedConfig, layers: int) -> None:
     """The same model with fewer layers, or more."""
-    kinds = getattr(shape, "layer_types", None)
+    text = shape.get_text_config()
+    kinds = getattr(text, "layer_types", None)
     if kinds:
-        shape.layer_types = [kinds[i % len(kinds)] for i in range(layers)]
-    shape.num_hidden_layers = layers
+        text.layer_types = [kinds[i % len(kinds)] for i in range(layers)]
+    text.num_hidden_layers = layers
 
 
 def build_skeleton(config: Config, shape: PretrainedConfig, dtype: torch.dtype) -> Policy:
@@ -88,14 +55,16 @@ def build_skeleton(config: Config, shape: PretrainedConfig, dtype: torch.dtype) 
 
 def _base(settings: ModelSettings, shape: PretrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
     """As load.load_base gives it, but for the weights."""
-    from transformers import AutoModelForCausalLM
-
-    base = AutoModelForCausalLM.from_config(
-        shape,
-        dtype=dtype,
-        # The kernels of flash-attn are not here; theirs is sdpa's own flash kernel.
-        attn_implementation="eager" if settings.attn_implementation == "eager" else "sdpa",
-        trust_remote_code=settings.trust_remote_code,
+    # The kernels of flash-attn are not here; theirs is sdpa's own flash kernel.
+    wanted = "eager" if settings.attn_implementation == "eager" else "sdpa"
+    base = with_attention(
+        partial(
+            auto_class(shape).from_config,
+            shape,
+            dtype=dtype,
+            trust_remote_code=settings.trust_remote_code,
+        ),
+        wanted,
     )
     if settings.load_in_4bit or settings.load_in_8bit:
         quantised(base, settings, dtype)

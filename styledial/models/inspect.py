@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from styledial.errors import ModelError
+from styledial.models.classes import auto_class
 from styledial.models.shards import Header, check_pickle_is_whole, safetensors_headers, weight_files
 
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
@@ -102,13 +103,13 @@ def _expected(
     """
     import torch
     from huggingface_hub.errors import StrictDataclassError
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
     from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
     try:
         config = AutoConfig.from_pretrained(folder)
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config)
+            model = auto_class(config).from_config(config)
     except (
         StrictDataclassError,
         ValueError,
@@ -122,7 +123,7 @@ def _expected(
             f"{folder}/config.json: no model can be built from it ({first}). Download it again.",
             f"{folder}/config.json：无法据此建立模型（{first}）。请重新下载。",
         ) from None
-    if get_checkpoint_conversion_mapping(config.model_type):
+    if any(map(get_checkpoint_conversion_mapping, (config.model_type, type(model).__name__))):
         return None, set(), []
     tied_keys = getattr(model, "_tied_weights_keys", None) or {}
     tied = set(tied_keys) if getattr(config, "tie_word_embeddings", False) else set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import torch
 
 from styledial.errors import ModelError
 from styledial.models.base_files import written_dtype
+from styledial.models.classes import auto_class, with_attention
 from styledial.models.locate import (
     absolute,
     find_base,
@@ -100,7 +102,6 @@ def load_base(
     Raises ModelError if the model is not available, incomplete or not supported.
     """
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
 
     check_choice(load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit)
     folder = ready_folder(name_or_path, trust_remote_code=trust_remote_code, say=_say)
@@ -111,11 +112,11 @@ def load_base(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
-            model, report = AutoModelForCausalLM.from_pretrained(
+            model, report = _from_pretrained(
                 folder,
+                attn_implementation,
+                trust_remote_code,
                 dtype="auto" if keep_file_dtype else precision,
-                attn_implementation=attn_implementation,
-                trust_remote_code=trust_remote_code,
                 # None lets a folder that has only .bin be read, weights-only.
                 use_safetensors=True if list(folder.glob("*.safetensors")) else None,
                 output_loading_info=True,
@@ -134,6 +135,15 @@ def load_base(
         same_arithmetic(model)
     check_behaviour(frozen(model), name_or_path)
     return model
+
+
+def _from_pretrained(folder: Path, attention: str, trust: bool, **options: Any) -> Any:
+    """transformers' from_pretrained with its class and the best attention that the family has."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=trust)
+    make = partial(auto_class(config).from_pretrained, folder, trust_remote_code=trust, **options)
+    return with_attention(make, attention)
 
 
 def frozen(model: PreTrainedModel) -> PreTrainedModel:

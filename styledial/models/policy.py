@@ -22,7 +22,9 @@ from torch import Tensor, nn
 
 from styledial.distributed.sharded_tensors import full_tensor
 from styledial.errors import ModelError, nearest
+from styledial.models.head import OutputHead, output_head
 from styledial.models.lean import lean
+from styledial.models.text_part import default_layers, not_adapted, text_backbone
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -53,15 +55,15 @@ class Policy(nn.Module):
         return self.model.get_base_model() if self.is_adapter else self.model
 
     @property
-    def head(self) -> Tensor:
-        """[V, d] output head."""
-        return self.causal_lm.get_output_embeddings().weight
+    def head(self) -> OutputHead:
+        """What makes logits of hidden states."""
+        return output_head(self.causal_lm)
 
     @property
-    def reference_head(self) -> Tensor:
-        """[V, d] output head of the reference."""
+    def reference_head(self) -> OutputHead:
+        """The base's; an adapter shares it, as it leaves the head alone."""
         frozen = self._frozen[0]
-        return self.head if frozen is None else frozen.get_output_embeddings().weight
+        return self.head if frozen is None else output_head(frozen)
 
     def forward(self, input_ids: Tensor, position_ids: Tensor | None = None) -> Tensor:
         """The tuned model's hidden states [B, T, d]."""
@@ -108,7 +110,7 @@ class Policy(nn.Module):
 
 
 def _hidden(model: Any, input_ids: Tensor, position_ids: Tensor | None) -> Tensor:
-    return model.base_model(
+    return text_backbone(model)(
         input_ids=input_ids, position_ids=position_ids, use_cache=False
     ).last_hidden_state
 
@@ -120,6 +122,7 @@ def quiet_peft() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Found missing adapter keys")
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")
+        warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")  # put right
         yield
 
 
@@ -154,10 +157,13 @@ def with_lora(
         # PEFT types alpha as int; a float scales just as well, and a whole one is saved as such.
         lora_alpha=int(lora_alpha) if float(lora_alpha).is_integer() else lora_alpha,
         lora_dropout=lora_dropout,
-        target_modules=target_modules,
+        target_modules=(
+            default_layers(model) if target_modules == "all-linear" else target_modules
+        ),
         use_dora=use_dora,
         use_rslora=use_rslora,
         task_type="CAUSAL_LM",
+        exclude_modules=not_adapted(model),
     )
     try:
         with quiet_peft():

@@ -1,9 +1,9 @@
 """Whether a model is supported: from its config.json, and by a test for unknown families.
 
-The loss multiplies hidden states with the output head itself and never calls the model's own
-logits, so a model that does more than that (a soft cap, a scale, a bias) would silently train
-on other logits than it generates from. And rows hold several texts, which have to be kept apart
-by position ids, as attention can and recurrent layers can't.
+What training relies on: the loss multiplies hidden states with the output head itself, so that has
+to give the model's own logits (head.py); and a token is read from what stands before it alone.
+Whether several texts may share a row is asked here too: attention keeps them apart by position
+ids, what is recurrent, convolves or counts absolute places doesn't.
 """
 
 from __future__ import annotations
@@ -12,13 +12,25 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from styledial.errors import ModelError
+from styledial.models.head import output_head
+from styledial.models.head_products import logits
+from styledial.models.text_part import text_backbone
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 # Families whose tiny random models go through the whole test (tests/test_models_families.py).
 TESTED = ("qwen2", "llama", "mistral", "glm", "qwen3", "glm4", "gemma3_text")
-_RECURRENT = ("mamba", "rwkv", "recurrent", "jamba", "bamba", "zamba", "xlstm", "lfm2", "next")
+# Families that were seen to keep texts in one row apart (tests/test_models_matrix.py).
+_KEEP_APART = frozenset((
+    "qwen2", "qwen3", "qwen3_vl", "llama", "mistral", "ministral", "ministral3", "mistral3",
+    "phi3", "phi", "glm", "glm4", "internlm3", "smollm3", "granite", "cohere", "cohere2",
+    "olmo2", "olmo3", "seed_oss", "hunyuan_v1_dense", "ernie4_5", "exaone4", "gemma", "gemma2",
+    "gemma3", "gemma3_text", "gemma3n_text", "gemma4", "gemma4_text", "stablelm", "starcoder2",
+    "nanochat", "helium", "arcee", "apertus", "llava", "qwen2_moe", "qwen3_moe", "mixtral",
+    "granitemoe", "phimoe", "olmoe", "dots1", "glm4_moe", "ernie4_5_moe", "hunyuan_v1_moe",
+    "flex_olmo", "deepseek_v2", "deepseek_v3", "minicpm3", "gpt2", "gpt_neox", "gptj", "codegen",
+))  # fmt: skip
 
 
 def refusal(
@@ -44,47 +56,21 @@ def refusal(
             "it is an encoder-decoder, not a causal language model",
             "它是编码器-解码器，不是因果语言模型",
         )
-    if any(key in config for key in ("vision_config", "audio_config", "text_config")):
-        return (
-            "it also reads images or sound; use the family's text-only release",
-            "它是多模态模型；请用同系列的纯文本版",
-        )
-    found = _computes_other_logits(config)
-    if found:
-        return (
-            f"its logits are not hidden states times the output head ({found} in config.json), "
-            "which the KL measure needs",
-            f"它的 logits 不是隐状态乘输出层（config.json 中的 {found}），KL 度量无法使用",
-        )
-    kinds = {str(layer) for layer in config.get("layer_types") or ()}
-    strange = sorted(kinds - {"full_attention", "sliding_attention", "chunked_attention"})
-    if strange or any(mark in kind for mark in _RECURRENT):
-        what = ", ".join(strange) or kind
-        return (
-            f"it has recurrent or other layers ({what}) that would mix packed texts",
-            f"它含有循环等层（{what}），会混淆打包在一起的文本",
-        )
     return None if trust_remote_code and config.get("auto_map") else _unknown_type(kind)
 
 
-def _computes_other_logits(config: Mapping[str, Any]) -> str | None:
-    if config.get("final_logit_softcapping"):
-        return "final_logit_softcapping"  # Gemma 2
-    for key in ("logit_scale", "logits_scaling", "lm_head_multiplier", "output_multiplier_scale"):
-        # Cohere, Granite, Falcon-H1; Cohere's default is not 1, so its absence there isn't 1.
-        if config.get(key, 1) not in (1, None):
-            return key
-    if config.get("model_type") in ("cohere", "cohere2"):
-        return "logit_scale"
-    if config.get("lm_head_bias") or config.get("model_type") in ("phi", "gptj", "codegen"):
-        return "lm_head_bias"
-    return None
+def keeps_texts_apart(model_type: str) -> bool:
+    """Whether texts in one row are kept apart by position ids. Where it isn't known, no: a row
+    then holds one text, which costs the padding behind a book's last row."""
+    return model_type in _KEEP_APART
 
 
 def _unknown_type(kind: str) -> tuple[str, str] | None:
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    from transformers.models.auto import modeling_auto
 
-    if kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+    if kind in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        return None
+    if kind in modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
         return None
     return (
         f"transformers has no causal language model of type {kind}; a newer transformers may, or "
@@ -111,43 +97,48 @@ def check_supported(
 def check_behaviour(model: PreTrainedModel, where: str) -> None:
     """Try what training relies on, on six tokens. Raises ModelError.
 
-    The model's logits must be hidden states times its head, and two texts in one row must give
-    what they give alone. Families in TESTED have been through this and are let pass; for others
-    it costs three forward passes.
+    The model's logits must be those of head.py, and a token must not see what comes after it.
+    Families in TESTED have been through this and are let pass; for others it costs three forward
+    passes.
     """
     if model.config.model_type in TESTED:
         return
-    import torch
-
-    head = model.get_output_embeddings()
-    problem: tuple[str, str] | None = None
-    if head is None or getattr(head, "bias", None) is not None:
-        problem = ("its output head has a bias or is missing", "输出层带偏置或缺失")
-    else:
-        ids = torch.tensor([[1, 2, 3, 4, 5, 6]], device=model.device)
-        apart = torch.tensor([[0, 1, 2, 0, 1, 2]], device=model.device)
-        with torch.no_grad():
-            try:
-                packed = model.base_model(input_ids=ids, position_ids=apart, use_cache=False)[0]
-                alone = model.base_model(input_ids=ids[:, 3:], use_cache=False)[0]
-                logits = model(input_ids=ids[:, 3:], use_cache=False).logits
-            except TypeError:
-                problem = ("it takes no position_ids", "它不接受 position_ids")
-            else:
-                if not _close(torch.nn.functional.linear(alone, head.weight), logits):
-                    problem = (
-                        "its logits are not hidden states times the output head",
-                        "它的 logits 不是隐状态乘输出层",
-                    )
-                elif not _close(packed[:, 3:], alone):
-                    problem = ("texts packed into one row would mix", "打包在一行的文本会相互混淆")
+    problem = _problem(model)
     if problem:
         raise ModelError(
-            f"model.model_name_or_path: {where} can't be trained: {problem[0]}, which the KL "
-            "measure needs otherwise. `styledial models` lists models that can.",
-            f"model.model_name_or_path：{where} 无法训练：{problem[1]}，不满足 KL 度量的要求。"
+            f"model.model_name_or_path: {where} can't be trained: {problem[0]}. `styledial models` "
+            "lists models that can.",
+            f"model.model_name_or_path：{where} 无法训练：{problem[1]}。"
             "`styledial models` 列出可用的模型。",
         )
+
+
+def _problem(model: PreTrainedModel) -> tuple[str, str] | None:
+    import torch
+
+    if model.get_output_embeddings() is None:
+        return "it has no output head over a vocabulary", "它没有词表上的输出层"
+    ids = torch.tensor([[1, 2, 3, 4, 5, 6]], device=model.device)
+    other = torch.tensor([[1, 2, 3, 4, 6, 5]], device=model.device)
+    backbone, head = text_backbone(model), output_head(model)
+    with torch.no_grad():
+        hidden = backbone(input_ids=ids, use_cache=False)[0]
+        changed = backbone(input_ids=other, use_cache=False)[0]
+        own = model(input_ids=ids, use_cache=False).logits[0]
+        computed = torch.empty(own.shape, dtype=torch.float32, device=own.device)
+        logits(hidden[0], head, out=computed)
+    if not _close(changed[:, :4], hidden[:, :4]):
+        return (
+            "a token sees those after it, so it isn't a model that continues text",
+            "前面的 token 能看到后面的 token，它不是续写模型",
+        )
+    if not _close(computed.to(own.dtype), own):
+        return (
+            "its logits are not a function of the last hidden states that is known here, so the "
+            "KL measure would be of another model",
+            "它的 logits 不是已知的隐状态函数，KL 度量将不准确",
+        )
+    return None
 
 
 def _close(a: Any, b: Any) -> bool:

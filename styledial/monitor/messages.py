@@ -33,6 +33,12 @@ def mode(config: Config) -> Words:
             f"kl_mode penalty: {beta:g} is a fixed KL coefficient; larger means a weaker style.",
             f"kl_mode penalty：{beta:g} 是固定的 KL 系数，越大风格越弱。",
         )
+    if config.training.mode.has_target:
+        return (
+            "kl_mode anchor: no KL on the novels while training; the adapter is scaled to "
+            f"kl_beta {beta:g} at the end.",
+            f"kl_mode anchor：训练中小说上不计 KL；最后把适配器缩放到 kl_beta {beta:g}。",
+        )
     return (
         "kl_mode off: plain fine-tuning; kl_beta has no effect.",
         "kl_mode off：普通微调；kl_beta 不起作用。",

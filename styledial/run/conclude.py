@@ -60,7 +60,7 @@ def conclude(
         return {}
     reading = {
         "batch_size": parts.state.micro_batch_size or parts.config.training.micro_batch,
-        "device": parts.core.policy.head.device,
+        "device": parts.core.policy.head.weight.device,
         "direction": parts.config.training.kl_direction,
     }
     landing = _land(parts, reading)

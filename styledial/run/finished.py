@@ -123,7 +123,7 @@ class Reopened:
         training = self.config.training
         return {
             "batch_size": training.micro_batch,
-            "device": self.policy.head.device,
+            "device": self.policy.head.weight.device,
             "direction": training.kl_direction,
         }
 

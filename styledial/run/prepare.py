@@ -203,7 +203,7 @@ def _accelerator(config: Config, folder: Path, policy: Policy, sharded: bool) ->
 
 def _announce(screen: Screen, config: Config, texts: Texts, changed: list[str]) -> None:
     screen.note(*messages.texts(texts))
-    if not config.training.mode.has_target:
+    if not config.training.mode.has_controller:
         screen.note(*messages.mode(config))
     if changed:
         screen.note(*messages.changed(changed))

@@ -28,9 +28,17 @@ _BATCH, _CACHE = 64, 2**29
 
 def cache_bytes(config: Any, length: int, itemsize: int) -> int:
     """Keys and values of one row of `length` tokens in all layers of a model of this config."""
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return int(2 * config.num_hidden_layers * heads * size * length * itemsize)
+    text = config.get_text_config()
+    # Layers of one kind in most families; in some, each has sizes of its own.
+    layers = getattr(text, "per_layer_config", None) or [text] * text.num_hidden_layers
+    return int(2 * sum(map(_key_width, layers)) * length * itemsize)
+
+
+def _key_width(layer: Any) -> int:
+    """Numbers in a token's key, all heads, of a layer or of a model whose layers are alike."""
+    heads = getattr(layer, "num_key_value_heads", None) or layer.num_attention_heads
+    size = getattr(layer, "head_dim", None) or layer.hidden_size // layer.num_attention_heads
+    return int(heads * size)
 
 
 def rows_at_once(config: Any, length: int, itemsize: int) -> int:

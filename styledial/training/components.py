@@ -52,6 +52,10 @@ class References(Protocol):
     def saved(self) -> int:
         """Rows read so far that needed no forward pass of the base."""
 
+    @property
+    def of_style(self) -> bool:
+        """Whether they are asked for style rows too; if not, for the anchor's alone."""
+
     def __call__(self, batch: Batch, rows: list[int], *, anchor: bool) -> Tensor:
         """[B, T, d] of `batch`, which is made of `rows`."""
 

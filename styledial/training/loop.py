@@ -238,6 +238,6 @@ def _shares(parts: Components, order: RowOrder, number: int, rank: int) -> list[
 
 
 def _reference(parts: Components, share: _Share) -> Callable[[Batch], Tensor] | None:
-    if parts.references is None:
+    if parts.references is None or not (share.anchor or parts.references.of_style):
         return None
     return partial(parts.references, rows=share.chosen, anchor=share.anchor)

@@ -29,7 +29,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from styledial.data.pack import IGNORE_INDEX
-from styledial.training.head_products import into_hidden, logits
+from styledial.models.head import OutputHead
+from styledial.models.head_products import into_hidden, logits
 
 Direction = Literal["reverse", "forward"]
 # Rows at a time: four fp32 buffers of CHUNK x V live at once on a GPU (0.31 GB at V = 152k), two
@@ -53,13 +54,13 @@ class TokenLosses(NamedTuple):
 def fused_nll_kl(
     policy_hidden: Tensor,
     reference_hidden: Tensor | None,
-    head: Tensor,
+    head: OutputHead,
     targets: Tensor,
     nll_weight: Tensor,
     kl_weight: Tensor,
     *,
     direction: Direction = "reverse",
-    reference_head: Tensor | None = None,
+    reference_head: OutputHead | None = None,
     chunk_size: int = CHUNK,
     on_gpu: bool | None = None,
 ) -> TokenLosses:
@@ -68,24 +69,26 @@ def fused_nll_kl(
     Args:
         policy_hidden: [N, d] final hidden states of the tuned model.
         reference_hidden: [N, d] of the base for the same tokens; None leaves KL out (kl is 0).
-        head: [V, d] output head. Where it requires gradients (full tuning) they are exact too,
-            at the cost of one [V, d] buffer and one more product a chunk.
+        head: what makes logits of hidden states. Where its weight or bias require gradients
+            (full tuning) they are exact too, at the cost of one [V, d] buffer and one more
+            product a chunk.
         targets: int64 [N], the next token or IGNORE_INDEX.
         nll_weight, kl_weight: [N], what a token counts for; tensors, so that lambda never
             leaves the device.
-        reference_head: [V, d] where the base has its own head; `head` if None.
+        reference_head: where the base has its own head; `head` if None.
         on_gpu: whether to take a GPU's kernels; None asks where the tensors are.
 
     Cost: per chunk one product with the head for policy and reference together, one more for the
     gradient, which is skipped under no_grad; memory 4 x chunk_size x V fp32 (2 on a CPU) beyond
-    the [N, d] gradient.
+    the [N, d] gradient, and one more where a soft cap has a slope to remember.
     """
-    needs = torch.is_grad_enabled() and (policy_hidden.requires_grad or head.requires_grad)
+    needs = torch.is_grad_enabled() and (policy_hidden.requires_grad or head.weight.requires_grad)
     loss, nll, kl = _FusedNllKl.apply(
         policy_hidden,
         reference_hidden,
-        head,
-        head if reference_head is None else reference_head,
+        head.weight,
+        head.bias,
+        _Heads(head, head if reference_head is None else reference_head),
         targets,
         nll_weight,
         kl_weight,
@@ -101,14 +104,20 @@ class _How(NamedTuple):
     on_gpu: bool
 
 
+class _Heads(NamedTuple):
+    policy: OutputHead
+    reference: OutputHead
+
+
 class _FusedNllKl(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
         h: Tensor,
         r: Tensor | None,
-        head: Tensor,
-        reference_head: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        heads: _Heads,
         targets: Tensor,
         nll_weight: Tensor,
         kl_weight: Tensor,
@@ -118,13 +127,12 @@ class _FusedNllKl(torch.autograd.Function):
         rows = h.shape[0]
         nll = torch.zeros(rows, dtype=exact, device=h.device)
         kl = torch.zeros(rows, dtype=exact, device=h.device)
-        grad_h, grad_head = _gradients_for(h, head, exact) if how.needs_grad else (None, None)
-        buffers = _Buffers.of(h, head, exact, how, with_reference=r is not None)
+        grads = _Gradients.of(h, weight, bias, exact) if how.needs_grad else None
+        buffers = _Buffers.of(h, heads.policy, exact, how, with_reference=r is not None)
         for start in range(0, rows, buffers.rows):
             part = slice(start, min(start + buffers.rows, rows))
-            z, z_r = _chunk_logits(
-                h[part], None if r is None else r[part], head, reference_head, buffers, how
-            )
+            z, z_r = _chunk_logits(h[part], None if r is None else r[part], heads, buffers, how)
+            slope = _slope(z, heads.policy, buffers)
             target = targets[part].clamp_min(0).unsqueeze(1)
             kept = (targets[part] != IGNORE_INDEX).unsqueeze(1)
             w_nll = nll_weight[part].to(exact).unsqueeze(1) * kept
@@ -140,13 +148,13 @@ class _FusedNllKl(torch.autograd.Function):
                     kl[here] = _divergence(policy, reference, w_nll[some], w_kl[some], how)
                 elif how.needs_grad:
                     torch.mul(policy.e, w_nll[some] / policy.sum, out=policy.z)
-            if grad_h is not None:
+            if grads is not None:
                 gradient = z.scatter_add_(1, target, -w_nll)
-                into_hidden(gradient, head, out=grad_h[part], on_gpu=how.on_gpu)
-                if grad_head is not None:
-                    grad_head.addmm_(gradient.t(), h[part].to(exact))
-        ctx.hidden_dtype = h.dtype
-        ctx.grads = grad_h, None if grad_head is None else grad_head.to(head.dtype)
+                if slope is not None:
+                    gradient.mul_(slope)
+                grads.add(gradient, h, part, heads.policy, how)
+        ctx.dtypes = h.dtype, weight.dtype
+        ctx.grads = grads
         loss = (nll * nll_weight).sum() + (kl * kl_weight).sum()
         ctx.mark_non_differentiable(nll, kl)
         return loss, nll, kl
@@ -154,21 +162,45 @@ class _FusedNllKl(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_loss: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        grad_h, grad_head = ctx.grads
-        if grad_h is not None:
-            grad_h = (grad_h * grad_loss.to(grad_h.dtype)).to(ctx.hidden_dtype)
-        if grad_head is not None:
-            grad_head = grad_head * grad_loss.to(grad_head.dtype)
-        return (grad_h, None, grad_head, *[None] * 5)
+        if ctx.grads is None:
+            return (None,) * 9
+        of_hidden, of_head = ctx.dtypes
+        hidden, weight, bias = (
+            None if g is None else (g * grad_loss.to(g.dtype)).to(dtype)
+            for g, dtype in zip(ctx.grads, (of_hidden, of_head, of_head), strict=True)
+        )
+        return (hidden, None, weight, bias, *[None] * 5)
 
 
-def _gradients_for(h: Tensor, head: Tensor, exact: torch.dtype) -> tuple[Tensor, Tensor | None]:
-    """Zeros to add to: of the hidden states [N, d], and of the head [V, d] where that trains."""
-    # fp16 would lose gradients of 1/tokens; they wait in fp32 for the loss scale.
-    grad_h = torch.zeros_like(h, dtype=exact if h.dtype == torch.float16 else h.dtype)
-    if not head.requires_grad:
-        return grad_h, None
-    return grad_h, torch.zeros(head.shape, dtype=exact, device=h.device)
+class _Gradients(NamedTuple):
+    """Of hidden states [N, d], and of the head's weight [V, d] and bias [V] if they train."""
+
+    hidden: Tensor
+    weight: Tensor | None
+    bias: Tensor | None
+
+    @classmethod
+    def of(cls, h: Tensor, weight: Tensor, bias: Tensor | None, exact: torch.dtype) -> _Gradients:
+        """Zeros to add to."""
+        # fp16 would lose gradients of 1/tokens; they wait in fp32 for the loss scale.
+        hidden = torch.zeros_like(h, dtype=exact if h.dtype == torch.float16 else h.dtype)
+        of_weight, of_bias = (
+            torch.zeros_like(part, dtype=exact, device=h.device, requires_grad=False)
+            if part is not None and part.requires_grad
+            else None
+            for part in (weight, bias)
+        )
+        return cls(hidden, of_weight, of_bias)
+
+    def add(self, gradient: Tensor, h: Tensor, part: slice, head: OutputHead, how: _How) -> None:
+        """Take in a chunk's `gradient` [n, V] in W h + b times the head's scale; h: [N, d]."""
+        if head.scale != 1.0:
+            gradient.mul_(head.scale)
+        into_hidden(gradient, head.weight, out=self.hidden[part], on_gpu=how.on_gpu)
+        if self.weight is not None:
+            self.weight.addmm_(gradient.t(), h[part].to(gradient.dtype))
+        if self.bias is not None:
+            self.bias.add_(gradient.sum(dim=0))
 
 
 class _Buffers(NamedTuple):
@@ -183,31 +215,43 @@ class _Buffers(NamedTuple):
     logits: Tensor
     policy: Tensor
     reference: Tensor | None
+    slope: Tensor | None
 
     @classmethod
     def of(
-        cls, h: Tensor, head: Tensor, dtype: torch.dtype, how: _How, *, with_reference: bool
+        cls, h: Tensor, head: OutputHead, dtype: torch.dtype, how: _How, *, with_reference: bool
     ) -> _Buffers:
+        vocabulary = len(head.weight)
         rows = min(how.chunk_size, max(h.shape[0], 1))
-        block = _block_rows(h, rows, len(head), on_gpu=how.on_gpu)
+        block = _block_rows(h, rows, vocabulary, on_gpu=how.on_gpu)
 
         def empty(count: int) -> Tensor:
-            return torch.empty((count, len(head)), dtype=dtype, device=h.device)
+            return torch.empty((count, vocabulary), dtype=dtype, device=h.device)
 
+        slope = empty(rows) if head.cap and how.needs_grad else None
         if not with_reference:
-            return cls(rows, block, empty(rows), empty(block), None)
-        return cls(rows, block, empty(2 * rows), empty(block), empty(block))
+            return cls(rows, block, empty(rows), empty(block), None, slope)
+        return cls(rows, block, empty(2 * rows), empty(block), empty(block), slope)
+
+
+def _slope(z: Tensor, head: OutputHead, buffers: _Buffers) -> Tensor | None:
+    """1 - (z / cap)^2 of capped logits z [n, V], by which the cap multiplies their gradient."""
+    if buffers.slope is None or head.cap is None:
+        return None
+    slope = torch.mul(z, z, out=buffers.slope[: len(z)])
+    return slope.mul_(-1 / head.cap**2).add_(1)
 
 
 def _chunk_logits(
-    h: Tensor, r: Tensor | None, head: Tensor, reference_head: Tensor, buffers: _Buffers, how: _How
+    h: Tensor, r: Tensor | None, heads: _Heads, buffers: _Buffers, how: _How
 ) -> tuple[Tensor, Tensor | None]:
     """Logits [n, V] of policy and reference for a chunk's hidden states [n, d], in the buffers."""
     count = len(h)
     z, z_r = buffers.logits[:count], buffers.logits[count : 2 * count]
+    head, reference_head = heads
     if r is None:
         return logits(h, head, out=z, on_gpu=how.on_gpu), None
-    if reference_head is head:
+    if reference_head.weight is head.weight:
         # One product of both: the head, which is what is large, is fetched once.
         logits(torch.cat([h, r]), head, out=buffers.logits[: 2 * count], on_gpu=how.on_gpu)
     else:

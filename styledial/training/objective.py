@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from styledial.data.pack import IGNORE_INDEX
+from styledial.models.head import OutputHead
 from styledial.training.losses import Direction, fused_nll_kl
 
 
@@ -33,8 +34,8 @@ class LossSettings:
 
 
 def objective(
-    head: Tensor,
-    reference_head: Tensor,
+    head: OutputHead,
+    reference_head: OutputHead,
     hidden: Tensor,
     reference: Tensor | None,
     targets: Tensor,

@@ -186,13 +186,20 @@ def _checksum(values: np.ndarray) -> int:
 class References:
     """The base's hidden states of a micro-batch: from a cache, else by a pass without the adapter.
 
-    `style` and `anchor` are caches for the two kinds of rows, or None.
+    `style` and `anchor` are caches for the two kinds of rows, or None; `of_style`: whether KL is
+    asked on style rows at all.
     """
 
     def __init__(
-        self, policy: Policy, style: ReferenceCache | None, anchor: ReferenceCache | None
+        self,
+        policy: Policy,
+        style: ReferenceCache | None,
+        anchor: ReferenceCache | None,
+        *,
+        of_style: bool = True,
     ) -> None:
-        self.policy, self._style, self._anchor = policy, style, anchor
+        self.policy, self.of_style = policy, of_style
+        self._style, self._anchor = style, anchor
         self.saved = 0  # rows that needed no pass of the base
 
     def __call__(self, batch: Batch, rows: list[int], *, anchor: bool) -> Tensor:

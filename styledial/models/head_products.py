@@ -1,4 +1,4 @@
-"""Products with the output head [V, d]: fp32 results from the precision that the head has.
+"""Products with the output head's weight [V, d]: fp32 results from the precision that the head has.
 
 `on_gpu` says whose kernels to take; None asks where the tensors are. The memory plan, whose
 tensors are nowhere, says which device it plans for.
@@ -9,9 +9,23 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from styledial.models.head import OutputHead
 
-def logits(hidden: Tensor, head: Tensor, out: Tensor, *, on_gpu: bool | None = None) -> Tensor:
-    """hidden [n, d] x head [V, d]^T into `out` [n, V], accumulated and kept in fp32."""
+
+def logits(hidden: Tensor, head: OutputHead, out: Tensor, *, on_gpu: bool | None = None) -> Tensor:
+    """Logits of hidden [n, d] into `out` [n, V], accumulated and kept in fp32."""
+    _product(hidden, head.weight, out, on_gpu=on_gpu)
+    if head.bias is not None:
+        out.add_(head.bias)
+    if head.scale != 1.0:
+        out.mul_(head.scale)
+    if head.cap is not None:
+        out.div_(head.cap).tanh_().mul_(head.cap)
+    return out
+
+
+def _product(hidden: Tensor, head: Tensor, out: Tensor, *, on_gpu: bool | None) -> Tensor:
+    """hidden [n, d] x head [V, d]^T into `out` [n, V]."""
     hidden = hidden.to(head.dtype)
     if hidden.is_cuda if on_gpu is None else on_gpu:
         if head.dtype == out.dtype:

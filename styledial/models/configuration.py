@@ -1,0 +1,45 @@
+"""transformers' configuration of a model that may not be here yet: a folder, a download, a name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from styledial.errors import ModelError
+from styledial.models.chatglm.layout import glm_config, is_original
+from styledial.models.inspect import read_config
+from styledial.models.locate import find_base
+from styledial.models.registry import known
+from styledial.models.support import check_supported
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+
+def model_config(name: str, *, trust_remote_code: bool = False) -> PretrainedConfig:
+    """transformers' configuration of what `model_name_or_path` names.
+
+    A folder or a finished download is read; the guide's six are known offline; any other name
+    asks the hub for its config.json alone. Raises ModelError.
+    """
+    from transformers import AutoConfig
+
+    folder = Path(find_base(name))
+    if folder.is_dir():
+        raw = read_config(folder)
+        if is_original(raw):
+            return glm_config(raw)
+        check_supported(raw, name, trust_remote_code=trust_remote_code)
+        return AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    model = known(name)
+    if model is not None:
+        return AutoConfig.for_model(model.model_type, **model.config)
+    try:
+        return AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError):
+        raise ModelError(
+            f"model.model_name_or_path: the config.json of {name} is neither here nor available "
+            "from the hub. Download the model first: `styledial download`.",
+            f"model.model_name_or_path：本地没有 {name} 的 config.json，也无法从模型中心取得。"
+            "请先下载模型：styledial download。",
+        ) from None

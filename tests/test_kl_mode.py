@@ -1,0 +1,51 @@
+"""What each kl_mode reads while it trains, and where its adapter ends."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from running import LITTLE_TEXT, invoke
+
+from styledial.training.reference import References
+
+
+@pytest.mark.parametrize(
+    ("mode", "anchor", "read"),
+    [
+        ("budget", "bundled", {"style", "anchor"}),
+        ("anchor", "bundled", {"anchor"}),
+        ("anchor", "off", set()),  # plain fine-tuning, scaled to the budget
+    ],
+)
+def test_a_mode_runs_the_base_over_what_it_says_and_lands(
+    mode, anchor, read, tmp_path, monkeypatch
+):
+    passes: Counter[str] = Counter()
+    real = References.__call__
+
+    def counted(self, batch, rows, *, anchor):
+        passes["anchor" if anchor else "style"] += 1
+        return real(self, batch, rows, anchor=anchor)
+
+    monkeypatch.setattr(References, "__call__", counted)
+    for each in LITTLE_TEXT:
+        monkeypatch.setattr(*each)
+    out: Path = tmp_path / "run"
+    done = invoke(
+        "train", "model.model_name_or_path=bundled", "data.data_dir=bundled", "data.max_length=48",
+        f"data.anchor={anchor}", "model.lora_r=4", "training.learning_rate=0.003",
+        "training.per_device_train_batch_size=4", "training.gradient_accumulation_steps=2",
+        "training.max_steps=12", "training.kl_beta=0.03", f"training.kl_mode={mode}",
+        f"training.output_dir={out}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert set(passes) == read
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["kl_mode"] == mode
+    if mode == "anchor":  # nothing held it back on the novels, so it is scaled down at the end
+        assert summary["adapter_scale"] < 0.9
+        # Landing reads other rows, few here.
+        assert summary["kl_final"] == pytest.approx(0.03, rel=0.35)

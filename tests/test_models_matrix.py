@@ -1,0 +1,88 @@
+"""Every family: fresh KL 0, the loss its own, texts apart, and the whole way to a merged model."""
+
+import pytest
+import torch
+from families import FAMILIES, build_family
+from marks import slow_but
+from rehearsal import rehearse
+from running import invoke
+from tiny_models import TEXT
+
+from styledial.data.pack import IGNORE_INDEX
+from styledial.models.load import load_base
+from styledial.models.policy import with_lora
+from styledial.models.support import keeps_texts_apart
+from styledial.models.text_part import text_backbone
+from styledial.training.losses import fused_nll_kl
+
+IDS = torch.arange(10, 34).unsqueeze(0)  # [1, 24]
+QUICK = ["gemma2", "qwen3_5", "mistral3"]  # a capped head, one text a row, a text part
+
+
+def adapted(base):
+    """A LoRA on every linear layer whose B isn't 0, so that all of it matters."""
+    policy = with_lora(
+        load_base(str(base), dtype="float32"),
+        r=4,
+        lora_alpha=8,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+    )
+    dice = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, weight in policy.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(0.0, 0.05, generator=dice)
+    return policy
+
+
+def the_loss_is_the_models_own(policy):
+    targets = torch.cat([IDS[0, 1:], torch.tensor([IGNORE_INDEX])])
+    share = (targets != IGNORE_INDEX).float() / (len(targets) - 1)
+    ours = fused_nll_kl(policy(IDS)[0], None, policy.head, targets, share, share)
+    own = policy.model(input_ids=IDS, labels=IDS).loss
+    assert ours.loss.item() == pytest.approx(own.item(), rel=1e-5)
+    ours.loss.backward()
+    learnt = {name: p for name, p in policy.named_parameters() if p.requires_grad}
+    assert len(learnt) > 2
+    still = [n for n, p in learnt.items() if p.grad is None or not p.grad.abs().max() > 0]
+    assert not still, still
+
+
+@torch.no_grad()
+def a_text_is_read_as_if_it_stood_alone(policy, kind):
+    first, second = IDS[:, :15], IDS[:, 15:]
+    alone = policy(second)
+    if keeps_texts_apart(kind):
+        positions = torch.cat([torch.arange(15), torch.arange(9)]).unsqueeze(0)
+        among = policy(IDS, positions)[:, 15:]
+    else:  # a row of its own, padded on the right beside a longer one
+        padded = torch.nn.functional.pad(second, (0, 6))
+        among = policy(torch.cat([first, padded]))[1:, :9]
+    assert (among - alone).abs().max() <= 1e-4 * alone.abs().max()
+
+
+def only_the_text_part_is_adapted(policy):
+    inside = {id(p) for p in text_backbone(policy.causal_lm).parameters()}
+    learnt = [(n, p) for n, p in policy.named_parameters() if p.requires_grad]
+    assert all(id(p) in inside for _, p in learnt)
+    assert not [n for n, _ in learnt if ".gate." in n or ".router." in n]
+
+
+@pytest.mark.parametrize("name", slow_but(FAMILIES, *QUICK))
+def test_a_family_goes_the_whole_way(name, tmp_path) -> None:
+    books = tmp_path / "books"
+    books.mkdir()
+    (books / "book.txt").write_text(TEXT * 3, encoding="utf-8")
+    base = build_family(name, tmp_path / "base")
+    policy = adapted(base)
+    only_the_text_part_is_adapted(policy)
+    the_loss_is_the_models_own(policy)
+    a_text_is_read_as_if_it_stood_alone(policy, name)
+    figures = rehearse(name, base, tmp_path, books)
+    assert figures.fresh_kl == 0.0
+    assert figures.nll_after < figures.nll_before
+    assert figures.merge_gap < 1e-4
+    assert figures.round_trip
+    dialled = invoke("dial", figures.adapter, "--remeasure")
+    assert dialled.returncode == 0, dialled.stderr
