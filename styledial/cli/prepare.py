@@ -51,7 +51,7 @@ Out = Annotated[
 ValidationSplit = Annotated[
     float,
     typer.Option(
-        min=0.0, max=0.5, help=say("Part held out, as whole chapters.", "留出的比例（按整章）。")
+        min=0.0, max=0.5, help=say("Part of each book held out.", "每本书留出的比例。")
     ),
 ]
 ToSimplified = Annotated[
