@@ -74,7 +74,7 @@ def build_anchor(
     """
     if not has_anchor(config):
         return None
-    per_update = anchor_rows(config, order.effective_batch)
+    per_update = anchor_rows(config, order.per_update)
     if config.data.anchor == SELF:
         from accelerate.utils import broadcast_object_list, gather_object
 

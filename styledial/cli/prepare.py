@@ -50,9 +50,7 @@ Out = Annotated[
 ]
 ValidationSplit = Annotated[
     float,
-    typer.Option(
-        min=0.0, max=0.5, help=say("Part of each book held out.", "每本书留出的比例。")
-    ),
+    typer.Option(min=0.0, max=0.5, help=say("Part of each book held out.", "每本书留出的比例。")),
 ]
 ToSimplified = Annotated[
     bool,

@@ -188,6 +188,8 @@ def _order(
     """Which rows each update has, and how many updates there are."""
     training = config.training
     order = style_order(config, texts.style, here.count)
+    if order.per_update < order.effective_batch:
+        screen.note(*messages.one_epoch_an_update(order))
     if snapshot:
         order = resume.same_rows(order, snapshot, screen.note)
     most = training.max_steps
