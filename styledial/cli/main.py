@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -28,6 +27,7 @@ from styledial.cli import (
     report,
     train,
 )
+from styledial.cli.streams import show_any_character
 from styledial.distributed import ranks
 from styledial.errors import StyleDialError
 from styledial.language import say
@@ -92,6 +92,7 @@ _OUT_OF_MEMORY = say(
 
 def guarded(command: Callable[[], None]) -> None:
     """Run a command; a known error is one message and its exit code, Ctrl-C is 130."""
+    show_any_character()
     if ranks.place().count > 1:
         from styledial.distributed.torchrun import run_recorded  # imports torch
 
@@ -116,10 +117,6 @@ def guarded(command: Callable[[], None]) -> None:
 
 
 def main() -> None:
-    # A terminal in GBK can't show every character: one it lacks is written as \\uXXXX.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
     guarded(app)
 
 
