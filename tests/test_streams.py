@@ -13,7 +13,6 @@ from data_samples import ROOT, novel
 from styledial.cli.streams import typed_text
 from styledial.errors import UserError
 
-
 STYLEDIAL = (sys.executable, "-m", "styledial")
 
 
