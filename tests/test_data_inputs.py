@@ -153,6 +153,18 @@ def test_dialogues_are_apart_from_novels(tmp_path: Path) -> None:
     assert dialogues == read_folder(at, 0.1)[1]
 
 
+@pytest.mark.parametrize("count", [2, 3, 10, 40])
+def test_few_dialogues_give_a_held_out_part_too(count: int, tmp_path: Path) -> None:
+    """Of ten dialogues none was held out more often than not, and the run was refused."""
+    at = tmp_path / "n"
+    at.mkdir()
+    lines = [json.dumps({"prompt": f"第{n}问", "completion": f"答{n}"}) for n in range(count)]
+    (at / "talk.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    _, dialogues = read_folder(at, 0.1)
+    assert len(dialogues) == count
+    assert sum(d.split == "heldout" for d in dialogues) == max(1, count // 10)
+
+
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"

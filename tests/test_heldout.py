@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import random
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from data_samples import SHARED, needs_novels, prose, squeezed
 
 from styledial.data.boundaries import cut_near
+from styledial.data.cleaning.clean import converter
 from styledial.data.passage import Passage
 from styledial.data.pipeline import Prepared, prepare_folder
 
@@ -159,6 +161,20 @@ def test_copies_of_long_chapters_are_never_trained_on(tmp_path: Path) -> None:
         assert 0.04 < got["heldout"] / len(text) < 0.06, name
         assert got["train"] > 0.7 * len(text)
     assert not runs(passages, "train") & runs(passages, "heldout")
+
+
+def test_two_scripts_of_long_chapters_share_nothing(tmp_path: Path) -> None:
+    """Cut in other places in each script, as the cuts go by the characters themselves."""
+    from opencc import OpenCC
+
+    text = chapters([30_000] * 4, seed=6)
+    made, passages = split(tmp_path / "n", 0.05, a=text, b=OpenCC("s2t").convert(text))
+    assert all(book.kept for book in made.books)
+    for name, got in sizes(passages).items():
+        assert 0.04 < got["heldout"] / len(text) < 0.06, name
+        assert got["train"] > 0.7 * len(text)
+    folded = [replace(p, text=converter().convert(p.text)) for p in passages]
+    assert not runs(folded, "train") & runs(folded, "heldout")
 
 
 def test_the_sides_are_the_same_for_any_number_of_processes(tmp_path: Path) -> None:

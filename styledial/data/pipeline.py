@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from styledial.data.copies.duplicates import Pool, drop_copies, drop_exact_copies, gather
+from styledial.data.dialogues import Messages
 from styledial.data.heldout.sides import Sides
 from styledial.data.heldout.split import choose_sides
 from styledial.data.passage import Dialogue, Passage, Split
@@ -98,7 +99,15 @@ class Prepared:
                         yield book, part.piece.text[:80].replace("\n", " ")
 
     def dialogues(self) -> Iterator[Dialogue]:
-        """Each conversation once; those that open alike are on one side."""
+        """Each conversation once; those that open alike are on one side. Reads them twice."""
+        held = _part_of(
+            {_opening(messages) for _, messages in self._talks()}, self.validation_split
+        )
+        for book, messages in self._talks():
+            side: Split = "heldout" if _opening(messages) in held else "train"
+            yield Dialogue(messages, book.file, side)
+
+    def _talks(self) -> Iterator[tuple[Book, Messages]]:
         seen: set[int] = set()
         for book in self.books:
             # A file whose novels are all copies still has its dialogues.
@@ -106,13 +115,22 @@ class Prepared:
                 continue
             for messages in self.store.talks(book.key):
                 mark = _mark(str(messages))
-                if mark in seen:
-                    continue
-                seen.add(mark)
-                opening = next(m["content"] for m in messages if m["role"] == "user")
-                part = _mark("".join(opening.split())) / 2**64
-                side: Split = "heldout" if part < self.validation_split else "train"
-                yield Dialogue(messages, book.file, side)
+                if mark not in seen:
+                    seen.add(mark)
+                    yield book, messages
+
+
+def _opening(messages: Messages) -> int:
+    first = next(m["content"] for m in messages if m["role"] == "user")
+    return _mark("".join(first.split()))
+
+
+def _part_of(marks: set[int], share: float) -> set[int]:
+    """So many of them, the same ones at each run; of two or more at least one."""
+    count = round(share * len(marks))
+    if share > 0 and len(marks) > 1:
+        count = min(max(count, 1), len(marks) - 1)
+    return set(sorted(marks)[:count])
 
 
 def prepare_folder(

@@ -98,10 +98,9 @@ class Cutter:
 
     def _beside(self, section: Section) -> list[int]:
         """The pieces before and behind a section in its book that are for training."""
-        rows = [r for r in (section.first - 1, section.last + 1) if 0 <= r < len(self.pool.gone)]
-        other = self.pool.gone | self.sides.heldout | self.sides.left_out | (self.pool.forced > 0)
         book = self.pool.book
-        return [row for row in rows if book[row] == book[section.first] and not other[row]]
+        rows = [row for row in (section.first - 1, section.last + 1) if 0 <= row < len(book)]
+        return [row for row in rows if book[row] == book[section.first] and self._trains(row)]
 
     def _make_gaps(self, section: Section, beside: list[int], texts: Mapping[int, str]) -> None:
         """Take the gaps from the pieces beside a section; a piece that is cut has its own."""
@@ -118,19 +117,32 @@ class Cutter:
 
         Not from a book of which too much would go: it repeats the other's words throughout.
         """
-        book = self.pool.book
+        book, length = self.pool.book, self.pool.length
         like = {
             other
             for row in range(section.first, section.last + 1)
             for other in self.relatives.get(row, ())
             if book[other] != book[row]
         }
-        near = np.array(sorted({o + step for o in like for step in (-1, 0, 1)}), dtype=np.int64)
-        near = near[(near >= 0) & (near < len(book))]
-        for number in np.unique(book[sorted(like)]):
-            rows = near[book[near] == number]
-            rows = rows[self._untouched(rows) & ~self.pool.gone[rows]]
-            rest = self.sides.left_out[book == number] * self.pool.length[book == number]
-            most = _MOST_LEFT_OUT * self.pool.length[book == number].sum()
-            if rest.sum() + self.pool.length[rows].sum() <= most:
-                self.sides.left_out[rows] = True
+        for number in {int(book[other]) for other in like}:
+            whole = self.pool.rows(number)
+            near = {o + step for o in like if book[o] == number for step in (-1, 0, 1)}
+            rows = [
+                row for row in sorted(near) if whole[0] <= row <= whole[-1] and self._trains(row)
+            ]
+            gone = length[whole][self.sides.left_out[whole]].sum() + length[rows].sum()
+            if gone <= _MOST_LEFT_OUT * length[whole].sum():
+                self._leave_out(rows)
+
+    def _trains(self, row: int) -> bool:
+        """Whether a piece, or a part of it, is for training by this run's choice."""
+        other = self.pool.gone[row] or self.pool.forced[row] or self.sides.heldout[row]
+        return not (other or self.sides.left_out[row])
+
+    def _leave_out(self, rows: list[int]) -> None:
+        for row in rows:
+            if row in self.sides.cut:
+                kept = [part for part in self.sides.cut[row] if part.split == "heldout"]
+                self.sides.cut[row] = kept
+            else:
+                self.sides.left_out[row] = True

@@ -52,7 +52,8 @@ class _Split:
         books = np.bincount(self.pool.book[self.live], self.pool.length[self.live])
         large = np.flatnonzero(books >= LARGE)
         for book in large:
-            self._give(self.live[self.pool.book[self.live] == book])
+            rows = self.pool.rows(int(book))
+            self._give(rows[~self.pool.gone[rows]])
         small = self.live[books[self.pool.book[self.live]] < LARGE]
         if small.size and (not large.size or self.pool.length[small].sum() >= LARGE):
             self._give(small)
