@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -219,6 +220,26 @@ def test_less_is_advised_in_the_setting_that_counts(
     run = record([4.0] * 60, [0.4, 0.3, 0.2], *settings, epochs=epochs)
     (finding,) = [each for each in examine(run) if each.rule == "overfitting"]
     assert finding.advice[0].startswith(f"Train less ({advice})")
+
+
+@pytest.mark.parametrize(("train", "rank"), [(50_000, 4), (90_000, 8), (5_000, None)])
+def test_a_smaller_rank_is_advised_where_it_is_enough(train: int, rank: int | None) -> None:
+    """lora_r -> 4 was advised where 4 was too much for the text too."""
+    run = record([4.0] * 60, [0.1, 0.2, 0.3], "lora_r=16", trainable_parameters=16_000_000)
+    (finding,) = [
+        each
+        for each in examine(replace(run, tokens={"train": train, "heldout": 10**5}))
+        if each.rule == "too_little_data"
+    ]
+    assert ("lora_r" in finding.advice[0]) == (rank is not None)
+    if rank:
+        assert f"lora_r (16 -> {rank})" in finding.advice[0]
+        fewer = replace(
+            run,
+            tokens={"train": train, "heldout": 10**5},
+            summary={**run.summary, "trainable_parameters": 1_000_000 * rank},
+        )
+        assert "too_little_data" not in names(examine(fewer))
 
 
 @pytest.mark.slow

@@ -92,7 +92,6 @@ _OUT_OF_MEMORY = say(
 
 def guarded(command: Callable[[], None]) -> None:
     """Run a command; a known error is one message and its exit code, Ctrl-C is 130."""
-    show_any_character()
     if ranks.place().count > 1:
         from styledial.distributed.torchrun import run_recorded  # imports torch
 
@@ -117,6 +116,7 @@ def guarded(command: Callable[[], None]) -> None:
 
 
 def main() -> None:
+    show_any_character()
     guarded(app)
 
 

@@ -30,6 +30,7 @@ def too_little_data(run: Record) -> Iterator[tuple[Words, Words]]:
     crowded = run.config.model.use_peft and train < _TOKENS_PER_WEIGHT * weights
     if heldout >= _HELDOUT_TOKENS and not crowded:
         return
+    smaller = _smaller_rank(run, train, weights) if crowded else ("", "")
     yield (
         (
             f"{train:,} tokens to learn from, {train / max(weights, 1):.2g} for each of "
@@ -41,20 +42,23 @@ def too_little_data(run: Record) -> Iterator[tuple[Words, Words]]:
         ),
         (
             "Add text: a whole novel is 100,000 tokens or more. `styledial prepare` shows what was "
-            "left out of your folder and why."
-            + (
-                f" Meanwhile a smaller lora_r ({run.config.model.lora_r} -> 4)."
-                if crowded and run.config.model.lora_r > 4
-                else ""
-            ),
+            "left out of your folder and why." + smaller[0],
             "增加文本：一部小说通常有十万 token 以上。`styledial prepare` 会列出文件夹中"
-            "未采用的部分及原因。"
-            + (
-                f"在此之前可减小 lora_r（{run.config.model.lora_r} -> 4）。"
-                if crowded and run.config.model.lora_r > 4
-                else ""
-            ),
+            "未采用的部分及原因。" + smaller[1],
         ),
+    )
+
+
+def _smaller_rank(run: Record, train: int, weights: int) -> Words:
+    """The largest power of two at which the text is no longer too little; nothing below 1."""
+    now = run.config.model.lora_r
+    enough = int(now * train / (_TOKENS_PER_WEIGHT * weights))
+    if not enough:
+        return "", ""
+    rank = 1 << (enough.bit_length() - 1)
+    return (
+        f" Meanwhile a smaller lora_r ({now} -> {rank}).",
+        f"在此之前可减小 lora_r（{now} -> {rank}）。",
     )
 
 
