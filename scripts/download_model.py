@@ -10,8 +10,10 @@ import typer
 
 from styledial.cli.download import HELP, download
 from styledial.cli.main import guarded
+from styledial.cli.streams import show_any_character
 
 if __name__ == "__main__":
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(help=HELP)(download)
+    show_any_character()
     guarded(app)

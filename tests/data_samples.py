@@ -80,6 +80,17 @@ def _sentence(draw: random.Random) -> str:
     )
 
 
+def prose(length: int, seed: int, paragraph: int = 120) -> str:
+    """About `length` characters of sentences that no other seed tells, in paragraphs."""
+    draw = random.Random(seed)
+    rows = [""]
+    for _ in range(length // 13):
+        if len(rows[-1]) >= paragraph:
+            rows.append("")
+        rows[-1] += _words(draw, draw.randint(9, 15)) + "。"
+    return "\n".join(rows)
+
+
 def _words(draw: random.Random, count: int) -> str:
     """Common characters in no order: no two books share a run of them."""
     return "".join(draw.choices(_COMMON, k=count))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,9 @@ from marks import slow_but
 from pathologies import HEALTHY, RUNS, settings_of
 from running import ROOT, Done, invoke, small_run
 
+from styledial.config import resolve
 from styledial.doctor import RULES, Finding, examine, unjudged
-from styledial.doctor.record import read_record
+from styledial.doctor.record import Record, read_record
 
 Runs = Callable[[str], Path]
 
@@ -141,6 +144,126 @@ def test_an_unfinished_run_is_judged_by_its_metrics(runs: Runs, tmp_path: Path) 
     silent = dict(unjudged(read_record(tmp_path)))
     assert "--resume" in silent["forgetting"][0]
     assert "not finished" in invoke("doctor", tmp_path).stderr
+
+
+def record(
+    losses: list[float],
+    gains: list[float],
+    *settings: str,
+    epochs: float = 3.0,
+    **summary: float,
+) -> Record:
+    """A run with these losses of batches and gains on held-out text, at a KL of 0.01."""
+    lines: list[dict[str, float]] = []
+    for step, loss in enumerate(losses, 1):
+        epoch = epochs * step / len(losses)
+        lines.append(
+            {"step": step, "epoch": epoch, "train/nll": loss, "train/kl": 0.01}
+            | {"train/learning_rate": 1e-4}
+        )
+    for number, gain in enumerate(gains, 1):
+        step = len(losses) * number // len(gains)
+        reading = {"val/nll": 5.0 - gain, "val/nll_base": 5.0, "val/kl": 0.01}
+        lines.insert(
+            step + number - 1, {"step": step, "epoch": epochs * step / len(losses)} | reading
+        )
+    whole = {"style_nll_base": 5.0, "style_nll": 5.0 - gains[-1], "kl_before_landing": 0.01}
+    whole |= {"general_nll_base": 4.0, "general_nll": 4.0, "kl_final": 0.01, **summary}
+    config = resolve(assignments=list(settings))
+    return Record(Path("run"), config, lines, whole, {}, {"train": 10**6, "heldout": 10**5}, [])
+
+
+def test_one_text_is_harder_than_another_under_the_base_too() -> None:
+    """Batches of 5.38, 6.60 and 6.31 under the base alone were an unstable run to the doctor."""
+    batches = [5.38, 6.60, 6.31]
+    assert "learning_rate_too_high" not in names(examine(record(batches, [0.0, 0.01, 0.02])))
+    (worst, *_) = examine(record(batches, [0.0, -0.7, -0.6]))
+    assert worst.rule == "learning_rate_too_high"
+    assert "At update 2 held-out text was 0.70 nats per token less likely" in worst.evidence[0]
+
+
+@pytest.mark.parametrize(
+    ("train", "unseen", "found"),
+    [
+        ((2.0, 1.9), (4.6, 4.5), False),  # an easy text to learn from, a hard one held out
+        ((4.6, 1.2), (4.6, 4.2), True),
+        ((6.0, 2.4), (3.0, 2.8), True),  # the hard one learnt by heart
+        ((4.6, 3.9), (4.6, 4.1), False),
+    ],
+)
+def test_learnt_by_heart_is_judged_against_the_base(
+    train: tuple[float, float], unseen: tuple[float, float], found: bool
+) -> None:
+    run = record(
+        [4.0] * 60,
+        [0.1, 0.2, 0.3],
+        train_nll_base=train[0],
+        train_nll=train[1],
+        style_nll_base=unseen[0],
+        style_nll=unseen[1],
+    )
+    assert ("memorising" in names(examine(run))) == found
+
+
+@pytest.mark.parametrize(
+    ("settings", "epochs", "advice"),
+    [
+        ((), 3.0, "num_train_epochs 3 -> 1"),
+        (("num_train_epochs=1",), 1.0, "max_steps 60 -> 20"),
+        (("max_steps=60",), 3.0, "max_steps 60 -> 20"),
+    ],
+)
+def test_less_is_advised_in_the_setting_that_counts(
+    settings: tuple[str, ...], epochs: float, advice: str
+) -> None:
+    """Fewer epochs change nothing where max_steps rules, and 1 -> 1 changes nothing anywhere."""
+    run = record([4.0] * 60, [0.4, 0.3, 0.2], *settings, epochs=epochs)
+    (finding,) = [each for each in examine(run) if each.rule == "overfitting"]
+    assert finding.advice[0].startswith(f"Train less ({advice})")
+
+
+@pytest.mark.parametrize(("train", "rank"), [(50_000, 4), (90_000, 8), (5_000, None)])
+def test_a_smaller_rank_is_advised_where_it_is_enough(train: int, rank: int | None) -> None:
+    """lora_r -> 4 was advised where 4 was too much for the text too."""
+    run = record([4.0] * 60, [0.1, 0.2, 0.3], "lora_r=16", trainable_parameters=16_000_000)
+    (finding,) = [
+        each
+        for each in examine(replace(run, tokens={"train": train, "heldout": 10**5}))
+        if each.rule == "too_little_data"
+    ]
+    assert ("lora_r" in finding.advice[0]) == (rank is not None)
+    if rank:
+        assert f"lora_r (16 -> {rank})" in finding.advice[0]
+        fewer = replace(
+            run,
+            tokens={"train": train, "heldout": 10**5},
+            summary={**run.summary, "trainable_parameters": 1_000_000 * rank},
+        )
+        assert "too_little_data" not in names(examine(fewer))
+
+
+@pytest.mark.slow
+def test_more_epochs_on_few_rows_reach_the_budget(
+    tiny_base: Path, novels: Path, tmp_path: Path
+) -> None:
+    """More epochs on five rows, fewer than an update, once made no further update."""
+    page = tmp_path / "page"
+    page.mkdir()
+    text = (novels / "one.txt").read_text(encoding="utf-8")[:400]
+    (page / "one.txt").write_text(text, encoding="utf-8")
+
+    def found(output: Path, *settings: str) -> dict[str, Finding]:
+        few = ["max_steps=-1", "per_device_train_batch_size=16", "learning_rate=0.003", *settings]
+        done = invoke("train", *small_run(tiny_base, page, output), *few)
+        assert done.returncode == 0, done.stderr
+        return {each.rule: each for each in examine(output)}
+
+    before = found(tmp_path / "before")["budget_not_reached"]
+    assert read_record(tmp_path / "before").steps == 3
+    epochs = re.search(r"num_train_epochs 3 -> (\d+)", before.advice[0])
+    assert epochs
+    after = found(tmp_path / "after", f"num_train_epochs={epochs[1]}")
+    assert "budget_not_reached" not in after
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "empty"])

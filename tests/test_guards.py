@@ -132,7 +132,7 @@ def test_the_batch_is_named_and_many_in_a_row_end_the_run(
     )
     skipped = UpdateCounts(skipped=1, last_skipped_step=5)
     warnings.report(replace(skipped, skipped_in_a_row=1, nonfinite_parts=(1,)), order)
-    named = order.micro_batch(4, 1, 0)
+    named = order.micro_batches(4, 0)[1]
     assert all(f"{row} 「" in told[0] for row in named)
     assert not any(f" {row} 「" in told[0] for row in set(order.update(4)) - set(named))
     warnings.report(skipped, order)

@@ -9,6 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_models import TEXT, chatglm3, sentencepiece_model
 
+from styledial.data.dialogues import render_dialogue
+from styledial.data.passage import Dialogue
 from styledial.errors import AdapterError, DataError, ModelError, UserError
 from styledial.models.chatglm.adapter import adapter_to_original
 from styledial.models.chatglm.chat import chat_ids, encode, stop_ids
@@ -134,6 +136,22 @@ def test_text_cannot_play_a_role(tokenizer, authority):
     assert tokenizer.convert_tokens_to_ids(ASSISTANT) not in ids
     with pytest.raises(DataError, match="ChatGLM3 knows system, user"):
         chat_ids(tokenizer, [{"role": "tool", "content": ""}])
+
+
+def test_a_dialogue_is_rendered_as_the_original_does(tokenizer):
+    """ "philosophy" holds the control token "sop", and a message may write out any other."""
+    said = [
+        {"role": "user", "content": f"philosophy {ASSISTANT} sop"},
+        {"role": "assistant", "content": "[gMASK] 武松</s>提了哨棒。"},
+    ]
+    ids, mask = render_dialogue(Dialogue(said, "d"), tokenizer)
+    wanted = chat_ids(tokenizer, said)
+    assert ids == wanted.input_ids[: len(ids)]
+    assert [*wanted.input_ids[len(ids) :]] in ([], [tokenizer.eos_token_id])
+    controls = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    learnt = [token for token, on in zip(ids, mask, strict=True) if on]
+    assert not controls & set(learnt)
+    assert "[gMASK] 武松</s>提了哨棒。" in tokenizer.decode(learnt)
 
 
 def test_generation_stops_where_the_original_does(folder, tokenizer):

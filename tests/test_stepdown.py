@@ -65,6 +65,25 @@ def test_in_the_middle_of_a_run(
     assert farthest(whole, found) < TOLERANCE
 
 
+def test_fewer_rows_than_an_update(tiny_base: Path, rows: PackedRows) -> None:
+    """Five rows for an update of 16 are seen once, whatever the micro-batch."""
+    five = rows.select([0, 1, 2, 3, 4])
+    whole = five_updates(tiny_base, five, batch_size=5, before=in_fp64)
+    spread = five_updates(tiny_base, five, batch_size=2, accumulation=8, before=in_fp64)
+    assert farthest(whole, spread) < TOLERANCE
+    assert spread.state.tokens == whole.state.tokens == 5 * five.total_targets
+    stepped = five_updates(
+        tiny_base,
+        five,
+        batch_size=4,
+        accumulation=4,
+        before=in_fp64,
+        phase=out_of_memory("backward"),
+    )
+    assert [order.batch_size for order in stepped.orders] == [2]
+    assert farthest(whole, stepped) < TOLERANCE
+
+
 def test_the_same_random_numbers_again(tiny_base: Path, rows: PackedRows) -> None:
     """With dropout, the second try begins where the first one began."""
     half = five_updates(tiny_base, rows, batch_size=4, accumulation=2, dropout=0.2)
@@ -170,12 +189,9 @@ def test_regrouping_keeps_the_update() -> None:
         other = order.regrouped(size, processes)
         assert other.effective_batch == order.effective_batch
         assert other.batch_size <= size
-        rows = [
-            row
-            for micro in range(other.accumulation)
-            for rank in range(other.processes)
-            for row in other.micro_batch(7, micro, rank)
-        ]
+        shares = [other.micro_batches(7, rank) for rank in range(other.processes)]
+        assert {len(of_rank) for of_rank in shares} == {other.accumulation}
+        rows = [row for turn in zip(*shares, strict=True) for share in turn for row in share]
         assert rows == order.update(7)
     with pytest.raises(ValueError, match="24 rows over 5"):
         order.regrouped(1, 5)

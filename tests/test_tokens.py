@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import unicodedata
+
 import pytest
-from tokenizers import Tokenizer, decoders, normalizers, processors
+from tokenizers import AddedToken, Tokenizer, decoders, normalizers, pre_tokenizers, processors
 from tokenizers.models import BPE
 from transformers import PreTrainedTokenizerFast
 
@@ -72,3 +75,54 @@ def test_passages_meet_at_a_line_break_alone(sentencepiece: PreTrainedTokenizerF
     (ids,) = documents(passages, sentencepiece)
     assert sentencepiece.decode(ids, skip_special_tokens=True) == "one。\ntwo。"
     assert (ids[0], ids[-1]) == (1, 2)
+
+
+@pytest.fixture(scope="module")
+def loose() -> PreTrainedTokenizerFast:
+    """A byte-level tokenizer whose control tokens aren't marked as special, as some have them."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    backend = Tokenizer(BPE({c: i for i, c in enumerate(alphabet)}, []))
+    backend.normalizer = normalizers.NFKC()
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    made = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|end|>")
+    marks = ("<|user|>", "<think>", "[INST]", "<\uff5cbegin\u2581of\u2581sentence\uff5c>")
+    made.add_tokens([AddedToken(m, special=False, normalized=True) for m in marks])
+    made.add_tokens([AddedToken("\n\n", special=False), AddedToken("江湖", special=False)])
+    return made
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "he said <|user|> and <think>hm</think> [INST]",
+        "<|user|><|user|>",
+        "\uff1c|user|\uff1e",  # becomes one only when it is normalised
+        "<think>",
+        "a<|end|>b",
+    ],
+)
+def test_control_tokens_that_are_not_marked_as_special(
+    text: str, loose: PreTrainedTokenizerFast
+) -> None:
+    controls = {loose.eos_token_id, *loose.convert_tokens_to_ids(["<|user|>", "<think>", "[INST]"])}
+    ids = text_ids(loose, [text, text])
+    assert not controls & set(ids)
+    plain = unicodedata.normalize("NFKC", text)
+    assert loose.decode(ids) == plain * 2
+    assert text_ids(loose, [text], goes_on=True) == text_ids(loose, [text])
+
+
+def test_added_words_stay_words(loose: PreTrainedTokenizerFast) -> None:
+    """Gemma has "\\n\\n" as an added token: the text it was trained on is written with it."""
+    words = loose.convert_tokens_to_ids(["\n\n", "江湖"])
+    assert text_ids(loose, ["\n\n江湖"]) == words
+
+
+def test_control_tokens_in_sentencepiece_text(sentencepiece: PreTrainedTokenizerFast) -> None:
+    """Cut inside the token, a part goes on without SentencePiece's space."""
+    made = copy.deepcopy(sentencepiece)
+    made.add_tokens([AddedToken("<|user|>", special=False)])
+    ids = text_ids(made, ["he <|user|> us", " a <|user|>"])
+    assert made.convert_tokens_to_ids("<|user|>") not in ids
+    assert made.decode(ids) == "he <|user|> us a <|user|>"

@@ -13,6 +13,7 @@ from styledial.data.pack import PackedRows, pack
 from styledial.data.texts import general_passages
 from styledial.distributed.ranks import Place, taking_turns
 from styledial.errors import UserError
+from styledial.models.limits import check_ids
 from styledial.models.policy import Policy
 from styledial.training import reference
 from styledial.training.anchor import TOKENS, sample_rows
@@ -74,7 +75,7 @@ def build_anchor(
     """
     if not has_anchor(config):
         return None
-    per_update = anchor_rows(config, order.effective_batch)
+    per_update = anchor_rows(config, order.per_update)
     if config.data.anchor == SELF:
         from accelerate.utils import broadcast_object_list, gather_object
 
@@ -101,6 +102,9 @@ def build_anchor(
         rows = pack(passages, tokenizer, config.data.max_length, share_rows=shares_rows(config))
         if len(rows) == 0:
             raise no_general_text("data.anchor", config.data.anchor)
+        highest = [(f"data.anchor {config.data.anchor}", rows.highest_id)]
+        size = len(policy.reference_head)
+        check_ids(highest, size, tokenizer, config.model.model_name_or_path)
     # A stream of its own; its seed differs so that the two orders have nothing in common.
     anchor_order = RowOrder(len(rows), per_update, 1, 1, config.training.seed + 1)
     return Anchor(rows, anchor_order, ANCHOR_WEIGHT)

@@ -116,6 +116,7 @@ def style_order(config: Config, rows: PackedRows, processes: int) -> RowOrder:
         training.gradient_accumulation_steps,
         processes,
         training.seed,
+        None if training.max_steps > 0 else training.num_train_epochs,
     )
 
 

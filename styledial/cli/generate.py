@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from styledial.cli.options import Adapter, BaseNow, Strength, scale_of
+from styledial.cli.streams import typed_text
 from styledial.errors import UserError
 from styledial.language import say
 
@@ -33,6 +34,7 @@ def generate(
         raise UserError(
             "--prompt: is empty; give the beginning of a text.", "--prompt：为空；请给出文章开头。"
         )
+    prompt = typed_text("--prompt", prompt)
     from styledial.models.adapter import load_adapter, scale_adapter
     from styledial.models.generation import continue_text
     from styledial.models.load import quiet_libraries

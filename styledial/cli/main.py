@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -28,6 +27,7 @@ from styledial.cli import (
     report,
     train,
 )
+from styledial.cli.streams import show_any_character
 from styledial.distributed import ranks
 from styledial.errors import StyleDialError
 from styledial.language import say
@@ -117,10 +117,7 @@ def guarded(command: Callable[[], None]) -> None:
 
 def main() -> None:
     """Run the command line and exit."""
-    # A terminal in GBK can't show every character: one it lacks is written as \\uXXXX.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    show_any_character()
     guarded(app)
 
 

@@ -35,7 +35,7 @@ def merge(
 ) -> None:
     """Write base and adapter as one model. Raises UserError for an unknown dtype."""
     from styledial.errors import UserError
-    from styledial.models.merge import merge_adapter
+    from styledial.models.merge import left_by_merge, merge_adapter
 
     choices = ("auto", "bfloat16", "float16", "float32")
     if dtype not in choices:
@@ -44,4 +44,6 @@ def merge(
             f"--dtype {dtype}：可选 {', '.join(choices)}。",
         )
     scale = scale_of(adapter, kl_beta)
+    if left := left_by_merge(adapter):
+        typer.echo(say(*left), err=True)
     typer.echo(str(merge_adapter(adapter, output, base=base, dtype=dtype, scale=scale)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from styledial.cli.streams import show_any_character
 from styledial.errors import DataError, StyleDialError
 from styledial.language import say
 
@@ -50,9 +51,7 @@ Out = Annotated[
 ]
 ValidationSplit = Annotated[
     float,
-    typer.Option(
-        min=0.0, max=0.5, help=say("Part held out, as whole chapters.", "留出的比例（按整章）。")
-    ),
+    typer.Option(min=0.0, max=0.5, help=say("Part of each book held out.", "每本书留出的比例。")),
 ]
 ToSimplified = Annotated[
     bool,
@@ -90,7 +89,7 @@ def prepare(
     from styledial.data.manifest import summary, write_manifest
     from styledial.data.pipeline import prepare_folder
 
-    _show_any_character()
+    show_any_character()
     _refuse_folder(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     manifest, talks, store = beside(out)
@@ -118,13 +117,6 @@ def prepare(
     shutil.rmtree(store, ignore_errors=True)  # absent where nothing was read
     seconds = time.monotonic() - began
     typer.echo(say(f"{out}  ({seconds:.1f} s)", f"{out}（{seconds:.1f} 秒）"))
-
-
-def _show_any_character() -> None:
-    """A console that can't show a character shows a question mark."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
 
 
 def _refuse_folder(out: Path) -> None:

@@ -1,10 +1,13 @@
-"""Standard output and error that survive a closed terminal."""
+"""Output to a terminal that may be gone or lack characters, and text typed in another encoding."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 from typing import Any, TextIO
+
+from styledial.errors import UserError
 
 
 class Lasting:
@@ -29,6 +32,41 @@ class Lasting:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def show_any_character() -> None:
+    """A terminal in GBK lacks characters; those are written as \\uXXXX, and no text is lost."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def typed_text(option: str, text: str) -> str:
+    """What was typed for `option`, also by a terminal in GBK on a system in UTF-8.
+
+    Python keeps bytes that aren't UTF-8 as surrogates. Read as Chinese they are taken where most
+    of the result is everyday characters; else UserError.
+    """
+    if not any("\ud800" <= character <= "\udfff" for character in text):
+        return text
+    raw = text.encode(sys.getfilesystemencoding(), "surrogateescape")
+    with contextlib.suppress(UnicodeDecodeError):
+        found = raw.decode("gb18030")
+        if _is_everyday_chinese(found):
+            return found
+    raise UserError(
+        f"{option}: is not text in {sys.getfilesystemencoding()}, the encoding of this terminal, "
+        "nor in GBK. Set the terminal to UTF-8 and type it again.",
+        f"{option}：不是终端编码 {sys.getfilesystemencoding()} 的文字，也不是 GBK。"
+        "请把终端设为 UTF-8 后重新输入。",
+    )
+
+
+def _is_everyday_chinese(text: str) -> bool:
+    """Whether most of what isn't ASCII is in the first part of GB2312: 3,755 characters, marks."""
+    wide = [character.encode("gb2312", "replace") for character in text if ord(character) > 127]
+    known = [code for code in wide if code[0] <= 0xA3 or 0xB0 <= code[0] <= 0xD7]
+    return bool(wide) and sum(len(code) == 2 for code in known) > 0.8 * len(wide)
 
 
 def outlive_the_terminal() -> None:

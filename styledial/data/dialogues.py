@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from styledial.data.passage import Dialogue
+from styledial.data.tokens import quoted, rendered_ids
 from styledial.errors import DataError, ModelError
 
 if TYPE_CHECKING:
@@ -165,6 +166,8 @@ def render_dialogue(
     Raises ModelError where the model has no chat template, or one whose prompt for a turn isn't
     the beginning of its rendering with the answer: it would be trained on other tokens than it
     is asked with. DataError where the template refuses the messages.
+
+    A control token written out in a message is text.
     """
     if not getattr(tokenizer, "chat_template", None):
         raise ModelError(
@@ -178,15 +181,16 @@ def render_dialogue(
     mask: list[int] = []
     done = ""
     special = set(tokenizer.all_special_ids)
-    for place, message in enumerate(dialogue.messages):
+    messages = [{**m, "content": quoted(tokenizer, m["content"])} for m in dialogue.messages]
+    for place, message in enumerate(messages):
         if message["role"] != "assistant":
             continue
-        asked = _render(tokenizer, dialogue.messages[:place], answer_next=True)
-        answered = _render(tokenizer, dialogue.messages[: place + 1], answer_next=False)
+        asked = _render(tokenizer, messages[:place], answer_next=True)
+        answered = _render(tokenizer, messages[: place + 1], answer_next=False)
         if not (asked.startswith(done) and answered.startswith(asked)):
             raise _differs(dialogue, tokenizer)
-        question = tokenizer(asked[len(done) :], add_special_tokens=False)["input_ids"]
-        answer = tokenizer(answered[len(asked) :], add_special_tokens=False)["input_ids"]
+        question = rendered_ids(tokenizer, asked[len(done) :])
+        answer = rendered_ids(tokenizer, answered[len(asked) :])
         # The loss ends with the token that ends the answer; a line break after it is layout.
         last = max((i for i, token in enumerate(answer) if token in special), default=len(answer))
         ids += [*question, *answer]

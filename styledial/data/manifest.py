@@ -18,7 +18,8 @@ _REASONS = {
     "notes": "注释", "banner": "网站横幅", "stamp": "更新时间戳", "notice": "声明",
     "advertisement": "广告", "separator": "分隔线", "navigation": "导航", "credits": "制作信息",
     "markup": "标签", "broken characters": "坏字符", "repeated paragraph": "重复段落",
-    "duplicate": "重复内容", "layout": "空白与排版", "not a JSON object": "不是 JSON 对象",
+    "duplicate": "重复内容", "gap": "留出部分两侧的间隔", "layout": "空白与排版",
+    "not a JSON object": "不是 JSON 对象",
     "neither text nor a dialogue": "既非文本也非对话",
     "a dialogue without user and assistant by turns": "对话轮次不合要求",
 }  # fmt: skip

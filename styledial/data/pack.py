@@ -79,6 +79,11 @@ class PackedRows:
         """Tokens that carry loss, over all rows. Costs a pass over the rows."""
         return sum(map(self.targets_in, range(len(self))))
 
+    @property
+    def highest_id(self) -> int:
+        """The highest token id in any row; -1 without rows."""
+        return int(np.where(self.tokens < 0, ~self.tokens, self.tokens).max(initial=-1))
+
     def at_most(self, tokens: int) -> PackedRows:
         """Rows spread evenly over the text with about `tokens` targets; all of them if fewer."""
         wanted = max(2, round(len(self) * tokens / max(self.total_targets, 1)))

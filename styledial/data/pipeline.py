@@ -9,13 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from styledial.data.copies.duplicates import Pool, drop_copies, drop_exact_copies, gather
+from styledial.data.dialogues import Messages
+from styledial.data.heldout.sides import Sides
+from styledial.data.heldout.split import choose_sides
 from styledial.data.passage import Dialogue, Passage, Split
 from styledial.data.reading.read import Part
 from styledial.data.reading.sources import find_sources
-from styledial.data.split import Sides, choose_sides
 from styledial.data.store import Book, Store
 from styledial.data.workers import Progress, make_all
 
@@ -45,19 +50,25 @@ class Prepared:
                     left += len(passage.text)
                     self.written[passage.split] += len(passage.text)
                     yield passage
-            if book.chars_out > left:
-                book.drops["duplicate"] = book.drops.get("duplicate", 0) + book.chars_out - left
-                book.chars_out = left
+            self._count(book, self.pool.rows(number), left)
+
+    def _count(self, book: Book, rows: np.ndarray, left: int) -> None:
+        """Enter what of a book is in no passage: copies, and the gaps beside its held-out part."""
+        missing = book.chars_out - left
+        copies = min(missing, int(self.pool.length[rows][self.pool.gone[rows]].sum()))
+        for reason, characters in (("duplicate", copies), ("gap", missing - copies)):
+            if characters > 0:
+                book.drops[reason] = book.drops.get(reason, 0) + characters
+        book.chars_out = left
 
     def _of(self, number: int, book: Book) -> Iterator[Passage]:
         rows = self.pool.rows(number)
         last: Passage | None = None
-        for row, part in zip(rows, self.store.parts(book.key), strict=True):
-            if self.pool.gone[row]:
-                last = None
-                continue
-            ends = part.ends or bool(row == rows[-1])
-            for passage in self._sided(row, part, book.file, ends):
+        for row, part in zip(rows.tolist(), self.store.parts(book.key), strict=True):
+            for passage in self._sided(row, part, book.file, part.ends or row == rows[-1]):
+                if passage is None:
+                    last = None
+                    continue
                 follows = (
                     last is not None
                     and not last.ends_book
@@ -66,15 +77,18 @@ class Prepared:
                 last = _with(passage, follows)
                 yield last
 
-    def _sided(self, row: int, part: Part, file: str, ends: bool) -> Iterator[Passage]:
+    def _sided(self, row: int, part: Part, file: str, ends: bool) -> Iterator[Passage | None]:
+        """The passages of a piece; None for a gap."""
         text, book, chapter = part.piece.text, part.book or file, part.piece.chapter
-        cut = _tail(text, int(self.sides.cut[row]))
-        if cut:
-            yield Passage(text[:cut].rstrip("\n"), book, chapter)
-            yield Passage(text[cut:].lstrip("\n"), book, chapter, "heldout", ends)
-            return
-        side: Split = "heldout" if self.sides.heldout[row] else "train"
-        yield Passage(text, book, chapter, side, ends)
+        at = 0
+        for start, end, side in [] if self.pool.gone[row] else self.sides.parts(row, len(text)):
+            if start > at:
+                yield None
+            own = text[start:end].strip("\n")
+            yield Passage(own, book, chapter, side, ends and end == len(text))
+            at = end
+        if at < len(text):
+            yield None
 
     def dropped_copies(self) -> Iterator[tuple[Book, str]]:
         """(book, beginning of the text) of each piece that went as a copy of another."""
@@ -86,7 +100,15 @@ class Prepared:
                         yield book, part.piece.text[:80].replace("\n", " ")
 
     def dialogues(self) -> Iterator[Dialogue]:
-        """Each conversation once; those that open alike are on one side."""
+        """Each conversation once; those that open alike are on one side. Reads them twice."""
+        held = _part_of(
+            {_opening(messages) for _, messages in self._talks()}, self.validation_split
+        )
+        for book, messages in self._talks():
+            side: Split = "heldout" if _opening(messages) in held else "train"
+            yield Dialogue(messages, book.file, side)
+
+    def _talks(self) -> Iterator[tuple[Book, Messages]]:
         seen: set[int] = set()
         for book in self.books:
             # A file whose novels are all copies still has its dialogues.
@@ -94,13 +116,22 @@ class Prepared:
                 continue
             for messages in self.store.talks(book.key):
                 mark = _mark(str(messages))
-                if mark in seen:
-                    continue
-                seen.add(mark)
-                opening = next(m["content"] for m in messages if m["role"] == "user")
-                part = _mark("".join(opening.split())) / 2**64
-                side: Split = "heldout" if part < self.validation_split else "train"
-                yield Dialogue(messages, book.file, side)
+                if mark not in seen:
+                    seen.add(mark)
+                    yield book, messages
+
+
+def _opening(messages: Messages) -> int:
+    first = next(m["content"] for m in messages if m["role"] == "user")
+    return _mark("".join(first.split()))
+
+
+def _part_of(marks: set[int], share: float) -> set[int]:
+    """So many of them, the same ones at each run; of two or more at least one."""
+    count = round(share * len(marks))
+    if share > 0 and len(marks) > 1:
+        count = min(max(count, 1), len(marks) - 1)
+    return set(sorted(marks)[:count])
 
 
 def prepare_folder(
@@ -126,21 +157,20 @@ def prepare_folder(
     pool = gather(books, shelf)
     if dedup:
         drop_copies(pool, to_simplified)
-    return Prepared(
-        books, pool.notes, shelf, pool, choose_sides(pool, validation_split), validation_split
-    )
+    sides = choose_sides(pool, validation_split, partial(_texts, pool, shelf))
+    return Prepared(books, pool.notes, shelf, pool, sides, validation_split)
 
 
-def _tail(text: str, length: int) -> int:
-    """Where about the last `length` characters begin: at a line, else a sentence; 0: nowhere."""
-    at = len(text) - length
-    if not length:
-        return 0
-    cut = text.find("\n", at) + 1 or text.rfind("\n", 0, at) + 1
-    if not cut:
-        ends = [text.find(mark, at) + 1 for mark in "。！？"]
-        cut = min((end for end in ends if end), default=0)
-    return cut if 0 < cut < len(text) else 0
+def _texts(pool: Pool, shelf: Store, rows: Collection[int]) -> dict[int, str]:
+    """The texts of some pieces; reads their books once through."""
+    found: dict[int, str] = {}
+    for number in {int(pool.book[row]) for row in rows}:
+        for row, part in zip(
+            pool.rows(number).tolist(), shelf.parts(pool.books[number].key), strict=True
+        ):
+            if row in rows:
+                found[row] = part.piece.text
+    return found
 
 
 def _with(passage: Passage, follows: bool) -> Passage:

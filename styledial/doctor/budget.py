@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from styledial.doctor.curve import END, MEDIUM, STRONG, gain_at, still_rising, strongest, times_more
 from styledial.doctor.finding import Words, rule
+from styledial.doctor.length import FEW_UPDATES, longer
 from styledial.doctor.record import Record
 from styledial.language import typed
 
 # Landing comes within 0.5 % of the budget and never scales up; below this a run fell short of it,
 # and says so itself when it ends.
 REACHED = 0.95
-# Adam's averages need some tens of updates (1 / (1 - 0.9) for the mean, far more for the square):
-# before that a small KL says nothing about the learning rate.
-FEW_UPDATES = 50
 # What more epochs are for. Further off, the learning rate is what is too small.
 FEW_TIMES = 2.5
 # Where the second half of the way brought less than a tenth of the gain, there is little to come.
@@ -132,17 +129,6 @@ def style_saturated(run: Record) -> Iterator[tuple[Words, Words]]:
             + (f"，或用{larger[1]}。" if run.config.model.use_peft else "。"),
         ),
     )
-
-
-def longer(run: Record, times: float) -> Words:
-    """So many more epochs or updates, at least the guide's 3 -> 5, in words."""
-    training = run.config.training
-    factor = min(max(times * 1.1, 5 / 3), 4.0)
-    if training.max_steps > 0:
-        wanted = math.ceil(training.max_steps * factor)
-        return (f"max_steps {training.max_steps} -> {wanted}",) * 2
-    now = training.num_train_epochs
-    return (f"num_train_epochs {now:g} -> {math.ceil(now * factor)}",) * 2
 
 
 def _short(run: Record) -> bool:

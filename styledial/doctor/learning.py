@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from styledial.doctor.budget import FEW_TIMES, FEW_UPDATES
+from styledial.doctor.budget import FEW_TIMES
 from styledial.doctor.curve import times_more
 from styledial.doctor.finding import Words, rule
+from styledial.doctor.length import FEW_UPDATES
 from styledial.doctor.record import Record
 
 # What a run without a budget is to reach at least: the lowest of the guide's bands.
@@ -15,7 +16,8 @@ _LIGHT = 0.05
 # The controller's own overshoot was 2.1 to 3.7 times a budget of 0.1 at a good learning rate
 # (docs/experiments.md, the controller's gains); at 20 times that rate it was 36 times.
 _PEAK = 8.0
-# Nats per token above where the base began: no update at a good rate makes text less likely.
+# Nats per token that held-out text is less likely than under the base: training at a good rate
+# makes it likelier. Losses of batches say nothing here, as one text is harder than another.
 _WORSE = 0.5
 # Of that law a step as far as this can be trusted.
 _FARTHEST = 10.0
@@ -48,16 +50,16 @@ def learning_rate_too_low(run: Record) -> Iterator[tuple[Words, Words]]:
 
 @rule("warning", "updates")
 def learning_rate_too_high(run: Record) -> Iterator[tuple[Words, Words]]:
-    """KL shot far past its aim, or the loss far above where it began."""
+    """KL shot far past its aim, or held-out text became far less likely than under the base."""
     aim = max(run.budget or 0.1, 0.1)
     # Of the batches, and of held-out text where it was read: the larger, and when.
     kl, at = max(
         (line.get(key, 0.0), line["step"]) for line in run.lines for key in ("train/kl", "val/kl")
     )
-    began = run.updates[0]["train/nll"]
-    nll, when = max((_smoothed(run, i), run.updates[i]["step"]) for i in range(len(run.updates)))
+    steps = [line["step"] for line in run.readings]
+    gain, when = min(zip(run.gains, steps, strict=True), default=(0.0, 0))
     shot = run.budget is not None and kl > _PEAK * aim
-    if not shot and nll < began + _WORSE:
+    if not shot and gain > -_WORSE:
         return
     rate = run.config.training.learning_rate
     lower = _rounded(rate / min(max(math.sqrt(kl / (2 * aim)), 3.0), _FARTHEST))
@@ -65,22 +67,17 @@ def learning_rate_too_high(run: Record) -> Iterator[tuple[Words, Words]]:
         (
             f"KL was {kl:.2f} at update {at} (aim {aim:g})."
             if shot
-            else f"The loss rose from {began:.2f} to {nll:.2f} at update {when}.",
+            else f"At update {when} held-out text was {-gain:.2f} nats per token less likely than "
+            "under the base.",
             f"第 {at} 步的 KL 达到 {kl:.2f}（目标 {aim:g}）。"
             if shot
-            else f"损失从 {began:.2f} 升到 {nll:.2f}（第 {when} 步）。",
+            else f"第 {when} 步时留出文本的损失比基座高 {-gain:.2f} nats/token。",
         ),
         (
             f"Lower learning_rate: {rate:g} -> {lower:g}, and keep a warm-up (warmup_ratio 0.05).",
             f"调小 learning_rate：{rate:g} -> {lower:g}，并保留预热（warmup_ratio 0.05）。",
         ),
     )
-
-
-def _smoothed(run: Record, i: int) -> float:
-    """Mean loss of three updates: one hard batch is not an unstable run."""
-    near = run.updates[max(i - 2, 0) : i + 1]
-    return sum(line["train/nll"] for line in near) / len(near)
 
 
 def _rounded(rate: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from styledial.doctor.finding import Words, rule
+from styledial.doctor.length import shorter
 from styledial.doctor.record import Record
 
 # NLL varies by about 2.5 nats from token to token: over 1,000 tokens its mean is known to 0.08,
@@ -15,7 +16,7 @@ _HELDOUT_TOKENS = 1_000
 _TOKENS_PER_WEIGHT = 0.01
 # Held-out gain may fall this much below its best before it is called a fall: nats, and part.
 _FALL, _PART = 0.02, 0.1
-# Learnt by heart: training text at half the NLL of unseen text of the same books.
+# Learnt by heart: of the base's NLL, half the part left on training text as on unseen text.
 _HALF = 0.5
 # Of 32-token openings of the training text, continued word for word.
 _RECITED = 0.01
@@ -29,6 +30,7 @@ def too_little_data(run: Record) -> Iterator[tuple[Words, Words]]:
     crowded = run.config.model.use_peft and train < _TOKENS_PER_WEIGHT * weights
     if heldout >= _HELDOUT_TOKENS and not crowded:
         return
+    smaller = _smaller_rank(run, train, weights) if crowded else ("", "")
     yield (
         (
             f"{train:,} tokens to learn from, {train / max(weights, 1):.2g} for each of "
@@ -40,20 +42,23 @@ def too_little_data(run: Record) -> Iterator[tuple[Words, Words]]:
         ),
         (
             "Add text: a whole novel is 100,000 tokens or more. `styledial prepare` shows what was "
-            "left out of your folder and why."
-            + (
-                f" Meanwhile a smaller lora_r ({run.config.model.lora_r} -> 4)."
-                if crowded and run.config.model.lora_r > 4
-                else ""
-            ),
+            "left out of your folder and why." + smaller[0],
             "增加文本：一部小说通常有十万 token 以上。`styledial prepare` 会列出文件夹中"
-            "未采用的部分及原因。"
-            + (
-                f"在此之前可减小 lora_r（{run.config.model.lora_r} -> 4）。"
-                if crowded and run.config.model.lora_r > 4
-                else ""
-            ),
+            "未采用的部分及原因。" + smaller[1],
         ),
+    )
+
+
+def _smaller_rank(run: Record, train: int, weights: int) -> Words:
+    """The largest power of two at which the text is no longer too little; nothing below 1."""
+    now = run.config.model.lora_r
+    enough = int(now * train / (_TOKENS_PER_WEIGHT * weights))
+    if not enough:
+        return "", ""
+    rank = 1 << (enough.bit_length() - 1)
+    return (
+        f" Meanwhile a smaller lora_r ({now} -> {rank}).",
+        f"在此之前可减小 lora_r（{now} -> {rank}）。",
     )
 
 
@@ -76,7 +81,7 @@ def overfitting(run: Record) -> Iterator[tuple[Words, Words]]:
     if nearer or fall < max(_FALL, _PART * run.gains[best]):
         return
     epoch = run.readings[best]["epoch"]
-    less = max(round(epoch), 1)
+    less, zh = shorter(run, epoch)
     yield (
         (
             f"Held-out NLL was best at epoch {epoch:.1f} (update {run.readings[best]['step']}) and "
@@ -85,10 +90,8 @@ def overfitting(run: Record) -> Iterator[tuple[Words, Words]]:
             f"之后上升了 {fall:.3f} nats/token。",
         ),
         (
-            f"Fewer epochs ({run.epochs:.1f} -> {less}), more text, or a KL budget of 0.1 "
-            "(kl_mode: budget).",
-            f"减少轮数（{run.epochs:.1f} -> {less}）、增加文本，或用 0.1 的 KL 预算"
-            "（kl_mode: budget）。",
+            f"Train less ({less}), add text, or use a KL budget of 0.1 (kl_mode: budget).",
+            f"缩短训练（{zh}）、增加文本，或用 0.1 的 KL 预算（kl_mode: budget）。",
         ),
     )
 
@@ -98,8 +101,8 @@ def memorising(run: Record) -> Iterator[tuple[Words, Words]]:
     """The novels themselves come back, not their style."""
     recited = run.metric("extraction_rate_32")
     by_heart = recited is not None and recited.value - recited.base > _RECITED
-    learnt, unseen = run.summary.get("train_nll"), run.summary["style_nll"]
-    if not by_heart and (learnt is None or learnt > _HALF * unseen):
+    learnt, unseen = _left(run, "train_nll"), _left(run, "style_nll")
+    if not by_heart and (learnt is None or unseen is None or learnt > _HALF * unseen):
         return
     seen = [("", "")]
     if by_heart and recited:
@@ -109,30 +112,36 @@ def memorising(run: Record) -> Iterator[tuple[Words, Words]]:
                 f"32 token 的开头有 {recited.value:.1%} 被逐字续出。",
             )
         )
-    if learnt is not None:
+    if learnt is not None and unseen is not None:
         seen.append(
             (
-                f" NLL {learnt:.2f} on the training text, {unseen:.2f} on unseen text of the "
-                "same books.",
-                f"训练文本 NLL {learnt:.2f}，同样书籍的未见文本 {unseen:.2f}。",
+                f" NLL is {learnt:.0%} of the base's on the training text, {unseen:.0%} on unseen "
+                "text of the same books.",
+                f"训练文本的 NLL 是基座的 {learnt:.0%}，同样书籍的未见文本是 {unseen:.0%}。",
             )
         )
     best = run.readings[_best(run)]["epoch"] if run.readings else run.epochs
-    epochs = max(round(min(best, run.epochs / 2)), 1)
+    fewer, zh = shorter(run, min(best, run.epochs / 2))
     held = run.budget is not None
     yield (
         ("".join(each[0] for each in seen).strip(), "".join(each[1] for each in seen)),
         (
-            f"Fewer epochs ({run.epochs:.1f} -> {epochs}) and "
+            f"Train less ({fewer}) and "
             + ("a lower kl_beta" if held else "a budget (kl_mode: budget)")
             + "; don't publish this "
             "adapter's output as new text if the novels are under copyright.",
-            f"减少轮数（{run.epochs:.1f} -> {epochs}），并"
+            f"缩短训练（{zh}），并"
             + ("减小 kl_beta" if held else "使用预算（kl_mode: budget）")
             + "；若小说有版权，"
             "不要把它的输出当作新作发布。",
         ),
     )
+
+
+def _left(run: Record, name: str) -> float | None:
+    """Of the base's NLL on a text, the part that is left: texts differ in how hard they are."""
+    before = run.summary.get(f"{name}_base")
+    return run.summary[name] / before if before and name in run.summary else None
 
 
 def _best(run: Record) -> int:

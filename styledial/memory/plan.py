@@ -23,6 +23,7 @@ from styledial.memory.rehearse import rehearse, rows_of
 from styledial.memory.sampling import sampling_bytes
 from styledial.memory.trace import Trace, peak
 from styledial.models.configuration import model_config
+from styledial.models.limits import check_length
 from styledial.models.load import weights_dtype
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def plan(
     "cpu" plans for this machine's CPU, with nothing but the tensors in use. `packed`: whether
     rows hold several texts; None takes the worse case that the configuration allows. `layers`
     plans a model of so many layers. Costs 5 to 15 s of one core for a 7B to a 14B, no GPU, no
-    weights and, for the guide's six, no network. Raises ModelError as training would.
+    weights and, for the guide's six, no network. Raises UserError as training would.
     """
     on_gpu = device == "cuda"
     bf16 = card is None or card.bf16
@@ -108,6 +109,7 @@ def plan(
     shape = model_config(
         config.model.model_name_or_path, trust_remote_code=config.model.trust_remote_code
     )
+    check_length(shape, config.model.model_name_or_path, config.data.max_length)
     if layers is not None:
         skeleton.cut(shape, layers)
     rows = rows_of(config, processes)

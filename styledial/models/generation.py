@@ -8,6 +8,7 @@ import torch
 
 from styledial.data.tokens import continuation, opening_ids, text_ids
 from styledial.distributed.sharded_tensors import model_is_sharded
+from styledial.models.limits import check_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -31,6 +32,8 @@ def continue_text(
     token each time.
     """
     before = [*opening_ids(tokenizer), *text_ids(tokenizer, [prompt])]
+    rows = model.get_input_embeddings().weight.shape[0]
+    check_ids([("--prompt", max(before, default=-1))], rows, tokenizer, model.name_or_path)
     input_ids = torch.tensor([before], dtype=torch.long, device=model.device)
     sampling = (
         {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}

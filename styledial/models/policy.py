@@ -123,6 +123,8 @@ def quiet_peft() -> Iterator[None]:
         warnings.filterwarnings("ignore", message="Found missing adapter keys")
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")
         warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")  # put right
+        # Of a tied embedding in an adapter from elsewhere: only a merge is wrong, see tied.py.
+        warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`")
         yield
 
 

@@ -25,6 +25,16 @@ def texts(found: Texts) -> Words:
     )
 
 
+def one_epoch_an_update(order: RowOrder) -> Words:
+    """Of a text that is shorter than what an update was to take."""
+    rows, asked = order.rows, order.effective_batch
+    return (
+        f"The text makes {rows} rows, fewer than the {asked} of an update: each update takes them "
+        "all once, so an epoch is one update.",
+        f"文本只有 {rows} 行，少于一次更新的 {asked} 行：每次更新各用一遍，一轮就是一次更新。",
+    )
+
+
 def mode(config: Config) -> Words:
     """Of a kl_mode that isn't `budget`."""
     beta = config.training.kl_beta

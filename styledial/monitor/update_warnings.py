@@ -76,16 +76,14 @@ class UpdateWarnings:
 
         Parts beyond the style text's are anchor text, which is not from the user's books.
         """
-        style = [part for part in parts if part < order.accumulation * order.processes]
+        shares = [order.micro_batches(step - 1, rank) for rank in range(order.processes)]
+        style = [part for part in parts if part < len(shares[0]) * order.processes]
         if parts and not style:
             return "anchor text (data.anchor)", "锚定文本（data.anchor）"
         chosen = order.update(step - 1)
         if style:
-            chosen = [
-                row
-                for part in style
-                for row in order.micro_batch(step - 1, *divmod(part, order.processes))
-            ]
+            places = [divmod(part, order.processes) for part in style]
+            chosen = [row for micro, rank in places for row in shares[rank][micro]]
         words = [f"{row} 「{self._excerpt(row)}」" for row in chosen[:_SHOWN]]
         more = len(chosen) - len(words)
         listed = ", ".join(words)

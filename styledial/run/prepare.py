@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache as cached
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -20,12 +20,15 @@ from styledial.build.shared_texts import read_texts
 from styledial.build.texts import Texts, style_order
 from styledial.config import Config
 from styledial.config.show import flat
+from styledial.data.tokens import opening_ids, text_ids
 from styledial.distributed import ranks
 from styledial.distributed.consensus import Consensus
 from styledial.distributed.ranks import Place
 from styledial.memory.plan import Plan
 from styledial.memory.settle import WhenTooLarge, settle
 from styledial.models import fsdp
+from styledial.models.configuration import model_config
+from styledial.models.limits import check_ids, check_length
 from styledial.models.load import load_tokenizer, quiet_libraries
 from styledial.models.policy import Policy
 from styledial.monitor import messages, trackers
@@ -39,6 +42,9 @@ from styledial.training.components import Components
 from styledial.training.nonfinite import UpdateCounters
 from styledial.training.reference import base_digest
 from styledial.training.row_order import RowOrder
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 
 @dataclass
@@ -105,12 +111,10 @@ def _load(
     config, planned = settle(
         config, when_too_large=when_too_large, here=here, store=store, note=screen.note
     )
-    model = config.model
-    tokenizer_once = cached(
-        partial(load_tokenizer, model.model_name_or_path, trust_remote_code=model.trust_remote_code)
-    )
+    tokenizer_once = cached(partial(_tokenizer, config))
     texts = read_texts(config, tokenizer_once, cache, here, screen.line)
     tokenizer = tokenizer_once()
+    _check_ids(config, texts, tokenizer)
     set_seed(config.training.seed)
     policy = build_policy(config)
     ranks.meet(here, store)
@@ -184,6 +188,32 @@ def _checkpointer(
     )
 
 
+def _tokenizer(config: Config) -> Any:
+    """The base's tokenizer, once it is clear that the base can read rows of this length."""
+    model = config.model
+    tokenizer = load_tokenizer(model.model_name_or_path, trust_remote_code=model.trust_remote_code)
+    check_length(_shape(config), model.model_name_or_path, config.data.max_length)
+    return tokenizer
+
+
+def _shape(config: Config) -> PretrainedConfig:
+    model = config.model
+    return model_config(model.model_name_or_path, trust_remote_code=model.trust_remote_code)
+
+
+def _check_ids(config: Config, texts: Texts, tokenizer: Any) -> None:
+    """Raises ModelError where the tokenizer gives ids that the base doesn't know."""
+    prompts = text_ids(tokenizer, texts.prompts)
+    highest = (
+        (f"data.data_dir {config.data.data_dir}", texts.style.highest_id),
+        (f"data.data_dir {config.data.data_dir}", texts.heldout.highest_id),
+        (f"data.general {config.data.general}", texts.general.highest_id),
+        ("prompts", max([*opening_ids(tokenizer), *prompts], default=-1)),
+    )
+    size = _shape(config).get_text_config().vocab_size
+    check_ids(highest, size, tokenizer, config.model.model_name_or_path)
+
+
 def _trackers(
     config: Config, folder: Path, accelerator: Any, state: TrainState, screen: Screen
 ) -> trackers.Trackers:
@@ -221,6 +251,8 @@ def _order(
     """Which rows each update has, and how many updates there are."""
     training = config.training
     order = style_order(config, texts.style, here.count)
+    if order.per_update < order.effective_batch:
+        screen.note(*messages.one_epoch_an_update(order))
     if snapshot:
         order = resume.same_rows(order, snapshot, screen.note)
     most = training.max_steps

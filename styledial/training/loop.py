@@ -229,7 +229,7 @@ class _Share(NamedTuple):
 
 def _shares(parts: Components, order: RowOrder, number: int, rank: int) -> list[_Share]:
     """This process's micro-batches of an update, as many as every other has."""
-    style = [order.micro_batch(number, micro, rank) for micro in range(order.accumulation)]
+    style = order.micro_batches(number, rank)
     shares = [_Share(parts.rows, chosen, anchor=False) for chosen in style]
     if parts.anchor:
         added = order.spread(parts.anchor.order.update(number), rank)

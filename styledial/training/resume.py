@@ -100,7 +100,7 @@ def same_rows(order: RowOrder, snapshot: Snapshot, note: Note) -> RowOrder:
         )
     most = min(order.batch_size, state.micro_batch_size if state.step_downs else order.batch_size)
     # The rows of the earlier run, whatever number of processes shares them now.
-    whole = RowOrder(order.rows, rows, 1, 1, order.seed)
+    whole = RowOrder(order.rows, rows, 1, 1, order.seed, order.epochs)
     try:
         found = whole.regrouped(most, order.processes)
     except ValueError:

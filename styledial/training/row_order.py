@@ -5,11 +5,15 @@ the next `effective_batch` of them, micro-batch by micro-batch, process by proce
 
     update s:  | micro 0: rank 0, rank 1, ... | micro 1: rank 0, rank 1, ... | ...
 
+An update has no row twice: where there are fewer rows than it takes, it is one epoch. Neither has
+an epoch: the last update of a run that ends with an epoch has what is left of that.
+
 Every process knows the whole update, hence its token count, without asking the others.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -18,18 +22,27 @@ import numpy as np
 
 @dataclass(frozen=True)
 class RowOrder:
-    """`rows` to draw from, `batch_size` a micro-batch, `accumulation` micro-batches an update."""
+    """`rows` to draw from, `batch_size` a micro-batch, `accumulation` micro-batches an update.
+
+    epochs: where the run ends, None where it is counted in updates.
+    """
 
     rows: int
     batch_size: int
     accumulation: int
     processes: int
     seed: int
+    epochs: float | None = None
 
     @property
     def effective_batch(self) -> int:
-        """Rows of an update, over all processes."""
+        """Rows of an update, as asked for."""
         return self.batch_size * self.accumulation * self.processes
+
+    @property
+    def per_update(self) -> int:
+        """Rows of an update, as there are."""
+        return min(self.effective_batch, self.rows)
 
     def regrouped(self, batch_size: int, processes: int | None = None) -> RowOrder:
         """The same updates in micro-batches of at most `batch_size` rows.
@@ -46,20 +59,22 @@ class RowOrder:
 
     def steps(self, epochs: float) -> int:
         """Updates that make up `epochs` passes, at least one."""
-        return max(1, round(epochs * self.rows / self.effective_batch))
+        return max(1, round(epochs * self.rows / self.per_update))
 
     def update(self, step: int) -> list[int]:
         """All rows of update `step` (0-based), over all processes."""
-        start = step * self.effective_batch
-        return [self._at(i) for i in range(start, start + self.effective_batch)]
+        return [self._at(i) for i in range(self._seen(step), self._seen(step + 1))]
 
-    def micro_batch(self, step: int, micro_step: int, rank: int) -> list[int]:
-        """This process's rows of one micro-batch."""
-        start = step * self.effective_batch + (micro_step * self.processes + rank) * self.batch_size
-        return [self._at(i) for i in range(start, start + self.batch_size)]
+    def micro_batches(self, step: int, rank: int) -> list[list[int]]:
+        """This process's rows of an update, by micro-batch. All processes have as many."""
+        rows = self.update(step)
+        if len(rows) < self.effective_batch:
+            return self.spread(rows, rank)
+        places = [i * self.processes + rank for i in range(self.accumulation)]
+        return [rows[place * self.batch_size : (place + 1) * self.batch_size] for place in places]
 
     def spread(self, rows: list[int], rank: int) -> list[list[int]]:
-        """This process's part of further `rows` for an update, in micro-batches of their own.
+        """This process's part of any `rows` of an update, in micro-batches of their own.
 
         None is larger than `batch_size`, all processes have as many, and sizes are as even as can
         be: where rows are few, some are empty.
@@ -73,7 +88,12 @@ class RowOrder:
 
     def epoch(self, step: int) -> float:
         """Passes over the rows made after `step` updates."""
-        return step * self.effective_batch / self.rows
+        return self._seen(step) / self.rows
+
+    def _seen(self, step: int) -> int:
+        """Rows before update `step`, over all epochs."""
+        seen = step * self.per_update
+        return seen if self.epochs is None else min(seen, math.ceil(self.epochs) * self.rows)
 
     def _at(self, i: int) -> int:
         return int(_permutation(self.seed, i // self.rows, self.rows)[i % self.rows])

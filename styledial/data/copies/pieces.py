@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from styledial.data.boundaries import SENTENCE_END
 from styledial.data.cleaning.chapters import Paragraph
 from styledial.data.cleaning.ledger import Ledger
 
@@ -83,7 +84,7 @@ def _short(paragraphs: Iterable[Paragraph]) -> Iterator[Paragraph]:
         while start < len(text):
             part = text[start : start + MOST]
             if start + MOST < len(text):
-                ends = [m.end() for m in re.finditer(r"[。！？!?]+[”」』’\"]*|\. ", part)]
+                ends = [m.end() for m in SENTENCE_END.finditer(part)]
                 part = part[: ends[-1]] if ends else part
             yield paragraph._replace(line=paragraph.line._replace(text=part))
             start += len(part)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from styledial.data.tokens import text_ids
 from styledial.errors import DataError
 from styledial.models.chatglm.tokenizer import OPENING, ROLES
 
@@ -67,7 +68,7 @@ def chat_ids(
 
 def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """Plain text, in which nothing is special."""
-    return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    return text_ids(tokenizer, [text])
 
 
 def stop_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:

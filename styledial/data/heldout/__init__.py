@@ -1,0 +1,1 @@
+"""Which text is held out, to measure style and KL on."""
