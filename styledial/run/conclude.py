@@ -31,7 +31,7 @@ from styledial.run_folder.metrics import read_metrics, seconds_of
 from styledial.run_folder.ownership import RunFolder
 from styledial.training.components import Anchor
 from styledial.training.landing import land
-from styledial.training.measure import Distance, halves, measure, read_rows
+from styledial.training.measure import BaseStates, Distance, halves, measure, read_rows
 from styledial.training.stop_request import StopRequest
 
 # Of the training text, to set its gain beside that of unseen text; more changes the third digit.
@@ -62,6 +62,7 @@ def conclude(
         "batch_size": parts.state.micro_batch_size or parts.config.training.micro_batch,
         "device": parts.core.policy.head.weight.device,
         "direction": parts.config.training.kl_direction,
+        "states": BaseStates(),
     }
     landing = _land(parts, reading)
     _save_model(parts, own)

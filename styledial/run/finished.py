@@ -6,7 +6,7 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ from styledial.models.load import quiet_libraries
 from styledial.models.policy import Policy
 from styledial.run_folder.claims import writing
 from styledial.run_folder.layout import BASE, DATA_MANIFEST, DIAL, EXPORT, SETTINGS, SUMMARY
-from styledial.training.measure import measure
+from styledial.training.measure import BaseStates, measure
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -116,6 +116,7 @@ class Reopened:
     tokenizer: PreTrainedTokenizerBase
     texts: Texts
     changed: list[str]  # novels that are no longer as the run read them
+    states: BaseStates = field(default_factory=BaseStates)
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -125,6 +126,7 @@ class Reopened:
             "batch_size": training.micro_batch,
             "device": self.policy.head.weight.device,
             "direction": training.kl_direction,
+            "states": self.states,
         }
 
 

@@ -16,7 +16,7 @@ from styledial.run_folder.ownership import RunFolder
 from styledial.training.checkpoint import TrainState
 from styledial.training.components import Hooks
 from styledial.training.loop import train
-from styledial.training.measure import measure
+from styledial.training.measure import BaseStates, measure
 from styledial.training.row_order import RowOrder
 from styledial.training.stop_request import StopRequest
 
@@ -29,7 +29,7 @@ class Updates:
     def __init__(self, parts: Parts, own: RunFolder | None, request: StopRequest) -> None:
         self.parts, self.own, self.request = parts, own, request
         self.state, self.order = parts.state, parts.order
-        self.calibration = calibration_rows(parts.texts.heldout)
+        self.calibration, self.base_states = calibration_rows(parts.texts.heldout), BaseStates()
         self.clock = PhaseClock(parts.core.accelerator.device)
         self.recorder = self._recorder()
         self.stopping = False
@@ -102,6 +102,7 @@ class Updates:
             batch_size=self.order.batch_size,
             device=parts.core.accelerator.device,
             direction=parts.config.training.kl_direction,
+            states=self.base_states,
         )
         self.recorder.heldout(found, state, self.order)
         if calibrates(parts.config, state.step, parts.steps):
