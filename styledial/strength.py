@@ -28,6 +28,15 @@ def named_bands() -> dict[str, tuple[float, float]]:
     return {band_name(name): span for name, span in BANDS.items()}
 
 
+def band_near(kl: float) -> str | None:
+    """The band, as BANDS calls it, that `kl` lies in or within a tenth of: landing is read on one
+    half of the held-out text and reported on the other."""
+    for name, (low, high) in BANDS.items():
+        if 0.9 * low <= kl <= 1.1 * high:
+            return name
+    return None
+
+
 def band_of(kl: float) -> str | None:
     """The name of the band that `kl` lies in; None between and beyond them."""
     for name, (low, high) in BANDS.items():
