@@ -84,6 +84,7 @@ def _as_image(svg: str, label: str) -> str:
 
 
 def data(points: Points) -> Any:
+    """Points as the inline data of a Vega-Lite chart."""
     import altair as alt
 
     return alt.Data(values=[{"x": x, "y": y} for x, y in points])

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 BASE, ADAPTER = "base", "adapter"
 # Rows for finding scales: the ratio of two KLs on the same rows needs few.
 _TOKENS = 1_024
+_PLACES = 16  # where a passage of the book is looked for
 _TOLERANCE = 0.03  # relative, of the KL of a named strength
 _SENTENCE_END = re.compile(r"[。！？!?.][”’」』\"']*\s*|\n+")
 
@@ -82,10 +83,9 @@ def write_strength_samples(
     for each in strengths:
         if each.name not in (BASE, ADAPTER) and each.scale is not None and written:
             with scaled(policy, each.scale):
-                prompts = [written[0].prompt]
-                texts[0][each.name] = samples.sample(policy, tokenizer, prompts, seed, base=False)[
-                    0
-                ]
+                first = [written[0].prompt]
+                [text] = samples.sample(policy, tokenizer, first, seed, base=False)
+            texts[0][each.name] = text
     weigh = functools.partial(_words, policy, tokenizer)
     prompts = [
         {
@@ -139,14 +139,16 @@ def _named(
 
 
 def _passage(tokenizer: PreTrainedTokenizerBase, heldout: PackedRows) -> str:
-    """Whole sentences from the middle of the held-out text, about as long as a sample."""
+    """Whole sentences of the held-out text, about as long as a sample: the longest such stretch of
+    some places, so that a long sentence at an edge doesn't leave next to nothing."""
     length = min(samples.TOKENS * 5 // 4, heldout.max_length)
-    pieces = pieces_of(heldout, length, len(heldout))
-    if not len(pieces):
-        return ""
-    text = as_text(tokenizer, pieces[len(pieces) // 2])
+    places = [as_text(tokenizer, ids) for ids in pieces_of(heldout, length, _PLACES)]
+    return max(map(_whole_sentences, places), key=len, default="") or "".join(places[:1]).strip()
+
+
+def _whole_sentences(text: str) -> str:
     ends = [end.end() for end in _SENTENCE_END.finditer(text)]
-    return text[ends[0] : ends[-1]].strip() if len(ends) > 1 else text.strip()
+    return text[ends[0] : ends[-1]].strip() if ends else ""
 
 
 def _words(policy: Policy, tokenizer: PreTrainedTokenizerBase, prompt: str, text: str) -> Words:
