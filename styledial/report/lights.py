@@ -21,7 +21,7 @@ from styledial.strength import band_near, strength_word
 
 # Of a change in loss, nats per token: less is no change worth a word; more than the second is
 # what the doctor calls forgetting.
-_UNCHANGED, _CLEARLY = 0.02, 0.05
+UNCHANGED, _CLEARLY = 0.02, 0.05
 # Style gained below this is none.
 _CLOSER = 0.01
 # Of the target: so near counts as reached.
@@ -131,9 +131,9 @@ def general_ability(summary: dict[str, Any]) -> Light:
     )
     if change >= _CLEARLY:
         return Light(name, "bad", say("clearly weaker", "明显下降"), said)
-    if change >= _UNCHANGED:
+    if change >= UNCHANGED:
         return Light(name, "watch", say("slightly weaker", "略有下降"), said)
-    if change > -_UNCHANGED:
+    if change > -UNCHANGED:
         return Light(name, "good", say("almost unchanged", "几乎没变"), said)
     return Light(name, "good", say("slightly better", "略有提升"), said)
 
@@ -202,5 +202,5 @@ def _files(books: Sequence[dict[str, Any]]) -> str:
     if not books:
         return ""
     if kept == of:
-        return say(f" from {of} {'file' if of == 1 else 'files'}", f"，来自 {of} 个文件")
-    return say(f" from {kept} of {of} files", f"，采用 {of} 个文件中的 {kept} 个")
+        return say(f", in {of} {'file' if of == 1 else 'files'}", f"，来自 {of} 个文件")
+    return say(f", in {kept} of {of} files", f"，采用 {of} 个文件中的 {kept} 个")
