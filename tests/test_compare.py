@@ -114,7 +114,7 @@ def test_one_file_that_loads_nothing(runs: list[str], tmp_path: Path) -> None:
     assert LOADING.isdisjoint(page.tags)
     assert [n for n, _ in page.attributes if n in ("src", "href", "action") or n[:2] == "on"] == []
     assert page.tags.count("svg") == 2  # the figure for a phone, and wide
-    assert "C run-C: loss on general text +0.0500, gained on the novels 0.5000" in html
+    assert "C run-C: change of loss on general text +0.0500, gained on the novels 0.5000" in html
     assert "compares unlike things" in page.text  # another base
 
 

@@ -61,7 +61,7 @@ def _show(runs: Sequence[Compared]) -> None:
     from styledial.report import comparison
     from styledial.report.frontier import text_figure
 
-    content = comparison.table(runs, narrow=True)
+    content = comparison.table(runs, "terminal")
     table = Table(box=None, pad_edge=False)
     for i, title in enumerate(content.head):
         # Titles and run names may break where the terminal is narrow, figures may not.

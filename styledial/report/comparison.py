@@ -7,7 +7,7 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from styledial.config import KLMode
 from styledial.errors import UserError
@@ -113,39 +113,55 @@ def warnings(runs: Sequence[Compared]) -> list[str]:
     ]
 
 
-def table(runs: Sequence[Compared], *, narrow: bool = False) -> Table:
-    """`narrow` leaves out what a terminal has no room for; a column without a figure goes too."""
-    columns: list[tuple[str, list[str]]] = [
-        ("", [c.letter for c in runs]),
-        (say("run", "训练"), [c.name for c in runs]),
-        (say("frontier", "前沿"),
-         [say("yes", "是") if c.on_frontier else "" for c in runs]),
-        ("kl_beta", [_beta(c) for c in runs]),
-        ("KL", [number(c.figure("kl_final"), 4) for c in runs]),
-        (say("strength", "强度"), [strength_of(c) for c in runs]),
-        (say("style gained", "风格收益"), [number(c.gained) for c in runs]),
-        (say("95% interval", "95% 区间"), [_interval(c.measured("style_nll_gain")) for c in runs]),
-        (say("general loss", "通用 loss"), [signed(c.forgotten) for c in runs]),
-        (say("style score", "风格得分"),
-         [general(c.measured("style_score").get("value")) for c in runs]),
-        (say("longest copy", "最长照抄"),
-         [general(c.measured("longest_copy").get("value")) for c in runs]),
-        ("token/s", [whole(c.figure("tokens_per_second")) for c in runs]),
-        (say("memory", "内存"), [memory_size(c.figure("peak_memory_bytes")) for c in runs]),
-        (say("time", "用时"), [duration(c.figure("wall_seconds")) for c in runs]),
-    ]  # fmt: skip
-    wide = {say("95% interval", "95% 区间"), say("longest copy", "最长照抄"), say("time", "用时"),
-            say("style score", "风格得分"), say("strength", "强度")}  # fmt: skip
+# Where a table is shown: a terminal has room for few columns; on the page `main` has what one
+# chooses by, and `more` is folded.
+Place = Literal["terminal", "main", "more"]
+
+
+def table(runs: Sequence[Compared], place: Place) -> Table:
+    """A row a run; a column without any figure is left out."""
     shown = [
         (head, cells)
-        for head, cells in columns
-        if any(cell not in ("", NONE) for cell in cells) and not (narrow and head in wide)
+        for head, cells, places in _columns(runs)
+        if place in places and any(cell not in ("", NONE) for cell in cells)
     ]
     names = [head for head, _ in shown]
-    words = {"", say("run", "训练"), say("frontier", "前沿"), say("strength", "强度")}
-    right = frozenset(i for i, head in enumerate(names) if head not in words)
+    right = frozenset(i for i, head in enumerate(names) if head not in _words())
     rows = [list(row) for row in zip(*(cells for _, cells in shown), strict=True)]
-    return Table(names, rows, right, say("Runs", "各次训练"))
+    titles = {"more": say("Settings, speed and memory", "设置、速度与内存")}
+    return Table(names, rows, right, titles.get(place, say("Runs", "各次训练")), place == "more")
+
+
+def _columns(runs: Sequence[Compared]) -> list[tuple[str, list[str], tuple[Place, ...]]]:
+    """(head, a cell for each run, where it is shown)."""
+    every: tuple[Place, ...] = ("terminal", "main", "more")
+    both: tuple[Place, ...] = ("terminal", "main")
+    more: tuple[Place, ...] = ("terminal", "more")
+    yes = say("yes", "是")
+    intervals = [_interval(c.measured("style_nll_gain")) for c in runs]
+    scores = [general(c.measured("style_score").get("value")) for c in runs]
+    copies = [general(c.measured("longest_copy").get("value")) for c in runs]
+    return [
+        ("", [c.letter for c in runs], every),
+        (say("run", "训练"), [c.name for c in runs], every),
+        (say("frontier", "前沿"), [yes if c.on_frontier else "" for c in runs], both),
+        (say("strength", "强度"), [strength_of(c) for c in runs], ("main",)),
+        ("kl_beta", [_beta(c) for c in runs], more),
+        ("KL", [number(c.figure("kl_final"), 4) for c in runs], more),
+        (say("style gained", "风格收益"), [number(c.gained) for c in runs], both),
+        (say("95% interval", "95% 区间"), intervals, ("main",)),
+        (say("general loss", "通用 loss"), [signed(c.forgotten) for c in runs], both),
+        (say("style score", "风格得分"), scores, ("main",)),
+        (say("longest copy", "最长照抄"), copies, ("main",)),
+        ("token/s", [whole(c.figure("tokens_per_second")) for c in runs], more),
+        (say("memory", "内存"), [memory_size(c.figure("peak_memory_bytes")) for c in runs], more),
+        (say("time", "用时"), [duration(c.figure("wall_seconds")) for c in runs], ("more",)),
+    ]  # fmt: skip
+
+
+def _words() -> set[str]:
+    """Heads of columns that hold words, set flush left."""
+    return {"", say("run", "训练"), say("frontier", "前沿"), say("strength", "强度")}
 
 
 def as_json(runs: Sequence[Compared]) -> dict[str, Any]:

@@ -37,7 +37,11 @@ def write_comparison(runs: Sequence[Compared], target: Path) -> None:
         if any(w.level for each in texts for v in each.versions for w in v.words)
         else "",
         section=Section(
-            "runs", say("Gain and cost", "收益与代价"), (), [_frontier(runs)], [table(runs)]
+            "runs",
+            say("Gain and cost", "收益与代价"),
+            (),
+            [_frontier(runs)],
+            [table(runs, "main"), table(runs, "more")],
         ),
     )
     write_text(target, page)
@@ -68,7 +72,7 @@ def _frontier(runs: Sequence[Compared]) -> Figure:
             [c.letter for c in placed],
             [c.name for c in placed],
             label=title,
-            x_title=say("loss on general text", "通用文本 loss 变化"),
+            x_title=say("change of loss on general text", "通用文本 loss 变化"),
             y_title=say("gained on the novels", "小说上的收益"),
             size=size,
         )

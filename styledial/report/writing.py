@@ -61,7 +61,7 @@ def base_sample(run: Run, prompt: str) -> Version | None:
     """What the run's base wrote after `prompt`."""
     for each in mappings((run.samples or {}).get("samples")):
         if each.get("prompt") == prompt:
-            return Version(_before(), [Word(str(each.get("before", "")))])
+            return Version(_before(), [Word(str(each.get("before", "")))], say("base", "基座"))
     return None
 
 
