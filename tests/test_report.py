@@ -22,7 +22,7 @@ from styledial.report.numbers import duration, general, memory_size, number, per
 from styledial.report.parts import Figure
 from styledial.report.verdict import sentence
 from styledial.run_folder.reader import Run, read_run
-from styledial.strength import band_of
+from styledial.strength import band_near, band_of, strength_word
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> {{ 7*7 }} `<b>`"
 LOADING = {"script", "link", "img", "iframe", "object", "embed", "audio", "video", "base", "form",
@@ -113,6 +113,7 @@ def test_samples_and_names_are_only_text(copied: Path) -> None:
     samples = json.loads((copied / "samples.json").read_text())
     samples["samples"] = [{"prompt": HOSTILE, "before": HOSTILE, "after": HOSTILE}]
     (copied / "samples.json").write_text(json.dumps(samples))
+    (copied / "strength_samples.json").unlink()  # those: tests/test_report_writing.py
     manifest = json.loads((copied / "data_manifest.json").read_text())
     manifest["books"][0].update(file=HOSTILE, encoding=HOSTILE, drops={HOSTILE: 3})
     manifest.update(notes=[HOSTILE], data_dir=HOSTILE)
@@ -394,6 +395,23 @@ def test_a_finding_turns_its_light(run: Path) -> None:
 )
 def test_bands(kl: float, band: str | None) -> None:
     assert band_of(kl) == band
+
+
+@pytest.mark.parametrize(
+    ("kl", "near", "word"),
+    [
+        (0.02, None, "very light"),
+        (0.046, "light", "light"),
+        (0.089, "light", "light"),
+        (0.094, "medium", "medium"),
+        (0.15, "medium", "medium"),
+        (0.156, "strong", "strong"),
+        (0.215, "strong", "strong"),
+        (0.3, None, "beyond strong"),
+    ],
+)
+def test_every_strength_has_a_word(kl: float, near: str | None, word: str) -> None:
+    assert (band_near(kl), strength_word(kl)) == (near, word)
 
 
 def test_numbers() -> None:
