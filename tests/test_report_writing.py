@@ -72,6 +72,9 @@ def test_strengths_stand_in_order_and_what_is_out_of_reach_is_named(small: Path)
         ("Before", True, False), ("Light", True, False), ("Medium", True, True), ("Strong", False, False),
     ]  # fmt: skip
     assert any("training.kl_beta=0.175" in note for note in found.notes)
+    summary = json.loads((small / "summary.json").read_text())
+    write_json(small / "summary.json", {**summary, "kl_final": 0.05})
+    assert any("train longer first" in note for note in writing(read_run(small)).notes)
     [other] = found.others
     assert [each.name for each in other.versions] == ["Before", "Medium"]
     _, page = read(write_report(small))

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from styledial.config import KLMode
 from styledial.language import say
 from styledial.report.parts import Version, Word, Writing, Written
 from styledial.run_folder.reader import Run, is_number, mapping, mappings
@@ -131,15 +132,28 @@ def _out_of_reach(run: Run, strengths: Sequence[dict[str, Any]]) -> list[str]:
         return []
     beta = NAMED[names[-1]]
     listed = say(" and ", "、").join(band_name(name) for name in names)
+    how = say(
+        f"train again with `training.kl_beta={beta:g}`",
+        f"请用 `training.kl_beta={beta:g}` 重新训练",
+    )
+    if _fell_short(run):
+        how = say(
+            "train longer first, as this run fell short of its own target",
+            "本次连自己的目标也没达到，请先增加步数",
+        )
     return [
         say(
-            f"{_capital(listed)}: more than this adapter can do. Train again with "
-            f"`training.kl_beta={beta:g}` (and more updates if this run fell short of its own "
-            "target).",
-            f"{listed}：这个适配器达不到。请用 `training.kl_beta={beta:g}` 重新训练"
-            "（若本次也未达到目标，还要增加步数）。",
+            f"{_capital(listed)}: more than this adapter can do; {how}.",
+            f"{listed}：这个适配器达不到；{how}。",
         )
     ]
+
+
+def _fell_short(run: Run) -> bool:
+    summary = run.summary or {}
+    kl, asked = summary.get("kl_final"), summary.get("kl_beta")
+    target = KLMode.of_summary(summary).target(asked) if is_number(asked) else None
+    return target is not None and is_number(kl) and kl < 0.9 * target
 
 
 def _before_and_after(run: Run) -> Writing:
