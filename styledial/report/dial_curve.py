@@ -54,8 +54,8 @@ def _figures(run: Run, points: list[DialPoint]) -> list[Figure]:
                 x_title=say("scale of the adapter", "适配器缩放"),
             ),
             say(
-                "KL in nats per token on held-out text; shaded: the guide's bands.",
-                "KL（nats/token，留出文本）；阴影为指南的强度分档。",
+                "KL on held-out text; shaded: the guide's strengths.",
+                "留出文本上的 KL；阴影为指南的强度分档。",
             ),
         )
     ]
@@ -72,9 +72,9 @@ def _figures(run: Run, points: list[DialPoint]) -> list[Figure]:
         ]
         svg = two_curves(curves, label=cost, x_title="KL", marked_x=whole.kl if whole else None)
         note = say(
-            "Change of loss against the base, in nats per token; below 0 general text got better. "
-            "Dashed: this adapter.",
-            "相对基座的 loss 变化（nats/token）；低于 0 表示通用文本变好。虚线为本适配器。",
+            "Change of loss against the base; below 0 general text got better. Dashed: this "
+            "adapter.",
+            "相对基座的 loss 变化；低于 0 表示通用文本变好。虚线为本适配器。",
         )
         figures.append(Figure(cost, svg, note, legend))
     return figures
