@@ -30,6 +30,27 @@ def named_bands() -> dict[str, tuple[float, float]]:
     return {band_name(name): span for name, span in BANDS.items()}
 
 
+def band_near(kl: float) -> str | None:
+    """The band, as BANDS calls it, that `kl` is nearest to; None beyond their ends by a tenth.
+
+    Landing is read on one half of the held-out text and reported on the other, so a run for 0.1
+    may well read 0.094.
+    """
+    spans = list(BANDS.values())
+    if not 0.9 * spans[0][0] <= kl <= 1.1 * spans[-1][1]:
+        return None
+    return min(BANDS, key=lambda name: max(BANDS[name][0] - kl, kl - BANDS[name][1], 0.0))
+
+
+def strength_word(kl: float) -> str:
+    """The strength of any KL in a word: a band's name, weaker than all, or stronger."""
+    near = band_near(kl)
+    if near:
+        return band_name(near)
+    weak = kl < BANDS["light"][0]
+    return say("very light", "很弱") if weak else say("beyond strong", "过强")
+
+
 def band_of(kl: float) -> str | None:
     """The name of the band that `kl` lies in; None between and beyond them."""
     for name, (low, high) in BANDS.items():

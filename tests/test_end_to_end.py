@@ -59,6 +59,7 @@ def test_exact_files(finished: Path) -> None:
         "report.html",
         "samples.json",
         "samples.md",
+        "strength_samples.json",
         "summary.json",
         "tokenizer.json",
         "tokenizer_config.json",

@@ -42,7 +42,9 @@ def compare(
 
     found = comparison.compare(runs)
     if output is not None:
-        comparison.write_comparison(found, output)
+        from styledial.report.comparison_page import write_comparison
+
+        write_comparison(found, output)
     if as_json:
         typer.echo(json.dumps(comparison.as_json(found), ensure_ascii=False, indent=2))
         return
@@ -60,7 +62,7 @@ def _show(runs: Sequence[Compared]) -> None:
     from styledial.report import comparison
     from styledial.report.frontier import text_figure
 
-    content = comparison.table(runs, narrow=True)
+    content = comparison.table(runs, "terminal")
     table = Table(box=None, pad_edge=False)
     for i, title in enumerate(content.head):
         # Titles and run names may break where the terminal is narrow, figures may not.
@@ -82,8 +84,8 @@ def _show(runs: Sequence[Compared]) -> None:
         typer.echo("")
         typer.echo(
             say(
-                "style gained (up) against general text forgotten (right); dots: the frontier",
-                "纵轴风格收益，横轴通用文本遗忘；点线为前沿",
+                "style gained (up) against loss on general text (right); dots: the frontier",
+                "纵轴风格收益，横轴通用文本 loss 变化；点线为前沿",
             )
         )
         for line in text_figure(comparison.points(placed), [c.letter for c in placed]):

@@ -1,4 +1,4 @@
-"""Style, fluency, forgetting and memorisation against the base: evaluation.json, or the summary."""
+"""Style, fluency, general ability, memorisation against the base: evaluation.json, or the summary."""  # noqa: E501
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from styledial.run_folder.reader import Run, is_number, mapping, mappings
 _GROUPS: dict[tuple[str, str], dict[str, tuple[str, str, str]]] = {
     ("Style", "风格"): {
         "kl": ("KL to the base", "与基座的 KL", ""),
-        "style_nll": ("NLL of your novels", "小说 NLL", "-"),
-        "style_nll_gain": ("NLL gained on your novels", "小说 NLL 收益", "+"),
+        "style_nll": ("loss on your novels", "小说 loss", "-"),
+        "style_nll_gain": ("loss gained on your novels", "小说 loss 收益", "+"),
         "style_score": ("judged to be your novels", "被判为你的小说", "+"),
         "function_word_distance": ("distance of function words", "虚词使用的距离", "b"),
         "sentence_rhythm_distance": ("distance of sentence rhythm", "句子节奏的距离", "b"),
@@ -28,11 +28,11 @@ _GROUPS: dict[tuple[str, str], dict[str, tuple[str, str, str]]] = {
         "base_perplexity": ("perplexity to the base", "基座困惑度", ""),
         "truncated": ("passages cut at the limit", "写到长度上限的片段", ""),
     },
-    ("Forgetting", "遗忘"): {
-        "general_nll": ("NLL of general text", "通用文本 NLL", "-"),
+    ("General ability", "通用能力"): {
+        "general_nll": ("loss on general text", "通用文本 loss", "-"),
         "general_kl": ("KL on general text", "通用文本上的 KL", "-"),
     },
-    ("Memorisation", "记忆"): {
+    ("Memorisation", "照抄"): {
         "longest_copy": ("longest passage copied", "最长的照抄", ""),
         "long_copy_rate": ("passages with a long copy", "含长照抄的片段比例", "-"),
         "extraction_rate_16": ("extracted, 16 tokens given", "给出 16 token 时的可提取率", "-"),
@@ -43,24 +43,26 @@ _GROUPS: dict[tuple[str, str], dict[str, tuple[str, str, str]]] = {
 
 
 def section(run: Run) -> Section:
-    name, title = "quality", say("What changed", "前后变化")
+    """Every metric of evaluation.json, or four figures of the summary without intervals."""
+    name, title = "quality", say("Evaluation", "效果评估")
     metrics = mapping((run.evaluation or {}).get("metrics"))
     if metrics:
-        lines = [*_warnings(run.evaluation or {}), _measured()]
-        return Section(name, title, lines, tables=_tables(metrics))
+        return Section(name, title, [_measured()], tables=_tables(metrics))
     command = f"`styledial evaluate {typed(run.folder)}`"
     lines = [
         say(
             f"Without intervals, from the end of the run. {command} measures style, fluency, "
-            "forgetting and memorisation with intervals.",
-            f"训练结束时的读数，没有置信区间。{command} 会给出风格、流畅、遗忘、记忆的度量及区间。",
+            "general ability and memorisation with intervals.",
+            f"训练结束时的读数，没有置信区间。{command} 会评估风格、流畅、通用能力和照抄，"
+            "并给出区间。",
         )
     ]
     return Section(name, title, lines, tables=_tables(_from_summary(run.summary or {})))
 
 
-def _warnings(evaluation: Mapping[str, Any]) -> list[str]:
-    """What is to be known before the adapter is passed on."""
+def cautions(run: Run) -> list[str]:
+    """What the evaluation says is to be known before the adapter is passed on."""
+    evaluation = run.evaluation or {}
     said = [(each.get("en"), each.get("zh")) for each in mappings(evaluation.get("warnings"))]
     return [say(en, zh) for en, zh in said if isinstance(en, str) and isinstance(zh, str)]
 
@@ -69,7 +71,7 @@ def _measured() -> str:
     return say(
         "Measured on held-out text and on text that both models wrote. Bold: the base lies outside "
         "the 95% interval, which covers the choice of the text, not another training seed.",
-        "在留出文本和两个模型写出的文本上度量。粗体：基座值在 95% 区间之外；"
+        "在留出文本和两个模型写出的文本上测量。粗体：基座值在 95% 区间之外；"
         "区间反映文本的选取，不反映另一个训练种子。",
     )
 
@@ -100,7 +102,7 @@ def _tables(metrics: Mapping[str, Any]) -> list[Table]:
 def _table(title: str, found: list[tuple[tuple[str, str, str], dict[str, Any]]]) -> Table:
     """`found`: (words, entry of evaluation.json). The books' own value where one has it."""
     books = any("books" in metric for _, metric in found)
-    head = [say("measure", "度量"), say("base", "基座"), say("tuned", "微调后"),
+    head = [say("measure", "指标"), say("base", "基座"), say("tuned", "微调后"),
             say("95% interval", "95% 区间"), *([say("books", "原书")] if books else []),
             say("unit", "单位"), say("better", "更好")]  # fmt: skip
     rows = [_row(words, metric, books=books) for words, metric in found]

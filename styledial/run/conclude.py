@@ -25,6 +25,7 @@ from styledial.report import report_at_end
 from styledial.run.closing_lines import closing_lines
 from styledial.run.prepare import Parts
 from styledial.run.samples import Sample, sample, write_samples
+from styledial.run.strength_samples import write_strength_samples
 from styledial.run_folder import checkpoint_files, layout
 from styledial.run_folder.cache import remove_cache
 from styledial.run_folder.metrics import read_metrics, seconds_of
@@ -76,6 +77,7 @@ def conclude(
     prompts = parts.texts.prompts
     samples = [Sample(*each) for each in zip(prompts, parts.before, after, strict=True)]
     write_samples(own, samples, seed=seed)
+    _write_strength_samples(parts, own, samples, figures.style.kl, reading)
     _write_data_manifest(parts, own)
     _evaluate(parts, figures, reading)
     request.check()
@@ -119,6 +121,25 @@ def _measure(parts: Parts, reading: dict[str, Any]) -> _Figures:
     general = read_rows(policy, texts.general, **reading)
     learnt = measure(policy, texts.style.at_most(_LEARNT_TOKENS), **reading)
     return _Figures(Distance.of(style), Distance.of(general), learnt, style, general)
+
+
+def _write_strength_samples(
+    parts: Parts, own: RunFolder, samples: list[Sample], kl: float, reading: dict[str, Any]
+) -> None:
+    """For the report alone: a failure here is a sentence, no more."""
+    if model_is_sharded(parts.core.policy):
+        return  # the others have left
+    how: dict[str, Any] = {"kl": kl, "seed": parts.config.training.seed, "reading": reading}
+    try:
+        write_strength_samples(
+            own, parts.core.policy, parts.tokenizer, samples, parts.texts.heldout, **how
+        )
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".split("\n")[0]
+        parts.screen.note(
+            f"No samples at other strengths for the report ({reason}).",
+            f"未能为报告生成其他强度的样例（{reason}）。",
+        )
 
 
 def _evaluate(parts: Parts, figures: _Figures, reading: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ BASE = "base.json"  # which base, how it was loaded, and what it was
 PLAN = "plan.json"  # what memory was planned; only where there was a GPU to plan for
 SUMMARY = "summary.json"  # its presence says that the run came to its end
 SAMPLES, SAMPLES_DATA = "samples.md", "samples.json"
+STRENGTH_SAMPLES = "strength_samples.json"  # one prompt at several strengths
 DATA_MANIFEST = "data_manifest.json"
 EVALUATION = "evaluation.json"
 REPORT = "report.html"
@@ -31,7 +32,9 @@ _TOKENIZER = (
 )  # fmt: skip
 
 # What is about the model that lies there: out of date as soon as another one takes its place.
-ABOUT_THE_MODEL = (SUMMARY, EVALUATION, DIAL, SAMPLES, SAMPLES_DATA, DATA_MANIFEST, REPORT)
+ABOUT_THE_MODEL = (
+    SUMMARY, EVALUATION, DIAL, SAMPLES, SAMPLES_DATA, STRENGTH_SAMPLES, DATA_MANIFEST, REPORT,
+)  # fmt: skip
 
 
 def written_names(*, adapter: bool) -> tuple[str, ...]:

@@ -134,6 +134,28 @@ def read_rows(
     return sums
 
 
+@torch.no_grad()
+def log_ratios(policy: Policy, ids: Sequence[int]) -> list[float]:
+    """log p_tuned - log p_base of each token given those before it, in nats: [T] ids -> T - 1.
+
+    One forward of each model over one text, and one product with the head each.
+    """
+    was_training = policy.training
+    policy.eval()
+    tokens = torch.tensor([list(ids)], device=policy.head.weight.device)
+    targets = tokens[0, 1:]
+    one = torch.ones_like(targets, dtype=torch.float32)
+    tuned, base = (
+        fused_nll_kl(hidden[0], None, head, targets, one, one).nll
+        for hidden, head in (
+            (policy(tokens[:, :-1]), policy.head),
+            (policy.reference(tokens[:, :-1]), policy.reference_head),
+        )
+    )
+    policy.train(was_training)
+    return (base - tuned).tolist()
+
+
 def halves(rows: PackedRows) -> tuple[list[int], list[int]]:
     """Held-out rows for setting the scale, and others for reporting what came of it.
 
