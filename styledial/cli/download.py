@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from styledial.cli.options import as_model_name
+from styledial.config.as_written import chosen
 from styledial.language import say
 from styledial.models.registry import on_hugging_face, on_modelscope
 from styledial.units import disk_size
@@ -22,7 +24,11 @@ HELP = say(
 )
 Name = Annotated[
     str,
-    typer.Option("--model", help=say("For example Qwen/Qwen2.5-7B.", "例如 Qwen/Qwen2.5-7B。")),
+    typer.Option(
+        "--model",
+        callback=as_model_name,
+        help=say("For example Qwen/Qwen2.5-7B.", "例如 Qwen/Qwen2.5-7B。"),
+    ),
 ]
 
 
@@ -59,11 +65,11 @@ def download(
         typer.Option("--with-code", help=say("Also the model's .py files.", "同时下载 .py 文件。")),
     ] = False,
 ) -> None:
+    from styledial.hub.download import SOURCES, place
     from styledial.hub.download import download as fetch_model
-    from styledial.hub.download import place
     from styledial.models.locate import download_folder, split_revision
 
-    where = place(source, endpoint, use_mirror, token)
+    where = place(chosen(source, SOURCES), endpoint, use_mirror, token)
     plain, at = split_revision(model)
     repo = on_modelscope(plain) if where.source == "modelscope" else on_hugging_face(plain)
     folder = (to or download_folder(repo, at)).expanduser()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from styledial.cli.options import Adapter, BaseNow, Strength, scale_of
+from styledial.config.as_written import chosen
 from styledial.language import say
 
 HELP = say(
@@ -37,6 +38,7 @@ def merge(
     from styledial.models.merge import merge_adapter
 
     choices = ("auto", "bfloat16", "float16", "float32")
+    dtype = chosen(dtype, choices, "model.dtype")
     if dtype not in choices:
         raise UserError(
             f"--dtype {dtype}: there are {', '.join(choices)}.",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from styledial.cli.options import as_model_name
 from styledial.language import say
 from styledial.models.registry import MODELS, KnownModel, known, on_hugging_face
 from styledial.units import disk_size
@@ -19,7 +20,10 @@ HELP = say(
 
 def models(
     name: Annotated[
-        str | None, typer.Argument(help=say("A model's name or folder.", "模型名或文件夹。"))
+        str | None,
+        typer.Argument(
+            callback=as_model_name, help=say("A model's name or folder.", "模型名或文件夹。")
+        ),
     ] = None,
     use_mirror: Annotated[
         bool, typer.Option("--use-mirror", help=say("Ask hf-mirror.com.", "使用 hf-mirror.com。"))

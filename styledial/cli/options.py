@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from styledial.config import PRESETS, Config, resolve
+from styledial.config.as_written import model_name
 from styledial.language import say
 
 Settings = Annotated[
@@ -33,10 +34,18 @@ Strength = Annotated[
         help=say("Strength to dial the adapter to.", "将适配器调到的强度。"),
     ),
 ]
+
+
+def as_model_name(value: str | None) -> str | None:
+    """For typer's callback: the page of a model on a hub as the model's name."""
+    return None if value is None else model_name(value)
+
+
 BaseNow = Annotated[
     str | None,
     typer.Option(
         "--base",
+        callback=as_model_name,
         help=say(
             "The base model, if it is no longer where the run found it.",
             "基座模型，若已不在训练时的位置。",

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from styledial.config.allowed import allowed, takes
-from styledial.config.source import Source, Value, half_width, parse_assignment, read_yaml
+from styledial.config.as_written import chosen, plain, understood
+from styledial.config.paths import check_number_sign
+from styledial.config.source import Source, Value, parse_assignment, read_yaml
 from styledial.config.whole import SECTIONS, Config, all_keys
 from styledial.errors import ConfigError, Problem, UserError, nearest
 from styledial.language import say
@@ -59,11 +61,15 @@ def resolve(
     for layer in layers:
         problems += layer.problems
         notes += layer.notes
+        here: dict[str, str] = {}
         for name, value in layer.values.items():
             key, problem = _known(name, value.where)
+            if not problem and key in here and value.where != COMMAND_LINE:
+                problem = _twice(here[key], name, value.where)
             if problem:
                 problems.append(problem)
                 continue
+            here[key] = name
             earlier = merged.get(key)
             if earlier and earlier.where.startswith("preset") and earlier.value != value.value:
                 notes.append(
@@ -76,7 +82,7 @@ def resolve(
                 )
             merged[key] = value
     notes += _epochs_win(merged)
-    config, invalid = _validated(merged)
+    config, invalid = _validated(merged, notes)
     problems += invalid
     if problems or config is None:
         raise ConfigError(sorted(problems, key=_by_place))
@@ -108,6 +114,7 @@ def _epochs_win(merged: dict[str, Value]) -> list[str]:
 
 def preset_path(name: str) -> Path:
     """The file of a preset; raises UserError for a name that isn't one."""
+    name = chosen(name, tuple(PRESETS))
     if name not in PRESETS:
         guess = nearest(name, PRESETS)
         hint_en = f" Did you mean {guess}?" if guess else ""
@@ -130,8 +137,12 @@ def _command_line(options: Mapping[str, Any], assignments: Iterable[str]) -> Sou
             source.values[name] = Value(value, COMMAND_LINE)
     for text in assignments:
         name, value = parse_assignment(text)
-        source.values[SHORT.get(name, name)] = Value(value, COMMAND_LINE)
+        source.values[SHORT.get(_spelled(name), name)] = Value(value, COMMAND_LINE)
     return source
+
+
+def _spelled(name: str) -> str:
+    return plain(name).lower().replace("-", "_")
 
 
 def _every_name() -> list[str]:
@@ -139,7 +150,8 @@ def _every_name() -> list[str]:
 
 
 def _known(name: str, where: str) -> tuple[str, Problem | None]:
-    """The full name of a key, or what is wrong with it."""
+    """The full name of a key, or what is wrong with it. Case and hyphens are not differences."""
+    name = _spelled(name)
     section, dot, key = name.rpartition(".")
     keys = all_keys()
     if section in SECTIONS and key in SECTIONS[section].model_fields:
@@ -184,15 +196,29 @@ def _did_you_mean(guess: str | None) -> tuple[str, str]:
     return f". Did you mean `{full}`?", f"。是否想写 `{full}`？"
 
 
-def _validated(merged: Mapping[str, Value]) -> tuple[Config | None, list[Problem]]:
+def _twice(first: str, second: str, where: str) -> Problem:
+    return Problem(
+        where,
+        f"`{second}` and `{first}` are the same setting; keep one of the two",
+        f"`{second}` 与 `{first}` 是同一项设置；请只保留一处",
+    )
+
+
+def _validated(
+    merged: Mapping[str, Value], notes: list[str]
+) -> tuple[Config | None, list[Problem]]:
     nested: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
     problems = []
     for name, value in merged.items():
         section, _, key = name.partition(".")
         field = SECTIONS[section].model_fields[key]
-        cleaned = value.value
-        if any(takes(field, kind) for kind in (int, float, bool)):
-            cleaned = half_width(cleaned)
+        try:
+            cleaned = understood(name, field, value.value)
+            if note := check_number_sign(name, value, str(cleaned)):
+                notes.append(note)
+        except UserError as unclear:
+            problems.append(Problem(value.where, f"{name}: {unclear.en}", f"{name}：{unclear.zh}"))
+            continue
         # pydantic takes true for 1: a user who writes `lora_r: true` means something else.
         if isinstance(cleaned, bool) and (takes(field, int) or takes(field, float)):
             problems.append(_refused(name, value, field))

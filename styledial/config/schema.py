@@ -7,7 +7,7 @@ the guide's where the guide has one, else those of TRL and PEFT, so that setting
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -17,7 +17,7 @@ from styledial.strength import in_words
 
 _BANDS = in_words()
 
-OFF = "off"  # unquoted, YAML reads it as false: both are taken
+OFF = "off"  # unquoted, YAML reads it as false: as_written.py takes both
 BUNDLED = "bundled"  # as a model, a data folder or a general text: the sample in the package
 
 
@@ -185,12 +185,6 @@ class DataSettings(Section):
         le=0.5,
         resume=SAME,
     )
-
-    @field_validator("anchor", mode="before")
-    @classmethod
-    def _off_is_false_in_yaml(cls, value: Any) -> Any:
-        none = value is False or str(value).strip().lower() in ("none", "null", "no", "false")
-        return OFF if none else value
 
 
 class TrainingSettings(Section):
@@ -380,23 +374,6 @@ class TrainingSettings(Section):
         """Sequences per step and GPU; AUTO_BATCH for an `auto` that no plan has settled."""
         size = self.per_device_train_batch_size
         return AUTO_BATCH if size == "auto" else size
-
-    @field_validator("kl_mode", "reference_cache", "evaluate_at_end", mode="before")
-    @classmethod
-    def _off_is_false_in_yaml(cls, value: Any) -> Any:
-        return OFF if value is False else value
-
-    @field_validator("report_to", mode="before")
-    @classmethod
-    def _no_tracker_is_none(cls, value: Any) -> Any:
-        if value is None or value == []:
-            return "none"
-        return value.lower() if isinstance(value, str) else value
-
-    @field_validator("fsdp", mode="before")
-    @classmethod
-    def _as_yaml_and_transformers_say_it(cls, value: Any) -> Any:
-        return {True: "on", "full_shard": "on", False: OFF}.get(value, value)
 
     @field_validator("max_steps")
     @classmethod
