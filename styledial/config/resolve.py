@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from styledial.config.allowed import allowed, takes
 from styledial.config.as_written import chosen, plain, understood
 from styledial.config.paths import check_number_sign
+from styledial.config.precedence import COMMAND_LINE, settled, without_effect
 from styledial.config.source import Source, Value, parse_assignment, read_yaml
 from styledial.config.whole import SECTIONS, Config, all_keys
 from styledial.errors import ConfigError, Problem, UserError, nearest
@@ -21,7 +22,6 @@ PRESETS = {
     "quick": "quick_test.yaml", "standard": "standard.yaml", "large": "large.yaml",
     "standard_4bit": "standard_4bit.yaml", "large_4bit": "large_4bit.yaml",
 }  # fmt: skip
-COMMAND_LINE = "command line"
 # The guide's short options.
 SHORT = {"model_name": "model.model_name_or_path", "epochs": "training.num_train_epochs"}
 # What other tools call our settings: suggested, never taken silently.
@@ -81,7 +81,7 @@ def resolve(
                     )
                 )
             merged[key] = value
-    notes += _epochs_win(merged)
+    notes += settled(merged)
     config, invalid = _validated(merged, notes)
     problems += invalid
     if problems or config is None:
@@ -89,27 +89,8 @@ def resolve(
     config.sources.update(
         {key: merged[key].where if key in merged else "default" for key in _every_name()}
     )
-    config.notes.extend(notes)
+    config.notes.extend([*notes, *without_effect(config)])
     return config
-
-
-def _epochs_win(merged: dict[str, Value]) -> list[str]:
-    """Epochs asked for on the command line replace a number of updates set elsewhere; the note."""
-    epochs = merged.get("training.num_train_epochs")
-    steps = merged.get("training.max_steps")
-    if not epochs or not steps or epochs.where != COMMAND_LINE or steps.where == COMMAND_LINE:
-        return []
-    if str(steps.value) == "-1":
-        return []
-    del merged["training.max_steps"]
-    return [
-        say(
-            f"{steps.where} sets training.max_steps to {steps.value}; it is left out, because the "
-            "command line gives the number of epochs",
-            f"{steps.where} 将 training.max_steps 设为 {steps.value}；命令行已指定训练轮数，"
-            "该设置不再生效",
-        )
-    ]
 
 
 def preset_path(name: str) -> Path:

@@ -26,6 +26,8 @@ AUTO_BATCH = 4
 
 Tracker = Literal["none", "all", "tensorboard", "wandb", "trackio", "swanlab"]
 
+Scheduler = Literal["cosine", "cosine_with_min_lr", "linear", "constant", "constant_with_warmup"]
+
 
 class ModelSettings(Section):
     """The base model and the adapter on it."""
@@ -259,16 +261,33 @@ class TrainingSettings(Section):
     )
     warmup_ratio: float = setting(
         0.05,
-        "Part of the updates over which the learning rate rises from 0.",
-        "学习率预热所占比例。",
+        "Part of the updates over which the learning rate rises to its peak.",
+        "学习率升到峰值的预热阶段所占比例。",
         ge=0,
         lt=1,
         resume=SAID,
     )
-    lr_scheduler_type: Literal["cosine", "linear", "constant", "constant_with_warmup"] = setting(
+    warmup_steps: int | None = setting(
+        None,
+        "Updates over which the learning rate rises, in place of warmup_ratio; null goes by that.",
+        "预热的更新步数，设置后取代 warmup_ratio；null 表示按 warmup_ratio。",
+        ge=0,
+        resume=SAID,
+    )
+    lr_scheduler_type: Scheduler = setting(
         "cosine",
-        "How the learning rate goes on after warm-up.",
-        "预热之后学习率的变化方式。",
+        "How the learning rate goes on after warm-up: cosine and linear fall to 0, "
+        "cosine_with_min_lr to min_lr_ratio; constant has no warm-up, constant_with_warmup has.",
+        "预热之后学习率的变化方式：cosine、linear 降到 0，cosine_with_min_lr 降到 min_lr_ratio；"
+        "constant 不预热，constant_with_warmup 预热后不变。",
+        resume=SAID,
+    )
+    min_lr_ratio: float = setting(
+        0.1,
+        "Where cosine_with_min_lr ends, as a part of learning_rate.",
+        "cosine_with_min_lr 的终点，为 learning_rate 的多少。",
+        ge=0,
+        lt=1,
         resume=SAID,
     )
     weight_decay: float = setting(
