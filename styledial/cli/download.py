@@ -11,6 +11,7 @@ import typer
 
 from styledial.cli.options import as_model_name
 from styledial.config.as_written import chosen
+from styledial.errors import UserError
 from styledial.language import say
 from styledial.models.registry import on_hugging_face, on_modelscope
 from styledial.units import disk_size
@@ -71,6 +72,12 @@ def download(
 
     where = place(chosen(source, SOURCES), endpoint, use_mirror, token)
     plain, at = split_revision(model)
+    if revision and at and revision != at:
+        raise UserError(
+            f"--revision is {revision}, and --model names {at}; keep one of the two.",
+            f"--revision 为 {revision}，而 --model 写的是 {at}；请只保留一个。",
+        )
+    at = revision or at
     repo = on_modelscope(plain) if where.source == "modelscope" else on_hugging_face(plain)
     folder = (to or download_folder(repo, at)).expanduser()
     show = _Bars() if sys.stderr.isatty() else _Lines()
@@ -79,7 +86,7 @@ def download(
             repo,
             folder,
             where,
-            revision=revision or at,
+            revision=at,
             with_code=with_code,
             progress=show.grow,
             announce=show.start,
@@ -92,7 +99,8 @@ def download(
         )
     )
     # In its usual place a download is found by the model's name; elsewhere by the folder's.
-    typer.echo(f'model_name_or_path: "{model if to is None else folder}"')
+    named = f"{plain}@{at}" if at else plain
+    typer.echo(f'model_name_or_path: "{named if to is None else folder}"')
 
 
 class _Lines:

@@ -9,6 +9,7 @@ import typer
 
 from styledial.cli.options import as_model_name
 from styledial.language import say
+from styledial.models.locate import split_revision
 from styledial.models.registry import MODELS, KnownModel, known, on_hugging_face
 from styledial.units import disk_size
 
@@ -33,7 +34,8 @@ def models(
         typer.echo("\n".join(_table()))
         return
     folder = Path(name).expanduser()
-    model = known(name)
+    repo, revision = split_revision(name)
+    model = known(repo)
     if model is not None and not folder.is_dir():
         typer.echo("\n".join(_card(model)))
         return
@@ -48,7 +50,7 @@ def models(
         from styledial.hub.download import place, remote_config
 
         find_base(name)
-        config = remote_config(on_hugging_face(name), place(use_mirror=use_mirror))
+        config = remote_config(on_hugging_face(repo), place(use_mirror=use_mirror), revision)
     kind = config.get("model_type")
     if is_original(config):
         check_is_chatglm3(config, folder)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from styledial.config.paths import exists
 from styledial.config.source import Value
 from styledial.config.whole import Config
+from styledial.errors import Problem
 from styledial.language import say
 
 COMMAND_LINE = "command line"
@@ -33,6 +37,40 @@ def settled(merged: dict[str, Value]) -> list[str]:
             )
         )
     return notes
+
+
+def one_revision(config: Config, merged: Mapping[str, Value]) -> Problem | None:
+    """Write model.revision into the model's name, as NAME@REVISION, under which everything finds
+    it, or a name's into the setting; the problem where the two contradict each other."""
+    model = config.model
+    repo, _, named = model.model_name_or_path.partition("@")
+    where = merged.get("model.revision", merged.get("model.model_name_or_path"))
+    if model.model_name_or_path == "bundled" or _is_folder(model.model_name_or_path):
+        if model.revision is None:
+            return None
+        return Problem(
+            where.where if where else "default",
+            f"model.revision is for a model on the hub, and {model.model_name_or_path} is a "
+            "folder here; leave it out",
+            f"model.revision 用于模型仓库中的模型，而 {model.model_name_or_path} 是本地文件夹；"
+            "请去掉",
+        )
+    if model.revision and named and model.revision != named:
+        return Problem(
+            where.where if where else "default",
+            f"model.revision is {model.revision}, and model.model_name_or_path names {named}; "
+            "keep one of the two",
+            f"model.revision 为 {model.revision}，而 model.model_name_or_path 写的是 {named}；"
+            "请只保留一个",
+        )
+    model.revision = model.revision or named or None
+    if model.revision:
+        model.model_name_or_path = f"{repo}@{model.revision}"
+    return None
+
+
+def _is_folder(name: str) -> bool:
+    return name.startswith((".", "/", "~", "\\")) or name.count("/") != 1 or exists(name)
 
 
 def without_effect(config: Config) -> list[str]:

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from styledial.config.allowed import allowed, takes
 from styledial.config.as_written import chosen, plain, understood
 from styledial.config.paths import check_number_sign
-from styledial.config.precedence import COMMAND_LINE, settled, without_effect
+from styledial.config.precedence import COMMAND_LINE, one_revision, settled, without_effect
 from styledial.config.source import Source, Value, parse_assignment, read_yaml
 from styledial.config.whole import SECTIONS, Config, all_keys
 from styledial.errors import ConfigError, Problem, UserError, nearest
@@ -84,6 +84,8 @@ def resolve(
     notes += settled(merged)
     config, invalid = _validated(merged, notes)
     problems += invalid
+    if config is not None and (problem := one_revision(config, merged)):
+        problems.append(problem)
     if problems or config is None:
         raise ConfigError(sorted(problems, key=_by_place))
     config.sources.update(

@@ -39,6 +39,13 @@ class ModelSettings(Section):
         min_length=1,
         resume=SAME,
     )
+    revision: str | None = setting(
+        None,
+        "Branch, tag or commit of a model on the hub; null takes the newest.",
+        "模型仓库的分支、标签或提交；null 取最新。",
+        min_length=1,
+        resume=SAME,
+    )
     use_peft: bool = setting(
         True,
         "true trains a LoRA adapter (recommended); false trains all weights.",

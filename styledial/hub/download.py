@@ -143,13 +143,13 @@ def download(
     return Downloaded(folder, repo, listed.revision, len(files), size, coming)
 
 
-def remote_config(repo: str, where: Place) -> dict[str, Any]:
+def remote_config(repo: str, where: Place, revision: str | None = None) -> dict[str, Any]:
     """config.json of a model on the hub, without downloading the model. Raises ModelError."""
     from huggingface_hub.errors import HfHubHTTPError
 
     hub: ModuleType = modelscope if where.source == "modelscope" else huggingface
     _check_name(repo)
-    listed: Listing = hub.listing(where, repo, None)
+    listed: Listing = hub.listing(where, repo, revision)
     found = [file for file in listed.files if file.path == "config.json"]
     if not found:
         raise ModelError(
