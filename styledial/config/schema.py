@@ -361,6 +361,22 @@ class TrainingSettings(Section):
         ge=1,
         resume=FREE,
     )
+    load_best_model_at_end: bool = setting(
+        False,
+        "Keep the weights of the update with the lowest held-out loss (read a dozen times) in "
+        "place of the last ones; KL is brought to kl_beta from there.",
+        "保留留出文本损失最低的那次更新的权重（全程约读取十二次），而非最后的权重；"
+        "再由此调到 kl_beta。",
+        resume=SAID,
+    )
+    early_stopping_patience: int | None = setting(
+        None,
+        "Stop after so many readings of the held-out text in a row without a lower loss, and keep "
+        "the best weights; null trains to the end.",
+        "留出文本损失连续这么多次读取没有降低就停止，并保留最佳权重；null 表示训练到底。",
+        ge=1,
+        resume=SAID,
+    )
     evaluate_at_end: Literal["quick", "full", "off"] = setting(
         "quick",
         "Measure style, forgetting, fluency and copying when the run ends: quick (a few passages), "
@@ -394,6 +410,11 @@ class TrainingSettings(Section):
     def kl_target(self) -> float | None:
         """The KL to reach, nats per token; None without a budget."""
         return self.mode.target(self.kl_beta)
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the weights of the lowest held-out loss become the run's."""
+        return self.load_best_model_at_end or self.early_stopping_patience is not None
 
     @property
     def micro_batch(self) -> int:
