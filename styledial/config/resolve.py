@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from styledial.config.allowed import allowed, takes
 from styledial.config.as_written import chosen, plain, understood
+from styledial.config.elsewhere import OURS, WHY_NOT
 from styledial.config.paths import check_number_sign
 from styledial.config.precedence import COMMAND_LINE, one_revision, settled, without_effect
 from styledial.config.source import Source, Value, parse_assignment, read_yaml
@@ -24,16 +25,6 @@ PRESETS = {
 }  # fmt: skip
 # The guide's short options.
 SHORT = {"model_name": "model.model_name_or_path", "epochs": "training.num_train_epochs"}
-# What other tools call our settings: suggested, never taken silently.
-_ELSEWHERE = {
-    "model_name": "model_name_or_path", "model": "model_name_or_path",
-    "epochs": "num_train_epochs", "batch_size": "per_device_train_batch_size",
-    "lr": "learning_rate", "cutoff_len": "max_length", "max_seq_length": "max_length",
-    "block_size": "max_length", "lora_rank": "lora_r", "rank": "lora_r",
-    "lora_target": "lora_target_modules", "target_modules": "lora_target_modules",
-    "dataset_dir": "data_dir", "dataset": "data_dir", "val_size": "validation_split",
-    "torch_dtype": "dtype", "beta": "kl_beta", "kl_coef": "kl_beta",
-}  # fmt: skip
 
 
 def resolve(
@@ -63,7 +54,7 @@ def resolve(
         notes += layer.notes
         here: dict[str, str] = {}
         for name, value in layer.values.items():
-            key, problem = _known(name, value.where)
+            key, problem = _known(name, value)
             if not problem and key in here and value.where != COMMAND_LINE:
                 problem = _twice(here[key], name, value.where)
             if problem:
@@ -132,9 +123,9 @@ def _every_name() -> list[str]:
     return [f"{section}.{key}" for key, section in all_keys().items()]
 
 
-def _known(name: str, where: str) -> tuple[str, Problem | None]:
+def _known(name: str, value: Value) -> tuple[str, Problem | None]:
     """The full name of a key, or what is wrong with it. Case and hyphens are not differences."""
-    name = _spelled(name)
+    name, where = _spelled(name), value.where
     section, dot, key = name.rpartition(".")
     keys = all_keys()
     if section in SECTIONS and key in SECTIONS[section].model_fields:
@@ -161,14 +152,31 @@ def _known(name: str, where: str) -> tuple[str, Problem | None]:
             f"`{section}` is not a section; sections are {names}" + _did_you_mean(guess)[0],
             f"没有小节 `{section}`；小节有 {names}" + _did_you_mean(guess)[1],
         )
-    candidates = SECTIONS[section].model_fields if section else keys
-    guess = _ELSEWHERE.get(key) or nearest(key, candidates) or nearest(key, keys)
+    en, zh = _about(key, value, list(SECTIONS[section].model_fields if section else keys))
+    return name, Problem(where, f"`{name}` is not a setting{en}", f"没有设置 `{name}`{zh}")
+
+
+def _about(key: str, value: Value, candidates: list[str]) -> tuple[str, str]:
+    """How to go on after an unknown key: the setting that it means, if that takes the value too."""
+    if key in WHY_NOT:
+        return f": {WHY_NOT[key][0]}", f"：{WHY_NOT[key][1]}"
+    keys = all_keys()
+    if ours := OURS.get(key):
+        full = f"{keys[ours]}.{ours}"
+        if _takes(full, value):
+            return _did_you_mean(ours)
+        en, zh = allowed(SECTIONS[keys[ours]].model_fields[ours])
+        return f"; `{full}` is, allowed: {en}", f"；对应的设置是 `{full}`，允许：{zh}"
+    for guess in (nearest(key, candidates), nearest(key, keys)):
+        if guess and _takes(f"{keys[guess]}.{guess}", value):
+            return _did_you_mean(guess)
     listed = ", ".join(candidates)
-    return name, Problem(
-        where,
-        f"`{name}` is not a setting" + (_did_you_mean(guess)[0] or f"; allowed: {listed}"),
-        f"没有设置 `{name}`" + (_did_you_mean(guess)[1] or f"；可用：{listed}"),
-    )
+    return f"; allowed: {listed}", f"；可用：{listed}"
+
+
+def _takes(full: str, value: Value) -> bool:
+    """Whether the setting would be accepted with this value: a hint has to work."""
+    return not _validated({full: value}, [])[1]
 
 
 def _did_you_mean(guess: str | None) -> tuple[str, str]:
