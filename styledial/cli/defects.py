@@ -38,7 +38,9 @@ def recorded(error: BaseException) -> str:
 def _sentence(error: BaseException, path: Path) -> str:
     kind = type(error).__name__
     return say(
-        f"StyleDial failed in a way that it should not ({kind}). The details are in {path}; "
-        "please report it with that file.",
-        f"StyleDial 遇到了不该出现的错误（{kind}），详情已写入 {path}；请附上该文件反馈给我们。",
+        f"StyleDial failed in a way that it should not ({kind}). The details are in {path}. "
+        "Please report it with what `styledial doctor --report` prints: the same without paths "
+        "and tokens.",
+        f"StyleDial 遇到了不该出现的错误（{kind}），详情已写入 {path}。请附上 "
+        "`styledial doctor --report` 的输出反馈给我们，其中不含路径和令牌。",
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from styledial.cli.options import as_model_name
+from styledial.cli.outputs import new_folder
 from styledial.config.as_written import chosen
 from styledial.errors import UserError
 from styledial.language import say
@@ -59,7 +60,12 @@ def download(
     ] = None,
     to: Annotated[
         Path | None,
-        typer.Option("--to", "-o", help=say("Folder to download into.", "下载到的文件夹。")),
+        typer.Option(
+            "--to",
+            "-o",
+            callback=new_folder,
+            help=say("Folder to download into.", "下载到的文件夹。"),
+        ),
     ] = None,
     with_code: Annotated[
         bool,

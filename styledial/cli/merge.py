@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from styledial.cli.options import Adapter, BaseNow, Strength, scale_of
+from styledial.cli.options import Adapter, BaseNow, Strength, TrustCode, scale_of, trusting
 from styledial.config.as_written import chosen
 from styledial.language import say
 
@@ -23,6 +23,7 @@ def merge(
         Path, typer.Option("--output", "-o", help=say("The new folder.", "新文件夹。"))
     ],
     base: BaseNow = None,
+    trust_remote_code: TrustCode = False,
     kl_beta: Strength = None,
     dtype: Annotated[
         str,
@@ -45,4 +46,5 @@ def merge(
             f"--dtype {dtype}：可选 {', '.join(choices)}。",
         )
     scale = scale_of(adapter, kl_beta)
-    typer.echo(str(merge_adapter(adapter, output, base=base, dtype=dtype, scale=scale)))
+    how = trusting(trust_remote_code)
+    typer.echo(str(merge_adapter(adapter, output, base=base, dtype=dtype, scale=scale, **how)))

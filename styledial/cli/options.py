@@ -52,6 +52,16 @@ BaseNow = Annotated[
         ),
     ),
 ]
+TrustCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-remote-code",
+        help=say(
+            "Run the base's own Python code, for an adapter whose run doesn't say so.",
+            "执行基座自带的 Python 代码（训练记录中没有注明时使用）。",
+        ),
+    ),
+]
 DataDir = Annotated[
     str | None,
     typer.Option(
@@ -77,6 +87,11 @@ def configuration(
     for note in resolved.notes:
         typer.echo(note, err=True)
     return resolved
+
+
+def trusting(asked: bool) -> dict[str, bool]:
+    """Options of `load_base` for --trust-remote-code; without it, as the run was."""
+    return {"trust_remote_code": True} if asked else {}
 
 
 def scale_of(adapter: Path, kl_beta: float | None) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -222,7 +223,8 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 def _check_name(repo: str) -> None:
     parts = repo.split("/")
-    if len(parts) != 2 or not all(part and part.strip(".") for part in parts) or " " in repo:
+    good = all(re.fullmatch(r"\w([\w.-]*\w)?", part, re.ASCII) for part in parts)
+    if len(parts) != 2 or not good or "--" in repo or ".." in repo:
         raise ModelError(
             f"{repo}: a model's name is OWNER/NAME, for example Qwen/Qwen2.5-7B "
             "(`styledial models` lists the known ones).",

@@ -85,9 +85,11 @@ def _unknown_type(kind: str) -> tuple[str, str] | None:
         return None
     return (
         f"transformers has no text continuer of type {kind}; a newer transformers may, or the "
-        "model needs its own code (model.trust_remote_code: true, if you trust its author)",
+        "model needs its own code (model.trust_remote_code: true, or --trust-remote-code, if you "
+        "trust its author)",
         f"transformers 中没有 {kind} 类型的续写模型；可升级 transformers，"
-        "或该模型需要自带代码（信任作者时设 model.trust_remote_code: true）",
+        "或该模型需要自带代码（信任作者时设 model.trust_remote_code: true 或加 "
+        "--trust-remote-code）",
     )
 
 
