@@ -45,6 +45,7 @@ UNDERSTOOD: list[tuple[str, str, Any]] = [
     (LAYERS, "q_proj、v_proj", ["q_proj", "v_proj"]),
     (LAYERS, "【q_proj，v_proj】", ["q_proj", "v_proj"]),
     (LAYERS, "q_proj", ["q_proj"]),
+    (LAYERS, "“q_proj”，“v_proj”", ["q_proj", "v_proj"]),
     (LAYERS, "W_pack", ["W_pack"]),
     (LAYERS, "All_Linear", "all-linear"),
     (LAYERS, "all", "all-linear"),

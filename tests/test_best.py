@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from running import invoke, small_run
+from running import invoke, run_many, small_run
 from safetensors.torch import load_file
 
 from styledial.run_folder.metrics import read_metrics
@@ -111,6 +111,27 @@ def test_a_resumed_run_that_had_stopped_early_makes_no_update(
     after = json.loads((stopped / "summary.json").read_text("utf-8"))
     assert (after["steps"], after["best_step"]) == (before["steps"], before["best_step"])
     assert (stopped / "adapter_model.safetensors").read_bytes() == weights
+
+
+@pytest.mark.slow
+def test_several_processes_stop_after_the_same_update(
+    stopped: Path, tiny_base: Path, novels: Path, tmp_path: Path
+) -> None:
+    shared = ["max_steps=60", "early_stopping_patience=2", "per_device_train_batch_size=4"]
+    settings = [
+        [*small_run(tiny_base, novels, tmp_path / name), *STEEP, *shared]
+        for name in ("two", "many")
+    ]
+    settings[1] += ["fsdp=on", "kl_mode=penalty"]
+    run_many([(2, each) for each in settings])
+    one, two, sharded = (
+        json.loads((each / "summary.json").read_text("utf-8"))
+        for each in (stopped, tmp_path / "two", tmp_path / "many")
+    )
+    assert [one[key] for key in ("steps", "best_step")] == [two["steps"], two["best_step"]]
+    assert one["best_val_nll"] == pytest.approx(two["best_val_nll"], abs=1e-3)
+    readings = _readings(tmp_path / "many")
+    assert readings[sharded["best_step"]] == pytest.approx(min(readings.values()), abs=1e-6)
 
 
 def test_the_best_one_lands_on_the_budget(tiny_base: Path, novels: Path, tmp_path: Path) -> None:

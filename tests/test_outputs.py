@@ -32,6 +32,7 @@ REFUSED = [
     (("report", "run", "-o", "afolder"), "--output afolder: is a folder"),
     (("report", "run", "-o", "afile"), "isn't a page that StyleDial wrote"),
     (("report", "run", "-o", "afile/x.html"), "afile is a file"),
+    (("config", "init", "afile/x.yaml"), "afile is a file"),
     (("compare", "run", "-o", "afolder"), "--output afolder: is a folder"),
     (("compare", "run", "-o", "afile"), "isn't a page that StyleDial wrote"),
 ]

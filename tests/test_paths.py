@@ -47,6 +47,19 @@ def test_an_unset_variable_is_refused(
         resolve(options={"data.data_dir": typed})
 
 
+@pytest.mark.parametrize(
+    "typed", ["data／novels", "～/data/novels", " data/novels ", "“data/novels”"]
+)
+def test_a_path_from_a_chinese_keyboard(
+    typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data/novels").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = Path(resolve(options={"data.data_dir": typed}).data.data_dir)
+    assert found.resolve() == (tmp_path / "data/novels").resolve()
+
+
 def test_a_folder_with_a_dollar_in_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

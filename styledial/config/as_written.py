@@ -82,15 +82,19 @@ def understood(name: str, field: FieldInfo, value: Any) -> Any:
 
 def plain(text: str) -> str:
     """As a Western keyboard types it: half-width, no quotes around it, nothing invisible."""
-    text = unicodedata.normalize("NFKC", text).translate(_DASHES | _INVISIBLE).strip()
+    text = _half_width(text)
     if len(text) > 1 and text[0] in _QUOTES and text[-1] in _QUOTES:
         return text[1:-1].strip()
     return text
 
 
+def _half_width(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).translate(_DASHES | _INVISIBLE).strip()
+
+
 def listed(text: str) -> list[str]:
     """The names in "a, b", "a b", "a，b", "a、b" or "[a, b]"."""
-    bare = plain(text).strip("[]()【】 ")
+    bare = _half_width(text).strip("[]()【】 ")
     return [each for part in re.split(r"[,;、\s]+", bare) if (each := plain(part))]
 
 
@@ -190,7 +194,7 @@ def _names(name: str, choices: list[str], value: Any) -> Any:
 
 def _is_pattern(text: str) -> bool:
     """Whether text is a regular expression for PEFT, and not names: those have no signs."""
-    return re.fullmatch(r"[\w.\-,;、\s]+", plain(text).strip("[]【】")) is None
+    return re.fullmatch(r"[\w.\-,;、\s'\"“”‘’]+", _half_width(text).strip("[]【】")) is None
 
 
 def _path(name: str, value: Any) -> Any:
@@ -205,7 +209,10 @@ def _path(name: str, value: Any) -> Any:
         model = model_in(typed)
         if model != typed or _ON_A_HUB.fullmatch(model):
             return model
-    return expanded(bare)
+    found = expanded(bare)
+    if not exists(found) and exists(western := expanded(plain(bare))):
+        return western  # data／novels, ～/novels
+    return found
 
 
 def _truth(typed: str) -> Any:

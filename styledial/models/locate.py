@@ -111,6 +111,8 @@ def _is_path(name: str) -> bool:
 
     It is never taken for a name on the hub: models/q2 may be somebody's model there.
     """
+    if "/" not in name and known(split_revision(name)[0]):
+        return False  # Qwen2.5-7B, without its owner
     if name.startswith((".", "/", "~", "\\")) or name.count("/") != 1:
         return True
     return (
