@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from styledial.config import resolve
-from styledial.errors import ConfigError
+from styledial.errors import ConfigError, ModelError
+from styledial.models.locate import find_base
 
 
 @pytest.mark.parametrize(
@@ -103,3 +104,13 @@ def test_a_number_sign_in_a_folder_that_is_there(
 def test_a_path_cut_off_at_a_number_sign_is_said(tmp_path: Path, line: str, said: bool) -> None:
     notes = resolve(_file(tmp_path, line)).notes
     assert [True for note in notes if "for a comment" in note] == [True] * said
+
+
+def test_a_models_name_and_what_is_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STYLEDIAL_HOME", str(tmp_path / "home"))
+    assert find_base("qwen2.5-7b") == "qwen2.5-7b"  # a guide's model, without its owner
+    (tmp_path / "afile").touch()
+    for name in ("afile/x", "nowhere"):
+        with pytest.raises(ModelError, match="no such folder"):
+            find_base(name)

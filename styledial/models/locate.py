@@ -117,7 +117,7 @@ def _is_path(name: str) -> bool:
         return True
     return (
         known(split_revision(name)[0]) is None
-        and Path(name).parent.is_dir()
+        and Path(name).parent.exists()
         and (_downloaded_before(name) is None)
     )
 
