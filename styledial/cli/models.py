@@ -9,7 +9,6 @@ import typer
 
 from styledial.cli.options import as_model_name
 from styledial.language import say
-from styledial.models.locate import split_revision
 from styledial.models.registry import MODELS, KnownModel, known, on_hugging_face
 from styledial.units import disk_size
 
@@ -33,6 +32,8 @@ def models(
     if name is None:
         typer.echo("\n".join(_table()))
         return
+    from styledial.models.locate import split_revision
+
     folder = Path(name).expanduser()
     repo, revision = split_revision(name)
     model = known(repo)
