@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from styledial.cli.outputs import new_page
 from styledial.language import say
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def compare(
         typer.Option(
             "--output",
             "-o",
+            callback=new_page,
             help=say("Also write one HTML file.", "同时写出一个 HTML 文件。"),
         ),
     ] = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from styledial.cli.outputs import new_file
 from styledial.config import resolve
 from styledial.config.show import config_lines, schema_json, template
 from styledial.errors import UserError
@@ -34,7 +35,9 @@ def show(
 
 
 @app.command(help=say("Write a configuration with every key explained.", "生成带注释的配置文件。"))
-def init(path: Annotated[Path, typer.Argument()] = Path(layout.SETTINGS)) -> None:
+def init(
+    path: Annotated[Path, typer.Argument(callback=new_file)] = Path(layout.SETTINGS),
+) -> None:
     """Write the commented template to `path`. Raises UserError where the file exists."""
     if path.exists():
         raise UserError(

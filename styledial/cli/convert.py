@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from styledial.cli.outputs import new_folder
 from styledial.errors import ModelError
 from styledial.language import say
 from styledial.run_folder.layout import ADAPTER_SETTINGS
@@ -24,7 +25,10 @@ def convert(
         Path, typer.Argument(help=say("A ChatGLM3, or an adapter of one.", "ChatGLM3 或其适配器。"))
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help=say("The new folder.", "新文件夹。"))
+        Path,
+        typer.Option(
+            "--output", "-o", callback=new_folder, help=say("The new folder.", "新文件夹。")
+        ),
     ],
 ) -> None:
     """Convert a ChatGLM3, or map an adapter of one back. Raises ModelError for other models."""

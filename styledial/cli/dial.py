@@ -8,6 +8,7 @@ import typer
 
 from styledial.cli.options import Adapter, BaseNow, DataDir, refresh
 from styledial.cli.progress import progress
+from styledial.config.as_written import listed
 from styledial.language import say
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def dial(
     """Measure strength against scale, print it, and export the strengths asked for."""
     from styledial.dial import FILE, load_dial, strengths
 
-    wanted = strengths(export) if export else {}
+    wanted = strengths(",".join(listed(export)).lower()) if export else {}
     if remeasure or not (adapter / FILE).is_file():
         from styledial.evaluation.suite import other_text
         from styledial.run.finished import measure_dial

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from styledial.cli.options import as_model_name
+from styledial.cli.outputs import new_folder
+from styledial.config.as_written import chosen
+from styledial.errors import UserError
 from styledial.language import say
 from styledial.models.registry import on_hugging_face, on_modelscope
 from styledial.units import disk_size
@@ -22,7 +26,11 @@ HELP = say(
 )
 Name = Annotated[
     str,
-    typer.Option("--model", help=say("For example Qwen/Qwen2.5-7B.", "例如 Qwen/Qwen2.5-7B。")),
+    typer.Option(
+        "--model",
+        callback=as_model_name,
+        help=say("For example Qwen/Qwen2.5-7B.", "例如 Qwen/Qwen2.5-7B。"),
+    ),
 ]
 UseMirror = Annotated[
     bool,
@@ -61,7 +69,12 @@ Revision = Annotated[
 ]
 To = Annotated[
     Path | None,
-    typer.Option("--to", "-o", help=say("Folder to download into.", "下载到的文件夹。")),
+    typer.Option(
+        "--to",
+        "-o",
+        callback=new_folder,
+        help=say("Folder to download into.", "下载到的文件夹。"),
+    ),
 ]
 WithCode = Annotated[
     bool,
@@ -83,11 +96,17 @@ def download(
 ) -> None:
     """Download a model into a folder and print the setting that names it."""
     from styledial.hub.download import download as fetch_model
-    from styledial.hub.download import place
+    from styledial.hub.download import SOURCES, place
     from styledial.models.locate import download_folder, split_revision
 
-    where = place(source, endpoint, use_mirror, token)
+    where = place(chosen(source, SOURCES), endpoint, use_mirror, token)
     plain, at = split_revision(model)
+    if revision and at and revision != at:
+        raise UserError(
+            f"--revision is {revision}, and --model names {at}; keep one of the two.",
+            f"--revision 为 {revision}，而 --model 写的是 {at}；请只保留一个。",
+        )
+    at = revision or at
     repo = on_modelscope(plain) if where.source == "modelscope" else on_hugging_face(plain)
     folder = (to or download_folder(repo, at)).expanduser()
     show = _Bars() if sys.stderr.isatty() else _Lines()
@@ -96,7 +115,7 @@ def download(
             repo,
             folder,
             where,
-            revision=revision or at,
+            revision=at,
             with_code=with_code,
             progress=show.grow,
             announce=show.start,
@@ -109,7 +128,8 @@ def download(
         )
     )
     # In its usual place a download is found by the model's name; elsewhere by the folder's.
-    typer.echo(f'model_name_or_path: "{model if to is None else folder}"')
+    named = f"{plain}@{at}" if at else plain
+    typer.echo(f'model_name_or_path: "{named if to is None else folder}"')
 
 
 class _Lines:

@@ -12,6 +12,7 @@ import typer
 
 from styledial.cli.options import Adapter, BaseNow, DataDir, Strength, refresh, scale_of
 from styledial.cli.progress import progress
+from styledial.config.as_written import chosen, listed
 from styledial.language import say
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ def evaluate(
     from styledial.run_folder.claims import writing
 
     scale = scale_of(adapter, kl_beta)
-    tasks = tuple(filter(None, (name.strip() for name in (bench or "").split(","))))
+    other = None if chosen(against, ("base",)) == "base" else Path(against).expanduser()
+    tasks = tuple(listed(bench or ""))
     if tasks:
         require_harness()
     effort = replace(
@@ -117,7 +119,7 @@ def evaluate(
             adapter,
             data_dir=data_dir,
             scale=scale,
-            against=None if against == "base" else Path(against).expanduser(),
+            against=other,
             effort=effort,
             seed=seed,
             tick=tick,

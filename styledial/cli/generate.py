@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from styledial.cli.options import Adapter, BaseNow, Strength, scale_of
+from styledial.cli.options import Adapter, BaseNow, Strength, TrustCode, scale_of, trusting
 from styledial.cli.streams import typed_text
 from styledial.errors import UserError
 from styledial.language import say
@@ -21,6 +21,7 @@ def generate(
     seed: Annotated[int, typer.Option(min=0)] = 42,
     kl_beta: Strength = None,
     base: BaseNow = None,
+    trust_remote_code: TrustCode = False,
     temperature: Annotated[
         float,
         typer.Option(
@@ -41,7 +42,7 @@ def generate(
 
     quiet_libraries()
     scale = scale_of(adapter, kl_beta)
-    policy, tokenizer = load_adapter(adapter, base=base)
+    policy, tokenizer = load_adapter(adapter, base=base, **trusting(trust_remote_code))
     scale_adapter(policy, scale)
     typer.echo(
         prompt

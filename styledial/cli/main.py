@@ -92,6 +92,16 @@ _OUT_OF_MEMORY = say(
 
 def guarded(command: Callable[[], None]) -> None:
     """Run a command; a known error is one message and its exit code, Ctrl-C is 130."""
+    if ignored := ranks.left_over():
+        print(
+            say(
+                f"{ignored} is in the environment without RANK, MASTER_ADDR and MASTER_PORT, which "
+                "torchrun sets too; it is ignored.",
+                f"环境变量中有 {ignored}，但没有 torchrun 会一并设置的 RANK、MASTER_ADDR 和 "
+                "MASTER_PORT；已忽略。",
+            ),
+            file=sys.stderr,
+        )
     if ranks.place().count > 1:
         from styledial.distributed.torchrun import run_recorded  # imports torch
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from styledial.cli.options import Adapter, BaseNow, Strength, scale_of
+from styledial.cli.options import Adapter, BaseNow, Strength, TrustCode, scale_of, trusting
+from styledial.config.as_written import chosen
 from styledial.language import say
 
 HELP = say(
@@ -22,6 +23,7 @@ def merge(
         Path, typer.Option("--output", "-o", help=say("The new folder.", "新文件夹。"))
     ],
     base: BaseNow = None,
+    trust_remote_code: TrustCode = False,
     kl_beta: Strength = None,
     dtype: Annotated[
         str,
@@ -38,6 +40,7 @@ def merge(
     from styledial.models.merge import left_by_merge, merge_adapter
 
     choices = ("auto", "bfloat16", "float16", "float32")
+    dtype = chosen(dtype, choices, "model.dtype")
     if dtype not in choices:
         raise UserError(
             f"--dtype {dtype}: there are {', '.join(choices)}.",
@@ -46,4 +49,5 @@ def merge(
     scale = scale_of(adapter, kl_beta)
     if left := left_by_merge(adapter):
         typer.echo(say(*left), err=True)
-    typer.echo(str(merge_adapter(adapter, output, base=base, dtype=dtype, scale=scale)))
+    how = trusting(trust_remote_code)
+    typer.echo(str(merge_adapter(adapter, output, base=base, dtype=dtype, scale=scale, **how)))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from styledial.cli.options import as_model_name
 from styledial.language import say
 from styledial.models.registry import MODELS, KnownModel, known, on_hugging_face
 from styledial.units import disk_size
@@ -19,7 +20,10 @@ HELP = say(
 
 def models(
     name: Annotated[
-        str | None, typer.Argument(help=say("A model's name or folder.", "模型名或文件夹。"))
+        str | None,
+        typer.Argument(
+            callback=as_model_name, help=say("A model's name or folder.", "模型名或文件夹。")
+        ),
     ] = None,
     use_mirror: Annotated[
         bool, typer.Option("--use-mirror", help=say("Ask hf-mirror.com.", "使用 hf-mirror.com。"))
@@ -29,8 +33,11 @@ def models(
     if name is None:
         typer.echo("\n".join(_table()))
         return
+    from styledial.models.locate import split_revision
+
     folder = Path(name).expanduser()
-    model = known(name)
+    repo, revision = split_revision(name)
+    model = known(repo)
     if model is not None and not folder.is_dir():
         typer.echo("\n".join(_card(model)))
         return
@@ -45,7 +52,7 @@ def models(
         from styledial.hub.download import place, remote_config
 
         find_base(name)
-        config = remote_config(on_hugging_face(name), place(use_mirror=use_mirror))
+        config = remote_config(on_hugging_face(repo), place(use_mirror=use_mirror), revision)
     kind = config.get("model_type")
     if is_original(config):
         check_is_chatglm3(config, folder)

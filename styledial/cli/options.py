@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from styledial.config import PRESETS, Config, resolve
+from styledial.config.as_written import model_name
 from styledial.language import say
 from styledial.run_folder import layout
 
@@ -37,13 +38,31 @@ Strength = Annotated[
         ),
     ),
 ]
+
+
+def as_model_name(value: str | None) -> str | None:
+    """For typer's callback: the page of a model on a hub as the model's name."""
+    return None if value is None else model_name(value)
+
+
 BaseNow = Annotated[
     str | None,
     typer.Option(
         "--base",
+        callback=as_model_name,
         help=say(
             "The base model, if it has moved since training.",
             "基座模型现在的位置（训练后移动过时填写）。",
+        ),
+    ),
+]
+TrustCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-remote-code",
+        help=say(
+            "Run the base's own Python code, for an adapter whose run doesn't say so.",
+            "执行基座自带的 Python 代码（训练记录中没有注明时使用）。",
         ),
     ),
 ]
@@ -72,6 +91,11 @@ def configuration(
     for note in resolved.notes:
         typer.echo(note, err=True)
     return resolved
+
+
+def trusting(asked: bool) -> dict[str, bool]:
+    """Options of `load_base` for --trust-remote-code; without it, as the run was."""
+    return {"trust_remote_code": True} if asked else {}
 
 
 def scale_of(adapter: Path, kl_beta: float | None) -> float:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from styledial.cli.options import Adapter
+from styledial.cli.outputs import new_page
 from styledial.language import say
 
 HELP = say(
@@ -23,6 +24,7 @@ def report(
         typer.Option(
             "--output",
             "-o",
+            callback=new_page,
             help=say(
                 "File to write; report.html in the run's folder by default.",
                 "输出文件；默认为训练文件夹中的 report.html。",

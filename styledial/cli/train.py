@@ -13,6 +13,7 @@ from styledial.cli.options import ConfigFile, Preset, Settings, configuration
 from styledial.cli.streams import outlive_the_terminal
 from styledial.config.resolve import SHORT
 from styledial.config.show import settings_table
+from styledial.distributed import ranks
 from styledial.language import say
 from styledial.training.stop_request import Interrupted, StopRequest, nothing_done
 
@@ -97,7 +98,7 @@ def _typed(*more: str) -> str:
     """What was typed, with these options in place of --resume and --overwrite."""
     program, *rest = sys.argv
     typed = ["train.py"] if program.endswith("train.py") else ["styledial"]
-    processes = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    processes = str(ranks.place().local_count)
     launcher = ["torchrun", f"--nproc_per_node={processes}"] if processes != "1" else ["python"]
     if typed == ["styledial"]:
         launcher = [*launcher, "-m"] if processes != "1" else []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -143,13 +144,13 @@ def download(
     return Downloaded(folder, repo, listed.revision, len(files), size, coming)
 
 
-def remote_config(repo: str, where: Place) -> dict[str, Any]:
+def remote_config(repo: str, where: Place, revision: str | None = None) -> dict[str, Any]:
     """config.json of a model on the hub, without downloading the model. Raises ModelError."""
     from huggingface_hub.errors import HfHubHTTPError
 
     hub: ModuleType = modelscope if where.source == "modelscope" else huggingface
     _check_name(repo)
-    listed: Listing = hub.listing(where, repo, None)
+    listed: Listing = hub.listing(where, repo, revision)
     found = [file for file in listed.files if file.path == "config.json"]
     if not found:
         raise ModelError(
@@ -222,7 +223,8 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 def _check_name(repo: str) -> None:
     parts = repo.split("/")
-    if len(parts) != 2 or not all(part and part.strip(".") for part in parts) or " " in repo:
+    good = all(re.fullmatch(r"\w([\w.-]*\w)?", part, re.ASCII) for part in parts)
+    if len(parts) != 2 or not good or "--" in repo or ".." in repo:
         raise ModelError(
             f"{repo}: a model's name is OWNER/NAME, for example Qwen/Qwen2.5-7B "
             "(`styledial models` lists the known ones).",

@@ -19,7 +19,7 @@ from styledial.models.base_files import copy_model_files, copy_tokenizer
 from styledial.models.dora import restore_norms, scale_norms
 from styledial.models.identity import Base, check_same_base, remembered_base
 from styledial.models.load import load_base, load_tokenizer
-from styledial.models.locate import absolute, find_base
+from styledial.models.locate import absolute, at_commit, find_base
 from styledial.models.policy import Policy, quiet_peft
 from styledial.models.shards import safetensors_headers
 from styledial.run_folder.claims import writing
@@ -76,7 +76,7 @@ def _write_adapter(policy: Policy, weights: dict[str, torch.Tensor], folder: Pat
     if rank_stabilised:
         factor = math.sqrt(settings.r)
         weights = {n: w * factor if _is_b(n) else w for n, w in weights.items()}
-    settings.use_rslora = False
+    settings.use_rslora, settings.revision = False, policy.causal_lm.base_revision
     try:
         # Left to itself, PEFT asks the hub whether the vocabulary was changed; it never is here.
         policy.model.save_pretrained(folder, state_dict=weights, save_embedding_layers=False)
@@ -175,7 +175,7 @@ def base_of(folder: Path, base: str | None = None) -> Base:
     `base` says where it is now. Raises AdapterError for another base, or one that is gone.
     """
     found = remembered_base(folder) or Base(str(describe_adapter(folder)["model"]))
-    name = absolute(base or found.model)
+    name = absolute(base) if base else at_commit(absolute(found.model), found.revision)
     try:
         here = Path(find_base(name)).is_dir()
     except ModelError as error:

@@ -128,7 +128,8 @@ def load_base(
         raise _not_loaded(name_or_path, error) from None
     _check_all_loaded(name_or_path, report)
     # An adapter names its base by this: the hub's name, not the cache folder of this machine.
-    model.name_or_path = on_hugging_face(split_revision(absolute(name_or_path))[0])
+    repo, revision = split_revision(absolute(name_or_path))
+    model.name_or_path, model.base_revision = on_hugging_face(repo), revision
     model.base_folder = folder
     model.file_dtype = written_dtype(folder) or str(precision).removeprefix("torch.")
     if load_in_4bit:

@@ -8,6 +8,7 @@ a ChatGLM3 in there   -> its cached conversion
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from styledial.models.support import check_supported
 from styledial.run_folder.layout import ADAPTER_SETTINGS
 
 _BUNDLED = Path(__file__).resolve().parents[1] / "assets" / "base"
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 Say = Callable[[str], None]
 
 
@@ -110,11 +112,13 @@ def _is_path(name: str) -> bool:
 
     It is never taken for a name on the hub: models/q2 may be somebody's model there.
     """
+    if "/" not in name and known(split_revision(name)[0]):
+        return False  # Qwen2.5-7B, without its owner
     if name.startswith((".", "/", "~", "\\")) or name.count("/") != 1:
         return True
     return (
         known(split_revision(name)[0]) is None
-        and Path(name).parent.is_dir()
+        and Path(name).parent.exists()
         and (_downloaded_before(name) is None)
     )
 
@@ -141,6 +145,18 @@ def split_revision(name: str) -> tuple[str, str | None]:
     return repo, revision or None
 
 
+def at_commit(name: str, commit: str | None) -> str:
+    """A hub's model at the commit that a run remembers; `name` for a folder, or where what is
+    here is kept under the name alone."""
+    repo, asked = split_revision(name)
+    if asked == commit or not commit or not _COMMIT.fullmatch(commit):
+        return name
+    if name == "bundled" or Path(name).expanduser().is_dir() or _is_path(name):
+        return name
+    exact = f"{repo}@{commit}"
+    return name if _downloaded_before(name) and not _downloaded_before(exact) else exact
+
+
 def download_folder(repo: str, revision: str | None) -> Path:
     """Where a model's download is kept; one of another revision has a folder of its own."""
     return model_folder(f"{repo}@{revision}" if revision else repo)
@@ -148,13 +164,15 @@ def download_folder(repo: str, revision: str | None) -> Path:
 
 def _downloaded_before(name: str) -> Path | None:
     """The folder of a finished `styledial download`, from either hub."""
-    from styledial.hub.download import is_complete
+    from styledial.hub.download import downloaded_revision, is_complete
 
     repo, revision = split_revision(name)
     for each in dict.fromkeys([repo, on_hugging_face(repo), on_modelscope(repo)]):
-        folder = download_folder(each, revision)
+        folder, newest = download_folder(each, revision), download_folder(each, None)
         if is_complete(folder):
             return folder
+        if revision and is_complete(newest) and downloaded_revision(newest) == revision:
+            return newest
     return None
 
 

@@ -15,7 +15,13 @@ from styledial.run_folder.layout import ADAPTER_SETTINGS
 
 
 def merge_adapter(
-    adapter: Path, target: Path, *, base: str | None = None, dtype: str = "auto", scale: float = 1.0
+    adapter: Path,
+    target: Path,
+    *,
+    base: str | None = None,
+    dtype: str = "auto",
+    scale: float = 1.0,
+    trust_remote_code: bool = False,
 ) -> Path:
     """Write W + scale alpha/r B A with the base's own files as the new folder `target`.
 
@@ -42,7 +48,7 @@ def merge_adapter(
             found.model,
             dtype=dtype,
             keep_file_dtype=dtype == "auto",
-            trust_remote_code=bool(found.loading.get("trust_remote_code")),
+            trust_remote_code=trust_remote_code or bool(found.loading.get("trust_remote_code")),
         )
         require_space(target, _size(model), ("the merged model", "合并后的模型"))
         source, precision = model.base_folder, str(model.dtype).removeprefix("torch.")

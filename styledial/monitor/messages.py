@@ -88,3 +88,14 @@ def reference_rows(saved: int) -> Words:
         f"reference cache: {saved:,} rows without a pass of the base",
         f"参考缓存：{saved:,} 行无需再算基座前向",
     )
+
+
+def best(step: int, nll: float, last: int, planned: int) -> Words:
+    """Which update's weights are kept, and why; `last` of `planned` updates were made."""
+    early = (f" of {planned} (stopped early)", f"（共 {planned} 步，提前停止）")
+    en, zh = early if last < planned else ("", "")
+    return (
+        f"kept: the weights after update {step}, with the lowest held-out NLL ({nll:.4f}); the "
+        f"last update was {last}{en}",
+        f"保留第 {step} 步之后的权重，其留出文本 NLL 最低（{nll:.4f}）；最后一步是第 {last} 步{zh}",
+    )

@@ -33,6 +33,7 @@ from styledial.run_folder.ownership import RunFolder
 from styledial.training.components import Anchor
 from styledial.training.landing import land
 from styledial.training.measure import BaseStates, Distance, halves, measure, read_rows
+from styledial.training.resume import load_weights
 from styledial.training.stop_request import StopRequest
 
 # Of the training text, to set its gain beside that of unseen text; more changes the third digit.
@@ -65,6 +66,7 @@ def conclude(
         "direction": parts.config.training.kl_direction,
         "states": BaseStates(),
     }
+    kept = _take_best(parts)
     landing = _land(parts, reading)
     _save_model(parts, own)
     request.check()
@@ -82,13 +84,25 @@ def conclude(
     _evaluate(parts, figures, reading)
     request.check()
     with request.deferred():  # a moment more, and the run is complete
-        summary = _summary(parts, landing, figures, began)
+        summary = _summary(parts, {**kept, **landing}, figures, began)
         _finish(parts, own, summary)
         for line in closing_lines(summary, samples, own.path):
             parts.screen.line(line)
         for text in last_words(own.path):
             parts.screen.line(text)
     return summary
+
+
+def _take_best(parts: Parts) -> dict[str, float | bool]:
+    """Give the model the weights of the lowest held-out loss, where the run keeps them; what the
+    summary says of it."""
+    best, state = parts.checkpointer.best, parts.state
+    if best is None or not best.weights:
+        return {}
+    load_weights(parts.core.policy, best.weights)
+    early = state.step < parts.steps
+    parts.screen.note(*messages.best(best.step, best.nll, state.step, parts.steps))
+    return {"best_step": best.step, "best_val_nll": best.nll, "stopped_early": early}
 
 
 def _land(parts: Parts, reading: dict[str, Any]) -> dict[str, float]:
@@ -185,7 +199,7 @@ def _write_data_manifest(parts: Parts, own: RunFolder) -> None:
 
 
 def _summary(
-    parts: Parts, landing: dict[str, float], figures: _Figures, began: float
+    parts: Parts, landing: dict[str, float | bool], figures: _Figures, began: float
 ) -> dict[str, Any]:
     training, state, policy = parts.config.training, parts.state, parts.core.policy
     style, general, learnt = figures.style, figures.general, figures.learnt
@@ -238,8 +252,8 @@ def _finish(parts: Parts, own: RunFolder, summary: dict[str, Any]) -> None:
     if saved := summary["reference_rows_saved"]:
         parts.screen.note(*messages.reference_rows(saved))
     remove_cache(own.path)
-    if parts.steps < parts.config.training.save_steps:  # it was for the conclusion's sake
-        checkpoint_files.remove_checkpoint(own.path, parts.steps)
+    if parts.state.step < parts.config.training.save_steps:  # it was for the conclusion's sake
+        checkpoint_files.remove_checkpoint(own.path, parts.state.step)
 
 
 def _shortfall_words(reached: float, budget: float) -> tuple[str, str]:

@@ -37,6 +37,7 @@ from styledial.run.samples import sample
 from styledial.run_folder import layout
 from styledial.run_folder.cache import make_cache
 from styledial.training import resume
+from styledial.training.best import Best
 from styledial.training.checkpoint import Snapshot, TrainState
 from styledial.training.components import Components
 from styledial.training.nonfinite import UpdateCounters
@@ -171,7 +172,7 @@ def _assemble(
         before=before,
         checkpointer=checkpointer,
         state=state,
-        trackers=_trackers(config, folder, accelerator, state, screen),
+        trackers=_trackers(config, folder, accelerator, state, screen, resuming=resuming),
     )
 
 
@@ -185,6 +186,7 @@ def _checkpointer(
         core,
         resume.source_of(core.policy, core.rows, *anchored),
         screen.note,
+        Best(config.training.early_stopping_patience) if config.training.keeps_best else None,
     )
 
 
@@ -215,10 +217,19 @@ def _check_ids(config: Config, texts: Texts, tokenizer: Any) -> None:
 
 
 def _trackers(
-    config: Config, folder: Path, accelerator: Any, state: TrainState, screen: Screen
+    config: Config,
+    folder: Path,
+    accelerator: Any,
+    state: TrainState,
+    screen: Screen,
+    *,
+    resuming: bool,
 ) -> trackers.Trackers:
     followed = trackers.wanted(config.training.report_to)
-    return trackers.Trackers(accelerator, followed, folder, flat(config), state.step, screen.note)
+    runs = trackers.runs_of(followed, folder, resuming=resuming)
+    return trackers.Trackers(
+        accelerator, followed, folder, flat(config), state.step, screen.note, runs=runs
+    )
 
 
 def _accelerator(config: Config, folder: Path, policy: Policy, sharded: bool) -> Any:

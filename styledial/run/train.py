@@ -167,6 +167,8 @@ class _Run:
         own.write_json(layout.BASE, asdict(base))
         if parts.planned:
             own.write_json(layout.PLAN, parts.planned.to_json())
+        if parts.trackers.runs:
+            own.write_json(layout.TRACKER_RUNS, parts.trackers.runs)
         own.record(parts.trackers.files(), grows=True)
 
     def stopped(self) -> BaseException:

@@ -36,8 +36,11 @@ class Updates:
         self.saved = self.kept = self.state.step > 0  # it comes from there
 
     def run(self) -> None:
-        """All updates that are left, or those until the run is asked to stop."""
+        """All updates that are left, or those until the run is asked to stop, or until held-out
+        loss has long been no lower."""
         parts, training = self.parts, self.parts.config.training
+        if self._exhausted():  # a resumed run that had come to its end so
+            return
         with parts.screen.training(parts.steps, self.state.step):
             train(
                 parts.core,
@@ -87,11 +90,16 @@ class Updates:
             self._read_heldout()
         self.recorder.write(self.clock)
         due = state.step % self.parts.config.training.save_steps == 0
+        enough = self._exhausted()
         # After the last update at once: what follows may take long, and be interrupted.
-        if due or stop or state.step == self.parts.steps:
+        if due or stop or enough or state.step == self.parts.steps:
             self._save()
         self.stopping = stop
-        return not stop
+        return not (stop or enough)
+
+    def _exhausted(self) -> bool:
+        best = self.parts.checkpointer.best
+        return best is not None and best.exhausted
 
     def _read_heldout(self) -> None:
         parts, state = self.parts, self.state
@@ -105,10 +113,16 @@ class Updates:
             states=self.base_states,
         )
         self.recorder.heldout(found, state, self.order)
+        if best := parts.checkpointer.best:
+            best.read(state.step, self._agreed(found.nll), parts.core.policy.trainable_state)
         if calibrates(parts.config, state.step, parts.steps):
-            # Every process reads the same; the mean makes them agree to the last bit.
-            kl = torch.tensor(found.kl, device=parts.core.accelerator.device)
-            parts.core.controller.calibrate(parts.core.accelerator.reduce(kl, "mean").item())
+            parts.core.controller.calibrate(self._agreed(found.kl))
+
+    def _agreed(self, value: float) -> float:
+        """Every process reads the same; the mean makes them agree to the last bit."""
+        accelerator = self.parts.core.accelerator
+        on_device = torch.tensor(value, device=accelerator.device)
+        return accelerator.reduce(on_device, "mean").item()
 
     def _save(self) -> None:
         self.clock("checkpoint")

@@ -7,6 +7,7 @@ from styledial.dial import FILE as DIAL
 SETTINGS = "train_config.yaml"
 METRICS = "metrics.jsonl"
 BASE = "base.json"  # which base, how it was loaded, and what it was
+TRACKER_RUNS = "trackers.json"  # by which ids trackers know this run, to go on with it there
 PLAN = "plan.json"  # what memory was planned; only where there was a GPU to plan for
 SUMMARY = "summary.json"  # its presence says that the run came to its end
 SAMPLES, SAMPLES_DATA = "samples.md", "samples.json"
@@ -39,7 +40,7 @@ ABOUT_THE_MODEL = (
 
 def written_names(*, adapter: bool) -> tuple[str, ...]:
     """Names that a run may write at the top of its folder; `adapter` is false for full tuning."""
-    reports = (SETTINGS, METRICS, BASE, PLAN, *ABOUT_THE_MODEL)
+    reports = (SETTINGS, METRICS, BASE, PLAN, TRACKER_RUNS, *ABOUT_THE_MODEL)
     if adapter:
         return (*reports, ADAPTER_SETTINGS, ADAPTER_WEIGHTS, *_TOKENIZER)
     return (*reports, MODEL_SETTINGS, "generation_config.json", MODEL_WEIGHTS, *_TOKENIZER)
