@@ -95,8 +95,8 @@ def download(
     with_code: WithCode = False,
 ) -> None:
     """Download a model into a folder and print the setting that names it."""
-    from styledial.hub.download import download as fetch_model
     from styledial.hub.download import SOURCES, place
+    from styledial.hub.download import download as fetch_model
     from styledial.models.locate import download_folder, split_revision
 
     where = place(chosen(source, SOURCES), endpoint, use_mirror, token)
