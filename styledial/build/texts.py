@@ -14,6 +14,8 @@ from styledial.data.passage import Dialogue, Passage
 from styledial.data.prompts import sample_prompts
 from styledial.data.texts import general_passages, style_folder
 from styledial.errors import DataError
+from styledial.language import say
+from styledial.progress import tracked
 from styledial.training.row_order import RowOrder
 
 if TYPE_CHECKING:
@@ -39,12 +41,15 @@ class Material:
 
 @dataclass(frozen=True)
 class Texts:
-    """Everything that is read: packed rows of the novels and of the general text."""
+    """Everything that is read: packed rows of the novels and of the general text, and how
+    many books and chapters the novels are."""
 
     style: PackedRows
     heldout: PackedRows
     general: PackedRows
     prompts: tuple[str, ...]
+    books: int = 0
+    chapters: int = 0
 
 
 def read_material(config: Config, cache: Path, tell: Callable[[str], None]) -> Material:
@@ -69,6 +74,7 @@ def shares_rows(config: Config) -> bool:
 def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedTokenizerBase) -> Texts:
     """Tokenise and pack. Raises DataError where there is too little text to train and measure."""
     length = config.data.max_length
+    parts = tracked(("train", "heldout"), say("tokenising", "分词"))
     style, heldout = (
         pack(
             [p for p in material.passages if p.split == split],
@@ -77,7 +83,7 @@ def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedToken
             [d for d in material.dialogues if d.split == split],
             share_rows=shares_rows(config),
         )
-        for split in ("train", "heldout")
+        for split in parts
     )
     for rows, en, zh in ((style, "training", "训练"), (heldout, "held-out", "留出")):
         if len(rows) == 0:
@@ -96,7 +102,14 @@ def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedToken
     if len(general) == 0:
         raise no_general_text("data.general", config.data.general)
     heldout, general = heldout.at_most(_HELDOUT_TOKENS), general.at_most(_GENERAL_TOKENS)
-    return Texts(style, heldout, general, sample_prompts(material.opening()))
+    return Texts(
+        style,
+        heldout,
+        general,
+        sample_prompts(material.opening()),
+        books=len({p.book for p in material.passages}),
+        chapters=len({(p.book, p.chapter) for p in material.passages}),
+    )
 
 
 def style_order(config: Config, rows: PackedRows, processes: int) -> RowOrder:

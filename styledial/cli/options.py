@@ -10,6 +10,7 @@ import typer
 
 from styledial.config import PRESETS, Config, resolve
 from styledial.language import say
+from styledial.strength import Strength, parse_strength
 
 Settings = Annotated[
     list[str] | None,
@@ -25,12 +26,15 @@ Preset = Annotated[
 ]
 
 Adapter = Annotated[Path, typer.Argument(help=say("A run's output_dir.", "训练的 output_dir。"))]
-Strength = Annotated[
-    float | None,
+STRENGTHS = "light|medium|strong|max|0.08"
+StrengthOption = Annotated[
+    str | None,
     typer.Option(
+        "--strength",
         "--kl_beta",
         "--kl-beta",
-        help=say("Strength to dial the adapter to.", "将适配器调到的强度。"),
+        metavar=say(STRENGTHS, "轻微|中等|强烈|max|0.08"),
+        help=say("How strong the style is to be.", "风格强度。"),
     ),
 ]
 BaseNow = Annotated[
@@ -62,19 +66,21 @@ def configuration(
 ) -> Config:
     """What a command is to work with, its notes told: train_config.yaml where neither a file nor
     a preset is named. `given` are the settings that have an option of their own."""
-    if config is None and preset is None and Path("train_config.yaml").is_file():
-        config = Path("train_config.yaml")
-    resolved = resolve(config, preset, given or {}, settings or [])
+    resolved = resolve(file_in_force(config, preset), preset, given or {}, settings or [])
     for note in resolved.notes:
         typer.echo(note, err=True)
     return resolved
 
 
-def scale_of(adapter: Path, kl_beta: float | None) -> float:
-    """The scale at which the adapter has the strength asked for; 1 where none is."""
-    from styledial.dial import load_dial, scale_for
+def file_in_force(config: Path | None, preset: str | None) -> Path | None:
+    """The configuration file that counts: train_config.yaml of this folder where none is named."""
+    beside = Path("train_config.yaml")
+    return beside if config is None and preset is None and beside.is_file() else config
 
-    return 1.0 if kl_beta is None else scale_for(load_dial(adapter), kl_beta)
+
+def asked_strength(typed: str | None) -> Strength | None:
+    """What --strength says; raises UserError."""
+    return None if typed is None else parse_strength(typed)
 
 
 def refresh(adapter: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from styledial.cli.opening import importing, working
 from styledial.cli.options import ConfigFile, Preset, Settings, configuration
 from styledial.config import Config
 from styledial.errors import UserError
@@ -59,25 +60,34 @@ def plan(
     """Plan the configured run and print the plan, as a table or as JSON."""
     _check_options(gpu, memory, as_json, fit, savings)
     asked = configuration(config, preset, settings)
-    from styledial.memory.savings import savings as all_savings
-    from styledial.memory.show import savings_table
-    from styledial.models.load import quiet_libraries
-
-    quiet_libraries()
-    card = _card(gpu, memory)
-    if fit and card is None:
-        raise UserError(
-            "--fit needs a card to fit: there is no GPU here, so add --gpu or --memory.",
-            "--fit 需要知道显卡：本机没有 GPU，请加 --gpu 或 --memory。",
+    named = _named_card(gpu, memory)
+    with working(
+        say(
+            f"plan for {asked.model.model_name_or_path}",
+            f"为 {asked.model.model_name_or_path} 估算",
         )
-    resolved, found = _planned(asked, card, processes)
-    if as_json:
-        typer.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
-        return
-    _show(asked, resolved, found, card, processes, fit)
-    if savings:
-        for line in savings_table(found, all_savings(resolved, card=card, processes=processes)):
-            typer.echo(line)
+    ):
+        with importing():
+            from styledial.memory.gpus import found_card
+            from styledial.memory.savings import savings as all_savings
+            from styledial.memory.show import savings_table
+            from styledial.models.load import quiet_libraries
+
+            quiet_libraries()
+            card = named or found_card()
+        if fit and card is None:
+            raise UserError(
+                "--fit needs a card to fit: there is no GPU here, so add --gpu or --memory.",
+                "--fit 需要知道显卡：本机没有 GPU，请加 --gpu 或 --memory。",
+            )
+        resolved, found = _planned(asked, card, processes)
+        if as_json:
+            typer.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+            return
+        _show(asked, resolved, found, card, processes, fit)
+        if savings:
+            for line in savings_table(found, all_savings(resolved, card=card, processes=processes)):
+                typer.echo(line)
 
 
 def _check_options(
@@ -92,13 +102,13 @@ def _check_options(
         )
 
 
-def _card(gpu: str | None, memory: str | None) -> Card | None:
-    """The card that was named, else the one that is here, else None."""
+def _named_card(gpu: str | None, memory: str | None) -> Card | None:
+    """The card that was named; None where none was."""
     from styledial.memory import gpus
 
     if gpu is not None:
         return gpus.card_named(gpu)
-    return gpus.memory_card(memory) if memory is not None else gpus.found_card()
+    return gpus.memory_card(memory) if memory is not None else None
 
 
 def _planned(asked: Config, card: Card | None, processes: int) -> tuple[Config, Plan]:

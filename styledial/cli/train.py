@@ -9,11 +9,16 @@ from typing import Annotated
 
 import typer
 
-from styledial.cli.options import ConfigFile, Preset, Settings, configuration
+from styledial.cli.opening import importing, working
+from styledial.cli.options import STRENGTHS, ConfigFile, Preset, Settings, configuration
 from styledial.cli.streams import outlive_the_terminal
+from styledial.config import Config
 from styledial.config.resolve import SHORT
 from styledial.config.show import settings_table
+from styledial.errors import UserError
+from styledial.hub.download import downloading_from, place
 from styledial.language import say
+from styledial.strength import BANDS, MAX, parse_strength
 from styledial.training.stop_request import Interrupted, StopRequest, nothing_done
 
 HELP = say("Train an adapter from a folder of novels.", "用一个文件夹的小说训练适配器。")
@@ -34,7 +39,25 @@ def train(
     kl_beta: Annotated[
         str | None, typer.Option("--kl_beta", "--kl-beta", help="training.kl_beta")
     ] = None,
+    strength: Annotated[
+        str | None,
+        typer.Option(
+            "--strength",
+            metavar=say(STRENGTHS, "轻微|中等|强烈|max|0.08"),
+            help=say("The same by name.", "同上，可用名称。"),
+        ),
+    ] = None,
     epochs: Annotated[str | None, typer.Option(help="training.num_train_epochs")] = None,
+    use_mirror: Annotated[
+        bool,
+        typer.Option(
+            "--use-mirror",
+            help=say("Download from hf-mirror.com.", "从 hf-mirror.com 下载。"),
+        ),
+    ] = False,
+    source: Annotated[
+        str, typer.Option(help=say("huggingface or modelscope.", "huggingface 或 modelscope。"))
+    ] = "huggingface",
     resume: Annotated[
         bool,
         typer.Option(
@@ -67,7 +90,7 @@ def train(
 ) -> None:
     given = {
         SHORT["model_name"]: model_name,
-        "training.kl_beta": kl_beta,
+        "training.kl_beta": kl_beta if strength is None else _budget(strength, kl_beta),
         SHORT["epochs"]: epochs,
     }
     outlive_the_terminal()
@@ -75,21 +98,48 @@ def train(
     with request.listening():
         try:
             resolved = configuration(config, preset, settings, given)
+            _check_has_target(strength, resolved)
+            named = use_mirror or source != "huggingface"
+            where = place(source, use_mirror=use_mirror) if named else None
+            output = resolved.training.output_dir
             _allocate_in_one_piece()
-            from styledial.run.train import train_from_config
+            with working(say(f"train -> {output}", f"训练 → {output}")):
+                with importing():
+                    from styledial.run.train import train_from_config
 
-            when_too_large = "fit" if fit else "ignore" if ignore_plan else "refuse"
-            train_from_config(
-                resolved,
-                request=request,
-                resume=resume,
-                overwrite=overwrite,
-                when_too_large=when_too_large,
-                command=_typed("--resume"),
-                again=_typed(*["--overwrite"] * overwrite),
-            )
+                with downloading_from(where):
+                    train_from_config(
+                        resolved,
+                        request=request,
+                        resume=resume,
+                        overwrite=overwrite,
+                        when_too_large="fit" if fit else "ignore" if ignore_plan else "refuse",
+                        command=_typed("--resume"),
+                        again=_typed(*["--overwrite"] * overwrite),
+                    )
         except Interrupted:  # while it was being imported
             raise nothing_done(_typed(*["--resume"] * resume)) from None
+
+
+def _budget(strength: str, kl_beta: str | None) -> str:
+    """What --strength is as training.kl_beta; of a training, `max` is the end of the bands."""
+    if kl_beta is not None:
+        raise UserError(
+            "--strength and --kl_beta are the same setting: give one of them.",
+            "--strength 与 --kl_beta 是同一个设置：请只写一个。",
+        )
+    wanted = parse_strength(strength)
+    return f"{BANDS['strong'][1] if wanted.name == MAX else wanted.kl:g}"
+
+
+def _check_has_target(strength: str | None, config: Config) -> None:
+    if strength is not None and not config.training.mode.has_target:
+        raise UserError(
+            f"--strength {strength}: needs training.kl_mode: budget; with kl_mode: "
+            f"{config.training.kl_mode} no strength is aimed at.",
+            f"--strength {strength}：需要 training.kl_mode: budget；"
+            f"kl_mode: {config.training.kl_mode} 没有目标强度。",
+        )
 
 
 def _typed(*more: str) -> str:

@@ -17,7 +17,9 @@ from styledial.data.reading.read import Part
 from styledial.data.reading.sources import find_sources
 from styledial.data.split import Sides, choose_sides
 from styledial.data.store import Book, Store
-from styledial.data.workers import Progress, make_all
+from styledial.data.workers import make_all
+from styledial.language import say
+from styledial.progress import stage
 
 
 @dataclass
@@ -111,7 +113,6 @@ def prepare_folder(
     dedup: bool = True,
     workers: int | None = None,
     leave_out: Collection[Path] = (),
-    progress: Progress = lambda book, done, total: None,
 ) -> Prepared:
     """Read every file of `folder`; `store` keeps what was made of each, by content.
 
@@ -120,11 +121,13 @@ def prepare_folder(
     """
     sources = find_sources(folder, leave_out)
     shelf = Store(store, to_simplified)
-    books = make_all(shelf, sources, workers, progress)
-    drop_exact_copies(books) if dedup else None
-    pool = gather(books, shelf)
-    if dedup:
-        drop_copies(pool, to_simplified)
+    with stage(say("reading the texts", "读取文本")) as at:
+        books = make_all(shelf, sources, workers, at)
+    with stage(say("looking for copies", "查找重复内容")):
+        drop_exact_copies(books) if dedup else None
+        pool = gather(books, shelf)
+        if dedup:
+            drop_copies(pool, to_simplified)
     return Prepared(
         books, pool.notes, shelf, pool, choose_sides(pool, validation_split), validation_split
     )

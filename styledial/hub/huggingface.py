@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from styledial.errors import ModelError
-from styledial.hub.listing import Listing, Place, RemoteFile, transport_errors
+from styledial.hub.listing import Listing, Place, RemoteFile, other_sources, transport_errors
 
 
 def listing(place: Place, repo: str, revision: str | None) -> Listing:
@@ -75,11 +75,11 @@ def explained(error: Exception, place: Place, repo: str, revision: str | None = 
             "请检查拼写（`styledial models` 列出已知模型）；私有模型请设置 HF_TOKEN。",
         )
     reason = f"HTTP {status}" if status else type(error).__name__
+    en, zh = other_sources(place.endpoint, place.source)
     return ModelError(
-        f"{place.endpoint}: cannot be reached or fails ({reason}). Try again; from China add "
-        "--use-mirror or --source modelscope; behind a proxy set HTTPS_PROXY.",
-        f"{place.endpoint}：无法连接或出错（{reason}）。请重试；国内可加 --use-mirror 或 "
-        "--source modelscope；有代理请设置 HTTPS_PROXY。",
+        f"{place.endpoint}: cannot be reached or fails ({reason}). Try again; {en}; behind a "
+        "proxy set HTTPS_PROXY.",
+        f"{place.endpoint}：无法连接或出错（{reason}）。请重试；{zh}；有代理请设置 HTTPS_PROXY。",
     )
 
 

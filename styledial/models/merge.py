@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from styledial.errors import AdapterError, UserError
+from styledial.errors import AdapterError
 from styledial.files import folder_written_aside
 from styledial.hub.home import require_space
+from styledial.language import say
 from styledial.models.base_files import copy_model_files, copy_tokenizer, has_tokenizer
 from styledial.models.identity import FILE as BASE
+from styledial.progress import stage
+from styledial.run_folder.described import check_adapter, check_target
 
 
 def merge_adapter(
@@ -23,13 +26,7 @@ def merge_adapter(
     if `target` is there already.
     """
     check_target(target)
-    if not (adapter / "adapter_config.json").is_file():
-        raise AdapterError(
-            f"{adapter}: no adapter here (adapter_config.json is missing). Name the output_dir of "
-            "a finished LoRA run; one with use_peft: false is a plain model already.",
-            f"{adapter}：这里没有适配器（缺少 adapter_config.json）。"
-            "请写已完成的 LoRA 训练的 output_dir；use_peft: false 的结果本来就是完整模型。",
-        )
+    check_adapter(adapter)
     from styledial.models.adapter import attach_adapter, base_of
     from styledial.models.load import load_base
 
@@ -43,28 +40,15 @@ def merge_adapter(
         )
         require_space(target, _size(model), ("the merged model", "合并后的模型"))
         source, precision = model.base_folder, str(model.dtype).removeprefix("torch.")
-        merged = _merged(attach_adapter(model, adapter, found.model), scale)
-        merged.save_pretrained(aside)
-        copy_model_files(source, aside, dtype=precision)
+        with stage(say("merging", "合并")):
+            merged = _merged(attach_adapter(model, adapter, found.model), scale)
+        with stage(say("writing the model", "写出模型")):
+            merged.save_pretrained(aside)
+            copy_model_files(source, aside, dtype=precision)
         # Another tool may have trained with a chat template or tokens of its own.
         if not (adapter / BASE).is_file() and has_tokenizer(adapter):
             copy_tokenizer(adapter, aside)
     return target
-
-
-def check_target(target: Path) -> None:
-    """Raises UserError unless `target` can become a new folder; asked before the work is done."""
-    if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
-        raise UserError(
-            f"{target}: exists already and is left as it is; choose another folder with -o.",
-            f"{target}：已存在，未改动；请用 -o 另选文件夹。",
-        )
-    held = next((each for each in target.absolute().parents if each.exists()), None)
-    if held is not None and not held.is_dir():
-        raise UserError(
-            f"{target}: {held} is a file; choose another folder with -o.",
-            f"{target}：{held} 是文件；请用 -o 另选文件夹。",
-        )
 
 
 def _merged(tuned: Any, scale: float) -> Any:

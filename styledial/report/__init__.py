@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from styledial.files import write_text
-from styledial.language import typed
+from styledial.language import say, typed
+from styledial.progress import stage
 from styledial.report import (
     configuration,
     dial_curve,
@@ -43,7 +44,8 @@ def write_report(folder: Path, target: Path | None = None) -> Path:
     UserError where there is no run. Reads only; some seconds, no GPU.
     """
     run = read_run(folder)
-    sections = [module.section(run) for module in SECTIONS]
+    with stage(say("writing the report", "生成报告")):
+        sections = [module.section(run) for module in SECTIONS]
     page = render("report.html", verdict=verdict.verdict(run), sections=sections)
     if target:
         write_text(target, page)

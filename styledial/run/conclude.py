@@ -14,12 +14,13 @@ from typing import Any
 
 from styledial.distributed.sharded_tensors import model_is_sharded
 from styledial.doctor import last_words
-from styledial.evaluation.suite import evaluate_at_end
-from styledial.language import typed
+from styledial.evaluation.suite import Evaluation, evaluate_at_end
+from styledial.language import say, typed
 from styledial.models import fsdp
 from styledial.models.adapter import save_model
 from styledial.models.fsdp import agreed
 from styledial.monitor import environment, messages
+from styledial.progress import stage
 from styledial.report import report_at_end
 from styledial.run.closing_lines import closing_lines
 from styledial.run.prepare import Parts
@@ -75,15 +76,20 @@ def conclude(
     samples = [Sample(*each) for each in zip(prompts, parts.before, after, strict=True)]
     write_samples(own, samples, seed=seed)
     _write_data_manifest(parts, own)
-    _evaluate(parts, figures, reading)
+    found = _evaluate(parts, figures, reading)
     request.check()
     with request.deferred():  # a moment more, and the run is complete
         summary = _summary(parts, landing, figures, began)
         _finish(parts, own, summary)
-        for line in closing_lines(summary, samples, own.path):
+        for line in closing_lines(
+            summary,
+            samples,
+            own.path,
+            evaluation=found.as_json()["metrics"] if found else {},
+            findings=last_words(own.path),
+            is_adapter=parts.core.policy.is_adapter,
+        ):
             parts.screen.line(line)
-        for text in last_words(own.path):
-            parts.screen.line(text)
     return summary
 
 
@@ -92,18 +98,16 @@ def _land(parts: Parts, reading: dict[str, Any]) -> dict[str, float]:
     training, policy, heldout = parts.config.training, parts.core.policy, parts.texts.heldout
     rows, _ = halves(heldout)
     budget = training.kl_target if policy.is_adapter else None
-    landing = land(
+    return land(
         policy, lambda: agreed(measure(policy, heldout, only=rows, **reading).kl, policy), budget
     )
-    if budget and landing["kl_before_landing"] < 0.95 * budget:
-        parts.screen.note(*_shortfall_words(landing["kl_before_landing"], budget))
-    return landing
 
 
 def _save_model(parts: Parts, own: RunFolder | None) -> None:
     if own:  # of a resumed run that had been finished: they are about another adapter
         own.set_aside(layout.ABOUT_THE_MODEL)
-    save_model(parts.core.policy, parts.folder, write=own is not None)
+    with stage(say("saving the model", "保存模型")):
+        save_model(parts.core.policy, parts.folder, write=own is not None)
     if own:
         own.let_go()
 
@@ -111,13 +115,16 @@ def _save_model(parts: Parts, own: RunFolder | None) -> None:
 def _measure(parts: Parts, reading: dict[str, Any]) -> _Figures:
     policy, texts = parts.core.policy, parts.texts
     _, rows = halves(texts.heldout)
-    style = read_rows(policy, texts.heldout, only=rows, **reading)
-    general = read_rows(policy, texts.general, **reading)
-    learnt = measure(policy, texts.style.at_most(_LEARNT_TOKENS), **reading)
+    with stage(say("measuring the result", "测量结果"), 3) as at:
+        style = read_rows(policy, texts.heldout, only=rows, **reading)
+        at(1)
+        general = read_rows(policy, texts.general, **reading)
+        at(2)
+        learnt = measure(policy, texts.style.at_most(_LEARNT_TOKENS), **reading)
     return _Figures(Distance.of(style), Distance.of(general), learnt, style, general)
 
 
-def _evaluate(parts: Parts, figures: _Figures, reading: dict[str, Any]) -> None:
+def _evaluate(parts: Parts, figures: _Figures, reading: dict[str, Any]) -> Evaluation | None:
     if model_is_sharded(
         parts.core.policy
     ):  # the others have left; one process can't run a sharded model
@@ -126,18 +133,19 @@ def _evaluate(parts: Parts, figures: _Figures, reading: dict[str, Any]) -> None:
             f"fsdp: evaluate_at_end is left out; `styledial evaluate {folder}` measures the run.",
             f"fsdp：不做 evaluate_at_end；可用 `styledial evaluate {folder}` 评估。",
         )
-        return
-    evaluate_at_end(
-        parts.config,
-        parts.core.policy,
-        parts.tokenizer,
-        parts.texts,
-        reading,
-        figures.style_sums,
-        figures.general_sums,
-        parts.state.tokens,
-        parts.screen.note,
-    )
+        return None
+    with stage(say("evaluation", "效果评估")):
+        return evaluate_at_end(
+            parts.config,
+            parts.core.policy,
+            parts.tokenizer,
+            parts.texts,
+            reading,
+            figures.style_sums,
+            figures.general_sums,
+            parts.state.tokens,
+            parts.screen.note,
+        )
 
 
 def _write_data_manifest(parts: Parts, own: RunFolder) -> None:
@@ -215,12 +223,3 @@ def _finish(parts: Parts, own: RunFolder, summary: dict[str, Any]) -> None:
     remove_cache(own.path)
     if parts.steps < parts.config.training.save_steps:  # it was for the conclusion's sake
         checkpoint_files.remove_checkpoint(own.path, parts.steps)
-
-
-def _shortfall_words(reached: float, budget: float) -> tuple[str, str]:
-    return (
-        f"The run reached KL {reached:.4f} of its budget {budget:g}; the adapter is not scaled up. "
-        "More epochs or a higher learning rate bring it closer.",
-        f"本次训练的 KL 只达到 {reached:.4f}，预算为 {budget:g}；适配器不会放大。"
-        "增加训练轮数或调大学习率可以更接近预算。",
-    )

@@ -30,6 +30,7 @@ from styledial.models.load import load_tokenizer, quiet_libraries
 from styledial.models.policy import Policy
 from styledial.monitor import messages, trackers
 from styledial.monitor.screen import Screen
+from styledial.run import start_block
 from styledial.run.samples import sample
 from styledial.run_folder import layout
 from styledial.run_folder.cache import make_cache
@@ -78,6 +79,9 @@ def prepare(
 
     quiet_libraries()
     cache = make_cache(folder)
+    if here.first:
+        for line in start_block.model_rows(config):
+            screen.line(line)
     # Up to `meet` there is no collective, so nothing here can run into the time limit of one.
     store = ranks.rendezvous(here)
     ranks.use_own_device(here)
@@ -98,10 +102,13 @@ def prepare(
     ranks.meet(here, store)
     sharded = fsdp.is_wanted(config.training.fsdp, policy, here)
     accelerator = _accelerator(config, folder, policy, sharded)
-    _announce(screen, config, texts, changed)
+    _announce(screen, config, changed)
     consensus = Consensus(here.count)
     snapshot = _snapshot(folder, consensus, here, screen) if resuming else None
     order, steps = _order(config, texts, here, snapshot, screen)
+    done = snapshot.state.step if snapshot else 0
+    for line in start_block.text_rows(config, texts, order, steps, done):
+        screen.line(line)
     optimizer, scheduler = build_optimizer(config, policy, steps)
     base_digest(policy)  # while every process has whole weights
     wrapped, optimizer = _on_device(policy, optimizer, accelerator, sharded, here, screen)
@@ -168,8 +175,7 @@ def _accelerator(config: Config, folder: Path, policy: Policy, sharded: bool) ->
     )
 
 
-def _announce(screen: Screen, config: Config, texts: Texts, changed: list[str]) -> None:
-    screen.note(*messages.texts(texts))
+def _announce(screen: Screen, config: Config, changed: list[str]) -> None:
     if not config.training.mode.has_target:
         screen.note(*messages.mode(config))
     if changed:

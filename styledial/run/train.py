@@ -141,7 +141,7 @@ class _Run:
         if resuming:
             checks.check_base_is_the_same(self.config, self.folder)
         changed = checks.check_same_run(self.config, self.folder) if resuming else []
-        screen = Screen(training.kl_beta, not self.here.first, training.mode)
+        screen = Screen(not self.here.first, training.mode)
         parts = prepare(
             self.config,
             self.folder,

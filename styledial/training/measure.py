@@ -10,6 +10,7 @@ import torch
 
 from styledial.data.pack import IGNORE_INDEX, PackedRows
 from styledial.models.policy import Policy
+from styledial.progress import tracked
 from styledial.training.losses import Direction, fused_nll_kl
 
 
@@ -68,7 +69,7 @@ def read_rows(
     policy.eval()
     chosen = list(range(len(rows))) if only is None else list(only)
     sums = np.zeros((len(chosen), 4))
-    for start in range(0, len(chosen), batch_size):
+    for start in tracked(range(0, len(chosen), batch_size)):
         part = chosen[start : start + batch_size]
         batch = rows.batch(part).to(device)
         targets = batch.targets.flatten()
