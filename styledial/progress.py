@@ -25,6 +25,7 @@ from styledial.units import about, duration, percent
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.live import Live
 
 T = TypeVar("T")
 
@@ -116,10 +117,19 @@ def line(text: str) -> None:
         print(text, file=sys.stderr)
 
 
+def out(text: str) -> None:
+    """A line of a command's result on stdout, while stages are open."""
+    if _screen:
+        _screen.end()
+    print(text, flush=True)
+    if _screen and _open:
+        _screen.begin()
+
+
 def state() -> tuple[str, float | None, str]:
     """Of the open stages: what is done, how much of it (0 to 1), and the time in words."""
     stages = list(_open)
-    words = say(": ", "：").join(dict.fromkeys(each.words for each in stages if each.words))
+    words = _words(stages)
     fraction: float | None = None
     for each in reversed(stages):
         fraction = each.fraction(fraction or 0.0)
@@ -130,6 +140,17 @@ def state() -> tuple[str, float | None, str]:
     if left is None:
         return words, fraction, duration(time.monotonic() - first.began)
     return words, fraction, say(f"about {about(left)} left", f"约剩 {about(left)}")
+
+
+def _words(stages: list[Stage]) -> str:
+    """Of the first stage, which is what is counted; those within add to it where it isn't."""
+    said: list[str] = []
+    for each in stages:
+        if each.words and each.words not in said:
+            said.append(each.words)
+        if each.total and said:
+            break
+    return say(": ", "：").join(said)
 
 
 class _Screen:
@@ -184,25 +205,25 @@ class _Live(_Screen):
 
         self.console: Console = Console(stderr=True, highlight=False)
         self._spinner = Spinner("line")
-        self._live: contextlib.AbstractContextManager[object] | None = None
+        self._live: Live | None = None
 
     def begin(self) -> None:
         if self._live is None:
             from rich.live import Live
 
-            self._live = Live(
+            self._live = live = Live(
                 console=self.console,
                 get_renderable=self._drawn,
                 refresh_per_second=8,
                 transient=True,
                 redirect_stdout=False,  # it would end on stderr
             )
-            self._live.__enter__()
+            live.start(refresh=True)  # at once: the next import may hold the interpreter for long
 
     def end(self) -> None:
         if self._live is not None:
             live, self._live = self._live, None
-            live.__exit__(None, None, None)
+            live.stop()
 
     def line(self, text: str) -> None:
         self.console.print(text, markup=False, soft_wrap=True)

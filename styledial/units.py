@@ -46,10 +46,10 @@ def strength(kl: float) -> str:
 
 
 def percent(share: float) -> str:
-    """0.423 -> 42 %; a share that is neither nothing nor all never reads as such."""
+    """0.423 -> 42%; a share that is neither nothing nor all never reads as such."""
     if 0 < share < 0.01:
-        return "< 1 %"
-    return f"{99 if 0.99 < share < 1 else round(100 * share)} %"
+        return "< 1%"
+    return f"{99 if 0.99 < share < 1 else round(100 * share)}%"
 
 
 def duration(seconds: float) -> str:

@@ -60,7 +60,7 @@ def test_without_a_terminal_there_is_a_line_now_and_then(
     said = capsys.readouterr().err.splitlines()
     assert len(said) == (0 if quiet else len(said))
     assert quiet or 2 <= len(said) <= 3
-    assert quiet or said[0].startswith("  the base writes: 25 %, ")
+    assert quiet or said[0].startswith("  the base writes: 25%, ")
 
 
 def test_a_quick_command_says_nothing(capsys: pytest.CaptureFixture) -> None:
@@ -99,11 +99,11 @@ def test_on_a_terminal_a_bar_lives_and_goes() -> None:
     os.close(leader)
     assert shown.returncode == 0
     text = said.decode()
-    assert "50 %" in text
+    assert "50%" in text
     assert "…" in text  # words wider than the terminal are cut, not wrapped
     assert "a sentence above" in text
     assert text.rstrip().endswith("result")
-    last_bar, result = text.rindex("50 %"), text.rindex("result")
+    last_bar, result = text.rindex("50%"), text.rindex("result")
     assert "\x1b[2K" in text[last_bar:result]  # the bar was wiped before it
 
 

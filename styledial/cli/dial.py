@@ -63,10 +63,10 @@ def dial(
 
 
 def _measure(adapter: Path, data_dir: str | None, base: str | None) -> None:
-    from styledial.run.described import described_run
-
-    described_run(adapter, data_dir)
     with importing():
+        from styledial.run.described import described_run
+
+        described_run(adapter, data_dir)
         from styledial.evaluation.suite import other_text
         from styledial.run.finished import measure_dial
 

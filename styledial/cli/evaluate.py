@@ -88,22 +88,22 @@ def evaluate(
     ] = False,
 ) -> None:
     wanted = asked_strength(strength)
+    tasks = tuple(filter(None, (name.strip() for name in (bench or "").split(","))))
+    from styledial.evaluation.harness import require_harness
     from styledial.run.described import described_run
     from styledial.run.strengths import choose
 
+    if tasks:
+        require_harness()
     described_run(adapter, data_dir)
     chosen = choose(adapter, wanted)
     other = None if against == "base" else Path(against).expanduser()
-    tasks = tuple(filter(None, (name.strip() for name in (bench or "").split(","))))
     with working(say(f"evaluate {adapter}", f"评估 {adapter}")):
         with importing():
-            from styledial.evaluation.bench import require_harness
             from styledial.evaluation.suite import FULL, save_evaluation, warnings
             from styledial.run.finished import evaluate_run
             from styledial.run_folder.claims import writing
 
-        if tasks:
-            require_harness()
         effort = replace(
             FULL,
             passages=passages,

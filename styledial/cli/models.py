@@ -110,7 +110,7 @@ def _table() -> Iterator[str]:
         "`styledial plan` 可按你的设置估算。",
     )
     yield say(
-        "`styledial models NAME` tells more of one of them, and of any other model or folder\n"
+        "`styledial models NAME` tells more of one; of any other model or folder it says\n"
         "whether it can be trained.",
         "`styledial models 名称` 显示其中一个的详情；对其他模型或文件夹，判断能否训练。",
     )

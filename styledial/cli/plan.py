@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from styledial import progress
 from styledial.cli.opening import importing, working
 from styledial.cli.options import ConfigFile, Preset, Settings, configuration
 from styledial.config import Config
@@ -87,7 +88,7 @@ def plan(
         _show(asked, resolved, found, card, processes, fit)
         if savings:
             for line in savings_table(found, all_savings(resolved, card=card, processes=processes)):
-                typer.echo(line)
+                progress.out(line)
 
 
 def _check_options(

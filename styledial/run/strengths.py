@@ -83,7 +83,7 @@ def out_of_reach(
     return UserError(
         f"strength {en}: out of reach. The strongest of this adapter is {figure(most.kl)} "
         f"({name_of(most.kl)}), which `max` stands for. {more}",
-        f"强度 {zh}：达不到。这个适配器最强为 {figure(most.kl)}（{name_of(most.kl)}），可写 max。"
+        f"达不到强度 {zh}：这个适配器最强为 {figure(most.kl)}（{name_of(most.kl)}），可写 max。"
         f"{more}",
     )
 
