@@ -160,7 +160,7 @@ def _show(found: Evaluation) -> None:
     table.add_column(say("metric", "指标"), overflow="fold")
     titles = [
         say("value", "数值"),
-        say("95 %", "95 % 区间"),
+        say("95%", "95% 区间"),
         say("base", "基座"),
         say("books", "原著"),
     ]
@@ -183,7 +183,7 @@ def _show(found: Evaluation) -> None:
     Console().print(table)
     typer.echo(
         say(
-            "↑ better than the base, ↓ worse, = no sure difference; 95 % intervals.",
-            "↑ 优于基座，↓ 不如基座，= 无可靠差异；区间为 95 %。",
+            "↑ better than the base, ↓ worse, = no sure difference; 95% intervals.",
+            "↑ 优于基座，↓ 不如基座，= 无可靠差异；区间为 95%。",
         )
     )

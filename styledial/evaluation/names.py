@@ -26,7 +26,7 @@ GROUPS: dict[tuple[str, str], dict[str, tuple[str, str, str]]] = {
     },
     ("General ability", "通用能力"): {
         "general_nll": ("NLL of general text", "通用文本 NLL", "-"),
-        "general_kl": ("KL on general text", "通用文本上的 KL", "-"),
+        "general_kl": ("KL on general text", "通用文本上的 KL", ""),
     },
     ("Memorisation", "照抄"): {
         "longest_copy": ("longest passage copied", "最长的照抄", ""),
