@@ -170,17 +170,20 @@ class _Lines(_Screen):
     def __init__(self) -> None:
         self._said = time.monotonic()
         self._over: threading.Event | None = None
+        self._thread: threading.Thread | None = None
         self._printing = threading.Lock()
 
     def begin(self) -> None:
         if self._over is None:
             self._over = threading.Event()
-            threading.Thread(target=self._run, args=(self._over,), daemon=True).start()
+            self._thread = threading.Thread(target=self._run, args=(self._over,), daemon=True)
+            self._thread.start()
 
     def end(self) -> None:
-        if self._over is not None:
+        if self._over is not None and self._thread is not None:
             self._over.set()
-            self._over = None
+            self._thread.join()
+            self._over = self._thread = None
 
     def line(self, text: str) -> None:
         with self._printing:
@@ -239,8 +242,8 @@ class _Live(_Screen):
         taken = 2
         if fraction is not None:
             part = percent(fraction)
-            cells += [ProgressBar(total=1.0, completed=fraction, width=20), part]
-            taken += 21 + len(part) + 1
+            cells += [ProgressBar(total=1.0, completed=fraction, width=12), part]
+            taken += 13 + len(part) + 1
         text = Text(words, no_wrap=True)
         taken += Text(passing).cell_len + 2
         text.truncate(max(8, self.console.width - taken), overflow="ellipsis")

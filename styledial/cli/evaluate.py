@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from styledial.evaluation.suite import Evaluation
 
 HELP = say(
-    "Measure style, forgetting, fluency and copying of an adapter, and write evaluation.json.",
-    "度量适配器的风格、遗忘、流畅度与照抄，并写出 evaluation.json。",
+    "Measure style, general ability, fluency and copying of an adapter; writes evaluation.json.",
+    "评估适配器的风格、通用能力、流畅度与照抄，写出 evaluation.json。",
 )
 
 

@@ -124,7 +124,7 @@ class ModelSettings(Section):
 
 
 class DataSettings(Section):
-    """The novels, and the general text against which forgetting is measured."""
+    """The novels, and the general text on which general ability is measured."""
 
     data_dir: str = setting(
         "data/novels",
@@ -163,16 +163,16 @@ class DataSettings(Section):
     )
     general: str = setting(
         BUNDLED,
-        "General text for measuring what is forgotten: a file, a folder, or `bundled`.",
-        "度量遗忘所用的通用文本：文件、文件夹或 bundled。",
+        "General text on which general ability is measured: a file, a folder, or `bundled`.",
+        "用来衡量通用能力的文本：文件、文件夹或 bundled。",
         min_length=1,
         resume=SAID,
     )
     anchor: str = setting(
         "self",
-        "General text on which the model is held to the base, against forgetting: self (written "
-        "by the base itself), a file, a folder, `bundled`, or off.",
-        "锚定文本，训练时在其上保持与基座一致以减少遗忘：self（由基座自己写出）、文件、文件夹、"
+        "General text learnt along, so that general ability stays: self (written by the base "
+        "itself), a file, a folder, `bundled`, or off.",
+        "锚定文本，训练时一并学习以保住通用能力：self（由基座自己写出）、文件、文件夹、"
         "bundled 或 off。",
         min_length=1,
         resume=SAME,
@@ -343,9 +343,9 @@ class TrainingSettings(Section):
     )
     evaluate_at_end: Literal["quick", "full", "off"] = setting(
         "quick",
-        "Measure style, forgetting, fluency and copying when the run ends: quick (a few passages), "
-        "full (as `styledial evaluate`), off.",
-        "训练结束时度量风格、遗忘、流畅度与照抄：quick（少量段落）、full"
+        "Measure style, general ability, fluency and copying when the run ends: quick (a few "
+        "passages), full (as `styledial evaluate`), off.",
+        "训练结束时评估风格、通用能力、流畅度与照抄：quick（少量段落）、full"
         "（同 styledial evaluate）或 off。",
         resume=FREE,
     )

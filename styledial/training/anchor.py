@@ -70,7 +70,7 @@ def sample_rows(
     at_once = rows_at_once(base.config, length, base.dtype.itemsize)
     starts = list(range(0, rows, at_once))
     written = []
-    words = say("the base writes anchor text", "基座生成锚文本")
+    words = say("the base writes anchor text", "基座生成锚定文本")
     with torch.random.fork_rng():
         # As many for each process, some twice: a sharded base needs all of them in each pass.
         for turn in tracked(range(0, len(starts), processes), words):
