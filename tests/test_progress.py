@@ -11,6 +11,7 @@ import time
 import pytest
 
 from styledial import progress
+from styledial.progress import screens
 
 
 def test_stages_in_each_other_are_one_part_of_the_whole() -> None:
@@ -18,8 +19,14 @@ def test_stages_in_each_other_are_one_part_of_the_whole() -> None:
         outer(1)
         inner(5)
         words, fraction, _ = progress.state()
-        assert words == "strengths: reading"
+        assert words == "strengths"
         assert fraction == pytest.approx((1 + 5 / 10) / 4)
+
+
+def test_what_isnt_counted_is_said_by_what_is_within() -> None:
+    with progress.stage("evaluation"), progress.stage("the base writes", 10) as inner:
+        inner(5)
+        assert progress.state()[:2] == ("evaluation: the base writes", 0.5)
 
 
 def test_what_is_done_never_falls_back() -> None:
@@ -53,7 +60,7 @@ def test_tracked_gives_the_items_and_closes_its_stage() -> None:
 def test_without_a_terminal_there_is_a_line_now_and_then(
     quiet: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(progress, "BETWEEN_LINES", 0.1)
+    monkeypatch.setattr(screens, "BETWEEN_LINES", 0.1)
     with progress.shown(quiet=quiet), progress.stage("the base writes", 4) as at:
         at(1)
         time.sleep(0.35)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from styledial import progress
 from styledial.cli.opening import importing, working
 from styledial.cli.options import STRENGTHS, Adapter, BaseNow, DataDir, refresh
 from styledial.commands import command, next_lines
@@ -129,16 +130,17 @@ def _export(
     for folder in export_strengths(adapter, reached, base_now=base):
         typer.echo(f"{folder}  {reached[folder.name].words()}")
     if missed := [each for each in wanted if each.folder not in reached]:
-        typer.echo(out_of_reach(adapter, points, missed), err=True)
+        progress.line(str(out_of_reach(adapter, points, missed)))
 
 
 def _next(adapter: Path, points: Sequence[DialPoint], exported: Sequence[str]) -> Iterator[str]:
     from styledial.dial import strongest
     from styledial.run.strengths import within
+    from styledial.run_folder.described import prompt_of
 
     if exported:
         folder = adapter / "export" / exported[0]
-        prompt = say("The door opened and", "他推开门，看见")
+        prompt = prompt_of(adapter)
         yield from next_lines(
             [
                 (

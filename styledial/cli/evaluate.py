@@ -31,61 +31,69 @@ HELP = say(
 )
 
 
+Against = Annotated[
+    str,
+    typer.Option(
+        help=say(
+            "`base`, or the folder of another adapter to show beside this one.",
+            "base，或另一个适配器的文件夹，并排显示。",
+        )
+    ),
+]
+PassageCount = Annotated[
+    int, typer.Option(min=10, help=say("Passages written by each model.", "每个模型续写的段落数。"))
+]
+PassageTokens = Annotated[
+    int,
+    typer.Option(
+        "--max-new-tokens",
+        min=16,
+        help=say(
+            "Tokens of a passage, as far as a row has room.", "每段的 token 数，以一行的长度为限。"
+        ),
+    ),
+]
+Seed = Annotated[
+    int, typer.Option(min=0, help=say("The same seed, the same figures.", "相同种子，相同数字。"))
+]
+BenchTasks = Annotated[
+    str | None,
+    typer.Option(
+        help=say(
+            "Tasks of lm-evaluation-harness, before and after: cmmlu,ceval-valid,mmlu or single "
+            "subjects (extra `bench`).",
+            "lm-evaluation-harness 的任务，训练前后对比：cmmlu,ceval-valid,mmlu 或单个科目"
+            "（需安装 bench 附加包）。",
+        )
+    ),
+]
+BenchLimit = Annotated[
+    int | None,
+    typer.Option("--bench-limit", min=1, help=say("Questions of a task.", "每个任务的题数。")),
+]
+BenchFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--bench-tasks",
+        help=say("A folder with your own tasks (YAML).", "自备任务（YAML）所在的文件夹。"),
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help=say("Print JSON.", "输出 JSON。"))]
+
+
 def evaluate(
     adapter: Adapter,
-    against: Annotated[
-        str,
-        typer.Option(
-            help=say(
-                "`base`, or the folder of another adapter to show beside this one.",
-                "base，或另一个适配器的文件夹，并排显示。",
-            )
-        ),
-    ] = "base",
+    against: Against = "base",
     strength: StrengthOption = None,
     data_dir: DataDir = None,
     base: BaseNow = None,
-    passages: Annotated[
-        int,
-        typer.Option(min=10, help=say("Passages written by each model.", "每个模型续写的段落数。")),
-    ] = 192,
-    max_new_tokens: Annotated[
-        int,
-        typer.Option(
-            "--max-new-tokens",
-            min=16,
-            help=say(
-                "Tokens of a passage, as far as a row has room.",
-                "每段的 token 数，以一行的长度为限。",
-            ),
-        ),
-    ] = 128,
-    seed: Annotated[int, typer.Option(min=0)] = 42,
-    bench: Annotated[
-        str | None,
-        typer.Option(
-            help=say(
-                "Tasks of lm-evaluation-harness, before and after: cmmlu,ceval-valid,mmlu or "
-                "single subjects (extra `bench`).",
-                "lm-evaluation-harness 的任务，训练前后对比：cmmlu,ceval-valid,mmlu 或单个科目"
-                "（需安装 bench 附加包）。",
-            )
-        ),
-    ] = None,
-    bench_limit: Annotated[
-        int | None,
-        typer.Option("--bench-limit", min=1, help=say("Questions of a task.", "每个任务的题数。")),
-    ] = None,
-    bench_tasks: Annotated[
-        Path | None,
-        typer.Option(
-            "--bench-tasks",
-            help=say("A folder with your own tasks (YAML).", "自备任务（YAML）所在的文件夹。"),
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help=say("Print JSON.", "输出 JSON。"))
-    ] = False,
+    passages: PassageCount = 192,
+    max_new_tokens: PassageTokens = 128,
+    seed: Seed = 42,
+    bench: BenchTasks = None,
+    bench_limit: BenchLimit = None,
+    bench_tasks: BenchFolder = None,
+    as_json: AsJson = False,
 ) -> None:
     wanted = asked_strength(strength)
     tasks = tuple(filter(None, (name.strip() for name in (bench or "").split(","))))

@@ -17,23 +17,27 @@ HELP = say(
 )
 
 
+Prompt = Annotated[str, typer.Option(help=say("Text to continue.", "要续写的文字。"))]
+NewTokens = Annotated[
+    int,
+    typer.Option(
+        "--max-new-tokens", min=1, help=say("Tokens to write at most.", "最多续写的 token 数。")
+    ),
+]
+Seed = Annotated[
+    int, typer.Option(min=0, help=say("The same seed, the same text.", "相同种子，相同文字。"))
+]
+Temperature = Annotated[float, typer.Option(min=0.0, help=say("0 is greedy.", "0 为贪心解码。"))]
+
+
 def generate(
     adapter: Adapter,
-    prompt: Annotated[str, typer.Option(help=say("Text to continue.", "要续写的文字。"))],
-    max_new_tokens: Annotated[
-        int,
-        typer.Option(
-            "--max-new-tokens", min=1, help=say("Tokens to write at most.", "最多续写的 token 数。")
-        ),
-    ] = 200,
-    seed: Annotated[
-        int, typer.Option(min=0, help=say("The same seed, the same text.", "相同种子，相同文字。"))
-    ] = 42,
+    prompt: Prompt,
+    max_new_tokens: NewTokens = 200,
+    seed: Seed = 42,
     strength: StrengthOption = None,
     base: BaseNow = None,
-    temperature: Annotated[
-        float, typer.Option(min=0.0, help=say("0 is greedy.", "0 为贪心解码。"))
-    ] = 0.8,
+    temperature: Temperature = 0.8,
 ) -> None:
     if not prompt:
         raise UserError(

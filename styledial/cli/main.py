@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from styledial import __version__
+from styledial import __version__, progress
 from styledial.cli import (
     compare,
     config,
@@ -101,7 +101,7 @@ def guarded(command: Callable[[], None]) -> None:
     try:
         command()
     except StyleDialError as error:
-        print(error, file=sys.stderr)
+        progress.complain(str(error))
         raise SystemExit(error.exit_code) from None
     except Exception as error:
         # Named by its class, so that the command line doesn't import torch to ask.

@@ -49,7 +49,7 @@ def merge(
         )
     wanted = asked_strength(strength)
     from styledial.run.strengths import choose
-    from styledial.run_folder.described import check_adapter, check_target
+    from styledial.run_folder.described import check_adapter, check_target, prompt_of
 
     check_target(output)
     check_adapter(adapter)
@@ -61,11 +61,11 @@ def merge(
 
         quiet_libraries()
         merge_adapter(adapter, output, base=base, dtype=dtype, scale=chosen.scale)
-    for line in _closing(output, chosen):
+    for line in _closing(output, chosen, prompt_of(adapter)):
         typer.echo(line)
 
 
-def _closing(output: Path, chosen: Chosen) -> Iterator[str]:
+def _closing(output: Path, chosen: Chosen, prompt: str) -> Iterator[str]:
     size = disk_size(sum(path.stat().st_size for path in output.iterdir()))
     yield say("Merged: one plain model, in safetensors.", "已合并为一个完整模型（safetensors）。")
     yield from rows(
@@ -81,7 +81,6 @@ def _closing(output: Path, chosen: Chosen) -> Iterator[str]:
             ),
         ]
     )
-    prompt = say("The door opened and", "他推开门，看见")
     yield from next_lines(
         [
             (say("write with it", "用它续写"), command("generate", output, "--prompt", prompt)),

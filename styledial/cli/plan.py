@@ -10,6 +10,7 @@ import typer
 from styledial import progress
 from styledial.cli.opening import importing, working
 from styledial.cli.options import ConfigFile, Preset, Settings, configuration
+from styledial.commands import command, next_lines
 from styledial.config import Config
 from styledial.errors import UserError
 from styledial.language import say
@@ -69,6 +70,7 @@ def plan(
         )
     ):
         with importing():
+            from styledial.memory.fit import fits
             from styledial.memory.gpus import found_card
             from styledial.memory.savings import savings as all_savings
             from styledial.memory.show import savings_table
@@ -89,6 +91,11 @@ def plan(
         if savings:
             for line in savings_table(found, all_savings(resolved, card=card, processes=processes)):
                 progress.out(line)
+    if card is None or fits(found, card):
+        words = ["train", *(["--config", str(config)] if config else [])]
+        words += [*(["--preset", preset] if preset else []), *(settings or [])]
+        for line in next_lines([(say("train with it", "按此训练"), command(*words))]):
+            typer.echo(line)
 
 
 def _check_options(

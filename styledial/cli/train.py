@@ -28,65 +28,69 @@ EPILOG = "\n\n".join(
 )
 
 
+ModelName = Annotated[
+    str | None, typer.Option("--model_name", "--model-name", help="model.model_name_or_path")
+]
+KLBeta = Annotated[str | None, typer.Option("--kl_beta", "--kl-beta", help="training.kl_beta")]
+ByName = Annotated[
+    str | None,
+    typer.Option(
+        "--strength",
+        metavar=say(STRENGTHS, "轻微|中等|强烈|max|0.08"),
+        help=say("The same by name.", "同上，可用名称。"),
+    ),
+]
+Epochs = Annotated[str | None, typer.Option(help="training.num_train_epochs")]
+UseMirror = Annotated[
+    bool,
+    typer.Option(
+        "--use-mirror", help=say("Download from hf-mirror.com.", "从 hf-mirror.com 下载。")
+    ),
+]
+Source = Annotated[
+    str, typer.Option(help=say("huggingface or modelscope.", "huggingface 或 modelscope。"))
+]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help=say("Go on from the newest checkpoint.", "从最新检查点继续。")),
+]
+Fit = Annotated[
+    bool,
+    typer.Option(
+        "--fit",
+        help=say("Where memory is too small, change what is needed.", "显存不够时自动调整设置。"),
+    ),
+]
+IgnorePlan = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-plan",
+        help=say("Train although the plan says no.", "不顾显存估算，照常训练。"),
+    ),
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite",
+        help=say("Replace an earlier run in output_dir.", "覆盖 output_dir 中已有的训练。"),
+    ),
+]
+
+
 def train(
     settings: Settings = None,
     config: ConfigFile = None,
     preset: Preset = None,
-    model_name: Annotated[
-        str | None,
-        typer.Option("--model_name", "--model-name", help="model.model_name_or_path"),
-    ] = None,
-    kl_beta: Annotated[
-        str | None, typer.Option("--kl_beta", "--kl-beta", help="training.kl_beta")
-    ] = None,
-    strength: Annotated[
-        str | None,
-        typer.Option(
-            "--strength",
-            metavar=say(STRENGTHS, "轻微|中等|强烈|max|0.08"),
-            help=say("The same by name.", "同上，可用名称。"),
-        ),
-    ] = None,
-    epochs: Annotated[str | None, typer.Option(help="training.num_train_epochs")] = None,
-    use_mirror: Annotated[
-        bool,
-        typer.Option(
-            "--use-mirror",
-            help=say("Download from hf-mirror.com.", "从 hf-mirror.com 下载。"),
-        ),
-    ] = False,
-    source: Annotated[
-        str, typer.Option(help=say("huggingface or modelscope.", "huggingface 或 modelscope。"))
-    ] = "huggingface",
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume", help=say("Go on from the newest checkpoint.", "从最新检查点继续。")
-        ),
-    ] = False,
-    fit: Annotated[
-        bool,
-        typer.Option(
-            "--fit",
-            help=say(
-                "Where memory is too small, change what is needed.", "显存不够时自动调整设置。"
-            ),
-        ),
-    ] = False,
-    ignore_plan: Annotated[
-        bool,
-        typer.Option(
-            "--ignore-plan",
-            help=say("Train although the plan says no.", "不顾显存估算，照常训练。"),
-        ),
-    ] = False,
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite",
-            help=say("Replace an earlier run in output_dir.", "覆盖 output_dir 中已有的训练。"),
-        ),
-    ] = False,
+    model_name: ModelName = None,
+    kl_beta: KLBeta = None,
+    strength: ByName = None,
+    epochs: Epochs = None,
+    use_mirror: UseMirror = False,
+    source: Source = "huggingface",
+    resume: Resume = False,
+    fit: Fit = False,
+    ignore_plan: IgnorePlan = False,
+    overwrite: Overwrite = False,
 ) -> None:
     given = {
         SHORT["model_name"]: model_name,

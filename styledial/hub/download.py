@@ -23,13 +23,11 @@ from typing import Any
 from styledial.errors import ModelError, UserError, nearest
 from styledial.files import write_json
 from styledial.hub import huggingface, modelscope
+from styledial.hub.arrival import arriving, both
 from styledial.hub.choose import needed
 from styledial.hub.fetch import Progress, bytes_waiting, fetch, is_intact
 from styledial.hub.home import require_space
 from styledial.hub.listing import Listing, Place, RemoteFile
-from styledial.language import say
-from styledial.progress import stage
-from styledial.units import disk_size
 
 HUGGING_FACE = "https://huggingface.co"
 MIRROR = "https://hf-mirror.com"
@@ -151,8 +149,8 @@ def download(
             fetch(hub.file_url(where, listed, file.path), headers, file, folder, report, pause)
 
         try:
-            with _arriving(repo, there, sum(file.size for file in files)) as arrived:
-                _each(todo, get, _both(arrived, progress or _silent), workers)
+            with arriving(repo, there, sum(file.size for file in files)) as arrived:
+                _each(todo, get, both(arrived, progress or _silent), workers)
         except HfHubHTTPError as error:
             raise hub.explained(error, where, repo) from None
         _remove_earlier(folder, {file.path for file in files})
@@ -223,30 +221,6 @@ def _each(
         finally:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-@contextmanager
-def _arriving(repo: str, have: dict[str, int], total: int) -> Iterator[Progress]:
-    """A stage for the bytes of all files, of which `have` are here already."""
-    lock = threading.Lock()
-    words = say(f"downloading {repo}", f"下载 {repo}")
-    with stage(words, total, done=sum(have.values())) as at:
-
-        def grown(path: str, here: int, size: int) -> None:
-            with lock:
-                have[path] = here
-                sizes = f"{disk_size(sum(have.values()))} / {disk_size(total)}"
-                at(sum(have.values()), words=f"{words} {sizes}")
-
-        yield grown
-
-
-def _both(one: Progress, other: Progress) -> Progress:
-    def tell(path: str, here: int, size: int) -> None:
-        one(path, here, size)
-        other(path, here, size)
-
-    return tell
 
 
 class _Stopped(Exception):

@@ -43,7 +43,8 @@ def closing_lines(
                 "  没学到目标强度，已按实际结果保存。",
             )
         )
-        lines += [f"  {each}" for each in further(folder)]
+        sentence, longer = further(folder)
+        lines += [f"  {sentence}", f"    {longer}"]
     lines += rows([_style(summary), _general(summary), *_written(evaluation)])
     lines += _shown(samples)
     lines += findings

@@ -79,7 +79,7 @@ def out_of_reach(
     most = strongest(points)
     en = ", ".join(each.words() for each in wanted)
     zh = "、".join(each.words() for each in wanted)
-    more = "\n  ".join(further(folder))
+    more = "\n    ".join(further(folder))
     return UserError(
         f"strength {en}: out of reach. The strongest of this adapter is {figure(most.kl)} "
         f"({name_of(most.kl)}), which `max` stands for. {more}",

@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from styledial.errors import AdapterError, UserError
-from styledial.run_folder.layout import ADAPTER_SETTINGS, MODEL_SETTINGS, SUMMARY
+from styledial.language import say
+from styledial.run_folder.layout import (
+    ADAPTER_SETTINGS,
+    MODEL_SETTINGS,
+    SAMPLES_DATA,
+    SUMMARY,
+)
 
 
 def is_plain_model(folder: Path) -> bool:
@@ -27,6 +33,18 @@ def summary_of(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def prompt_of(folder: Path) -> str:
+    """A prompt in the language of the run's novels: the first of its samples, or of the run that an
+    exported adapter lies in."""
+    for place in (folder, folder.parent.parent):
+        try:
+            content = json.loads((place / SAMPLES_DATA).read_text(encoding="utf-8"))
+            return str(content["samples"][0]["prompt"])
+        except (OSError, ValueError, KeyError, TypeError, IndexError):
+            continue
+    return say("The door opened and", "他推开门，看见")
 
 
 def describe_adapter(folder: Path) -> dict[str, Any]:
