@@ -98,12 +98,12 @@ def evaluate(
     wanted = asked_strength(strength)
     tasks = tuple(filter(None, (name.strip() for name in (bench or "").split(","))))
     from styledial.evaluation.harness import require_harness
-    from styledial.run.described import described_run
     from styledial.run.strengths import choose
+    from styledial.run_folder.described import describe_adapter
 
     if tasks:
         require_harness()
-    described_run(adapter, data_dir)
+    describe_adapter(adapter)
     chosen = choose(adapter, wanted)
     other = None if against == "base" else Path(against).expanduser()
     with working(say(f"evaluate {adapter}", f"评估 {adapter}")):

@@ -92,15 +92,15 @@ def prepare(
     workers: Workers = None,
 ) -> None:
     """Read `folder`, write passages, dialogues and manifest, and say what was read."""
-    from styledial.data.manifest import summary, write_manifest
-    from styledial.data.pipeline import prepare_folder
-
     _show_any_character()
     _refuse_folder(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     manifest, talks, store = beside(out)
     began = time.monotonic()
     with working(say(f"prepare {folder}", f"整理 {folder}")):
+        from styledial.data.manifest import summary, write_manifest
+        from styledial.data.pipeline import prepare_folder
+
         try:
             prepared = prepare_folder(
                 folder,
