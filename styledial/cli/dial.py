@@ -56,7 +56,8 @@ def dial(
             _measure(adapter, data_dir, base)
         points = load_dial(adapter)
         reached = _within_reach(adapter, points, wanted)
-        _show(points)
+        with progress.paused():
+            _show(points)
         if wanted:
             _export(adapter, points, wanted, reached, base)
     for line in _next(adapter, points, list(reached)):
@@ -127,8 +128,10 @@ def _export(
         from styledial.run.finished import export_strengths
     from styledial.run.strengths import out_of_reach
 
-    for folder in export_strengths(adapter, reached, base_now=base):
-        typer.echo(f"{folder}  {reached[folder.name].words()}")
+    written = export_strengths(adapter, reached, base_now=base)
+    with progress.paused():
+        for folder in written:
+            typer.echo(f"{folder}  {reached[folder.name].words()}")
     if missed := [each for each in wanted if each.folder not in reached]:
         progress.line(str(out_of_reach(adapter, points, missed)))
 

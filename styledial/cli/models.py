@@ -38,7 +38,8 @@ def models(
         typer.echo("\n".join(_card(model)))
         return
     with working(say(f"checking {name}", f"检查 {name}")):
-        typer.echo(_answer(name, folder, use_mirror))
+        answer = _answer(name, folder, use_mirror)
+    typer.echo(answer)
     if name == BUNDLED or folder.is_dir():
         memory = command("plan", f"model.model_name_or_path={name}")
         for line in next_lines([(say("the memory that it needs", "需要多少显存"), memory)]):

@@ -13,12 +13,14 @@ from styledial.progress import Stage
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Say what begins, then show how far it is; only on the first process of a run."""
+    """Say what begins, then show how far it is; only on the first process of a run. What the block
+    writes to stdout belongs into `progress.paused()`."""
     first = ranks.place().first
     with progress.shown(quiet=not first):
         if first:
             progress.line(f"StyleDial {__version__}: {what}")
-        yield
+        with progress.stage(say("working", "处理中"), background=True):
+            yield
 
 
 def importing() -> AbstractContextManager[Stage]:

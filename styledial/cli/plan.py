@@ -84,13 +84,16 @@ def plan(
                 "--fit 需要知道显卡：本机没有 GPU，请加 --gpu 或 --memory。",
             )
         resolved, found = _planned(asked, card, processes)
-        if as_json:
-            typer.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
-            return
-        _show(asked, resolved, found, card, processes, fit)
+        with progress.paused():
+            if as_json:
+                typer.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+                return
+            _show(asked, resolved, found, card, processes, fit)
         if savings:
-            for line in savings_table(found, all_savings(resolved, card=card, processes=processes)):
-                progress.out(line)
+            each_saving = all_savings(resolved, card=card, processes=processes)
+            for line in savings_table(found, each_saving):
+                with progress.paused():
+                    typer.echo(line)
     if card is None or fits(found, card):
         words = ["train", *(["--config", str(config)] if config else [])]
         words += [*(["--preset", preset] if preset else []), *(settings or [])]

@@ -15,6 +15,7 @@ import torch
 from styledial.distributed.sharded_tensors import full_tensor
 from styledial.errors import AdapterError, ModelError
 from styledial.files import write_json
+from styledial.language import say
 from styledial.models.base_files import copy_model_files, copy_tokenizer
 from styledial.models.dora import restore_norms, scale_norms
 from styledial.models.identity import Base, check_same_base, remembered_base
@@ -22,6 +23,7 @@ from styledial.models.load import load_base, load_tokenizer
 from styledial.models.locate import absolute, find_base
 from styledial.models.policy import Policy, quiet_peft
 from styledial.models.shards import safetensors_headers
+from styledial.progress import stage
 from styledial.run_folder.claims import writing
 from styledial.run_folder.described import describe_adapter
 from styledial.run_folder.layout import ADAPTER_SETTINGS, ADAPTER_WEIGHTS
@@ -157,7 +159,9 @@ def load_adapter(
     found = base_of(folder, base)
     how = {**found.loading, **instead}
     if (folder / ADAPTER_SETTINGS).is_file():
-        policy = Policy(attach_adapter(load_base(found.model, **how), folder, found.model), None)
+        base_model = load_base(found.model, **how)
+        with stage(say("loading the adapter", "加载适配器")):
+            policy = Policy(attach_adapter(base_model, folder, found.model), None)
     else:
         tuned = load_base(str(folder), **how)
         policy = Policy(tuned, load_base(found.model, **how))

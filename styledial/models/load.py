@@ -43,7 +43,8 @@ def quiet_libraries() -> None:
 
     bitsandbytes, imported on a CPU, asks for a kernel that nobody needs and warns without it.
     """
-    from transformers.utils import logging as of_transformers
+    with stage(say("loading transformers", "加载 transformers")):
+        from transformers.utils import logging as of_transformers
 
     of_transformers.set_verbosity_error()
     of_transformers.disable_progress_bar()
@@ -107,7 +108,8 @@ def load_base(
     from transformers import AutoModelForCausalLM
 
     check_choice(load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit)
-    folder = ready_folder(name_or_path, trust_remote_code=trust_remote_code, say=line)
+    with stage(say("checking the base", "检查基座")):
+        folder = ready_folder(name_or_path, trust_remote_code=trust_remote_code, say=line)
     precision = weights_dtype(dtype)
     options = loading_options(
         load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit, dtype=precision, shardable=shardable

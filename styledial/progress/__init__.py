@@ -22,16 +22,18 @@ from typing import TypeVar
 from styledial.progress.screens import Lines, Live, Screen, wrapped
 from styledial.progress.stages import Stage, opened, state
 
-__all__ = ["Stage", "complain", "line", "out", "shown", "stage", "state", "tracked"]
+__all__ = ["Stage", "complain", "line", "paused", "shown", "stage", "state", "tracked"]
 
 T = TypeVar("T")
 _screen: Screen | None = None
 
 
 @contextlib.contextmanager
-def stage(words: str = "", total: float | None = None, *, done: float = 0.0) -> Iterator[Stage]:
+def stage(
+    words: str = "", total: float | None = None, *, done: float = 0.0, background: bool = False
+) -> Iterator[Stage]:
     """A stage for as long as the block lasts; call what it gives with how much is done."""
-    new = Stage(words, total, done=done)
+    new = Stage(words, total, done=done, background=background)
     opened.append(new)
     try:
         if _screen:
@@ -82,10 +84,13 @@ def complain(text: str) -> None:
     print(wrapped(text, width) if width else text, file=sys.stderr)
 
 
-def out(text: str) -> None:
-    """A line of a command's result on stdout, while stages are open."""
+@contextlib.contextmanager
+def paused() -> Iterator[None]:
+    """No bar in this block: for a command's result on stdout, while stages are open."""
     if _screen:
         _screen.end()
-    print(text, flush=True)
-    if _screen and opened:
-        _screen.begin()
+    try:
+        yield
+    finally:
+        if _screen and opened:
+            _screen.begin()

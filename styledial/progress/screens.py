@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from styledial.language import say
 from styledial.progress.stages import state
 from styledial.units import percent
 
@@ -60,8 +61,8 @@ class Lines(Screen):
             if time.monotonic() >= self._said + BETWEEN_LINES:
                 words, fraction, passing = state()
                 if words:
-                    part = "" if fraction is None else f" {percent(fraction)},"
-                    self.line(f"  {words}:{part} {passing}")
+                    told = [passing] if fraction is None else [percent(fraction), passing]
+                    self.line(say(f"  {words}: {', '.join(told)}", f"  {words}：{'，'.join(told)}"))
 
 
 class Live(Screen):

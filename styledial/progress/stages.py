@@ -12,10 +12,13 @@ _SEEN, _SEEN_SECONDS = 0.02, 2.0
 
 
 class Stage:
-    """Something that takes long. `words` may change on the way; `total` None: nobody knows."""
+    """Something that takes long. `words` may change on the way; `total` None: nobody knows. One in
+    the `background` is only spoken of where nothing within it has words."""
 
-    def __init__(self, words: str, total: float | None, *, done: float = 0.0) -> None:
-        self.words, self.total = words, total
+    def __init__(
+        self, words: str, total: float | None, *, done: float = 0.0, background: bool = False
+    ) -> None:
+        self.words, self.total, self.background = words, total, background
         self.done = self._first = done
         self.began = time.monotonic()
         self._furthest = 0.0
@@ -49,26 +52,25 @@ opened: list[Stage] = []
 def state() -> tuple[str, float | None, str]:
     """Of the open stages: what is done, how much of it (0 to 1), and the time in words."""
     stages = list(opened)
-    words = _words(stages)
     fraction: float | None = None
     for each in reversed(stages):
         fraction = each.fraction(fraction or 0.0)
-    if not stages:
-        return "", None, ""
-    first = stages[0]
-    left = first.left(fraction) if fraction is not None else None
-    if left is None:
-        passed = duration(time.monotonic() - first.began)
-        return words, fraction, say(f"{passed} so far", f"已用 {passed}")
-    return words, fraction, say(f"about {about(left)} left", f"约剩 {about(left)}")
+    spoken = _spoken(stages)
+    words = say(": ", "：").join(dict.fromkeys(each.words for each in spoken))
+    counted = next((each for each in stages if each.total), None)
+    left = counted.left(fraction) if counted and fraction is not None else None
+    if left is not None:
+        return words, fraction, say(f"about {about(left)} left", f"约剩 {about(left)}")
+    if not spoken:
+        return words, fraction, ""
+    passed = duration(time.monotonic() - spoken[-1].began)
+    return words, fraction, say(f"{passed} so far", f"已用 {passed}")
 
 
-def _words(stages: list[Stage]) -> str:
-    """Of the first stage, which is what is counted; those within add to it where it isn't."""
-    said: list[str] = []
-    for each in stages:
-        if each.words and each.words not in said:
-            said.append(each.words)
-        if each.total and said:
-            break
-    return say(": ", "：").join(said)
+def _spoken(stages: list[Stage]) -> list[Stage]:
+    """The stages whose words are shown: down to the first one that is counted, which stands for
+    those within."""
+    worded = [each for each in stages if each.words]
+    spoken = [each for each in worded if not each.background] or worded[-1:]
+    counted = next((n for n, each in enumerate(spoken) if each.total), len(spoken))
+    return spoken[: counted + 1]
