@@ -14,8 +14,6 @@ from styledial.data.passage import Dialogue, Passage
 from styledial.data.prompts import sample_prompts
 from styledial.data.texts import general_passages, style_folder
 from styledial.errors import DataError
-from styledial.language import say
-from styledial.progress import tracked
 from styledial.training.row_order import RowOrder
 
 if TYPE_CHECKING:
@@ -74,7 +72,6 @@ def shares_rows(config: Config) -> bool:
 def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedTokenizerBase) -> Texts:
     """Tokenise and pack. Raises DataError where there is too little text to train and measure."""
     length = config.data.max_length
-    parts = tracked(("train", "heldout"), say("tokenising", "分词"))
     style, heldout = (
         pack(
             [p for p in material.passages if p.split == split],
@@ -83,7 +80,7 @@ def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedToken
             [d for d in material.dialogues if d.split == split],
             share_rows=shares_rows(config),
         )
-        for split in parts
+        for split in ("train", "heldout")
     )
     for rows, en, zh in ((style, "training", "训练"), (heldout, "held-out", "留出")):
         if len(rows) == 0:

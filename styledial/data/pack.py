@@ -29,6 +29,7 @@ from styledial.data.dialogues import render_dialogue
 from styledial.data.passage import Dialogue, Passage
 from styledial.data.tokens import opening_ids, text_ids
 from styledial.files import written_aside
+from styledial.language import say
 from styledial.progress import tracked
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def documents(
     opening = opening_ids(tokenizer)
     ids: list[int] = []
     last: Passage | None = None
-    for passage in tracked(list(passages)):
+    for passage in tracked(list(passages), say("tokenising", "分词")):
         if last and not _goes_on(last, passage):
             yield ids
             ids, last = [], None
