@@ -174,7 +174,7 @@ def test_a_redirect_to_another_host_gets_no_token(hub, tmp_path):
     ("repo", "revision", "says"),
     [
         ("owner/nothing", None, "has no such model, or keeps it private"),
-        (REPO, "v9", "--revision v9: owner/model has no such branch"),
+        (REPO, "v9", "owner/model: has no branch, tag or commit v9"),
         ("nothing", None, "a model's name is OWNER/NAME"),
         ("../escape", None, "a model's name is OWNER/NAME"),
     ],

@@ -55,9 +55,8 @@ def explained(error: Exception, place: Place, repo: str, revision: str | None = 
         return gated(place, repo)
     if isinstance(error, RevisionNotFoundError):
         return ModelError(
-            f"--revision {revision}: {repo} has no such branch, tag or commit. Leave it out for "
-            "the newest.",
-            f"--revision {revision}：{repo} 没有这个分支、标签或提交。不写则取最新版。",
+            f"{repo}: has no branch, tag or commit {revision}. Leave it out for the newest.",
+            f"{repo}：没有名为 {revision} 的分支、标签或提交。不写则取最新版。",
         )
     if isinstance(error, OfflineModeIsEnabled):
         return ModelError(
@@ -96,9 +95,10 @@ def gated(place: Place, repo: str) -> ModelError:
     if place.token_withheld:
         return ModelError(
             f"{repo}: is gated: accept its licence on {page}. Your Hugging Face token is not sent "
-            f"to {place.endpoint} unasked; give it with --token, or use --source modelscope.",
+            f"to {place.endpoint} unasked; give it with `styledial download --token`, or use "
+            "--source modelscope.",
             f"{repo}：需要授权：请在 {page} 同意许可。令牌不会擅自发给 {place.endpoint}；"
-            "请用 --token 提供，或改用 --source modelscope。",
+            "请用 `styledial download --token` 提供，或改用 --source modelscope。",
         )
     return ModelError(
         f"{repo}: is gated. Accept its licence on {page}, make a token on {tokens}, set "
