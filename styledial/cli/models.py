@@ -106,7 +106,7 @@ def _table() -> Iterator[str]:
     yield ""
     yield say(
         "bf16, 4-bit: GPU memory that LoRA training needs at least (planned, not\n"
-        "measured; rows of 512 tokens, one at a time). For your settings: `styledial plan`.",
+        "measured; one row of 512 tokens at a time). `styledial plan`: for your settings.",
         "bf16 与 4 位：LoRA 训练至少需要的显存（估算，未实测；每次一行 512 token）。\n"
         "`styledial plan` 可按你的设置估算。",
     )

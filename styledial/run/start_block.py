@@ -36,7 +36,8 @@ from styledial.strength import name_of
 from styledial.training.row_order import RowOrder
 from styledial.units import about, count, disk_size, memory_size
 
-# Of a CPU's speed at large products, what a step reaches; measured on the bundled base and a 135M.
+# Of a CPU's speed at large products, what a step reaches; assumed. The bundled base reaches about
+# that on two idle cores; the time that the run says after its first updates is measured.
 _REACHED = 0.5
 # A CPU run that takes longer is warned of.
 _LONG = 2 * 3600.0
