@@ -119,3 +119,23 @@ def _read(leader: int) -> bytes:
         return os.read(leader, 4096)
     except OSError:  # Linux says so when the other end is closed
         return b""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pty")
+def test_a_terminal_that_cannot_redraw_gets_lines() -> None:
+    """rich draws nothing there: a run was silent in an Emacs shell."""
+    import pty
+
+    leader, follower = pty.openpty()
+    env = {**os.environ, "TERM": "dumb", "STYLEDIAL_LANG": "en"}
+    code = textwrap.dedent(SHOWS).replace(
+        "from styledial import progress", "from styledial import progress; "
+        "progress.screens.BETWEEN_LINES = 0.1"
+    )  # fmt: skip
+    with subprocess.Popen([sys.executable, "-c", code], stdout=follower, stderr=follower, env=env):
+        os.close(follower)
+        said = b""
+        while chunk := _read(leader):
+            said += chunk
+    os.close(leader)
+    assert ": 50%, " in said.decode()

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from styledial.progress.screens import Lines, Live, Screen, wrapped
+from styledial.progress.screens import Screen, screen_here, wrapped
 from styledial.progress.stages import Stage, opened, state
 
 __all__ = ["Stage", "complain", "line", "paused", "shown", "stage", "state", "tracked"]
@@ -61,7 +61,7 @@ def shown(*, quiet: bool = False) -> Iterator[None]:
     if quiet or _screen:
         yield
         return
-    _screen = Live() if sys.stderr.isatty() else Lines()
+    _screen = screen_here()
     try:
         yield
     finally:

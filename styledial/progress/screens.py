@@ -30,6 +30,16 @@ class Screen:
         print(text, file=sys.stderr)
 
 
+def screen_here() -> Screen:
+    """A bar where stderr is a terminal that can redraw a line, else lines."""
+    if not sys.stderr.isatty():
+        return Lines()  # without importing rich
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    return Live(console) if console.is_terminal and not console.is_dumb_terminal else Lines()
+
+
 class Lines(Screen):
     """A line every ten seconds in which nothing else was said, from a thread of its own."""
 
@@ -68,11 +78,10 @@ class Lines(Screen):
 class Live(Screen):
     """A bar on the terminal, redrawn by a thread of rich's; gone when the last stage is over."""
 
-    def __init__(self) -> None:
-        from rich.console import Console
+    def __init__(self, console: Console) -> None:
         from rich.spinner import Spinner
 
-        self.console: Console = Console(stderr=True, highlight=False)
+        self.console = console
         self._spinner = Spinner("line")
         self._live: LiveOfRich | None = None
 
