@@ -152,11 +152,11 @@ def _show(
     from styledial.memory import show
 
     for line in show.table(found):
-        typer.echo(line)
+        progress.result(line)
     if card is not None:
-        typer.echo(show.verdict(found, card))
+        progress.result(show.verdict(found, card))
         if fit and not fitting.fits(found, card):
             other = fitting.nearest(asked, found, card, processes=processes)
-            typer.echo(say(*show.nearest_words(asked, other)))
+            progress.result(say(*show.nearest_words(asked, other)))
     for line in show.pace(resolved, found, card):
-        typer.echo(line)
+        progress.result(line)

@@ -22,7 +22,7 @@ from typing import TypeVar
 from styledial.progress.screens import Screen, screen_here, wrapped
 from styledial.progress.stages import Stage, opened, state
 
-__all__ = ["Stage", "complain", "line", "paused", "shown", "stage", "state", "tracked"]
+__all__ = ["Stage", "complain", "line", "paused", "result", "shown", "stage", "state", "tracked"]
 
 T = TypeVar("T")
 _screen: Screen | None = None
@@ -82,6 +82,12 @@ def complain(text: str) -> None:
     """An error, when nothing is shown any more."""
     width = shutil.get_terminal_size().columns if sys.stderr.isatty() else 0
     print(wrapped(text, width) if width else text, file=sys.stderr)
+
+
+def result(text: str) -> None:
+    """A sentence of a command's result on stdout, broken between words on a terminal."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    print(wrapped(text, width) if width else text)
 
 
 @contextlib.contextmanager
