@@ -84,11 +84,14 @@ def plan(
                 "--fit 需要知道显卡：本机没有 GPU，请加 --gpu 或 --memory。",
             )
         resolved, found = _planned(asked, card, processes)
-        with progress.paused():
-            if as_json:
+        if as_json:
+            with progress.paused():
                 typer.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
-                return
-            _show(asked, resolved, found, card, processes, fit)
+            return
+        lines = _lines(asked, resolved, found, card, processes, fit)
+        with progress.paused():
+            for line in lines:
+                progress.result(line)
         if savings:
             each_saving = all_savings(resolved, card=card, processes=processes)
             for line in savings_table(found, each_saving):
@@ -140,23 +143,18 @@ def _planned(asked: Config, card: Card | None, processes: int) -> tuple[Config, 
     return resolved, found
 
 
-def _show(
-    asked: Config,
-    resolved: Config,
-    found: Plan,
-    card: Card | None,
-    processes: int,
-    fit: bool,
-) -> None:
+def _lines(
+    asked: Config, resolved: Config, found: Plan, card: Card | None, processes: int, fit: bool
+) -> list[str]:
+    """The plan in words; with `fit`, also the nearest configuration that fits, which costs plans."""
     from styledial.memory import fit as fitting
     from styledial.memory import show
 
-    for line in show.table(found):
-        progress.result(line)
+    lines = list(show.table(found))
     if card is not None:
-        progress.result(show.verdict(found, card))
+        lines.append(show.verdict(found, card))
         if fit and not fitting.fits(found, card):
-            other = fitting.nearest(asked, found, card, processes=processes)
-            progress.result(say(*show.nearest_words(asked, other)))
-    for line in show.pace(resolved, found, card):
-        progress.result(line)
+            with progress.stage(say("looking for what fits", "寻找放得下的配置")):
+                other = fitting.nearest(asked, found, card, processes=processes)
+            lines.append(say(*show.nearest_words(asked, other)))
+    return [*lines, *show.pace(resolved, found, card)]
