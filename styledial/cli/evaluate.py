@@ -108,7 +108,7 @@ def evaluate(
     other = None if against == "base" else Path(against).expanduser()
     with working(say(f"evaluate {adapter}", f"评估 {adapter}")):
         with importing():
-            from styledial.evaluation.suite import FULL, save_evaluation, warnings
+            from styledial.evaluation.suite import FULL, save_evaluation
             from styledial.run.finished import evaluate_run
             from styledial.run_folder.claims import writing
 
@@ -136,21 +136,25 @@ def evaluate(
         if wanted is None:  # evaluation.json is about the adapter as it lies there
             save_evaluation(adapter, found)
             refresh(adapter)
+    _tell(found, adapter, as_json=as_json, written=wanted is None)
+
+
+def _tell(found: Evaluation, adapter: Path, *, as_json: bool, written: bool) -> None:
+    from styledial.evaluation.suite import warnings
+
     if as_json:
         typer.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
     else:
         _show(found)
     for warning in warnings(found):
         typer.echo(say(*warning), err=True)
-    if not as_json:
-        _say_next(adapter, written=wanted is None)
+    if written and not as_json:
+        _say_next(adapter)
 
 
-def _say_next(adapter: Path, *, written: bool) -> None:
+def _say_next(adapter: Path) -> None:
     from styledial.run_folder.layout import EVALUATION
 
-    if not written:
-        return
     typer.echo(say(f"Written: {adapter / EVALUATION}", f"已写入：{adapter / EVALUATION}"))
     advice = [(say("what limits this run", "看看受什么限制"), command("doctor", adapter))]
     for line in next_lines(advice):

@@ -146,7 +146,7 @@ def _planned(asked: Config, card: Card | None, processes: int) -> tuple[Config, 
 def _lines(
     asked: Config, resolved: Config, found: Plan, card: Card | None, processes: int, fit: bool
 ) -> list[str]:
-    """The plan in words; with `fit`, also the nearest configuration that fits, which costs plans."""
+    """The plan in words; with `fit` also the nearest that fits, which costs several plans."""
     from styledial.memory import fit as fitting
     from styledial.memory import show
 

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 
 from styledial.build.kl import build_anchor, build_controller, build_references
-from styledial.build.language_fit import language_warning
 from styledial.build.model import build_optimizer, build_policy, mixed_precision
 from styledial.build.shared_texts import read_texts
 from styledial.build.texts import Texts, style_order
@@ -108,10 +107,8 @@ def prepare(
     snapshot = _snapshot(folder, consensus, here, screen) if resuming else None
     order, steps = _order(config, texts, here, snapshot, screen)
     done = snapshot.state.step if snapshot else 0
-    for line in start_block.text_rows(config, texts, order, steps, done):
+    for line in start_block.text_rows(config, texts, tokenizer, order, steps, done):
         screen.line(line)
-    if warning := language_warning(texts.style, tokenizer, config.model.model_name_or_path):
-        screen.note(*warning)
     optimizer, scheduler = build_optimizer(config, policy, steps)
     base_digest(policy)  # while every process has whole weights
     wrapped, optimizer = _on_device(policy, optimizer, accelerator, sharded, here, screen)

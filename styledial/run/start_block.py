@@ -16,10 +16,12 @@ import math
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from styledial.build.kl import has_anchor
+from styledial.build.language_fit import language_warning
 from styledial.build.texts import Texts
 from styledial.commands import rows
 from styledial.config import BUNDLED, Config
@@ -67,8 +69,10 @@ def model_rows(config: Config) -> list[str]:
     return lines
 
 
-def text_rows(config: Config, texts: Texts, order: RowOrder, steps: int, done: int) -> list[str]:
-    """Novels and updates."""
+def text_rows(
+    config: Config, texts: Texts, tokenizer: Any, order: RowOrder, steps: int, done: int
+) -> list[str]:
+    """Novels and updates; and a warning where the base doesn't know the novels' language."""
     training = config.training
     books = count(texts.books, "book", "books", "本书")
     chapters = count(texts.chapters, "chapter", "chapters", "章")
@@ -88,7 +92,8 @@ def text_rows(config: Config, texts: Texts, order: RowOrder, steps: int, done: i
         name, asked = name_of(training.kl_beta), f"{training.kl_beta:g}"
         updates += say(f"; strength: {name} ({asked})", f"；目标强度：{name}（{asked}）")
     found = [(say("novels", "小说"), novels), (say("training", "训练"), updates)]
-    return list(rows(found, like=WIDEST))
+    warning = language_warning(texts.style, tokenizer, config.model.model_name_or_path)
+    return [*rows(found, like=WIDEST), *([say(*warning)] if warning else [])]
 
 
 def _base(name: str) -> tuple[int | None, str]:
