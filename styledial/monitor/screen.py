@@ -75,8 +75,8 @@ class Screen:
         left = passed / made * (total - step)
         if left > 10:
             words = say(
-                f"{duration(passed / made)} an update (measured); about {about(left)} for the "
-                f"{total - step:,} left, then the evaluation",
+                f"{duration(passed / made)} an update (measured); {total - step:,} left: about "
+                f"{about(left)}, then evaluation",
                 f"每次更新 {duration(passed / made)}（实测）；剩余 {total - step:,} 次约需 "
                 f"{about(left)}，之后是评估",
             )
