@@ -63,7 +63,7 @@ class Screen:
             f"第 {of} 步  训练 NLL {fixed(metrics.nll)}",
         )
         if self.mode.reads_kl:  # a step of plain fine-tuning doesn't read KL
-            words += f", KL {fixed(metrics.kl)}"
+            words += say(", ", "，") + f"KL {fixed(metrics.kl)}"
         self._stage(metrics.step, words=words)
 
     def _say_time(self, step: int, total: int) -> None:
