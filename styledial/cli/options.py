@@ -12,6 +12,7 @@ from styledial.config import PRESETS, Config, resolve
 from styledial.config.as_written import model_name
 from styledial.language import say
 from styledial.run_folder import layout
+from styledial.strength import Strength, parse_strength
 
 Settings = Annotated[
     list[str] | None,
@@ -27,15 +28,15 @@ Preset = Annotated[
 ]
 
 Adapter = Annotated[Path, typer.Argument(help=say("A run's output_dir.", "训练的 output_dir。"))]
-Strength = Annotated[
-    float | None,
+STRENGTHS = "light|medium|strong|max|0.08"
+StrengthOption = Annotated[
+    str | None,
     typer.Option(
+        "--strength",
         "--kl_beta",
         "--kl-beta",
-        help=say(
-            "Strength to scale the adapter to, as a KL in nats per token.",
-            "将适配器调到的强度，即 KL（nats/token）。",
-        ),
+        metavar=say(STRENGTHS, "轻微|中等|强烈|max|0.08"),
+        help=say("How strong the style is to be.", "风格强度。"),
     ),
 ]
 
@@ -85,9 +86,7 @@ def configuration(
 ) -> Config:
     """The resolved configuration, its notes printed: train_config.yaml where neither a file nor
     a preset is named. `given` are the settings that have an option of their own."""
-    if config is None and preset is None and Path(layout.SETTINGS).is_file():
-        config = Path(layout.SETTINGS)
-    resolved = resolve(config, preset, given or {}, settings or [])
+    resolved = resolve(file_in_force(config, preset), preset, given or {}, settings or [])
     for note in resolved.notes:
         typer.echo(note, err=True)
     return resolved
@@ -98,11 +97,15 @@ def trusting(asked: bool) -> dict[str, bool]:
     return {"trust_remote_code": True} if asked else {}
 
 
-def scale_of(adapter: Path, kl_beta: float | None) -> float:
-    """The scale at which the adapter has the strength asked for; 1 where none is."""
-    from styledial.dial import load_dial, scale_for
+def file_in_force(config: Path | None, preset: str | None) -> Path | None:
+    """The configuration file that counts: train_config.yaml of this folder where none is named."""
+    beside = Path(layout.SETTINGS)
+    return beside if config is None and preset is None and beside.is_file() else config
 
-    return 1.0 if kl_beta is None else scale_for(load_dial(adapter), kl_beta)
+
+def asked_strength(typed: str | None) -> Strength | None:
+    """What --strength says; raises UserError."""
+    return None if typed is None else parse_strength(typed)
 
 
 def refresh(adapter: Path) -> None:

@@ -133,7 +133,7 @@ class ModelSettings(Section):
 
 
 class DataSettings(Section):
-    """The novels, and the general text against which forgetting is measured."""
+    """The novels, and the general text on which general ability is measured."""
 
     data_dir: str = setting(
         "data/novels",
@@ -172,8 +172,8 @@ class DataSettings(Section):
     )
     general: str = setting(
         BUNDLED,
-        "General text on which forgetting is measured: a file, a folder, or `bundled`.",
-        "用来评估遗忘的通用文本：文件、文件夹或 bundled。",
+        "General text on which general ability is measured: a file, a folder, or `bundled`.",
+        "用来衡量通用能力的文本：文件、文件夹或 bundled。",
         min_length=1,
         resume=SAID,
     )
@@ -382,10 +382,10 @@ class TrainingSettings(Section):
     )
     evaluate_at_end: Literal["quick", "full", "off"] = setting(
         "quick",
-        "Evaluate style, forgetting, fluency and copying when the run ends: quick (a few "
+        "Measure style, general ability, fluency and copying when the run ends: quick (a few "
         "passages), full (as `styledial evaluate`), off.",
-        "训练结束时评估风格、遗忘、流畅度与照抄：quick（少量段落）、full（同 styledial "
-        "evaluate）或 off。",
+        "训练结束时评估风格、通用能力、流畅度与照抄：quick（少量段落）、full"
+        "（同 styledial evaluate）或 off。",
         resume=FREE,
     )
     fsdp: Literal["auto", "on", "off"] = setting(

@@ -22,7 +22,9 @@ from styledial.data.passage import Dialogue, Passage, Split
 from styledial.data.reading.read import Part
 from styledial.data.reading.sources import find_sources
 from styledial.data.store import Book, Store
-from styledial.data.workers import Progress, make_all
+from styledial.data.workers import make_all
+from styledial.language import say
+from styledial.progress import stage
 
 
 @dataclass
@@ -143,7 +145,6 @@ def prepare_folder(
     dedup: bool = True,
     workers: int | None = None,
     leave_out: Collection[Path] = (),
-    progress: Progress = lambda book, done, total: None,
 ) -> Prepared:
     """Read every file of `folder`; `store` keeps what was made of each, by content.
 
@@ -152,12 +153,15 @@ def prepare_folder(
     """
     sources = find_sources(folder, leave_out)
     shelf = Store(store, to_simplified)
-    books = make_all(shelf, sources, workers, progress)
-    drop_exact_copies(books) if dedup else None
-    pool = gather(books, shelf)
-    if dedup:
-        drop_copies(pool, to_simplified)
-    sides = choose_sides(pool, validation_split, partial(_texts, pool, shelf))
+    with stage(say("reading the texts", "读取文本")) as at:
+        books = make_all(shelf, sources, workers, at)
+    with stage(say("looking for copies", "查找重复内容")):
+        drop_exact_copies(books) if dedup else None
+        pool = gather(books, shelf)
+        if dedup:
+            drop_copies(pool, to_simplified)
+    with stage(say("choosing what is held out", "划分留出部分")):
+        sides = choose_sides(pool, validation_split, partial(_texts, pool, shelf))
     return Prepared(books, pool.notes, shelf, pool, sides, validation_split)
 
 

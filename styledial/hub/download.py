@@ -24,6 +24,7 @@ from typing import Any
 from styledial.errors import ModelError, UserError, nearest
 from styledial.files import write_json
 from styledial.hub import huggingface, modelscope
+from styledial.hub.arrival import arriving, both
 from styledial.hub.choose import needed
 from styledial.hub.fetch import Progress, bytes_waiting, fetch, is_intact
 from styledial.hub.home import require_space
@@ -47,6 +48,22 @@ class Downloaded:
     fetched: int
 
 
+_given: list[Place] = []
+
+
+@contextmanager
+def downloading_from(where: Place | None) -> Iterator[None]:
+    """What this block has to download comes from here; None leaves it as it is."""
+    if where is None:
+        yield
+        return
+    _given.append(where)
+    try:
+        yield
+    finally:
+        _given.pop()
+
+
 def place(
     source: str = "huggingface",
     endpoint: str | None = None,
@@ -56,8 +73,11 @@ def place(
     """Where to download from, by the options and HF_ENDPOINT, HF_TOKEN, MODELSCOPE_API_TOKEN.
 
     A token that lies on this machine for Hugging Face goes to Hugging Face, or to an endpoint
-    that the user named; --use-mirror sends one only if it is given with it.
+    that the user named; --use-mirror sends one only if it is given with it. Without arguments it is
+    the place of `downloading_from`, where a command was given one.
     """
+    if _given and (source, endpoint, use_mirror, token) == ("huggingface", None, False, None):
+        return _given[-1]
     if source not in SOURCES:
         guess = nearest(source, SOURCES)
         raise UserError(
@@ -101,14 +121,13 @@ def download(
     revision: str | None = None,
     with_code: bool = False,
     progress: Progress | None = None,
-    announce: Progress | None = None,
     workers: int = 4,
     pause: float = 1.0,
 ) -> Downloaded:
     """Download what a training needs of `repo` into `folder`, or finish a download begun there.
 
-    `announce(path, bytes already here, size)` is called for each file first, `progress` as it
-    grows (from several threads); `pause` is the unit of the waits between attempts, in seconds.
+    `progress(path, bytes here, size)` is called as a file grows, from several threads; `pause` is
+    the unit of the waits between attempts, in seconds.
     Raises ModelError for a name, licence, network or checksum that stands in the way, UserError
     if the disk is too small.
     """
@@ -123,18 +142,16 @@ def download(
         todo = [file for file in files if not _is_here(folder, file, checked)]
         coming = sum(file.size - bytes_waiting(folder, file) for file in todo)
         require_space(folder, coming, (f"downloading {repo}", f"下载 {repo} "))
-        for file in files:
-            here = bytes_waiting(folder, file) if file in todo else file.size
-            if announce:
-                announce(file.path, here, file.size)
-        report = progress or _silent
         headers = hub.headers(where)
+        there = {file.path: bytes_waiting(folder, file) for file in todo}
+        there |= {file.path: file.size for file in files if file not in todo}
 
         def get(file: RemoteFile, report: Progress) -> None:
             fetch(hub.file_url(where, listed, file.path), headers, file, folder, report, pause)
 
         try:
-            _each(todo, get, report, workers)
+            with arriving(repo, there, sum(file.size for file in files)) as arrived:
+                _each(todo, get, both(arrived, progress or _silent), workers)
         except HfHubHTTPError as error:
             raise hub.explained(error, where, repo) from None
         _remove_earlier(folder, {file.path for file in files})

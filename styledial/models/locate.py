@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from styledial.commands import command
 from styledial.errors import ModelError
 from styledial.hub.home import model_folder
 from styledial.language import typed
@@ -182,19 +183,18 @@ def _downloaded(name: str, trust_remote_code: bool, say: Say | None) -> Path:
     from styledial.hub.download import download, place
 
     plain, revision = split_revision(name)
-    repo = on_hugging_face(plain)
-    cached = _in_hugging_face_cache(repo, revision)
+    cached = _in_hugging_face_cache(on_hugging_face(plain), revision)
     if cached is not None:
         return cached
     if is_offline_mode():
         raise not_available(name, "HF_HUB_OFFLINE is set", "设置了 HF_HUB_OFFLINE")
+    where = place()
+    repo = on_modelscope(plain) if where.source == "modelscope" else on_hugging_face(plain)
     target = download_folder(repo, revision)
     if say is not None:
         say(f"{repo} -> {target}")
     try:
-        return download(
-            repo, target, place(), revision=revision, with_code=trust_remote_code
-        ).folder
+        return download(repo, target, where, revision=revision, with_code=trust_remote_code).folder
     except ModelError as error:
         if known(plain) and known(plain).gated:  # type: ignore[union-attr]
             raise
@@ -220,11 +220,10 @@ def _in_hugging_face_cache(repo: str, revision: str | None) -> Path | None:
 
 def not_available(name: str, en: str, zh: str) -> ModelError:
     """The error for a base that is neither here nor downloadable; en, zh: the reason."""
+    retry, demo = command("download", "--model", name), "model.model_name_or_path=bundled"
     return ModelError(
-        f"model.model_name_or_path: {name} is not available ({en}). Download it: "
-        f"`python scripts/download_model.py --model {name}`; from China add --use-mirror; or try "
-        "the demo, which needs no network: `python train.py --config configs/demo.yaml`.",
-        f"model.model_name_or_path：{name} 不可用（{zh}）。可以下载："
-        f"`python scripts/download_model.py --model {name}`；国内加 --use-mirror；"
-        "或运行无需网络的示例：`python train.py --config configs/demo.yaml`。",
+        f"model.model_name_or_path: {name} is not available ({en}). Download it where there is a "
+        f"network: `{retry}`; or try without one: {demo}.",
+        f"model.model_name_or_path：{name} 不可用（{zh}）。请在有网络的环境下载：`{retry}`；"
+        f"或不用网络先试试：{demo}。",
     )

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from styledial.files import write_text
-from styledial.language import typed
+from styledial.language import say, typed
+from styledial.progress import stage
 from styledial.report import (
     configuration,
     dial_curve,
@@ -55,13 +56,14 @@ def write_report(folder: Path, target: Path | None = None) -> Path:
     UserError where there is no run. Reads only; some seconds, no GPU.
     """
     run = read_run(folder)
-    page = render(
-        "report.html",
-        verdict=verdict.verdict(run),
-        writing=writing.writing(run),
-        curves=[section(run) for section in CURVES],
-        figures_of_run=[section(run) for section in FIGURES],
-    )
+    with stage(say("writing the report", "生成报告")):
+        page = render(
+            "report.html",
+            verdict=verdict.verdict(run),
+            writing=writing.writing(run),
+            curves=[section(run) for section in CURVES],
+            figures_of_run=[section(run) for section in FIGURES],
+        )
     if target:
         write_text(target, page)
         return target

@@ -5,41 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from styledial.evaluation.names import GROUPS
 from styledial.language import say, typed
 from styledial.report.numbers import NONE, general
 from styledial.report.parts import Section, Strong, Table
 from styledial.run_folder.reader import Run, is_number, mapping, mappings
-
-# name -> English, Chinese, and which way is better: lower, higher, near the books ("b"), or
-# neither (""); as docs/evaluation.md has it.
-_GROUPS: dict[tuple[str, str], dict[str, tuple[str, str, str]]] = {
-    ("Style", "风格"): {
-        "kl": ("KL to the base", "与基座的 KL", ""),
-        "style_nll": ("loss on your novels", "小说 loss", "-"),
-        "style_nll_gain": ("loss gained on your novels", "小说 loss 收益", "+"),
-        "style_score": ("judged to be your novels", "被判为你的小说", "+"),
-        "function_word_distance": ("distance of function words", "虚词使用的距离", "b"),
-        "sentence_rhythm_distance": ("distance of sentence rhythm", "句子节奏的距离", "b"),
-    },
-    ("Fluency", "流畅"): {
-        "distinct_2": ("different pairs of tokens", "不同二元组的比例", ""),
-        "distinct_3": ("different triples of tokens", "不同三元组的比例", ""),
-        "longest_loop": ("longest loop", "最长的循环重复", "-"),
-        "base_perplexity": ("perplexity to the base", "基座困惑度", ""),
-        "truncated": ("passages cut at the limit", "写到长度上限的片段", ""),
-    },
-    ("General ability", "通用能力"): {
-        "general_nll": ("loss on general text", "通用文本 loss", "-"),
-        "general_kl": ("KL on general text", "通用文本上的 KL", "-"),
-    },
-    ("Memorisation", "照抄"): {
-        "longest_copy": ("longest passage copied", "最长的照抄", ""),
-        "long_copy_rate": ("passages with a long copy", "含长照抄的片段比例", "-"),
-        "extraction_rate_16": ("extracted, 16 tokens given", "给出 16 token 时的可提取率", "-"),
-        "extraction_rate_32": ("extracted, 32 tokens given", "给出 32 token 时的可提取率", "-"),
-        "extraction_rate_64": ("extracted, 64 tokens given", "给出 64 token 时的可提取率", "-"),
-    },
-}  # fmt: skip
 
 
 def section(run: Run) -> Section:
@@ -88,10 +58,10 @@ def _from_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tables(metrics: Mapping[str, Any]) -> list[Table]:
-    known = {name for group in _GROUPS.values() for name in group}
+    known = {name for group in GROUPS.values() for name in group}
     others = {name: (name, name, "") for name in metrics if name not in known}
     tables = []
-    for (en, zh), group in {**_GROUPS, ("Other", "其他"): others}.items():
+    for (en, zh), group in {**GROUPS, ("Other", "其他"): others}.items():
         found = [(words, mapping(metrics.get(name))) for name, words in group.items()]
         found = [(words, metric) for words, metric in found if metric]
         if found:

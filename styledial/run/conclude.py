@@ -15,12 +15,13 @@ from typing import Any
 from styledial.data.manifest import FILE as MANIFEST
 from styledial.distributed.sharded_tensors import model_is_sharded
 from styledial.doctor import last_words
-from styledial.evaluation.suite import evaluate_at_end
-from styledial.language import typed
+from styledial.evaluation.suite import Evaluation, evaluate_at_end
+from styledial.language import say, typed
 from styledial.models import fsdp
 from styledial.models.adapter import save_model
 from styledial.models.fsdp import from_rank_0
 from styledial.monitor import environment, messages
+from styledial.progress import stage
 from styledial.report import report_at_end
 from styledial.run.closing_lines import closing_lines
 from styledial.run.prepare import Parts
@@ -81,15 +82,20 @@ def conclude(
     write_samples(own, samples, seed=seed)
     _write_strength_samples(parts, own, samples, figures.style.kl, reading)
     _write_data_manifest(parts, own)
-    _evaluate(parts, figures, reading)
+    found = _evaluate(parts, figures, reading)
     request.check()
     with request.deferred():  # a moment more, and the run is complete
         summary = _summary(parts, {**kept, **landing}, figures, began)
         _finish(parts, own, summary)
-        for line in closing_lines(summary, samples, own.path):
+        for line in closing_lines(
+            summary,
+            samples,
+            own.path,
+            evaluation=found.as_json()["metrics"] if found else {},
+            findings=last_words(own.path),
+            is_adapter=parts.core.policy.is_adapter,
+        ):
             parts.screen.line(line)
-        for text in last_words(own.path):
-            parts.screen.line(text)
     return summary
 
 
@@ -110,20 +116,18 @@ def _land(parts: Parts, reading: dict[str, Any]) -> dict[str, float]:
     training, policy, heldout = parts.config.training, parts.core.policy, parts.texts.heldout
     rows, _ = halves(heldout)
     budget = training.kl_target if policy.is_adapter else None
-    landing = land(
+    return land(
         policy,
         lambda: from_rank_0(measure(policy, heldout, only=rows, **reading).kl, policy),
         budget,
     )
-    if budget and landing["kl_before_landing"] < 0.95 * budget:
-        parts.screen.note(*_shortfall_words(landing["kl_before_landing"], budget))
-    return landing
 
 
 def _save_model(parts: Parts, own: RunFolder | None) -> None:
     if own:  # of a resumed run that had been finished: they are about another adapter
         own.set_aside(layout.ABOUT_THE_MODEL)
-    save_model(parts.core.policy, parts.folder, write=own is not None)
+    with stage(say("saving the model", "保存模型")):
+        save_model(parts.core.policy, parts.folder, write=own is not None)
     if own:
         own.let_go()
 
@@ -131,9 +135,12 @@ def _save_model(parts: Parts, own: RunFolder | None) -> None:
 def _measure(parts: Parts, reading: dict[str, Any]) -> _Figures:
     policy, texts = parts.core.policy, parts.texts
     _, rows = halves(texts.heldout)
-    style = read_rows(policy, texts.heldout, only=rows, **reading)
-    general = read_rows(policy, texts.general, **reading)
-    learnt = measure(policy, texts.style.at_most(_LEARNT_TOKENS), **reading)
+    with stage(say("measuring the result", "测量结果"), 3) as at:
+        style = read_rows(policy, texts.heldout, only=rows, **reading)
+        at(1)
+        general = read_rows(policy, texts.general, **reading)
+        at(2)
+        learnt = measure(policy, texts.style.at_most(_LEARNT_TOKENS), **reading)
     return _Figures(Distance.of(style), Distance.of(general), learnt, style, general)
 
 
@@ -156,7 +163,7 @@ def _write_strength_samples(
         )
 
 
-def _evaluate(parts: Parts, figures: _Figures, reading: dict[str, Any]) -> None:
+def _evaluate(parts: Parts, figures: _Figures, reading: dict[str, Any]) -> Evaluation | None:
     if model_is_sharded(
         parts.core.policy
     ):  # the others have left; one process can't run a sharded model
@@ -165,18 +172,19 @@ def _evaluate(parts: Parts, figures: _Figures, reading: dict[str, Any]) -> None:
             f"fsdp: evaluate_at_end is skipped; `styledial evaluate {folder}` evaluates the run.",
             f"fsdp：跳过 evaluate_at_end；可用 `styledial evaluate {folder}` 评估。",
         )
-        return
-    evaluate_at_end(
-        parts.config,
-        parts.core.policy,
-        parts.tokenizer,
-        parts.texts,
-        reading,
-        figures.style_sums,
-        figures.general_sums,
-        parts.state.tokens,
-        parts.screen.note,
-    )
+        return None
+    with stage(say("evaluation", "效果评估")):
+        return evaluate_at_end(
+            parts.config,
+            parts.core.policy,
+            parts.tokenizer,
+            parts.texts,
+            reading,
+            figures.style_sums,
+            figures.general_sums,
+            parts.state.tokens,
+            parts.screen.note,
+        )
 
 
 def _write_data_manifest(parts: Parts, own: RunFolder) -> None:
@@ -252,14 +260,5 @@ def _finish(parts: Parts, own: RunFolder, summary: dict[str, Any]) -> None:
     if saved := summary["reference_rows_saved"]:
         parts.screen.note(*messages.reference_rows(saved))
     remove_cache(own.path)
-    if parts.state.step < parts.config.training.save_steps:  # it was for the conclusion's sake
-        checkpoint_files.remove_checkpoint(own.path, parts.state.step)
-
-
-def _shortfall_words(reached: float, budget: float) -> tuple[str, str]:
-    return (
-        f"KL reached {reached:.4f}, less than the budget {budget:g}; the adapter is saved at the "
-        "strength reached. More epochs or a higher learning rate bring it closer.",
-        f"没有达到目标强度：KL 为 {reached:.4f}，预算为 {budget:g}；适配器已按实际强度保存。增加"
-        "训练轮数或调大学习率可以更接近预算。",
-    )
+    if parts.steps < parts.config.training.save_steps:  # it was for the conclusion's sake
+        checkpoint_files.remove_checkpoint(own.path, parts.steps)

@@ -33,6 +33,7 @@ from styledial.models.load import load_tokenizer, quiet_libraries
 from styledial.models.policy import Policy
 from styledial.monitor import messages, trackers
 from styledial.monitor.screen import Screen
+from styledial.run import start_block
 from styledial.run.samples import sample
 from styledial.run_folder import layout
 from styledial.run_folder.cache import make_cache
@@ -95,7 +96,7 @@ def prepare(
     """Raises UserError where anything isn't as it has to be. `changed`: settings of a resumed run
     that are no longer what they were."""
     loaded = _load(config, folder, here, screen, when_too_large)
-    _announce(screen, loaded.config, loaded.texts, changed)
+    _announce(screen, loaded.config, changed)
     return _assemble(loaded, folder, here, screen, resuming=resuming)
 
 
@@ -107,6 +108,9 @@ def _load(
 
     quiet_libraries()
     cache = make_cache(folder)
+    if here.first:
+        for line in start_block.model_rows(config):
+            screen.line(line)
     store = ranks.rendezvous(here)
     ranks.use_own_device(here)
     config, planned = settle(
@@ -133,6 +137,9 @@ def _assemble(
     consensus = Consensus(here.count)
     snapshot = _snapshot(folder, consensus, here, screen) if resuming else None
     order, steps = _order(config, texts, here, snapshot, screen)
+    done = snapshot.state.step if snapshot else 0
+    for line in start_block.text_rows(config, texts, tokenizer, order, steps, done):
+        screen.line(line)
     optimizer, scheduler = build_optimizer(config, policy, steps)
     base_digest(policy)  # while every process has whole weights
     wrapped, optimizer = _on_device(policy, optimizer, accelerator, sharded, here, screen)
@@ -242,8 +249,7 @@ def _accelerator(config: Config, folder: Path, policy: Policy, sharded: bool) ->
     )
 
 
-def _announce(screen: Screen, config: Config, texts: Texts, changed: list[str]) -> None:
-    screen.note(*messages.texts(texts))
+def _announce(screen: Screen, config: Config, changed: list[str]) -> None:
     if not config.training.mode.has_controller:
         screen.note(*messages.mode(config))
     if changed:

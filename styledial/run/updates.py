@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 
 from styledial.build.kl import calibrates, calibration_rows, reads_heldout
+from styledial.language import say
 from styledial.monitor import messages
 from styledial.monitor.clock import PhaseClock
 from styledial.monitor.recorder import Recorder
 from styledial.monitor.update_warnings import UpdateWarnings
+from styledial.progress import stage
 from styledial.run.prepare import Parts
 from styledial.run_folder import layout
 from styledial.run_folder.metrics import MetricsFile
@@ -16,7 +18,7 @@ from styledial.run_folder.ownership import RunFolder
 from styledial.training.checkpoint import TrainState
 from styledial.training.components import Hooks
 from styledial.training.loop import train
-from styledial.training.measure import BaseStates, measure
+from styledial.training.measure import BaseStates, Distance, measure
 from styledial.training.row_order import RowOrder
 from styledial.training.stop_request import StopRequest
 
@@ -86,6 +88,7 @@ class Updates:
     def _after_step(self, state: TrainState, stop: bool) -> bool:
         if self.own:
             self.own.changed = True
+        self.parts.screen.updated(state.step)
         if reads_heldout(state.step, self.parts.steps):
             self._read_heldout()
         self.recorder.write(self.clock)
@@ -104,14 +107,8 @@ class Updates:
     def _read_heldout(self) -> None:
         parts, state = self.parts, self.state
         self.clock("heldout")
-        found = measure(
-            parts.core.policy,
-            self.calibration,
-            batch_size=self.order.batch_size,
-            device=parts.core.accelerator.device,
-            direction=parts.config.training.kl_direction,
-            states=self.base_states,
-        )
+        with stage(say("held-out text", "读取留出文本")):
+            found = self._measured()
         self.recorder.heldout(found, state, self.order)
         if best := parts.checkpointer.best:
             best.read(state.step, self._agreed(found.nll), parts.core.policy.trainable_state)
@@ -124,9 +121,21 @@ class Updates:
         on_device = torch.tensor(value, device=accelerator.device)
         return accelerator.reduce(on_device, "mean").item()
 
+    def _measured(self) -> Distance:
+        parts = self.parts
+        return measure(
+            parts.core.policy,
+            self.calibration,
+            batch_size=self.order.batch_size,
+            device=parts.core.accelerator.device,
+            direction=parts.config.training.kl_direction,
+            states=self.base_states,
+        )
+
     def _save(self) -> None:
         self.clock("checkpoint")
-        self.saved = self.parts.checkpointer.save(self.state)
+        with stage(say("checkpoint", "保存检查点")):
+            self.saved = self.parts.checkpointer.save(self.state)
         self.kept |= self.saved
         if self.saved and self.own:
             self.own.saved_whole()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from styledial.data.pack import IGNORE_INDEX, Batch, PackedRows
 from styledial.models.policy import Policy
+from styledial.progress import tracked
 from styledial.training.losses import Direction, fused_nll_kl
 
 
@@ -108,7 +109,7 @@ def read_rows(
     chosen = list(range(len(rows))) if only is None else list(only)
     sums = np.zeros((len(chosen), 4))
     states = BaseStates(limit=0) if states is None else states
-    for start in range(0, len(chosen), batch_size):
+    for start in tracked(range(0, len(chosen), batch_size)):
         part = chosen[start : start + batch_size]
         batch = rows.batch(part).to(device)
         targets = batch.targets.flatten()
