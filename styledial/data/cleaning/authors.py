@@ -17,12 +17,12 @@ _LONGEST_LINE = 300
 _LONGEST_NOTE = 3000  # characters: more under such a title is a chapter after all
 _WORDS = re.compile(
     "更新|月票|推荐票|收藏|订阅|打赏|书友|读者|新书|感言|加更|[一二三四五两]更|上架|本书|盟主|请假|码字|断更|存稿|"
-    "书评|完本|完结|正版|各位|敬请期待|追读|下一本|更速度|QQ群|公众号|求票|感谢|"
+    "书评|完本|完结|正版|各位|敬请期待|追读|下一本|更速度|QQ群|公众号|求票|感谢|抱歉|送上|奉上|下一章|还有一章|"
     r"\bPatreon\b|\bDiscord\b|\b[Rr]eviews?\b|\bcomments?\b|\b[Uu]pdates?\b|\b[Ff]ollow\b|"
     r"\b[Ff]avou?rites?\b|\b[Rr]eaders?\b|\b[Tt]hank(?:s| you)\b|\bnext chapter\b"
 )
 _MARK = re.compile(
-    r"[（(\[【*]*(?:p\.?\s?s\.?\s*[:：]|作者有话|题外话|A/N\b|Author.?s? Note|\(A/N)", re.I
+    r"[（(\[【*]*(?:p\.?\s?s\.?\s*[:：]|p\.s\.\s|作者有话|题外话|A/N\b|Author.?s? Note|\(A/N)", re.I
 )
 _STORY = re.compile('[他她]|[道说說][：，]?[“「]|^[“「『"]')
 
@@ -62,7 +62,9 @@ def _judged(
 ) -> Iterator[Paragraph]:
     """`held` as prose, or dropped as notes where it stands at an end of its chapter."""
     size = sum(len(paragraph.line.text) for paragraph in held)
-    speaks = any(_WORDS.search(paragraph.line.text) for paragraph in held)
+    texts = [paragraph.line.text for paragraph in held if paragraph.line.text]
+    told = sum(_STORY.search(text) is not None for text in texts)
+    speaks = told * 2 <= len(texts) and any(_WORDS.search(text) for text in texts)
     drops = at_end and speaks and size <= _LONGEST_NOTE if heading else at_end
     for paragraph in held:
         if drops and paragraph.line.text:

@@ -25,7 +25,7 @@ from styledial.data.cleaning.hyphens import Hyphens
 from styledial.data.cleaning.junk import drop_junk
 from styledial.data.cleaning.language import Language, find_language
 from styledial.data.cleaning.ledger import Ledger, Line
-from styledial.data.cleaning.normalise import normalise
+from styledial.data.cleaning.normalise import has_markup, normalise
 from styledial.data.cleaning.quotes import find_form, unify_quotes
 from styledial.data.cleaning.repeats import drop_repeats
 from styledial.data.cleaning.titles import Titles
@@ -45,7 +45,8 @@ def clean(
     raw = _first(numbered)
     language = find_language(line.text for line in raw)
     unwrapped = drop_wrappers(itertools.chain(raw, numbered), raw, ledger, Titles((), markdown))
-    uniform = normalise(unwrapped, ledger, language, language.chinese and is_spread(raw))
+    spread = language.chinese and is_spread(raw)
+    uniform = normalise(unwrapped, ledger, language, spread, has_markup(raw))
     known = _first(uniform)
     titles = Titles(known, markdown)
     sound = drop_junk(itertools.chain(known, uniform), ledger, titles)

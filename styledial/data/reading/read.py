@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +20,6 @@ from styledial.data.reading.sources import MEMBERS, RECORDS
 from styledial.data.reading.tables import table_rows
 from styledial.errors import DataError
 
-_PARAGRAPH_END = re.compile("<br\\s*/?>|</p\\s*>|[\u2028\u2029\x85]", re.I)
-_MAY_END = re.compile("[<\u2028\u2029\x85]")
 _OWN = {"text", "book", "chapter", "split"}
 
 
@@ -53,15 +50,8 @@ def read(path: Path, ledger: Ledger, to_simplified: bool) -> tuple[str, Iterator
         pairs = records(path, encoding, ledger)
         return encoding.name, _from_records(path, pairs, ledger, to_simplified)
     markdown = path.suffix.lower() in (".md", ".markdown")
-    text = paragraphs(lines(path, encoding))
-    stream = clean(text, ledger, to_simplified=to_simplified, markdown=markdown)
+    stream = clean(lines(path, encoding), ledger, to_simplified=to_simplified, markdown=markdown)
     return encoding.name, map(Part, stream)
-
-
-def paragraphs(rows: Iterable[str]) -> Iterator[str]:
-    """Lines, also parted where something else than a line end ends a paragraph."""
-    for row in rows:
-        yield from _PARAGRAPH_END.split(row) if _MAY_END.search(row) else (row,)
 
 
 def _from_members(
