@@ -126,8 +126,10 @@ def _from_records(
             continue
         for number, record in group:
             if is_dialogue(record):
-                used = True
-                yield from _dialogue(number, record, ledger)
+                found = list(_dialogue(number, record, ledger))
+                used = used or bool(found)
+                unknown = unknown or [str(key) for key in record]
+                yield from found
             elif (text := text_of(record)) is not None:
                 used = True
                 yield from _document(*text, ordinals, ledger, to_simplified)
