@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from styledial.data.cleaning.ledger import Ledger, Line
+from styledial.data.cleaning.serials import is_theft_notice
 
 _ENDINGS = "com|net|org|cc|cn|info|tw|hk|xyz|vip|la|tv"
 _STRONG = r"(?:https?://|www[.．。·])[^\s\u3000-\u303f\u3400-\u9fff，。；！？“”（）]+"
@@ -42,6 +43,7 @@ _HINTS = (
     "下一章 下一页 返回目录 加入书 免费 浏览 域名 网址 群: 群： 群号 公众号 手打 举报 "
     "打赏 订阅 一更 二更 三更 四更 五更 两更 更到 求票 全订 首订 点com w&w&w 有话 感谢 "
     "ps: ps： p.s 请假 百度 本站 网友 大神 热门 推荐： 小提示 广大书友 每页 连载中 加更 本文来 "
+    "amazon royal&road this&site preferred&platform genuine&version the&original elsewhere "
     "本书来 题外话 完） (完 —完 剧终 喜欢本书 "
 )
 _HINT = re.compile(
@@ -107,14 +109,13 @@ _PATTERNS = (
     ),
     (
         "author's note",
-        rf"[（(【]?(?:p\.?s\.?[\d、]*\s*[:：]|p\.s\.\s|题外话|作者有话(?:要)?说)(?=.*(?:{_ASKS}|"
+        rf"[（(【]?(?:p\.?s\.?[\d、]*\s*[:：]|p\.s\.\s|题外话)(?=.*(?:{_ASKS}|"
         rf"推荐|票|谢)).{{2,300}}",
     ),
     (
         "author's note",
         r"[（(【]?感谢(?=.*(?:打赏|[月推荐]票|收藏|订阅|书友|盟主|读者|支持)).{2,300}",
     ),
-    ("author's note", r"作者有话(?:要)?说[:：].{0,300}"),
     (
         "author's note",
         r"第[一二三四五两\d]更(?:到|来|送上|奉上|完)?[^“”]{0,30}(?:更|票|收藏)[^“”]{0,20}",
@@ -148,6 +149,9 @@ def drop_junk(
             yield line
             continue
         text = line.text.strip(" \u3000")
+        if is_theft_notice(text):
+            ledger.drop(line, "notice")
+            continue
         reason = next((why for why, rule in _RULES if rule.fullmatch(text)), None)
         if reason and reason not in _SURE and _NARRATED.search(text):
             reason = None
