@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from styledial.data.copies.duplicates import Pool, drop_copies, drop_exact_copies, gather
+from styledial.data.overrides import NONE, Overrides
 from styledial.data.passage import Dialogue, Passage, Split
 from styledial.data.reading.read import Part
 from styledial.data.reading.sources import find_sources
@@ -40,7 +41,7 @@ class Prepared:
         for number, book in enumerate(self.pool.books):
             left = book.talk
             if book.kept:
-                for passage in self._of(number, book):
+                for passage in self.passages_of(number):
                     left += len(passage.text)
                     self.written[passage.split] += len(passage.text)
                     yield passage
@@ -48,8 +49,9 @@ class Prepared:
                 book.drops["duplicate"] = book.drops.get("duplicate", 0) + book.chars_out - left
                 book.chars_out = left
 
-    def _of(self, number: int, book: Book) -> Iterator[Passage]:
-        rows = self.pool.rows(number)
+    def passages_of(self, number: int) -> Iterator[Passage]:
+        """Those of one book of the pool."""
+        book, rows = self.pool.books[number], self.pool.rows(number)
         last: Passage | None = None
         for row, part in zip(rows, self.store.parts(book.key), strict=True):
             if self.pool.gone[row]:
@@ -111,6 +113,7 @@ def prepare_folder(
     dedup: bool = True,
     workers: int | None = None,
     leave_out: Collection[Path] = (),
+    overrides: Overrides = NONE,
     progress: Progress = lambda book, done, total: None,
 ) -> Prepared:
     """Read every file of `folder`; `store` keeps what was made of each, by content.
@@ -119,7 +122,7 @@ def prepare_folder(
     one for each gigabyte of text. Raises DataError where `folder` is no folder.
     """
     sources = find_sources(folder, leave_out)
-    shelf = Store(store, to_simplified)
+    shelf = Store(store, to_simplified, overrides)
     books = make_all(shelf, sources, workers, progress)
     drop_exact_copies(books) if dedup else None
     pool = gather(books, shelf)

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from styledial.data.cleaning.decorations import BLANK, undecorated, without_addition
@@ -79,10 +79,19 @@ _BRACED = re.compile(
 
 
 class Titles:
-    """Recognises titles of one book, whose own numbered forms are learnt from `sample`."""
+    """Recognises titles of one book, whose own numbered forms are learnt from `sample`.
 
-    def __init__(self, sample: Sequence[Line], markdown: bool = False) -> None:
+    `keeps`: lines that are prose, as the user says.
+    """
+
+    def __init__(
+        self,
+        sample: Sequence[Line],
+        markdown: bool = False,
+        keeps: Callable[[str], bool] = lambda text: False,
+    ) -> None:
         self.markdown = markdown
+        self.keeps = keeps
         self.forms = find_forms(sample)
         # Unwrapping asks about a line twice, structure once more.
         self.read = lru_cache(maxsize=64)(self._read)
@@ -93,7 +102,7 @@ class Titles:
     def _read(self, text: str) -> str | None:
         """The title in one spelling, without a site's addition; None where the line is prose."""
         text = text.strip(BLANK)
-        if not text or is_surely_prose(text):
+        if not text or is_surely_prose(text) or self.keeps(text):
             return None
         if self.markdown and (heading := re.fullmatch(r"#{1,4}\s+(.+?)\s*#*", text)):
             return without_addition(heading[1])

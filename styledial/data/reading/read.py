@@ -13,7 +13,7 @@ from styledial.data.copies.pieces import Piece
 from styledial.data.dialogues import Messages, is_dialogue, read_messages
 from styledial.data.passage import Split
 from styledial.data.reading.archives import members
-from styledial.data.reading.decode import detect, lines
+from styledial.data.reading.decode import as_named, detect, lines
 from styledial.data.reading.formats import FORMATS, format_lines, kind_of
 from styledial.data.reading.records import is_empty, records, text_of, unknown_shape
 from styledial.data.reading.sources import MEMBERS, RECORDS
@@ -33,8 +33,13 @@ class Part(NamedTuple):
     ends: bool = False
 
 
-def read(path: Path, ledger: Ledger, to_simplified: bool) -> tuple[str, Iterator[Part | Messages]]:
-    """(encoding, what the file holds in order). Raises DataError or OSError, also while read."""
+def read(
+    path: Path, ledger: Ledger, to_simplified: bool, named: str = ""
+) -> tuple[str, Iterator[Part | Messages]]:
+    """(encoding, what the file holds in order). Raises DataError or OSError, also while read.
+
+    `named`: the encoding that the user gives for the file, in place of the one found.
+    """
     kind = kind_of(path)
     if kind in ("zip", "tar", "gz"):
         return kind, _from_members(path, kind, ledger, to_simplified)
@@ -44,7 +49,7 @@ def read(path: Path, ledger: Ledger, to_simplified: bool) -> tuple[str, Iterator
     if kind in FORMATS:  # by content: an .epub that was renamed to .txt is one still
         text = format_lines(path, kind, ledger)
         return kind, map(Part, clean(text, ledger, to_simplified=to_simplified, markdown=True))
-    encoding = detect(path)
+    encoding = as_named(path, named) if named else detect(path)
     ledger.broken += encoding.bad
     if path.suffix.lower() in RECORDS:
         pairs = records(path, encoding, ledger)
@@ -174,7 +179,7 @@ def _document(
     rows: list[str], titled: bool, ordinals: Iterator[int], ledger: Ledger, to_simplified: bool
 ) -> Iterator[Part]:
     """One record's text, cleaned as a book of its own."""
-    inner = Ledger(listed=ledger.listed)
+    inner = Ledger(listed=ledger.listed, overrides=ledger.overrides)
     waiting: Piece | None = None
     shift = next(ordinals)
     for piece in clean(rows, inner, to_simplified=to_simplified, markdown=titled):

@@ -23,11 +23,9 @@ def settled(record: dict[str, Any]) -> dict[str, Any]:
     for key in TURNS:
         if isinstance(small.get(key), str):
             small[key] = _parsed_list(small[key])
-    asked, answered = small.get("prompt"), small.get("completion", small.get("chosen"))
-    if _are_turns(asked) and _are_turns(answered):
+    asked = _turns_in(small.get("prompt"))
+    if answered := _turns_in(small.get("completion", small.get("chosen"))):
         return {"messages": [*asked, *(turn for turn in answered if turn not in asked)]}
-    if _are_turns(answered):  # both of TRL's preferred and rejected hold the question too
-        return {"messages": answered}
     if "answers" in small:
         small.setdefault("answer", small.pop("answers"))
     for key in _ANSWERS:
@@ -68,8 +66,10 @@ def _parsed_list(text: str) -> Any:
     return value if isinstance(value, list) else text
 
 
-def _are_turns(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(t, dict) for t in value)
+def _turns_in(value: Any) -> list[Any]:
+    """The turns of TRL's conversational records, of which some repeat the question; else none."""
+    turns = isinstance(value, list) and all(isinstance(turn, dict) for turn in value)
+    return value if turns else []
 
 
 def _answer(value: Any) -> Any:
