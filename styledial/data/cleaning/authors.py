@@ -59,10 +59,10 @@ def _is_note(text: str) -> bool:
     """Whether a line speaks to readers: by its mark and one such word, or by two of them."""
     if len(text) > _LONGEST_LINE:
         return False
-    words = set(_WORDS.findall(text))
+    told = _STORY.search(text) is not None  # most paragraphs: the words aren't looked for in them
     if _MARK.match(text):
-        return bool(words) or not _STORY.search(text)
-    return len(words) >= 2 and not _STORY.search(text)
+        return not told or _WORDS.search(text) is not None
+    return not told and len(set(_WORDS.findall(text))) >= 2
 
 
 def _judged(
