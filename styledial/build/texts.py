@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from styledial.config import Config
 from styledial.data.novels import read_folder
+from styledial.data.overrides import Overrides
 from styledial.data.pack import PackedRows, pack
 from styledial.data.passage import Dialogue, Passage
 from styledial.data.prompts import sample_prompts
@@ -62,6 +63,9 @@ def read_material(config: Config, cache: Path, tell: Callable[[str], None]) -> M
             cache=cache,
             to_simplified=config.data.to_simplified,
             dedup=config.data.dedup,
+            overrides=Overrides(
+                tuple(config.data.keep), tuple(config.data.drop), tuple(config.data.encoding)
+            ),
             tell=tell,
         )
     )

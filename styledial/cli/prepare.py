@@ -75,6 +75,40 @@ ShowDrops = Annotated[
         help=say("List everything that was dropped, and why.", "列出所有去掉的内容及原因。"),
     ),
 ]
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        "--html",
+        metavar="FILE",
+        help=say(
+            "A page to look at: chapters, what was dropped, what is odd.",
+            "写出可查看的网页：章节、去掉的内容、可疑之处。",
+        ),
+    ),
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN",
+        help=say("Lines that must stay; repeatable.", "必须保留的行（正则表达式），可重复。"),
+    ),
+]
+DropLines = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--drop",
+        metavar="PATTERN",
+        help=say("Lines that must go; repeatable.", "必须去掉的行（正则表达式），可重复。"),
+    ),
+]
+EncodingOf = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--encoding",
+        metavar="FILE=NAME",
+        help=say("The encoding of a file; repeatable.", "指定某个文件的编码，可重复。"),
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(min=1, help=say("Processes; one a core if not given.", "进程数；默认每核一个。")),
@@ -88,11 +122,20 @@ def prepare(
     to_simplified: ToSimplified = False,
     dedup: Dedup = True,
     show_drops: ShowDrops = False,
+    html: Html = None,
+    keep: Keep = None,
+    drop: DropLines = None,
+    encoding: EncodingOf = None,
     workers: Workers = None,
 ) -> None:
     """Read `folder`, write passages, dialogues and manifest, and say what was read."""
+    from styledial.data.overrides import Overrides
+
     show_any_character()
-    _refuse_folder(out)
+    _refuse_folder("-o", out, "novels.jsonl")
+    if html:
+        _refuse_folder("--html", html, "report.html")
+    overrides = Overrides(tuple(keep or ()), tuple(drop or ()), tuple(encoding or ()))
     out.parent.mkdir(parents=True, exist_ok=True)
     manifest, talks, store = beside(out)
     began = time.monotonic()
@@ -108,11 +151,14 @@ def prepare(
                 to_simplified=to_simplified,
                 dedup=dedup,
                 workers=workers,
-                leave_out=[out, manifest, talks],
+                leave_out=[out, manifest, talks, *([html] if html else [])],
+                overrides=overrides,
             )
             with stage(say("writing the passages", "写出段落")):
                 _write(prepared, out, talks)
                 write_manifest(manifest, prepared)
+            if html:
+                _write_page(html, folder, prepared)
         except KeyboardInterrupt:
             _say_stopped(store)
             raise
@@ -128,12 +174,19 @@ def prepare(
         typer.echo(line)
 
 
-def _refuse_folder(out: Path) -> None:
+def _refuse_folder(option: str, out: Path, example: str) -> None:
     if out.is_dir():
         raise DataError(
-            f"-o {out}: is a folder. Name a file, such as {out / 'novels.jsonl'}.",
-            f"-o {out}：是文件夹。请写文件名，例如 {out / 'novels.jsonl'}。",
+            f"{option} {out}: is a folder. Name a file, such as {out / example}.",
+            f"{option} {out}：是文件夹。请写文件名，例如 {out / example}。",
         )
+
+
+def _write_page(html: Path, folder: Path, prepared: Prepared) -> None:
+    from styledial.report.reading import write_page
+
+    html.parent.mkdir(parents=True, exist_ok=True)
+    write_page(html, folder, prepared)
 
 
 def _say_stopped(store: Path) -> None:

@@ -170,6 +170,24 @@ class DataSettings(Section):
         "去掉完全或近似重复的内容，保留较干净的一份。",
         resume=SAME,
     )
+    keep: list[str] = setting(
+        [],
+        "Lines that cleaning must not drop, as regular expressions: ['^Chapter 9 of the report'].",
+        "清洗时不得去掉的行，用正则表达式书写，如 ['^第九章程']。",
+        resume=SAME,
+    )
+    drop: list[str] = setting(
+        [],
+        "Lines that cleaning must drop, as regular expressions: ['^Sponsored by'].",
+        "清洗时一律去掉的行，用正则表达式书写，如 ['^本书由.*赞助']。",
+        resume=SAME,
+    )
+    encoding: list[str] = setting(
+        [],
+        "Encodings by file, where the one that was found is wrong: [old.txt=gb18030].",
+        "自动判断有误时按文件指定编码，如 [old.txt=gb18030]。",
+        resume=SAME,
+    )
     general: str = setting(
         BUNDLED,
         "General text on which general ability is measured: a file, a folder, or `bundled`.",
