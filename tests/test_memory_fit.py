@@ -276,7 +276,8 @@ def test_plan_on_the_command_line(model: Path, capsys: pytest.CaptureFixture[str
     assert "Does not fit" in done.stderr
     assert "It does not fit even with training.per_device_train_batch_size=1" in done.stderr
     assert re.search(r"GiB +[+-]\d+\.\d% +model\.load_in_4bit=true", done.stderr)
-    found = json.loads(invoke("plan", *given, "--json").stderr)
+    said = invoke("plan", *given, "--json").stderr  # both streams
+    found = json.loads(said[said.index("{") :])
     assert set(found) >= {
         "allocated_bytes",
         "reserved_bytes",
