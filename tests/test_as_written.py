@@ -185,3 +185,15 @@ def test_the_options_of_commands() -> None:
     assert chosen("fp16", ("auto", "bfloat16"), "model.dtype") == "fp16"
     assert listed("Light，0．12、strong") == ["Light", "0.12", "strong"]
     assert resolve(preset="Standard-4bit").model.load_in_4bit
+
+
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [
+        ("['^Sponsored by', 'a, b']", ["^Sponsored by", "a, b"]),
+        ("^本书由，.*赞助", ["^本书由，.*赞助"]),  # one text is a list of one, its comma its own
+        ("[]", []),
+    ],
+)
+def test_a_pattern_for_lines_is_taken_as_it_is_typed(typed, taken):
+    assert resolve(None, None, {}, [f"data.drop={typed}"]).data.drop == taken

@@ -68,7 +68,7 @@ def test_ten_examples_of_each_reason(tmp_path: Path) -> None:
     (tmp_path / "n").mkdir()
     (tmp_path / "n" / "a.txt").write_text(novel(1, 30), encoding="utf-8")
     page, _ = prepared(tmp_path)
-    titles = page.split("<summary>")[-1]
+    (titles,) = [part for part in page.split("<summary>") if part.startswith("title")]
     assert titles.count("<li>") == 10
 
 
@@ -93,7 +93,7 @@ def test_the_encoding_that_the_user_names(tmp_path: Path) -> None:
     (tmp_path / "n").mkdir()
     short = "こんにちは、世界。"
     (tmp_path / "n" / "a.txt").write_bytes(short.encode("euc_jp"))
-    assert prepared(tmp_path, "--encoding", "*.txt=euc_jp")[1]["a.txt"].strip() == short
+    assert prepared(tmp_path, "--encoding", "*.txt=euc_jp")[1]["a.txt"].replace("\n", "") == short
     assert prepared(tmp_path, "--encoding", "b.txt=gb18030")[1].keys() <= {"a.txt"}
     with pytest.raises(DataError, match=r"data\.encoding"):
         read_folder(tmp_path / "n", 0.1, overrides=Overrides(encoding=("a.txt=utf-8",)))

@@ -49,6 +49,8 @@ _SHARES = {
     "data.validation_split", "data.anchor_ratio", "training.warmup_ratio", "model.lora_dropout",
     "training.min_lr_ratio",
 }  # fmt: skip
+# Lists of texts, each taken as it is typed: a pattern may hold commas and spaces.
+_TEXTS = {"data.keep", "data.drop", "data.encoding"}
 _ON_A_HUB = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—−"), "-")
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\ufeff"))
@@ -60,6 +62,8 @@ def understood(name: str, field: FieldInfo, value: Any) -> Any:
     nothing that is known. Raises UserError where it might mean two things."""
     kinds = _kinds(field.annotation)
     choices = [kind for kind in kinds if isinstance(kind, str)]
+    if name in _TEXTS:
+        return [] if value is None else [value] if isinstance(value, str) and value else value
     if list in kinds:
         return _names(name, choices, value)
     if choices or name in _WORDS:

@@ -136,6 +136,8 @@ def reopen(folder: Path, data_dir: str | None = None, base_now: str | None = Non
     quiet_libraries()
     config = described_run(folder, data_dir)
     policy, tokenizer = load_adapter(folder, base=base_now)
+    model = config.model.model_copy(update={"model_name_or_path": base_of(folder, base_now).model})
+    config = config.model_copy(update={"model": model})
     with tempfile.TemporaryDirectory(prefix="styledial-") as passing:
         material = read_material(config, Path(passing), lambda line: None)
         changed = changed_novels(folder, Path(passing) / MANIFEST)
