@@ -9,6 +9,7 @@ from styledial.doctor import Finding, examine
 from styledial.errors import StyleDialError
 from styledial.language import say, typed
 from styledial.report.parts import Step
+from styledial.run_folder.described import prompt_of
 from styledial.run_folder.reader import Run
 from styledial.strength import NAMED, band_name, band_near
 
@@ -40,7 +41,8 @@ def steps(run: Run, findings: Sequence[Finding] | None) -> list[Step]:
 
 def _use(run: Run) -> list[Step]:
     folder = typed(run.folder)
-    generate = f'`styledial generate {folder} --prompt "{say("The door", "那人")}"`'
+    prompt = typed(prompt_of(run.folder))
+    generate = f"`styledial generate {folder} --prompt {prompt}`"
     found = [Step(say(f"Write with it: {generate}.", f"用它续写：{generate}。"))]
     if (run.summary or {}).get("adapter_scale") is None or not _is_adapter(run):
         return found
