@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import pytest
 from typer.testing import CliRunner
 
-from styledial.build import kl, texts
+from styledial.build.readings import Readings
 from styledial.cli.main import app
 from styledial.data.texts import ASSETS
 from styledial.errors import StyleDialError
 from styledial.report import charts
-from styledial.run import conclude, samples, strength_samples
+from styledial.run import prepare, samples, strength_samples
 
 ROOT = Path(__file__).resolve().parents[1]
 # No network, English, one thread a process.
@@ -32,8 +32,7 @@ SHORT_END: list[tuple[Any, str, Any]] = [
 ]
 # For setattr: readings of a few rows.
 LITTLE_TEXT: list[tuple[Any, str, Any]] = [
-    (texts, "_HELDOUT_TOKENS", 1024), (texts, "_GENERAL_TOKENS", 512),
-    (kl, "_CALIBRATION_TOKENS", 256), (conclude, "_LEARNT_TOKENS", 256),
+    (prepare, "readings", lambda *_: Readings(1024, 512, 256, 256, 12)),
 ]  # fmt: skip
 
 

@@ -19,7 +19,6 @@ from styledial.training import reference
 from styledial.training.anchor import TOKENS, sample_rows
 from styledial.training.components import Anchor, Controller
 from styledial.training.controller import FixedCoefficient, KLController
-from styledial.training.measure import halves
 from styledial.training.row_order import RowOrder
 from styledial.units import disk_size
 
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 SELF = "self"  # data.anchor: text that the base writes
 # The anchor's forward KL counts as much as the style text's loss; see docs/experiments.md.
 ANCHOR_WEIGHT = 1.0
-# Read a dozen times during a run.
-_CALIBRATION_TOKENS, _READINGS = 6_144, 12
 
 
 def build_controller(config: Config, device: torch.device) -> Controller:
@@ -168,15 +165,15 @@ def build_references(
     )
 
 
-def calibration_rows(heldout: PackedRows) -> PackedRows:
+def calibration_rows(texts: Texts, tokens: int) -> PackedRows:
     """A little of the held-out text that landing reads; the other half stays unseen."""
-    return heldout.select(halves(heldout)[0]).at_most(_CALIBRATION_TOKENS)
+    return texts.heldout.select(texts.halves()[0]).at_most(tokens)
 
 
-def reads_heldout(step: int, steps: int) -> bool:
+def reads_heldout(step: int, steps: int, times: int) -> bool:
     """Whether held-out text is to be read after update `step` of `steps`: a dozen times, evenly,
     and at the end."""
-    return step % max(1, steps // _READINGS) == 0 or step == steps
+    return step % max(1, steps // times) == 0 or step == steps
 
 
 def calibrates(config: Config, step: int, steps: int) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from styledial.build.readings import MOST
 from styledial.config import Config
 from styledial.data.novels import read_folder
 from styledial.data.overrides import Overrides
@@ -17,13 +18,11 @@ from styledial.data.texts import general_passages, style_folder
 from styledial.errors import DataError
 from styledial.models.configuration import model_config
 from styledial.models.support import keeps_texts_apart
+from styledial.training.measure import halves
 from styledial.training.row_order import RowOrder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-# Read several times at the end of a run; more would change the fourth digit.
-_HELDOUT_TOKENS, _GENERAL_TOKENS = 49_152, 32_768
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,15 @@ class Texts:
     prompts: tuple[str, ...]
     books: int = 0
     chapters: int = 0
+    read: int = MOST.heldout  # held-out tokens that KL and style NLL are read on, at most
+
+    def halves(self) -> tuple[list[int], list[int]]:
+        """Held-out rows for setting the scale, and others for reporting what came of it."""
+        return halves(self.heldout, self.read)
+
+    def read_as(self, heldout: int, general: int) -> Texts:
+        """The same, of which so many tokens are read."""
+        return replace(self, read=heldout, general=self.general.at_most(general))
 
 
 def read_material(config: Config, cache: Path, tell: Callable[[str], None]) -> Material:
@@ -110,7 +118,7 @@ def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedToken
     )
     if len(general) == 0:
         raise no_general_text("data.general", config.data.general)
-    heldout, general = heldout.at_most(_HELDOUT_TOKENS), general.at_most(_GENERAL_TOKENS)
+    heldout, general = heldout.at_most(MOST.heldout), general.at_most(MOST.general)
     return Texts(
         style,
         heldout,

@@ -88,10 +88,15 @@ class PackedRows:
 
     def at_most(self, tokens: int) -> PackedRows:
         """Rows spread evenly over the text with about `tokens` targets; all of them if fewer."""
+        chosen = self.spread(tokens)
+        return self if len(chosen) == len(self) else self.select(chosen)
+
+    def spread(self, tokens: int) -> list[int]:
+        """Numbers of the rows that `at_most` keeps."""
         wanted = max(2, round(len(self) * tokens / max(self.total_targets, 1)))
         if wanted >= len(self):
-            return self
-        return self.select(np.linspace(0, len(self) - 1, wanted).round().astype(int).tolist())
+            return list(range(len(self)))
+        return np.linspace(0, len(self) - 1, wanted).round().astype(int).tolist()
 
     def select(self, rows: list[int]) -> PackedRows:
         """A copy of these rows, in this order."""

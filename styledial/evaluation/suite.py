@@ -38,7 +38,7 @@ from styledial.models.policy import Policy
 from styledial.progress import stage
 from styledial.run_folder.claims import writing
 from styledial.run_folder.layout import EVALUATION as FILE
-from styledial.training.measure import halves, read_rows
+from styledial.training.measure import read_rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -123,7 +123,7 @@ def evaluate(
 
     if effort.bench:  # first, as its tasks or their questions may not be available
         run("lm-evaluation-harness", _bench(policy, tokenizer, effort, reading))
-    rows = halves(texts.heldout)[1]
+    rows = texts.halves()[1]
     style = _sums(style_sums, policy, texts.heldout, only=rows, **reading)
     general = _sums(general_sums, policy, texts.general, **reading)
     run(say("style text", "风格文本"), StyleText(style))

@@ -33,12 +33,9 @@ from styledial.run_folder.metrics import read_metrics, seconds_of
 from styledial.run_folder.ownership import RunFolder
 from styledial.training.components import Anchor
 from styledial.training.landing import land
-from styledial.training.measure import BaseStates, Distance, halves, measure, read_rows
+from styledial.training.measure import BaseStates, Distance, measure, read_rows
 from styledial.training.resume import load_weights
 from styledial.training.stop_request import StopRequest
-
-# Of the training text, to set its gain beside that of unseen text; more changes the third digit.
-_LEARNT_TOKENS = 6_144
 
 
 @dataclass(frozen=True)
@@ -114,7 +111,7 @@ def _take_best(parts: Parts) -> dict[str, float | bool]:
 def _land(parts: Parts, reading: dict[str, Any]) -> dict[str, float]:
     """Scale the adapter to the budget, on the half of the held-out text that is for this."""
     training, policy, heldout = parts.config.training, parts.core.policy, parts.texts.heldout
-    rows, _ = halves(heldout)
+    rows, _ = parts.texts.halves()
     budget = training.kl_target if policy.is_adapter else None
     return land(
         policy,
@@ -134,13 +131,13 @@ def _save_model(parts: Parts, own: RunFolder | None) -> None:
 
 def _measure(parts: Parts, reading: dict[str, Any]) -> _Figures:
     policy, texts = parts.core.policy, parts.texts
-    _, rows = halves(texts.heldout)
+    _, rows = texts.halves()
     with stage(say("measuring the result", "测量结果"), 3) as at:
         style = read_rows(policy, texts.heldout, only=rows, **reading)
         at(1)
         general = read_rows(policy, texts.general, **reading)
         at(2)
-        learnt = measure(policy, texts.style.at_most(_LEARNT_TOKENS), **reading)
+        learnt = measure(policy, texts.style.at_most(parts.readings.learnt), **reading)
     return _Figures(Distance.of(style), Distance.of(general), learnt, style, general)
 
 
@@ -225,6 +222,8 @@ def _summary(
         "general_nll": general.nll,
         "general_kl": general.kl,
         "train_nll_base": learnt.nll_base,
+        "heldout_tokens_read": parts.readings.heldout,
+        "general_tokens_read": parts.readings.general,
         "train_nll": learnt.nll,
         "steps": state.step,
         "tokens": state.tokens,

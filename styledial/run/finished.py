@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from styledial.build.readings import MOST
 from styledial.build.texts import Texts, prepare_texts, read_material
 from styledial.config import Config
 from styledial.data.manifest import FILE as MANIFEST
@@ -31,9 +32,9 @@ from styledial.progress import Stage, stage, tracked
 from styledial.run.described import described_run
 from styledial.run.strengths import Chosen
 from styledial.run_folder.claims import writing
-from styledial.run_folder.described import describe_adapter
+from styledial.run_folder.described import describe_adapter, summary_of
 from styledial.run_folder.layout import BASE, DATA_MANIFEST, DIAL, EXPORT, SUMMARY
-from styledial.training.measure import BaseStates, halves, measure
+from styledial.training.measure import BaseStates, measure
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -67,7 +68,7 @@ def _measure_at(
 ) -> tuple[float, float, float]:
     """(KL, style NLL, general NLL) at a scale; the base's own NLLs go into `base`."""
     at(SCALES.index(scale))
-    _, rows = halves(run.texts.heldout)
+    _, rows = run.texts.halves()
     with scaled(run.policy, scale), stage("", 2) as part:
         style = measure(run.policy, run.texts.heldout, only=rows, **run.reading)
         part(1)
@@ -142,6 +143,10 @@ def reopen(folder: Path, data_dir: str | None = None, base_now: str | None = Non
         material = read_material(config, Path(passing), lambda line: None)
         changed = changed_novels(folder, Path(passing) / MANIFEST)
     texts = prepare_texts(config, material, tokenizer)
+    read = summary_of(folder)  # of an earlier version's run: as much as there is
+    texts = texts.read_as(
+        read.get("heldout_tokens_read", MOST.heldout), read.get("general_tokens_read", MOST.general)
+    )
     return Reopened(config, policy, tokenizer, texts, changed)
 
 

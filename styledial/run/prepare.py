@@ -16,6 +16,7 @@ import torch
 
 from styledial.build.kl import build_anchor, build_controller, build_references
 from styledial.build.model import build_optimizer, build_policy, mixed_precision
+from styledial.build.readings import Readings, readings
 from styledial.build.shared_texts import read_texts
 from styledial.build.texts import Texts, style_order
 from styledial.config import Config
@@ -61,6 +62,7 @@ class Parts:
     planned: Plan | None
     tokenizer: Any
     texts: Texts
+    readings: Readings
     core: Components
     order: RowOrder
     steps: int
@@ -138,6 +140,8 @@ def _assemble(
     snapshot = _snapshot(folder, consensus, here, screen) if resuming else None
     order, steps = _order(config, texts, here, snapshot, screen)
     done = snapshot.state.step if snapshot else 0
+    reads = _readings(config, policy, order, steps)
+    texts = texts.read_as(reads.heldout, reads.general)
     for line in start_block.text_rows(config, texts, tokenizer, order, steps, done):
         screen.line(line)
     optimizer, scheduler = build_optimizer(config, policy, steps)
@@ -173,6 +177,7 @@ def _assemble(
         planned=loaded.planned,
         tokenizer=tokenizer,
         texts=texts,
+        readings=reads,
         core=core,
         order=order,
         steps=steps,
@@ -181,6 +186,11 @@ def _assemble(
         state=state,
         trackers=_trackers(config, folder, accelerator, state, screen, resuming=resuming),
     )
+
+
+def _readings(config: Config, policy: Policy, order: RowOrder, steps: int) -> Readings:
+    parameters = sum(weight.numel() for weight in policy.causal_lm.parameters())
+    return readings(steps * order.effective_batch * config.data.max_length, parameters)
 
 
 def _checkpointer(

@@ -31,7 +31,10 @@ class Updates:
     def __init__(self, parts: Parts, own: RunFolder | None, request: StopRequest) -> None:
         self.parts, self.own, self.request = parts, own, request
         self.state, self.order = parts.state, parts.order
-        self.calibration, self.base_states = calibration_rows(parts.texts.heldout), BaseStates()
+        self.calibration, self.base_states = (
+            calibration_rows(parts.texts, parts.readings.calibration),
+            BaseStates(),
+        )
         self.clock = PhaseClock(parts.core.accelerator.device)
         self.recorder = self._recorder()
         self.stopping = False
@@ -89,7 +92,7 @@ class Updates:
         if self.own:
             self.own.changed = True
         self.parts.screen.updated(state.step)
-        if reads_heldout(state.step, self.parts.steps):
+        if reads_heldout(state.step, self.parts.steps, self.parts.readings.times):
             self._read_heldout()
         self.recorder.write(self.clock)
         due = state.step % self.parts.config.training.save_steps == 0

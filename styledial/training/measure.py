@@ -157,11 +157,12 @@ def log_ratios(policy: Policy, ids: Sequence[int]) -> list[float]:
     return (base - tuned).tolist()
 
 
-def halves(rows: PackedRows) -> tuple[list[int], list[int]]:
-    """Held-out rows for setting the scale, and others for reporting what came of it.
+def halves(rows: PackedRows, tokens: int | None = None) -> tuple[list[int], list[int]]:
+    """Held-out rows for setting the scale, and others for reporting what came of it; together
+    about `tokens` targets, spread evenly.
 
     Alternating rows, so that both halves see the same stretches of the same books. One row
     alone has to serve as both.
     """
-    every = list(range(len(rows)))
+    every = list(range(len(rows))) if tokens is None else rows.spread(tokens)
     return every[1::2] or every, every[::2]
