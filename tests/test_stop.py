@@ -61,7 +61,7 @@ def whole(tiny_base: Path, novels: Path, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("whole") / "out"
     done = trained(*settings_of(tiny_base, novels, folder))
     assert done.returncode == 0, done.stderr
-    assert not (folder / "checkpoints").exists()  # it was too short for one to be kept
+    assert [p.name for p in (folder / "checkpoints").iterdir()] == [f"step-{STEPS}"]
     return folder
 
 

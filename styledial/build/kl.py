@@ -69,6 +69,9 @@ def build_anchor(
 ) -> Anchor | None:
     """The anchor text as rows, about `anchor_ratio` of every update; None where it is off.
 
+    `steps`: the updates that the run was first planned for; a short one gets less text, and one
+    that is resumed to more goes on with the text that it had.
+
     Text written by the base is kept in `cache` for a resumed run, by the first process; all
     write their share of it, and none has to see the others' disk. Plain fine-tuning (kl_mode:
     off) has no anchor.
@@ -103,7 +106,7 @@ def build_anchor(
         if len(rows) == 0:
             raise no_general_text("data.anchor", config.data.anchor)
         highest = [(f"data.anchor {config.data.anchor}", rows.highest_id)]
-        size = len(policy.reference_head)
+        size = policy.reference_head.weight.shape[0]
         check_ids(highest, size, tokenizer, config.model.model_name_or_path)
     # A stream of its own; its seed differs so that the two orders have nothing in common.
     anchor_order = RowOrder(len(rows), per_update, 1, 1, config.training.seed + 1)

@@ -25,7 +25,7 @@ from styledial.report import report_at_end
 from styledial.run.closing_lines import closing_lines
 from styledial.run.prepare import Parts
 from styledial.run.samples import Sample, sample, write_samples
-from styledial.run_folder import checkpoint_files, layout
+from styledial.run_folder import layout
 from styledial.run_folder.cache import remove_cache
 from styledial.run_folder.metrics import read_metrics, seconds_of
 from styledial.run_folder.ownership import RunFolder
@@ -216,8 +216,6 @@ def _finish(parts: Parts, own: RunFolder, summary: dict[str, Any]) -> None:
     if saved := summary["reference_rows_saved"]:
         parts.screen.note(*messages.reference_rows(saved))
     remove_cache(own.path)
-    if parts.steps < parts.config.training.save_steps:  # it was for the conclusion's sake
-        checkpoint_files.remove_checkpoint(own.path, parts.steps)
 
 
 def _shortfall_words(reached: float, budget: float) -> tuple[str, str]:

@@ -136,7 +136,8 @@ def _assemble(
     base_digest(policy)  # while every process has whole weights
     wrapped, optimizer = _on_device(policy, optimizer, accelerator, sharded, here, screen)
     before = sample(policy, tokenizer, texts.prompts, config.training.seed, base=True)
-    anchor = build_anchor(config, policy, texts.style, order, tokenizer, cache, steps, here)
+    first_steps = (snapshot.state.first_steps if snapshot else 0) or steps
+    anchor = build_anchor(config, policy, texts.style, order, tokenizer, cache, first_steps, here)
     references = build_references(
         config, policy, texts, anchor, cache, order.epoch(steps), here, sharded=sharded
     )
@@ -157,6 +158,9 @@ def _assemble(
     )
     checkpointer = _checkpointer(config, folder, core, screen)
     state = checkpointer.load(snapshot, config.training.seed)
+    state.first_steps = first_steps
+    if snapshot and state.step >= steps:
+        screen.note(*messages.nothing_to_add(state.step, config.training))
     return Parts(
         config=config,
         folder=folder,
