@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from styledial.config import KLMode
+from styledial.doctor import overshoot
 from styledial.errors import UserError
 from styledial.files import write_text
 from styledial.language import say
@@ -18,6 +19,7 @@ from styledial.report.frontier import Point, frontier
 from styledial.report.numbers import NONE, duration, general, memory_size, number, signed, whole
 from styledial.report.page import render
 from styledial.report.parts import Figure, Section, Table, Verdict
+from styledial.run_folder import layout
 from styledial.run_folder.reader import Run, is_number, mapping, read_run
 
 
@@ -102,15 +104,30 @@ def same_yardstick(runs: Sequence[Compared]) -> bool:
 
 
 def warnings(runs: Sequence[Compared]) -> list[str]:
+    found = list(filter(None, map(_overshoot, runs)))
     if same_yardstick(runs):
-        return []
+        return found
     return [
+        *found,
         say(
             "These runs differ in their base or in the text they were measured on (the base's NLLs "
             "differ), so the frontier compares unlike things.",
             "这些训练的基座或度量文本不同（基座的 NLL 不一致），因此前沿并非同类相比。",
-        )
+        ),
     ]
+
+
+def _overshoot(each: Compared) -> str | None:
+    """That a run is stronger than its budget, if it is."""
+    adapter = (each.run.folder / layout.ADAPTER_SETTINGS).is_file()
+    times, kl = overshoot(mapping(each.run.summary), adapter=adapter), each.figure("kl_final")
+    if times is None or kl is None:
+        return None
+    budget = number(kl / times, 4)
+    return say(
+        f"{each.letter} ended at a KL of {number(kl, 4)}, {times:.1f} times its budget {budget}.",
+        f"{each.letter} 的 KL 最终为 {number(kl, 4)}，是其预算 {budget} 的 {times:.1f} 倍。",
+    )
 
 
 def table(runs: Sequence[Compared], *, narrow: bool = False) -> Table:
