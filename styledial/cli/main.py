@@ -25,6 +25,7 @@ from styledial.cli import (
     plan,
     prepare,
     report,
+    start,
     train,
 )
 from styledial.cli.streams import show_any_character
@@ -66,6 +67,7 @@ def options_of_all(
     """The options that stand before any command."""
 
 
+app.command("start", help=start.HELP)(start.start)
 app.command("train", help=train.HELP, epilog=train.EPILOG)(train.train)
 app.command("plan", help=plan.HELP)(plan.plan)
 app.add_typer(config.app, name="config")

@@ -22,8 +22,9 @@ def overshoot(summary: Mapping[str, Any], *, adapter: bool) -> float | None:
     None also for a run without a budget, and where a figure is missing.
     """
     budget, kl = summary.get("kl_beta"), summary.get("kl_final")
-    known = is_number(budget) and is_number(kl) and budget > 0
-    if not KLMode.of_summary(summary).has_target or not known:
+    if not (is_number(budget) and is_number(kl) and budget > 0):
+        return None
+    if not KLMode.of_summary(summary).has_target:
         return None
     times = float(kl) / float(budget)
     return times if times > (_OVER_ADAPTER if adapter else _OVER_WHOLE) else None
