@@ -6,14 +6,15 @@ from pathlib import Path
 # A script sees its own folder, not the package beside it.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from functools import partial
+
 import typer
 
 from styledial.cli.download import HELP, download
 from styledial.cli.main import guarded
-from styledial.cli.streams import show_any_character
+from styledial.cli.typer_words import Command, run
 
 if __name__ == "__main__":
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(help=HELP)(download)
-    show_any_character()
-    guarded(app)
+    app.command(cls=Command, help=HELP)(download)
+    guarded(partial(run, app))

@@ -20,9 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from styledial.errors import AdapterError, UserError
+from styledial.errors import AdapterError
 from styledial.language import typed
-from styledial.strength import NAMED
 
 FILE = "style_dial.json"
 # A little above the trained strength is measured too; beyond it an adapter was never trained.
@@ -40,24 +39,21 @@ class DialPoint:
 
 
 def scale_for(points: Sequence[DialPoint], kl: float) -> float:
-    """The scale at which the adapter's KL is `kl`.
-
-    Raises UserError beyond the strongest measured point.
-    """
+    """The scale at which the adapter's KL is `kl`; raises ValueError beyond `strongest`."""
     rising = rising_part(points)
     if not 0 < kl <= rising[-1].kl:
-        raise UserError(
-            f"--kl_beta {kl:g}: this adapter reaches strengths above 0 and up to "
-            f"{rising[-1].kl:.3f}. For more, train again with a larger kl_beta.",
-            f"--kl_beta {kl:g}：这个适配器可调范围为 0 到 {rising[-1].kl:.3f}。"
-            "需要更强请用更大的 kl_beta 重新训练。",
-        )
+        raise ValueError(f"no scale has a KL of {kl:g}; the largest is {rising[-1].kl:g}")
     first = rising[0]
     if kl <= first.kl:
         return first.scale * math.sqrt(kl / first.kl)
     low, high = next((a, b) for a, b in itertools.pairwise(rising) if a.kl <= kl <= b.kl)
     part = math.log(kl / low.kl) / math.log(high.kl / low.kl)
     return low.scale * (high.scale / low.scale) ** part
+
+
+def strongest(points: Sequence[DialPoint]) -> DialPoint:
+    """The point of the largest KL that is reached by turning up."""
+    return rising_part(points)[-1]
 
 
 def rising_part(points: Sequence[DialPoint]) -> list[DialPoint]:
@@ -103,20 +99,3 @@ def load_dial(folder: Path) -> list[DialPoint]:
             f"{path}：无法读取；请用 `styledial dial {typed(folder)}` 重新生成。",
         )
     return points
-
-
-def strengths(names: str) -> dict[str, float]:
-    """ "light,0.12" -> {"light": 0.065, "kl-0.12": 0.12}. Raises UserError."""
-    found = {}
-    for name in filter(None, (part.strip() for part in names.split(","))):
-        try:
-            value = NAMED[name] if name in NAMED else float(name)
-        except ValueError:
-            value = math.nan
-        if not 0 < value < math.inf:
-            raise UserError(
-                f"--export {name}: allowed are {', '.join(NAMED)} and numbers above 0.",
-                f"--export {name}：可用 {', '.join(NAMED)} 或大于 0 的数字。",
-            )
-        found[name if name in NAMED else f"kl-{value:g}"] = value
-    return found

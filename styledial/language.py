@@ -26,8 +26,8 @@ def say(en: str, zh: str) -> str:
     return zh if language() == "zh" else en
 
 
-def typed(path: Path) -> str:
-    """A path as it is typed after a command: in quotes where it has a space or the like.
+def typed(path: Path | str) -> str:
+    """A path or word as it is typed after a command: in quotes where it has a space or the like.
 
     shlex would quote Chinese characters too, which no shell asks for.
     """

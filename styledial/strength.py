@@ -1,20 +1,107 @@
-"""The guide's strength bands: limits in nats per token, and names."""
+"""Strength by name: the guide's bands, their limits in nats per token, what users call them."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
+from styledial.errors import UserError
 from styledial.language import say
+from styledial.units import strength as figure
 
 BANDS = {"light": (0.05, 0.08), "medium": (0.1, 0.15), "strong": (0.15, 0.2)}
-# Each band by one value within it, for `dial --export light,medium,strong`.
+# Each band by one value within it, for `--strength light`.
 NAMED = {"light": 0.065, "medium": 0.1, "strong": 0.175}
-_NAMES = {"light": ("light", "轻度"), "medium": ("medium", "中等"), "strong": ("strong", "强")}
+MAX = "max"  # as far as an adapter goes; of a training, the upper end of the bands
+_NAMES = {"light": ("light", "轻微"), "medium": ("medium", "中等"), "strong": ("strong", "强烈")}
+_ALSO = {
+    "轻微": "light", "轻度": "light", "弱": "light", "中等": "medium", "中度": "medium",
+    "强烈": "strong", "强": "strong", "最强": MAX, "最大": MAX,
+}  # fmt: skip
 # A run lands within 0.5 % of its budget, so it may end a hair outside the band it was meant for.
 _SLACK = 0.02
+# A reading is called by the band that it is nearest to; below the first and above the last it is
+# weaker and stronger than any of them.
+_EDGES = ((0.035, None), (0.09, "light"), (0.15, "medium"), (0.23, "strong"))
+
+
+@dataclass(frozen=True)
+class Strength:
+    """What a user asked for: `kl` in nats per token, infinite for `max`. `name` is a band, `max` or
+    the number as typed."""
+
+    name: str
+    kl: float
+
+    @property
+    def folder(self) -> str:
+        """The name of an exported adapter's folder: light, kl-0.12, max."""
+        return self.name if self.name in NAMED or self.name == MAX else f"kl-{self.kl:g}"
+
+    def words(self) -> str:
+        """light (0.065) | 轻微（0.065）; a number as it is."""
+        if self.name == MAX:
+            return say("max", "最强")
+        if self.name in NAMED:
+            return say(f"{self.name} ({self.kl:g})", f"{band_name(self.name)}（{self.kl:g}）")
+        return f"{self.kl:g}"
+
+
+def parse_strength(typed: str, option: str = "--strength") -> Strength:
+    """light, medium, strong, max, their Chinese names, or a number above 0. Raises UserError."""
+    plain = typed.strip()
+    name = _ALSO.get(plain, plain.lower())
+    if name == MAX:
+        return Strength(MAX, math.inf)
+    if name in NAMED:
+        return Strength(name, NAMED[name])
+    try:
+        kl = float(plain) if plain.isascii() else math.nan
+    except ValueError:
+        kl = math.nan
+    if not 0 < kl < math.inf:
+        raise UserError(
+            f"{option} {typed}: allowed are {', '.join(NAMED)}, {MAX}, and numbers above 0.",
+            f"{option} {typed}：可用 轻微、中等、强烈、max，或大于 0 的数字。",
+        )
+    return Strength(f"{kl:g}", kl)
+
+
+def parse_strengths(typed: str, option: str = "--export") -> list[Strength]:
+    """Those of a list with commas, each once. Raises UserError."""
+    parts = [part for part in typed.replace("，", ",").split(",") if part.strip()]
+    if not parts:
+        raise UserError(
+            f"{option}: names no strength; for example {option} light,medium.",
+            f"{option}：没有写强度；例如 {option} 轻微,中等。",
+        )
+    return list({each.folder: each for each in (parse_strength(p, option) for p in parts)}.values())
 
 
 def band_name(name: str) -> str:
     """The band's name in the user's language."""
     return say(*_NAMES[name])
+
+
+def name_of(kl: float) -> str:
+    """What a reading is called, whatever it is: light, medium, strong, or beyond them."""
+    for most, band in _EDGES:
+        if kl < most:
+            return band_name(band) if band else say("barely noticeable", "几乎看不出")
+    return say("beyond strong", "超过强烈")
+
+
+def verdict(kl: float, asked: float | None) -> str:
+    """The sentence with which a run and its report begin; `asked` None: there was no target."""
+    if asked is None:
+        return say(
+            f"style strength: {name_of(kl)}, reached {figure(kl)} (no target)",
+            f"风格强度：{name_of(kl)}（实测 {figure(kl)}，未设目标）",
+        )
+    return say(
+        f"style strength: {name_of(kl)}, asked {asked:g}, reached {figure(kl)}",
+        f"风格强度：{name_of(kl)}（目标 {asked:g}，实测 {figure(kl)}）",
+    )
 
 
 def in_words() -> tuple[str, str]:
@@ -28,6 +115,27 @@ def in_words() -> tuple[str, str]:
 def named_bands() -> dict[str, tuple[float, float]]:
     """(lowest, highest) KL of each band, by its name in the user's language."""
     return {band_name(name): span for name, span in BANDS.items()}
+
+
+def band_near(kl: float) -> str | None:
+    """The band, as BANDS calls it, that `kl` is nearest to; None beyond their ends by a tenth.
+
+    Landing is read on one half of the held-out text and reported on the other, so a run for 0.1
+    may well read 0.094.
+    """
+    spans = list(BANDS.values())
+    if not 0.9 * spans[0][0] <= kl <= 1.1 * spans[-1][1]:
+        return None
+    return min(BANDS, key=lambda name: max(BANDS[name][0] - kl, kl - BANDS[name][1], 0.0))
+
+
+def strength_word(kl: float) -> str:
+    """The strength of any KL in a word: a band's name, weaker than all, or stronger."""
+    near = band_near(kl)
+    if near:
+        return band_name(near)
+    weak = kl < BANDS["light"][0]
+    return say("very light", "很弱") if weak else say("beyond strong", "过强")
 
 
 def band_of(kl: float) -> str | None:

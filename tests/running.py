@@ -18,7 +18,7 @@ from styledial.cli.main import app
 from styledial.data.texts import ASSETS
 from styledial.errors import StyleDialError
 from styledial.report import charts
-from styledial.run import conclude, samples
+from styledial.run import conclude, samples, strength_samples
 
 ROOT = Path(__file__).resolve().parents[1]
 # No network, English, one thread a process.
@@ -27,6 +27,7 @@ ENV = {**os.environ, "HF_HUB_OFFLINE": "1", "STYLEDIAL_LANG": "en", "OMP_NUM_THR
 # half of the time of a short run.
 SHORT_END: list[tuple[Any, str, Any]] = [
     (samples, "TOKENS", 4),
+    (strength_samples, "_TOKENS", 128),
     (charts, "available", lambda: False),
 ]
 # For setattr: readings of a few rows.

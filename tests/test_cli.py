@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from typer.testing import CliRunner
 
 from styledial import __version__
 from styledial.cli.main import app, guarded
+from styledial.cli.typer_words import run
 
 
 def invoke(args: list[str]) -> tuple[str, int]:
@@ -39,6 +42,12 @@ def invoke(args: list[str]) -> tuple[str, int]:
         (["train", "whatever"], "section.key=value", 2),
         (["train", "--nonsense"], "No such option", 2),
         (["generate", "nowhere", "--prompt", "x"], "no adapter here", 2),
+        (["dial", "nowhere", "--export", "huge"], "--export huge: allowed are light, medium", 2),
+        (["dial", "nowhere", "--export", ","], "names no strength", 2),
+        (["merge", "nowhere", "-o", "new"], "no adapter here", 2),
+        (["train", "--strength", "huge"], "--strength huge: allowed are", 2),
+        (["train", "--strength", "light", "--kl_beta", "0.1"], "give one of them", 2),
+        (["train", "--strength", "light", "kl_mode=off"], "needs training.kl_mode: budget", 2),
         (["evaluate", "nowhere"], "no adapter here", 2),
         (["plan", "--gpu", "RTX 9999"], "RTX 4090", 2),
         (["plan", "--memory", "lots"], "24GB or 8192MB", 2),
@@ -71,6 +80,52 @@ def test_chinese_users_read_chinese(root: Path) -> None:
     assert done.returncode == 2
     assert "配置有 1 处问题" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "expected", "code"),
+    [
+        (["--help"], ["用法：", " [选项] 命令", "显示本帮助并退出。", "命令："], 0),
+        (["merge", "--help"], ["参数：", "[必填]", "[默认：auto]"], 0),
+        (["merge"], ["缺少参数 adapter", " merge --help` 查看帮助。"], 2),
+        (["trian"], ["没有命令 trian。是否想写 train？"], 2),
+        (["merge", "x", "--frob"], ["没有选项 --frob"], 2),
+        (["generate", "x", "--prompt"], ["选项 --prompt 后面要写值。"], 2),
+        (["generate", "x", "--prompt", "x", "--seed", "a"], ["--seed 的值不对：", "整数"], 2),
+        (["generate", "x", "--prompt", "x", "--seed", "-1"], ["--seed 的值不对：", "不小于 0"], 2),
+        (["doctor", "a", "b"], ["多余的参数：b"], 2),
+        (["config"], ["用法："], 2),
+    ],
+)
+def test_typers_own_words_are_chinese_too(
+    args: list[str],
+    expected: list[str],
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.setenv("STYLEDIAL_LANG", "zh")
+    monkeypatch.setattr(sys, "argv", ["styledial", *args])
+    with pytest.raises(SystemExit) if code else nullcontext() as ended:
+        guarded(partial(run, app))
+    assert not ended or ended.value.code == code
+    out, err = capsys.readouterr()
+    assert [words for words in expected if words not in out + err] == []
+    assert "Traceback" not in err
+
+
+def test_config_show_sees_the_file_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ignored the train_config.yaml that `train` takes, and had no --config."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train_config.yaml").write_text("model:\n  lora_r: 7\n", encoding="utf-8")
+    (tmp_path / "other.yaml").write_text("model:\n  lora_r: 5\n", encoding="utf-8")
+    assert "# train_config.yaml:2" in invoke(["config", "show"])[0]
+    for args in (["--config", "other.yaml"], ["other.yaml"]):
+        assert "# other.yaml:2" in invoke(["config", "show", *args])[0]
+    assert invoke(["config", "show", "other.yaml", "--config", "other.yaml"])[1] == 2
+    assert "train_config" not in invoke(["config", "show", "--preset", "quick"])[0]
 
 
 def test_init_writes_the_template(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from test_report import HOSTILE, LOADING, Page
 from typer.testing import CliRunner
 
 from styledial.cli.main import app
+from styledial.report.comparison import compare
+from styledial.report.comparison_page import side_by_side, write_comparison
 from styledial.report.frontier import frontier, steps, text_figure
 
 # (forgotten, gained): B is beaten by A, D by C; E forgets least and gains least.
@@ -111,9 +113,55 @@ def test_one_file_that_loads_nothing(runs: list[str], tmp_path: Path) -> None:
     page = Page(html)
     assert LOADING.isdisjoint(page.tags)
     assert [n for n, _ in page.attributes if n in ("src", "href", "action") or n[:2] == "on"] == []
-    assert page.tags.count("svg") == 1
-    assert "run-C: forgotten +0.0500, style gained 0.5000" in html or "C run-C: forgotten" in html
+    assert page.tags.count("svg") == 2  # the figure for a phone, and wide
+    assert "C run-C: change of loss on general text +0.0500, gained on the novels 0.5000" in html
     assert "compares unlike things" in page.text  # another base
+
+
+@pytest.mark.parametrize(
+    ("figures", "expected"),
+    [
+        (
+            [(0.01, 0.3), (0.05, 0.5)],
+            "Closest to the books: B (1). General ability best kept: A (0).",
+        ),
+        (
+            [(0.05, 0.3), (0.01, 0.5)],
+            "B (1) is closest to the books and keeps general ability best.",
+        ),
+        (
+            [(0.010, 0.3), (0.012, 0.5)],
+            "Closest to the books: B (1). General ability is about the same in all.",
+        ),
+        ([(None, 0.3), (None, 0.5)], "None of these runs was measured on both"),
+    ],
+)
+def test_the_headline_says_which_run_is_what(figures: list, expected: str, tmp_path: Path) -> None:
+    """A difference of 0.002 in the loss on general text is no reason to prefer a run."""
+    folders = [run_of(tmp_path / str(i), *each) for i, each in enumerate(figures)]
+    write_comparison(compare(folders), tmp_path / "c.html")
+    assert expected in Page((tmp_path / "c.html").read_text(encoding="utf-8")).text
+
+
+def test_the_same_prompt_by_each_run(tmp_path: Path) -> None:
+    folders = [run_of(tmp_path / name, *KNOWN[name]) for name in "AC"]
+    for folder in folders:
+        sample = {"prompt": "He came", "before": " home.", "after": f" with {folder.name}."}
+        mine = {"prompt": f"only {folder.name}", "before": "", "after": "x"}
+        (folder / "samples.json").write_text(json.dumps({"samples": [sample, mine]}))
+    words = {"adapter": [[" with", 0.1], [" A", 1.3], [".", 2.0]], "base": [[" home.", 0.0]]}
+    content = {"prompts": [{"prompt": "He came", "texts": words}]}
+    (folders[0] / "strength_samples.json").write_text(json.dumps(content))
+    [written] = side_by_side(compare(folders))
+    assert written.prompt == "He came"
+    texts = ["".join(word.text for word in each.words) for each in written.versions]
+    assert texts == [" home.", " with A.", " with C."]
+    assert [each.name for each in written.versions] == ["Before", "A", "B"]
+    assert [w.text for w in written.versions[1].words if w.level] == ["A"]  # words, not stops
+    (folders[1] / "summary.json").write_text(
+        (folders[1] / "summary.json").read_text().replace('"base"', '"another"')
+    )
+    assert [each.name for each in side_by_side(compare(folders))[0].versions] == ["A", "B"]
 
 
 def test_runs_without_figures_are_listed_but_not_placed(tmp_path: Path) -> None:
@@ -134,4 +182,6 @@ def test_two_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
 def test_chinese(runs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STYLEDIAL_LANG", "zh")
     assert "风格收益" in call(*runs, "-o", str(tmp_path / "c.html"))
-    assert "5 次训练中有 3 次" in (tmp_path / "c.html").read_text(encoding="utf-8")
+    assert "最像原著的是 C (run-C)，通用能力保持得最好的是 E (run-E)" in (
+        tmp_path / "c.html"
+    ).read_text(encoding="utf-8")

@@ -204,7 +204,9 @@ def test_the_door_refuses_without_a_traceback(
 
 
 def test_print_config_counts_processes(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "4")
+    torchrun = {"WORLD_SIZE": 4, "RANK": 0, "MASTER_ADDR": "localhost", "MASTER_PORT": 29500}
+    for name, value in torchrun.items():
+        monkeypatch.setenv(name, str(value))
     print_config(resolve())
     assert "4 x 4 x 4 = 64" in capsys.readouterr().out
 

@@ -7,11 +7,13 @@ if they had been alone. 300 files here; STYLEDIAL_FUZZ=5000 for the long form, w
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
 import os
 import random
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -98,6 +100,41 @@ def _long_line(draw: random.Random) -> tuple[str, bytes]:
     return ".txt", "".join(draw.choices(WORDS, k=60_000)).encode("utf-8")
 
 
+def _whole_formats(text: str) -> list[tuple[str, bytes]]:
+    """Sound files: those made by hand, and by the libraries that are installed."""
+    rows = [{"id": 1, "text": text}, {"question": "何人？", "answer": "老道。"}]
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w:gz") as packed:
+        member = tarfile.TarInfo("a/b.txt")
+        member.size = len(text.encode())
+        packed.addfile(member, io.BytesIO(text.encode()))
+    docx = io.BytesIO()
+    with zipfile.ZipFile(docx, "w") as packed_docx:
+        body = "".join(f"<w:p><w:r><w:t>{row}</w:t></w:r></w:p>" for row in text.split("\n"))
+        space = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+        packed_docx.writestr(
+            "word/document.xml",
+            f'<w:document xmlns:w="{space}"><w:body>{body}</w:body></w:document>',
+        )
+    found = [
+        (".tar", tar.getvalue()),
+        (".tgz", tar.getvalue()),
+        (".docx", docx.getvalue()),
+        (".json", json.dumps(rows).encode()),
+        (".jsonl", "\n".join(json.dumps(row) for row in rows).encode()),
+        (".tsv", f"id\ttext\n1\t{text.splitlines()[2]}\n".encode("gb18030")),
+        (".xhtml", f"<html><body><blockquote><p>Notes<p>{text}</div></table>".encode()),
+    ]
+    with contextlib.suppress(ImportError):
+        import pyarrow
+        from pyarrow import parquet
+
+        held = io.BytesIO()
+        parquet.write_table(pyarrow.table({"text": [text]}), held)
+        found.append((".parquet", held.getvalue()))
+    return found
+
+
 def _damaged_format(draw: random.Random) -> tuple[str, bytes]:
     """Whole files of the other formats with bytes flipped, cut off, or under a wrong ending."""
     text = novel(draw.randrange(10**6), 1, 4)
@@ -119,6 +156,7 @@ def _damaged_format(draw: random.Random) -> tuple[str, bytes]:
         (".pdf", b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>"),
         (".parquet", b"PAR1" + draw.randbytes(200) + b"PAR1"),
         (".mobi", bytes(60) + b"BOOKMOBI" + draw.randbytes(400)),
+        *_whole_formats(text),
     ]
     ending, raw = draw.choice(kinds)
     harmed = bytearray(raw)
@@ -131,7 +169,7 @@ def _damaged_format(draw: random.Random) -> tuple[str, bytes]:
 KINDS: list[Callable[[random.Random], tuple[str, bytes]]] = [
     _random_bytes, _random_letters, _truncated, _flipped, _copy_of_good, _wrong_ending, _nuls,
     _emoji, _surrogates, _empty, _broken_records, _broken_zip, _long_line,
-    _damaged_format,
+    _damaged_format, _damaged_format, _damaged_format,
 ]  # fmt: skip
 
 

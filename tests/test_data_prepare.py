@@ -51,7 +51,7 @@ def test_the_files(tmp_path: Path) -> None:
     (at / "talk.jsonl").write_text('{"source": "走", "target": "请了"}\n', encoding="utf-8")
     out = tmp_path / "made" / "out.jsonl"
     done = prepare(at, "-o", out, "--show-drops")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
     lines = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
     assert all(set(line) == LINE for line in lines)
     assert {line["split"] for line in lines} == {"train", "heldout"}

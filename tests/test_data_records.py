@@ -12,6 +12,7 @@ from data_samples import STORY, novel
 from styledial.data.dialogues import read_messages
 from styledial.data.passage import Passage
 from styledial.data.pipeline import Prepared, prepare_folder
+from styledial.data.reading.shapes import settled
 from styledial.data.texts import general_passages
 
 TEXT = STORY.strip()
@@ -53,11 +54,35 @@ def dumped(value: Any, **how: Any) -> str:
         ("python.json", repr([{"text": TEXT}])),
         ("no_question.jsonl", dumped({"instruction": "", "input": "", "output": TEXT})),
         ("mark.jsonl", "\ufeff" + dumped({"text": TEXT})),
+        (
+            "array_a_line.jsonl",
+            "[\n" + dumped({"text": TEXT}) + ",\n" + dumped({"text": ""}) + "\n]",
+        ),
+        ("capitals.jsonl", dumped({"Text": TEXT})),
+        ("inner.jsonl", dumped({"content": {"text": TEXT}})),
+        ("paragraphs.jsonl", dumped({"paragraphs": [{"text": row} for row in ROWS]})),
+        ("headless.csv", '"' + TEXT + '"\n'),
     ],
 )
 def test_text(tmp_path: Path, name: str, raw: str) -> None:
     _, passages = run(written(tmp_path, name, raw))
     assert [p.text for p in passages] == [TEXT]
+
+
+@pytest.mark.parametrize("outer", ["", "chapters"])
+def test_chapters_by_their_titles(tmp_path: Path, outer: str) -> None:
+    book = {"第一章 雪": TEXT, "第二章 月": novel(1, 1, 6).split("\n", 1)[1].strip()}
+    _, passages = run(written(tmp_path, "a.json", dumped({outer: book} if outer else book)))
+    assert [p.chapter for p in passages] == list(book)
+
+
+def test_dialogues_that_nothing_can_be_learnt_from_are_refused_by_their_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their file was `no text left after cleaning`."""
+    monkeypatch.setenv("STYLEDIAL_LANG", "en")
+    prepared, _ = run(written(tmp_path, "a.jsonl", dumped({"dialog": [Q, A]})))
+    assert "unknown shape, with the keys dialog" in prepared.books[0].reason
 
 
 def test_a_title_beside_the_text_is_its_chapter(tmp_path: Path) -> None:
@@ -69,7 +94,14 @@ def test_a_title_beside_the_text_is_its_chapter(tmp_path: Path) -> None:
     "record",
     [
         {"prompt": Q, "completion": A},
+        {"prompt": ASKED[:1], "completion": ASKED[1:]},
+        {"chosen": ASKED, "rejected": [ASKED[0], {"role": "assistant", "content": "不。"}]},
+        {"messages": json.dumps(ASKED)},
         {"question": Q, "answer": A},
+        {"question": Q, "answer": {"text": A, "start": 4}},
+        {"question": Q, "answers": [A, "不。"]},
+        {"user": Q, "assistant": A},
+        {"Problem": Q, "Solution": A},
         {"input": Q, "output": A},
         {"instruction": Q, "response": A},
         {"conversation": [{"human": Q, "assistant": A}]},
@@ -88,7 +120,7 @@ def test_a_title_beside_the_text_is_its_chapter(tmp_path: Path) -> None:
     ],
 )
 def test_dialogues(record: dict[str, Any]) -> None:
-    assert read_messages(record) == ASKED
+    assert read_messages(settled(record)) == ASKED
 
 
 def test_an_unknown_shape_is_refused_with_its_keys(

@@ -11,11 +11,11 @@ from running import invoke, small_run
 
 from styledial.data.novels import read_novels
 from styledial.data.pack import pack
-from styledial.dial import FILE, SCALES, DialPoint, as_json, load_dial, scale_for, strengths
-from styledial.errors import AdapterError, UserError
+from styledial.dial import FILE, SCALES, DialPoint, as_json, load_dial, scale_for
+from styledial.errors import AdapterError
 from styledial.files import write_json
 from styledial.models.adapter import load_adapter
-from styledial.training.measure import measure
+from styledial.training.measure import halves, measure
 
 CURVE = [DialPoint(s, 0.2 * s**2.3, 5 - s, 4 + 0.1 * s) for s in SCALES]
 
@@ -29,14 +29,8 @@ def test_the_scale_gives_the_kl(kl: float) -> None:
 
 @pytest.mark.parametrize("kl", [0.0, -1.0, 0.31, 5.0])
 def test_wild_extrapolation_is_refused(kl: float) -> None:
-    with pytest.raises(UserError, match=r"reaches strengths above 0 and up to 0\.304"):
+    with pytest.raises(ValueError, match=r"the largest is 0\.304"):
         scale_for(CURVE, kl)
-
-
-def test_names_and_numbers() -> None:
-    assert strengths("light, 0.12") == {"light": 0.065, "kl-0.12": 0.12}
-    with pytest.raises(UserError, match="--export huge"):
-        strengths("huge")
 
 
 def test_a_dial_reads_back(tmp_path: Path) -> None:
@@ -67,15 +61,38 @@ def test_dial_measure_and_export(tiny_base: Path, novels: Path, tmp_path: Path) 
         policy, tokenizer = load_adapter(folder)
         heldout = [p for p in read_novels(novels, 0.2) if p.split == "heldout"]
         rows = pack(heldout, tokenizer, 64)
-        found = measure(policy, rows, batch_size=8, device=torch.device("cpu"))
+        _, reported = halves(rows)
+        found = measure(policy, rows, batch_size=8, device=torch.device("cpu"), only=reported)
         assert found.kl == pytest.approx(kl, rel=0.05)
-    assert (
-        invoke(
-            "generate", run, "--prompt", "话说", "--kl_beta", "0.05", "--max-new-tokens", "5"
-        ).returncode
-        == 0
+    assert_one_figure(run, content)
+    done = invoke(
+        "generate", run, "--prompt", "话说", "--strength", "0.05", "--max-new-tokens", "5"
     )
-    assert "train again" in invoke("generate", run, "--prompt", "话", "--kl_beta", "3").stderr
+    assert done.returncode == 0
+    assert "light, KL 0.050" in done.stderr
+    refused = invoke("generate", run, "--prompt", "话", "--strength", "3").stderr
+    assert "strength 3: out of reach" in refused
+    assert "--kl_beta" not in refused
+    assert_only_what_is_reached_is_exported(run)
+
+
+def assert_one_figure(run: Path, dial: dict) -> None:
+    """The dial's KL at scale 1 was of other rows than the run's: two figures for one thing."""
+    summary = json.loads((run / "summary.json").read_text())
+    trained = next(point for point in dial["points"] if point["scale"] == 1.0)
+    for name, figure in (("kl", "kl_final"), ("style_nll", "style_nll")):
+        assert trained[name] == pytest.approx(summary[figure], rel=1e-4)
+
+
+def assert_only_what_is_reached_is_exported(run: Path) -> None:
+    """`--export light,medium,strong` exported nothing where one of the three was out of reach."""
+    done = invoke("dial", run, "--export", "轻微,5")
+    assert done.returncode == 0
+    assert "strength 5: out of reach" in done.stderr
     before = {p for p in run.rglob("*") if p.is_file()}
-    assert invoke("dial", run, "--export", "medium,5").returncode == 2
+    done = invoke("dial", run, "--export", "4,5")
+    assert done.returncode == 2
+    assert "which `max` stands for" in done.stderr
     assert {p for p in run.rglob("*") if p.is_file()} == before
+    assert invoke("dial", run, "--export", "max").returncode == 0
+    assert (run / "export/max/adapter_model.safetensors").is_file()

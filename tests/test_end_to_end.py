@@ -59,6 +59,7 @@ def test_exact_files(finished: Path) -> None:
         "report.html",
         "samples.json",
         "samples.md",
+        "strength_samples.json",
         "summary.json",
         "tokenizer.json",
         "tokenizer_config.json",
@@ -96,7 +97,7 @@ def test_generate_writes_on_from_the_prompt(finished: Path) -> None:
     args = ["generate", str(finished), "--prompt", "话说", "--max-new-tokens", "20", "--seed", "7"]
     one, two = (CliRunner().invoke(app, args) for _ in range(2))
     assert one.exit_code == 0
-    assert one.output.startswith("话说")
+    assert one.stdout.startswith("话说")
     assert len(one.output) > 5
     assert one.output == two.output
 

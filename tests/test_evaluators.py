@@ -228,7 +228,7 @@ def test_an_overfitted_run_is_flagged_and_an_ordinary_one_is_not(
 def test_a_missing_extra_prints_the_line_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("styledial.evaluation.bench.find_spec", lambda name: None)
+    monkeypatch.setattr("styledial.evaluation.harness.find_spec", lambda name: None)
     (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "x"}')
     result = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--bench", "cmmlu"])
     assert "pip install 'styledial[bench]'" in str(result.exception)

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from running import invoke, small_run
 
+from styledial.cli.defects import recorded
 from styledial.cli.main import guarded
 
 
@@ -29,6 +31,27 @@ def test_an_unforeseen_error_is_a_file_and_a_sentence(
     assert str(kept) in told
     assert "Traceback" not in told
     assert "ZeroDivisionError: the cause" in kept.read_text("utf-8")
+
+
+def test_a_report_of_a_defect_holds_nothing_private(
+    tmp_path: Path, tiny_base: Path, novels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = invoke("train", *small_run(tiny_base, novels, tmp_path / "run"), "max_steps=1")
+    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    secret = "hf_abcdefghijklmnop"
+    monkeypatch.setattr(sys, "argv", ["styledial", "download", "--token", secret, str(novels)])
+    with pytest.raises(ZeroDivisionError) as caught:
+        raise ZeroDivisionError(f"no {novels}/book.txt with token={secret}")
+    assert "doctor --report" in recorded(caught.value)
+    told = invoke("doctor", "run", "--report").stderr
+    for needed in ("torch: ", "system: ", "kl_beta: 0.1", "ZeroDivisionError", "test_fence.py"):
+        assert needed in told, needed
+    for private in (secret, str(tmp_path), str(tiny_base), str(novels), str(Path.home())):
+        assert private not in told, private
+    assert "max_steps: 1" in told
+    assert "ZeroDivisionError" in invoke("doctor", "--report").stderr
+    assert invoke("doctor").returncode == 2
 
 
 def test_a_gbk_terminal_loses_no_text() -> None:

@@ -22,6 +22,7 @@ from styledial.memory.plan import plan
 from styledial.memory.savings import savings
 from styledial.memory.settle import settle as settled
 from styledial.models import fsdp
+from styledial.models.registry import MODELS, known
 from styledial.units import memory_size
 
 RUN = "styledial.run.prepare"  # where a run builds its parts
@@ -275,7 +276,8 @@ def test_plan_on_the_command_line(model: Path, capsys: pytest.CaptureFixture[str
     assert "Does not fit" in done.stderr
     assert "It does not fit even with training.per_device_train_batch_size=1" in done.stderr
     assert re.search(r"GiB +[+-]\d+\.\d% +model\.load_in_4bit=true", done.stderr)
-    found = json.loads(invoke("plan", *given, "--json").stderr)
+    said = invoke("plan", *given, "--json").stderr  # both streams
+    found = json.loads(said[said.index("{") :])
     assert set(found) >= {
         "allocated_bytes",
         "reserved_bytes",
@@ -286,4 +288,19 @@ def test_plan_on_the_command_line(model: Path, capsys: pytest.CaptureFixture[str
         "peak_op",
     }
     auto = invoke("plan", *given, f"{fit.BATCH}=auto", "--memory", "24GB")
-    assert "16 rows per micro-batch" in auto.stderr  # 4 x the default accumulation
+    assert "16 rows a micro-batch" in auto.stderr  # 4 x the default accumulation
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [model.name for model in MODELS])
+def test_the_memory_that_models_lists_is_the_plan(name: str) -> None:
+    model = known(name)
+    assert model is not None
+    for in_4bit, listed in ((False, model.memory_16bit), (True, model.memory_4bit)):
+        settings = [
+            f"model.model_name_or_path={model.name}",
+            "training.per_device_train_batch_size=1",
+            f"model.load_in_4bit={str(in_4bit).lower()}",
+        ]
+        found = plan(resolve(None, None, {}, settings), card=gpus.card_named("RTX 4090"))
+        assert found.total / 2**30 == pytest.approx(listed, abs=0.05)

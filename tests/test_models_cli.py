@@ -71,7 +71,8 @@ def run(*words, script=False, **environment):
 
 def test_the_guides_script_downloads_what_the_model_name_then_finds(at_home):
     done = run("--model", "Qwen/Qwen2.5-7B", script=True)
-    assert (done.returncode, done.stderr.count("model.safetensors")) == (0, 1), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert "download Qwen/Qwen2.5-7B" in done.stderr
     assert 'model_name_or_path: "Qwen/Qwen2.5-7B"' in done.stdout
     assert str(at_home / "home" / "models" / "Qwen" / "Qwen2.5-7B") == str(
         ready_folder("Qwen/Qwen2.5-7B")
@@ -114,7 +115,7 @@ def test_what_cannot_be_trained_is_refused_before_its_weights_are_loaded(at_home
 
 
 def test_names_that_cannot_be_had_say_what_to_do(at_home, monkeypatch):
-    with pytest.raises(ModelError, match=r"scripts/download_model\.py --model someone/unknown"):
+    with pytest.raises(ModelError, match=r"styledial download --model someone/unknown"):
         load_base("someone/unknown")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelError, match="HF_HUB_OFFLINE is set"):
@@ -148,8 +149,9 @@ def test_a_model_in_hugging_faces_cache_is_used_as_it_is(at_home, hub, monkeypat
 
 def test_the_models_command(at_home):
     listed = invoke("models").stderr
-    assert listed.count("\n") == 9
-    assert "LLM-Research/Meta-Llama-3-8B" in listed
+    assert max(map(len, listed.splitlines())) <= 80
+    assert "15.4 GiB" in listed
+    assert "it can be trained (model type qwen2)" in invoke("models", "bundled").stderr
     card = run("models", "meta-llama/Llama-3-8B", STYLEDIAL_LANG="zh").stdout
     assert "8,030,261,248" in card
     assert "需先在页面上同意" in card
@@ -165,7 +167,8 @@ def at_home_model(folder):
 def test_the_convert_command(at_home):
     source = chatglm3(at_home / "chatglm3")
     done = run("convert", source, "-o", at_home / "out")
-    assert (done.returncode, done.stdout.strip()) == (0, str(at_home / "out")), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert f"Converted: {at_home / 'out'}" in done.stdout
     assert json.loads((at_home / "out" / "config.json").read_text())["model_type"] == "glm"
     other = invoke("convert", at_home_model(at_home), "-o", at_home / "x")
     assert (other.returncode, "need no conversion" in other.stderr) == (2, True)
@@ -174,5 +177,5 @@ def test_the_convert_command(at_home):
 def test_the_merge_command_refuses_what_is_no_adapter(at_home):
     done = invoke("merge", at_home, "-o", at_home / "x")
     assert (done.returncode, "no adapter here" in done.stderr) == (2, True)
-    done = invoke("merge", at_home, "-o", at_home / "x", "--dtype", "half")
-    assert (done.returncode, "--dtype half" in done.stderr) == (2, True)
+    done = invoke("merge", at_home, "-o", at_home / "x", "--dtype", "int8")
+    assert (done.returncode, "--dtype int8" in done.stderr) == (2, True)

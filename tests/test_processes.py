@@ -283,7 +283,11 @@ def test_bad_input_is_one_sentence_in_torchruns_summary(
 
     error_file = tmp_path / "error.json"
     monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(error_file))
-    for name, value in {"RANK": 1, "WORLD_SIZE": 2, "LOCAL_RANK": 1, "LOCAL_WORLD_SIZE": 2}.items():
+    set_by_torchrun = {
+        "RANK": 1, "WORLD_SIZE": 2, "LOCAL_RANK": 1, "LOCAL_WORLD_SIZE": 2,
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": 29500,
+    }  # fmt: skip
+    for name, value in set_by_torchrun.items():
         monkeypatch.setenv(name, str(value))
     with pytest.raises(SystemExit, match="2"):
         run_recorded(refuse)

@@ -14,14 +14,15 @@ from test_dial import CURVE
 
 from styledial.config import resolve
 from styledial.dial import FILE, as_json
+from styledial.doctor import Finding
 from styledial.files import write_json
 from styledial.memory.plan import plan
-from styledial.report import SECTIONS, drawing, training, write_report
-from styledial.report.numbers import duration, general, memory_size, number
+from styledial.report import CURVES, FIGURES, drawing, training, verdict, write_report
+from styledial.report.numbers import duration, general, memory_size, number, percent, signed
 from styledial.report.parts import Figure
 from styledial.report.verdict import sentence
 from styledial.run_folder.reader import Run, read_run
-from styledial.strength import band_of
+from styledial.strength import band_near, band_of, strength_word
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> {{ 7*7 }} `<b>`"
 LOADING = {"script", "link", "img", "iframe", "object", "embed", "audio", "video", "base", "form",
@@ -83,7 +84,7 @@ def test_a_run_leaves_it(run: Path) -> None:
     assert len(html.encode()) < 400_000
 
 
-@pytest.mark.parametrize(("language", "words"), [("en", "The dial"), ("zh", "强度旋钮")])
+@pytest.mark.parametrize(("language", "words"), [("en", "The dial"), ("zh", "强度调节")])
 def test_both_languages_with_every_section(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str, words: str
 ) -> None:
@@ -91,7 +92,8 @@ def test_both_languages_with_every_section(
     _, page = read(write_report(run, tmp_path / "r.html"))
     assert words in page.text
     assert ("lang", {"en": "en", "zh": "zh-Hans"}[language]) in page.attributes
-    assert page.tags.count("section") == len(SECTIONS)
+    assert page.tags.count("section") == len(["writing", "verdict", "more", *CURVES, "figures"])
+    assert page.attributes.count(("class", "fold")) == len(FIGURES)
     assert page.tags.count("svg") == 8
 
 
@@ -111,6 +113,7 @@ def test_samples_and_names_are_only_text(copied: Path) -> None:
     samples = json.loads((copied / "samples.json").read_text())
     samples["samples"] = [{"prompt": HOSTILE, "before": HOSTILE, "after": HOSTILE}]
     (copied / "samples.json").write_text(json.dumps(samples))
+    (copied / "strength_samples.json").unlink()  # those: tests/test_report_writing.py
     manifest = json.loads((copied / "data_manifest.json").read_text())
     manifest["books"][0].update(file=HOSTILE, encoding=HOSTILE, drops={HOSTILE: 3})
     manifest.update(notes=[HOSTILE], data_dir=HOSTILE)
@@ -231,14 +234,18 @@ def test_plain_fine_tuning_shows_no_kl_that_it_did_not_read(run: Path) -> None:
     assert "held-out text" in _kl_figure(found).legend
     plain = _kl_figure(replace(found, summary={**(found.summary or {}), "kl_mode": "off"}))
     assert plain.legend == ()
-    assert "on held-out text" in plain.note
+    assert "On held-out text" in plain.note
 
 
 def _kl_figure(run: Run) -> Figure:
-    return next(f for f in training.section(run).figures if f.title == "KL to the base")
+    return next(
+        f for f in training.section(run).figures if f.title == "Distance from the base (KL)"
+    )
 
 
-def test_what_the_doctor_finds_stands_first(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_doctor_finds_is_what_to_do_next(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from styledial.doctor import examine
 
     summary = json.loads((copied / "summary.json").read_text())
@@ -262,7 +269,7 @@ def test_without_the_plotting_library_the_words_stay(
     _, page = read(write_report(run, tmp_path / "r.html"))
     assert "svg" not in page.tags
     assert "pip install 'styledial[report]'" in page.text
-    assert "NLL of your novels" in page.text
+    assert "loss on your novels" in page.text
 
 
 def test_a_command_that_measures_brings_it_up_to_date(copied: Path) -> None:
@@ -294,30 +301,85 @@ BASE = {"kl_mode": "budget", "kl_beta": 0.1, "kl_final": 0.101, "style_nll": 4.5
 
 
 @pytest.mark.parametrize(
-    ("change", "expected"),
+    ("change", "expected", "zh"),
     [
         (
             {},
-            "moved 0.101 nats per token from its base, as asked (0.1, medium); it predicts held-out text of your novels better by 0.500; general text worse by 0.010.",
+            "Style strength: medium. Closer to the books; general ability almost unchanged.",
+            "风格强度：中等。更像原著，通用能力几乎没变。",
         ),
         (
-            {"kl_final": 0.04},
-            "0.040 nats per token from its base, less than the 0.1 that were asked for",
+            {"kl_final": 0.06},
+            "Style strength: light, short of what was asked.",
+            "，没学到目标强度。",
         ),
-        ({"kl_final": 0.3}, "more than the 0.1 that were asked for"),
         (
-            {"kl_mode": "off", "kl_final": 0.4},
-            "0.400 nats per token from its base, without a budget",
+            {"kl_final": 0.3},
+            "Style strength: beyond strong, more than was asked.",
+            "，超过目标强度。",
         ),
-        ({"style_nll": 5.1}, "your novels worse by 0.100"),
-        ({"style_nll": 5.0}, "no better than the base"),
-        ({"general_nll": 3.9}, "general text better by 0.100"),
-        ({"general_nll": 4.0}, "general text as well as before"),
-        ({"kl_final": None}, "was not measured"),
+        (
+            {"kl_final": 0.094},
+            "Style strength: medium. ",
+            "风格强度：中等。",
+        ),  # landed on the other half of the text
+        ({"kl_mode": "off", "kl_final": 0.19}, "Style strength: strong. ", "风格强度：强"),
+        ({"kl_final": 0.02}, "Style strength: very light, short", "风格强度：很弱，没学到"),
+        ({"style_nll": 5.1}, "Further from the books; ", "离原著更远"),
+        ({"style_nll": 5.0}, "No closer to the books; ", "没有更像原著"),
+        ({"general_nll": 3.9}, "general ability slightly better.", "通用能力略有提升"),
+        ({"general_nll": 4.0}, "general ability almost unchanged.", "通用能力几乎没变"),
+        ({"general_nll": 4.03}, "general ability slightly weaker.", "通用能力略有下降"),
+        ({"general_nll": 4.2}, "general ability clearly weaker.", "通用能力明显下降"),
+        ({"kl_final": None}, "Style strength: not measured.", "风格强度：未测量"),
+        ({"general_nll": None}, "Style strength: medium. Closer to the books.", "更像原著。"),
     ],
 )
-def test_the_verdict_says_what_the_figures_say(change: dict, expected: str) -> None:
-    assert expected in sentence({**BASE, **change})
+def test_the_verdict_says_what_the_figures_say(
+    change: dict, expected: str, zh: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert expected in sentence({**BASE, **change}) + " "
+    monkeypatch.setenv("STYLEDIAL_LANG", "zh")
+    assert zh in sentence({**BASE, **change})
+
+
+def test_a_light_for_each_thing_in_words_and_signs(run: Run) -> None:
+    found = read_run(run)
+    evaluation = {
+        "metrics": {
+            "extraction_rate_32": {"value": 0.004, "base": 0.0},
+            "longest_copy": {"value": 11},
+            "style_score": {"value": 0.34},
+        }
+    }
+    healthy = replace(found, summary={**(found.summary or {}), **BASE}, evaluation=evaluation)
+    lights = verdict.lights(healthy, [])
+    assert [each.state for each in lights] == ["good"] * 5
+    assert "65% more probability" in lights[1].sentence  # exp(5.0 - 4.5) = 1.65
+    assert "at 34 between" in lights[1].sentence
+    assert lights[2].sentence == "Loss on general text +0.010 (lower is better)."
+    assert "continues < 1% word for word" in lights[3].sentence
+    copying = {**evaluation, "warnings": [{"en": "It recites.", "zh": "它在背诵。"}]}
+    assert verdict.lights(replace(healthy, evaluation=copying), [])[3].word == "copies the books"
+    changed = {**copying, "settings": {"changed_novels": ["a.txt"]}}
+    assert verdict.lights(replace(healthy, evaluation=changed), [])[3].state == "good"
+    assert verdict.lights(replace(healthy, evaluation=None), [])[3].state == "unknown"
+
+
+def test_a_finding_turns_its_light(run: Path) -> None:
+    found = replace(read_run(run), summary=BASE)
+    words = ("", "")
+    for rule, severity, at, state in [
+        ("budget_not_reached", "advice", 0, "watch"), ("not_fluent", "warning", 1, "bad"),
+        ("forgetting", "warning", 2, "bad"), ("memorising", "warning", 3, "bad"),
+        ("too_little_data", "advice", 4, "watch"), ("budget_binding", "info", 0, "good"),
+    ]:  # fmt: skip
+        lights = verdict.lights(found, [Finding(rule, severity, words, words)])
+        assert lights[at].state == state, rule
+    # A mild finding doesn't make a bad light better.
+    bad = replace(found, summary={**BASE, "style_nll": 6.0})
+    mild = [Finding("style_saturated", "advice", words, words)]
+    assert verdict.lights(bad, mild)[1].state == "bad"
 
 
 @pytest.mark.parametrize(
@@ -335,8 +397,39 @@ def test_bands(kl: float, band: str | None) -> None:
     assert band_of(kl) == band
 
 
+@pytest.mark.parametrize(
+    ("kl", "near", "word"),
+    [
+        (0.02, None, "very light"),
+        (0.046, "light", "light"),
+        (0.089, "light", "light"),
+        (0.094, "medium", "medium"),
+        (0.15, "medium", "medium"),
+        (0.156, "strong", "strong"),
+        (0.215, "strong", "strong"),
+        (0.3, None, "beyond strong"),
+    ],
+)
+def test_every_strength_has_a_word(kl: float, near: str | None, word: str) -> None:
+    assert (band_near(kl), strength_word(kl)) == (near, word)
+
+
 def test_numbers() -> None:
     assert number(-1234.5678) == "−1,234.568"
+    assert [signed(v) for v in (0.009, -0.12, -0.0001, 0.0, None)] == [
+        "+0.009",
+        "−0.120",
+        "0.000",
+        "0.000",
+        "–",
+    ]
+    assert [percent(v) for v in (0.0, 0.004, 0.42, 0.999, 1.0)] == [
+        "0%",
+        "< 1%",
+        "42%",
+        "99%",
+        "100%",
+    ]
     assert [general(v) for v in (0, 7, 0.01234, 123.456, None, float("nan"), True)] == [
         "0",
         "7",

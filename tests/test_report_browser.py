@@ -13,7 +13,8 @@ from test_compare import KNOWN, run_of
 from test_report import run as run
 
 from styledial.report import write_report
-from styledial.report.comparison import compare, write_comparison
+from styledial.report.comparison import compare
+from styledial.report.comparison_page import write_comparison
 
 pytestmark = pytest.mark.slow  # a browser to start, and axe-core from npm
 

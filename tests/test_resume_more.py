@@ -72,6 +72,27 @@ def test_more_is_added_to_a_short_run(
     assert checkpoints(output / "checkpoints")[-1].name == f"step-{after['steps']}"
 
 
+def test_a_run_that_stopped_early_goes_on_with_new_patience(
+    tiny_base: Path, novels: Path, tmp_path: Path
+) -> None:
+    """Its patience was still at an end, so that every resume made a single update and stopped."""
+    output = tmp_path / "out"
+    early = ("early_stopping_patience=1", "learning_rate=0.2", "lr_scheduler_type=constant")
+    settings = settings_of(tiny_base, novels, output, *early)
+    trained(*settings, "max_steps=24")
+    first = summary_of(output)
+    assert first["stopped_early"]
+    assert first["steps"] < 24
+    done = trained(*settings, "max_steps=24", "--resume")  # no more is asked for
+    assert summary_of(output)["steps"] == first["steps"]
+    assert "give a larger max_steps (now 24)" in " ".join(done.stderr.split())
+    trained(*settings, "max_steps=48", "--resume")
+    again = summary_of(output)
+    assert again["steps"] > first["steps"] + 1
+    trained(*settings[:-3], "max_steps=48", "learning_rate=0.001", "--resume")
+    assert summary_of(output)["steps"] == 48
+
+
 def test_more_of_more(tiny_base: Path, novels: Path, tmp_path: Path) -> None:
     """The first plan is remembered over two longer ones; a run that fell short comes nearer."""
     reached, output = [], tmp_path / "out"

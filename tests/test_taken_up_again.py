@@ -55,8 +55,8 @@ def test_novels_that_are_gone_can_be_named(run: Path, books: Path) -> None:
             assert str(books) in done.stderr
         done = invoke("dial", run, "--data-dir", aside)
         assert done.returncode == 0, done.stderr
-        assert done.stderr.startswith("measuring the adapter at several scales")
-        assert "have changed since training" not in done.stderr
+        assert "dial of" in done.stderr
+        assert "not those that the run was trained on" not in done.stderr
     finally:
         aside.rename(books)
 
@@ -77,8 +77,7 @@ def test_other_novels_are_spoken_of(run: Path, books: Path, tmp_path: Path) -> N
     assert "have changed since training" in done.stderr
     done = invoke("evaluate", run, "--passages", "10")
     assert done.returncode == 0
-    assert done.stderr.count("continuing training text") == 1
-    assert "extraction_rate_16" in done.stderr  # whole on 80 columns
+    assert max(map(len, done.stderr.splitlines()[1:-2])) <= 80  # paths are as long as they are
     found = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
     assert found["settings"]["changed_novels"] == []
 

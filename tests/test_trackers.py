@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -140,6 +142,38 @@ def test_trackio(tiny_base: Path, novels: Path, tmp_path: Path, monkeypatch) -> 
     args = [*small_run(tiny_base, novels, tmp_path / "out"), "max_steps=2", "report_to=trackio"]
     assert invoke("train", *args).returncode == 0
     assert (tmp_path / "trackio/styledial.db").is_file()
+
+
+def test_a_resumed_run_goes_on_with_its_own_ids(tmp_path: Path) -> None:
+    """Each start began another run on the tracker's page."""
+    first = trackers.runs_of(["tensorboard", "wandb", "trackio"], tmp_path, resuming=False)
+    assert first.keys() == {"wandb", "trackio"}
+    assert first["trackio"].startswith(tmp_path.name)
+    (tmp_path / "trackers.json").write_text(json.dumps(first))
+    again = trackers.runs_of(["wandb", "swanlab"], tmp_path, resuming=True)
+    assert {name: again[name] for name in first} == first
+    assert re.fullmatch("[0-9a-z]{21}", again["swanlab"])
+    assert trackers.runs_of(["wandb"], tmp_path, resuming=False)["wandb"] != first["wandb"]
+    (tmp_path / "trackers.json").write_text("[")
+    assert trackers.runs_of(["wandb"], tmp_path, resuming=True)["wandb"] != first["wandb"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_wandb_gets_the_same_run_on_resume(
+    tiny_base: Path, novels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb", reason="needs the extra `wandb`")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    out = tmp_path / "out"
+    args = [*small_run(tiny_base, novels, out), "max_steps=2", "report_to=wandb", "save_steps=1"]
+    assert invoke("train", *args).returncode == 0
+    kept = json.loads((out / "trackers.json").read_text("utf-8"))["wandb"]
+    assert invoke("train", *args, "max_steps=3", "--resume").returncode == 0
+    runs = list((out / "wandb").glob("offline-run-*"))
+    assert len(runs) == 2
+    assert all(run.name.endswith(kept) for run in runs)
+    assert invoke("train", *args, "--overwrite").returncode == 0
+    assert json.loads((out / "trackers.json").read_text("utf-8"))["wandb"] != kept
 
 
 class _Broken:

@@ -106,7 +106,7 @@ def build_anchor(
         if len(rows) == 0:
             raise no_general_text("data.anchor", config.data.anchor)
         highest = [(f"data.anchor {config.data.anchor}", rows.highest_id)]
-        size = policy.reference_head.weight.shape[0]
+        size = len(policy.reference_head.weight)
         check_ids(highest, size, tokenizer, config.model.model_name_or_path)
     # A stream of its own; its seed differs so that the two orders have nothing in common.
     anchor_order = RowOrder(len(rows), per_update, 1, 1, config.training.seed + 1)

@@ -10,6 +10,7 @@ from styledial.config import Config
 from styledial.models.load import load_base, recompute_activations
 from styledial.models.policy import Policy, with_all_weights, with_lora
 from styledial.models.quantise import check_choice
+from styledial.training.schedule import Schedule, scheduler
 from styledial.training.step import trained
 
 if TYPE_CHECKING:
@@ -65,21 +66,22 @@ def policy_on(base: PreTrainedModel, config: Config) -> Policy:
 
 def build_optimizer(config: Config, policy: Policy, total_steps: int) -> tuple[Any, Any]:
     """(AdamW on the trained weights, its learning rate schedule)."""
-    from transformers import get_scheduler
-
     optimizer = torch.optim.AdamW(
         trained(policy),
         lr=config.training.learning_rate,
         weight_decay=config.training.weight_decay,
         fused=True,  # one kernel, which can be told on the device to skip a step: nonfinite.py
     )
-    scheduler = get_scheduler(
-        config.training.lr_scheduler_type,
-        optimizer,
-        num_warmup_steps=round(config.training.warmup_ratio * total_steps),
-        num_training_steps=total_steps,
-    )
-    return optimizer, scheduler
+    return optimizer, scheduler(optimizer, schedule_of(config, total_steps))
+
+
+def schedule_of(config: Config, total_steps: int) -> Schedule:
+    """How the learning rate goes over a run of so many updates."""
+    training = config.training
+    warmup = training.warmup_steps
+    if warmup is None:
+        warmup = round(training.warmup_ratio * total_steps)
+    return Schedule(training.lr_scheduler_type, warmup, total_steps, training.min_lr_ratio)
 
 
 def mixed_precision(policy: Policy, *, on_gpu: bool | None = None) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from styledial.config import Config
 from styledial.data.novels import read_folder
+from styledial.data.overrides import Overrides
 from styledial.data.pack import PackedRows, pack
 from styledial.data.passage import Dialogue, Passage
 from styledial.data.prompts import sample_prompts
@@ -41,12 +42,15 @@ class Material:
 
 @dataclass(frozen=True)
 class Texts:
-    """Everything that is read: packed rows of the novels and of the general text."""
+    """Everything that is read: packed rows of the novels and of the general text, and how
+    many books and chapters the novels are."""
 
     style: PackedRows
     heldout: PackedRows
     general: PackedRows
     prompts: tuple[str, ...]
+    books: int = 0
+    chapters: int = 0
 
 
 def read_material(config: Config, cache: Path, tell: Callable[[str], None]) -> Material:
@@ -59,6 +63,9 @@ def read_material(config: Config, cache: Path, tell: Callable[[str], None]) -> M
             cache=cache,
             to_simplified=config.data.to_simplified,
             dedup=config.data.dedup,
+            overrides=Overrides(
+                tuple(config.data.keep), tuple(config.data.drop), tuple(config.data.encoding)
+            ),
             tell=tell,
         )
     )
@@ -104,7 +111,14 @@ def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedToken
     if len(general) == 0:
         raise no_general_text("data.general", config.data.general)
     heldout, general = heldout.at_most(_HELDOUT_TOKENS), general.at_most(_GENERAL_TOKENS)
-    return Texts(style, heldout, general, sample_prompts(material.opening()))
+    return Texts(
+        style,
+        heldout,
+        general,
+        sample_prompts(material.opening()),
+        books=len({p.book for p in material.passages}),
+        chapters=len({(p.book, p.chapter) for p in material.passages}),
+    )
 
 
 def style_order(config: Config, rows: PackedRows, processes: int) -> RowOrder:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from styledial.cli.opening import working
+from styledial.cli.outputs import new_page
 from styledial.language import say
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ def compare(
         typer.Option(
             "--output",
             "-o",
+            callback=new_page,
             help=say("Also write one HTML file.", "同时写出一个 HTML 文件。"),
         ),
     ] = None,
@@ -38,17 +41,22 @@ def compare(
     ] = False,
 ) -> None:
     """Print runs side by side; with `output` also as one HTML file."""
-    from styledial.report import comparison
+    with working(say(f"compare {len(runs)} runs", f"比较 {len(runs)} 次训练")):
+        from styledial.report import comparison
 
-    found = comparison.compare(runs)
-    if output is not None:
-        comparison.write_comparison(found, output)
+        found = comparison.compare(runs)
+        if output is not None:
+            from styledial.report.comparison_page import write_comparison
+
+            write_comparison(found, output)
     if as_json:
         typer.echo(json.dumps(comparison.as_json(found), ensure_ascii=False, indent=2))
         return
     _show(found)
     if output is not None:
-        typer.echo(str(output))
+        typer.echo(
+            say(f"Comparison (open it in a browser): {output}", f"比较页（用浏览器打开）：{output}")
+        )
 
 
 def _show(runs: Sequence[Compared]) -> None:
@@ -60,7 +68,7 @@ def _show(runs: Sequence[Compared]) -> None:
     from styledial.report import comparison
     from styledial.report.frontier import text_figure
 
-    content = comparison.table(runs, narrow=True)
+    content = comparison.table(runs, "terminal")
     table = Table(box=None, pad_edge=False)
     for i, title in enumerate(content.head):
         # Titles and run names may break where the terminal is narrow, figures may not.
@@ -82,8 +90,8 @@ def _show(runs: Sequence[Compared]) -> None:
         typer.echo("")
         typer.echo(
             say(
-                "style gained (up) against general text forgotten (right); dots: the frontier",
-                "纵轴风格收益，横轴通用文本遗忘；点线为前沿",
+                "up: closer to the novels; right: more loss on general text; dots: the frontier",
+                "向上：更像原著；向右：通用文本损失增加；点线为前沿",
             )
         )
         for line in text_figure(comparison.points(placed), [c.letter for c in placed]):

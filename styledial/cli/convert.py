@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+from styledial import progress
+from styledial.cli.opening import working
+from styledial.cli.outputs import new_folder
+from styledial.commands import command, next_lines
 from styledial.errors import ModelError
 from styledial.language import say
-from styledial.run_folder.layout import ADAPTER_SETTINGS
 
 HELP = say(
     "Convert a ChatGLM3 folder for transformers without remote code; or, given an adapter of "
@@ -24,15 +27,29 @@ def convert(
         Path, typer.Argument(help=say("A ChatGLM3, or an adapter of one.", "ChatGLM3 或其适配器。"))
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help=say("The new folder.", "新文件夹。"))
+        Path,
+        typer.Option(
+            "--output", "-o", callback=new_folder, help=say("The new folder.", "新文件夹。")
+        ),
     ],
 ) -> None:
     """Convert a ChatGLM3, or map an adapter of one back. Raises ModelError for other models."""
-    if (folder / ADAPTER_SETTINGS).is_file():
+    with working(say(f"convert {folder}", f"转换 {folder}")):
+        written = _convert(folder, output)
+    typer.echo(say(f"Converted: {written}", f"已转换：{written}"))
+    if not (written / "adapter_config.json").is_file():
+        advice = [
+            (say("train on it", "用它训练"), command("train", "--model-name", written)),
+        ]
+        for line in next_lines(advice):
+            typer.echo(line)
+
+
+def _convert(folder: Path, output: Path) -> Path:
+    if (folder / "adapter_config.json").is_file():
         from styledial.models.chatglm.adapter import adapter_to_original
 
-        typer.echo(str(adapter_to_original(folder, output)))
-        return
+        return adapter_to_original(folder, output)
     from styledial.models.chatglm.layout import is_original
     from styledial.models.inspect import read_config
 
@@ -43,4 +60,4 @@ def convert(
         )
     from styledial.models.chatglm.convert import convert as convert_folder
 
-    typer.echo(str(convert_folder(folder, output, lambda line: typer.echo(line, err=True))))
+    return convert_folder(folder, output, progress.line)

@@ -39,6 +39,7 @@ def _sentence(error: BaseException, path: Path) -> str:
     kind = type(error).__name__
     return say(
         f"StyleDial hit an internal error ({kind}). The details are in {path}; please report it "
-        "and attach that file.",
-        f"StyleDial 发生内部错误（{kind}），详情已写入 {path}；请附上该文件反馈给我们。",
+        "with what `styledial doctor --report` prints, which is the same without paths and tokens.",
+        f"StyleDial 发生内部错误（{kind}），详情已写入 {path}。请附上 `styledial doctor --report` "
+        "的输出反馈给我们，其中不含路径和令牌。",
     )

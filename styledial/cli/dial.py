@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from styledial.cli.options import Adapter, BaseNow, DataDir, refresh
-from styledial.cli.progress import progress
+from styledial import progress
+from styledial.cli.opening import importing, working
+from styledial.cli.options import STRENGTHS, Adapter, BaseNow, DataDir, refresh
+from styledial.commands import command, next_lines
 from styledial.language import say
+from styledial.strength import Strength, name_of, parse_strengths
+from styledial.units import strength as figure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from styledial.dial import DialPoint
+    from styledial.run.strengths import Chosen
 
 HELP = say(
     "Measure how strong an adapter is at every scale, and export chosen strengths.",
@@ -26,10 +31,13 @@ def dial(
     export: Annotated[
         str | None,
         typer.Option(
+            "--export",
+            "--strength",
+            metavar=say(STRENGTHS, "轻微|中等|强烈|max|0.08"),
             help=say(
-                "Write ordinary adapters of these strengths: light,medium,strong or numbers.",
-                "导出这些强度的普通适配器：light,medium,strong 或数字。",
-            )
+                "Write ordinary adapters of these strengths, several with commas.",
+                "导出这些强度的普通适配器，多个用逗号隔开。",
+            ),
         ),
     ] = None,
     data_dir: DataDir = None,
@@ -39,25 +47,49 @@ def dial(
     ] = False,
 ) -> None:
     """Measure strength against scale, print it, and export the strengths asked for."""
-    from styledial.dial import FILE, load_dial, strengths
+    from styledial.dial import FILE, load_dial
+    from styledial.run_folder.described import describe_adapter
 
-    wanted = strengths(export) if export else {}
-    if remeasure or not (adapter / FILE).is_file():
+    wanted = parse_strengths(export) if export is not None else []
+    describe_adapter(adapter)
+    with working(say(f"dial of {adapter}", f"{adapter} 的强度")):
+        if remeasure or not (adapter / FILE).is_file():
+            _measure(adapter, data_dir, base)
+        points = load_dial(adapter)
+        reached = _within_reach(adapter, points, wanted)
+        with progress.paused():
+            _show(points)
+        if wanted:
+            _export(adapter, points, wanted, reached, base)
+    for line in _next(adapter, points, list(reached)):
+        typer.echo(line)
+
+
+def _measure(adapter: Path, data_dir: str | None, base: str | None) -> None:
+    with importing():
+        from styledial.run.described import described_run
+
+        described_run(adapter, data_dir)
         from styledial.evaluation.suite import other_text
         from styledial.run.finished import measure_dial
 
-        with progress() as tick:
-            changed = measure_dial(adapter, data_dir, tick, base_now=base)
-        if changed:
-            typer.echo(say(*other_text(changed)), err=True)
-        refresh(adapter)
-    points = load_dial(adapter)
-    _show(points)
-    if wanted:
-        from styledial.run.finished import export_strengths
+    changed = measure_dial(adapter, data_dir, base_now=base)
+    if changed:
+        typer.echo(say(*other_text(changed)), err=True)
+    refresh(adapter)
 
-        for folder in export_strengths(adapter, points, wanted, base_now=base):
-            typer.echo(str(folder))
+
+def _within_reach(
+    adapter: Path, points: Sequence[DialPoint], wanted: Sequence[Strength]
+) -> dict[str, Chosen]:
+    """By folder name, those that the adapter reaches; raises UserError where none is."""
+    from styledial.run.strengths import at_strength, out_of_reach
+
+    found = {each.folder: at_strength(points, each) for each in wanted}
+    reached = {name: chosen for name, chosen in found.items() if chosen}
+    if wanted and not reached:
+        raise out_of_reach(adapter, points, wanted)
+    return reached
 
 
 def _show(points: Sequence[DialPoint]) -> None:
@@ -65,22 +97,73 @@ def _show(points: Sequence[DialPoint]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None)
-    for title in (
-        say("scale", "缩放"),
-        "KL",
-        say("style NLL", "风格 NLL"),
-        say("general NLL", "通用 NLL"),
-    ):
-        table.add_column(title, justify="right")
-    table.add_column("KL", min_width=24)
+    table = Table(box=None, pad_edge=False)
+    table.add_column(say("scale", "缩放"), justify="right")
+    table.add_column(say("strength", "强度"))
+    table.add_column("KL", justify="right")
+    table.add_column("", min_width=16)
+    table.add_column(say("loss, novels", "小说损失"), justify="right")
+    table.add_column(say("loss, general", "通用损失"), justify="right")
     highest = max(point.kl for point in points)
     for point in points:
         table.add_row(
             f"{point.scale:g}",
-            f"{point.kl:.4f}",
+            name_of(point.kl),
+            figure(point.kl),
+            Bar(size=highest, begin=0, end=point.kl, width=16),
             f"{point.style_nll:.3f}",
             f"{point.general_nll:.3f}",
-            Bar(size=highest, begin=0, end=point.kl, width=24),
         )
     Console().print(table)
+
+
+def _export(
+    adapter: Path,
+    points: Sequence[DialPoint],
+    wanted: Sequence[Strength],
+    reached: dict[str, Chosen],
+    base: str | None,
+) -> None:
+    """Write what is within reach; say of the rest why not, and how to get further."""
+    with importing():
+        from styledial.run.finished import export_strengths
+    from styledial.run.strengths import out_of_reach
+
+    written = export_strengths(adapter, reached, base_now=base)
+    with progress.paused():
+        for folder in written:
+            typer.echo(f"{folder}  {reached[folder.name].words()}")
+    if missed := [each for each in wanted if each.folder not in reached]:
+        progress.line(str(out_of_reach(adapter, points, missed)))
+
+
+def _next(adapter: Path, points: Sequence[DialPoint], exported: Sequence[str]) -> Iterator[str]:
+    from styledial.dial import strongest
+    from styledial.run.strengths import within
+    from styledial.run_folder.described import prompt_of
+
+    if exported:
+        folder = adapter / "export" / exported[0]
+        prompt = prompt_of(adapter)
+        yield from next_lines(
+            [
+                (
+                    say("write with one of them", "用其中一个续写"),
+                    command("generate", folder, "--prompt", prompt),
+                ),
+                (
+                    say("one plain model of it", "合并为完整模型"),
+                    command("merge", folder, "-o", f"{adapter}-{exported[0]}-merged"),
+                ),
+            ]
+        )
+        return
+    names = within(strongest(points).kl)
+    yield from next_lines(
+        [
+            (
+                say("adapters of other strengths", "导出其他强度"),
+                command("dial", adapter, "--export", ",".join(names)),
+            )
+        ]
+    )

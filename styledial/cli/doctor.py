@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from styledial.cli.options import Adapter
+from styledial.errors import UserError
 from styledial.language import say
 
 if TYPE_CHECKING:
@@ -20,12 +21,35 @@ HELP = say(
 
 
 def doctor(
-    run: Adapter,
+    run: Annotated[
+        Path | None, typer.Argument(help=say("A run's output_dir.", "训练的 output_dir。"))
+    ] = None,
+    for_defect: Annotated[
+        bool,
+        typer.Option(
+            "--report",
+            help=say(
+                "Print what a report of a defect needs: versions, machine, the run's settings "
+                "without paths, the newest error. Works without a run.",
+                "输出反馈问题所需的信息：版本、机器、不含路径的训练设置、最近的错误。可不指定训练。",
+            ),
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help=say("Print JSON.", "输出 JSON。"))
     ] = False,
 ) -> None:
     """Print what limits a run."""
+    if for_defect:
+        from styledial.cli.defect_report import defect_report
+
+        typer.echo(defect_report(run))
+        return
+    if run is None:
+        raise UserError(
+            "doctor: name the output_dir of a run: `styledial doctor OUTPUT_DIR`.",
+            "doctor：请写训练的 output_dir：`styledial doctor 文件夹`。",
+        )
     from styledial.doctor import examine, first_thing, limit, unjudged
     from styledial.doctor.record import read_record
     from styledial.doctor.words import finding_lines, state_line, time_line

@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from styledial.cli.options import Adapter, BaseNow, DataDir, Strength, refresh, scale_of
-from styledial.cli.progress import progress
+from styledial.cli.opening import importing, working
+from styledial.cli.options import (
+    Adapter,
+    BaseNow,
+    DataDir,
+    StrengthOption,
+    asked_strength,
+    refresh,
+)
+from styledial.commands import command, next_lines
+from styledial.config.as_written import chosen, listed
 from styledial.language import say
 
 if TYPE_CHECKING:
@@ -80,7 +89,7 @@ AsJson = Annotated[bool, typer.Option("--json", help=say("Print JSON.", "输出 
 def evaluate(
     adapter: Adapter,
     against: Against = "base",
-    kl_beta: Strength = None,
+    strength: StrengthOption = None,
     data_dir: DataDir = None,
     base: BaseNow = None,
     passages: PassageCount = 192,
@@ -91,46 +100,52 @@ def evaluate(
     bench_tasks: BenchFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate a finished run. At another `kl_beta` than the saved one the result is only shown."""
-    from styledial.evaluation.bench import require_harness
-    from styledial.evaluation.suite import FULL, save_evaluation
-    from styledial.run.finished import described_run, evaluate_run
-    from styledial.run_folder.claims import writing
+    """Evaluate a finished run. At another strength than the saved one it is only shown."""
+    wanted = asked_strength(strength)
+    tasks = tuple(listed(bench or ""))
+    from styledial.evaluation.harness import require_harness
+    from styledial.run.strengths import choose
+    from styledial.run_folder.described import describe_adapter
 
-    scale = scale_of(adapter, kl_beta)
-    tasks = tuple(filter(None, (name.strip() for name in (bench or "").split(","))))
     if tasks:
         require_harness()
-    effort = replace(
-        FULL,
-        passages=passages,
-        tokens=max_new_tokens,
-        bench=tasks,
-        bench_limit=bench_limit,
-        bench_folder=bench_tasks,
-    )
-    described_run(adapter, data_dir)
-    # Claimed before measuring, which takes long, so that a conflict is reported at the start.
-    claim = writing(adapter) if kl_beta is None else nullcontext()
-    with claim, progress() as tick:
-        found = evaluate_run(
-            adapter,
-            data_dir=data_dir,
-            scale=scale,
-            against=None if against == "base" else Path(against).expanduser(),
-            effort=effort,
-            seed=seed,
-            tick=tick,
-            base_now=base,
+    describe_adapter(adapter)
+    at = choose(adapter, wanted)
+    other = None if chosen(against, ("base",)) == "base" else Path(against).expanduser()
+    with working(say(f"evaluate {adapter}", f"评估 {adapter}")):
+        with importing():
+            from styledial.evaluation.suite import FULL, save_evaluation
+            from styledial.run.finished import evaluate_run
+            from styledial.run_folder.claims import writing
+
+        effort = replace(
+            FULL,
+            passages=passages,
+            tokens=max_new_tokens,
+            bench=tasks,
+            bench_limit=bench_limit,
+            bench_folder=bench_tasks,
         )
-    found.settings.update(effort="full", kl_beta=kl_beta, scale=scale, against=against)
-    if kl_beta is None:  # evaluation.json describes the adapter as it was saved
-        save_evaluation(adapter, found)
-        refresh(adapter)
-    _print(found, as_json)
+        # Taken from the start: another process isn't found at the end of all the measuring.
+        with writing(adapter) if wanted is None else nullcontext():
+            found = evaluate_run(
+                adapter,
+                data_dir=data_dir,
+                scale=at.scale,
+                against=other,
+                effort=effort,
+                seed=seed,
+                base_now=base,
+            )
+        asked = at.kl if wanted else None
+        found.settings.update(effort="full", kl_beta=asked, scale=at.scale, against=against)
+        if wanted is None:  # evaluation.json is about the adapter as it lies there
+            save_evaluation(adapter, found)
+            refresh(adapter)
+    _tell(found, adapter, as_json=as_json, written=wanted is None)
 
 
-def _print(found: Evaluation, as_json: bool) -> None:
+def _tell(found: Evaluation, adapter: Path, *, as_json: bool, written: bool) -> None:
     from styledial.evaluation.suite import warnings
 
     if as_json:
@@ -139,38 +154,54 @@ def _print(found: Evaluation, as_json: bool) -> None:
         _show(found)
     for warning in warnings(found):
         typer.echo(say(*warning), err=True)
+    if written and not as_json:
+        _say_next(adapter)
+
+
+def _say_next(adapter: Path) -> None:
+    from styledial.run_folder.layout import EVALUATION
+
+    typer.echo(say(f"Written: {adapter / EVALUATION}", f"已写入：{adapter / EVALUATION}"))
+    advice = [(say("what limits this run", "看看受什么限制"), command("doctor", adapter))]
+    for line in next_lines(advice):
+        typer.echo(line)
 
 
 def _show(found: Evaluation) -> None:
+    """Name, figure with unit, interval, base, books, and whether it is better than the base's."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None)
-    # Names must not be truncated, or they look alike; units may wrap instead.
-    table.add_column(say("metric", "指标"), min_width=max(map(len, found.metrics)))
+    from styledial.evaluation.names import arrow, figure, metric_words, with_unit
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    table.add_column(say("metric", "指标"), overflow="fold")
     titles = [
         say("value", "数值"),
-        say("95 % interval", "95 % 区间"),
+        say("95%", "95% 区间"),
         say("base", "基座"),
         say("books", "原著"),
     ]
     for title in titles + ([say("other", "另一个")] if found.against else []):
-        table.add_column(title, justify="right")
-    table.add_column(say("unit", "单位"))
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
     for name, result in found.metrics.items():
-        low, high = result.ci
+        words, better = metric_words(name)
+        low, high = (figure(end, result.unit) for end in result.ci)
         cells = [
-            f"{result.value:.4g}",
-            f"{low:.4g} - {high:.4g}",
-            _number(result.base),
-            _number(result.books),
+            with_unit(result.value, result.unit),
+            f"{low}–{high}",
+            figure(result.base, result.unit),
+            figure(result.books, result.unit),
         ]
         if found.against:
             beside = found.against.get(name)
-            cells.append(_number(beside.value if beside else None))
-        table.add_row(name, *cells, result.unit)
+            cells.append(figure(beside.value if beside else None, result.unit))
+        table.add_row(words, *cells, arrow(result, better))
     Console().print(table)
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+    typer.echo(
+        say(
+            "↑ better than the base, ↓ worse, = no sure difference; 95% intervals.",
+            "↑ 优于基座，↓ 不如基座，= 无可靠差异；区间为 95%。",
+        )
+    )

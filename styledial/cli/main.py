@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from styledial import __version__
+from styledial import __version__, progress
 from styledial.cli import (
     compare,
     config,
@@ -29,12 +29,14 @@ from styledial.cli import (
     train,
 )
 from styledial.cli.streams import show_any_character
+from styledial.cli.typer_words import Command, Group, run
 from styledial.distributed import ranks
 from styledial.errors import StyleDialError
 from styledial.language import say
 
 app = typer.Typer(
     name="styledial",
+    cls=Group,
     help=say(
         "Teach a language model a writing style, to a strength you choose.",
         "让语言模型学会一种文风，强度由你选择。",
@@ -67,21 +69,21 @@ def options_of_all(
     """The options that stand before any command."""
 
 
-app.command("start", help=start.HELP)(start.start)
-app.command("train", help=train.HELP, epilog=train.EPILOG)(train.train)
-app.command("plan", help=plan.HELP)(plan.plan)
+app.command("start", cls=Command, help=start.HELP)(start.start)
+app.command("train", cls=Command, help=train.HELP, epilog=train.EPILOG)(train.train)
+app.command("plan", cls=Command, help=plan.HELP)(plan.plan)
 app.add_typer(config.app, name="config")
-app.command("prepare", help=prepare.HELP, epilog=prepare.EPILOG)(prepare.prepare)
-app.command("generate", help=generate.HELP)(generate.generate)
-app.command("dial", help=dial.HELP)(dial.dial)
-app.command("evaluate", help=evaluate.HELP)(evaluate.evaluate)
-app.command("doctor", help=doctor.HELP)(doctor.doctor)
-app.command("models", help=models.HELP)(models.models)
-app.command("download", help=download.HELP)(download.download)
-app.command("convert", help=convert.HELP)(convert.convert)
-app.command("report", help=report.HELP)(report.report)
-app.command("compare", help=compare.HELP)(compare.compare)
-app.command("merge", help=merge.HELP)(merge.merge)
+app.command("prepare", cls=Command, help=prepare.HELP, epilog=prepare.EPILOG)(prepare.prepare)
+app.command("generate", cls=Command, help=generate.HELP)(generate.generate)
+app.command("dial", cls=Command, help=dial.HELP)(dial.dial)
+app.command("evaluate", cls=Command, help=evaluate.HELP)(evaluate.evaluate)
+app.command("doctor", cls=Command, help=doctor.HELP)(doctor.doctor)
+app.command("models", cls=Command, help=models.HELP)(models.models)
+app.command("download", cls=Command, help=download.HELP)(download.download)
+app.command("convert", cls=Command, help=convert.HELP)(convert.convert)
+app.command("report", cls=Command, help=report.HELP)(report.report)
+app.command("compare", cls=Command, help=compare.HELP)(compare.compare)
+app.command("merge", cls=Command, help=merge.HELP)(merge.merge)
 
 
 _OUT_OF_MEMORY = say(
@@ -94,6 +96,16 @@ _OUT_OF_MEMORY = say(
 
 def guarded(command: Callable[[], None]) -> None:
     """Run a command; a known error is one message and its exit code, Ctrl-C is 130."""
+    if ignored := ranks.left_over():
+        print(
+            say(
+                f"{ignored} is in the environment without RANK, MASTER_ADDR and MASTER_PORT, which "
+                "torchrun sets too; it is ignored.",
+                f"环境变量中有 {ignored}，但没有 torchrun 会一并设置的 RANK、MASTER_ADDR 和 "
+                "MASTER_PORT；已忽略。",
+            ),
+            file=sys.stderr,
+        )
     if ranks.place().count > 1:
         from styledial.distributed.torchrun import run_recorded  # imports torch
 
@@ -101,7 +113,7 @@ def guarded(command: Callable[[], None]) -> None:
     try:
         command()
     except StyleDialError as error:
-        print(error, file=sys.stderr)
+        progress.complain(str(error))
         raise SystemExit(error.exit_code) from None
     except Exception as error:
         # Named by its class, so that the command line doesn't import torch to ask.
@@ -120,7 +132,7 @@ def guarded(command: Callable[[], None]) -> None:
 def main() -> None:
     """Run the command line and exit."""
     show_any_character()
-    guarded(app)
+    guarded(partial(run, app))
 
 
 if __name__ == "__main__":

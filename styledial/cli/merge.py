@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from styledial.cli.options import Adapter, BaseNow, Strength, scale_of
+from styledial import progress
+from styledial.cli.opening import importing, working
+from styledial.cli.options import (
+    Adapter,
+    BaseNow,
+    StrengthOption,
+    TrustCode,
+    asked_strength,
+    trusting,
+)
+from styledial.commands import command, next_lines, rows
+from styledial.config.as_written import chosen
+from styledial.errors import UserError
 from styledial.language import say
+from styledial.units import disk_size
+
+if TYPE_CHECKING:
+    from styledial.run.strengths import Chosen
 
 HELP = say(
     "Merge an adapter into its base: a plain model for any program.",
     "将适配器并入基座，得到任何程序都能加载的完整模型。",
 )
+_DTYPES = ("auto", "bfloat16", "float16", "float32")
 
 
 def merge(
@@ -22,7 +40,8 @@ def merge(
         Path, typer.Option("--output", "-o", help=say("The new folder.", "新文件夹。"))
     ],
     base: BaseNow = None,
-    kl_beta: Strength = None,
+    trust_remote_code: TrustCode = False,
+    strength: StrengthOption = None,
     dtype: Annotated[
         str,
         typer.Option(
@@ -34,16 +53,51 @@ def merge(
     ] = "auto",
 ) -> None:
     """Write base and adapter as one model. Raises UserError for an unknown dtype."""
-    from styledial.errors import UserError
-    from styledial.models.merge import left_by_merge, merge_adapter
-
-    choices = ("auto", "bfloat16", "float16", "float32")
-    if dtype not in choices:
+    dtype = chosen(dtype, _DTYPES, "model.dtype")
+    if dtype not in _DTYPES:
         raise UserError(
-            f"--dtype {dtype}: there are {', '.join(choices)}.",
-            f"--dtype {dtype}：可选 {', '.join(choices)}。",
+            f"--dtype {dtype}: there are {', '.join(_DTYPES)}.",
+            f"--dtype {dtype}：可选 {', '.join(_DTYPES)}。",
         )
-    scale = scale_of(adapter, kl_beta)
-    if left := left_by_merge(adapter):
-        typer.echo(say(*left), err=True)
-    typer.echo(str(merge_adapter(adapter, output, base=base, dtype=dtype, scale=scale)))
+    wanted = asked_strength(strength)
+    from styledial.run.strengths import choose
+    from styledial.run_folder.described import check_adapter, check_target, prompt_of
+
+    check_target(output)
+    check_adapter(adapter)
+    at = choose(adapter, wanted)
+    with working(say(f"merge {adapter} into its base", f"将 {adapter} 并入基座")):
+        with importing():
+            from styledial.models.load import quiet_libraries
+            from styledial.models.merge import left_by_merge, merge_adapter
+
+        quiet_libraries()
+        if left := left_by_merge(adapter):
+            progress.line(say(*left))
+        how = trusting(trust_remote_code)
+        merge_adapter(adapter, output, base=base, dtype=dtype, scale=at.scale, **how)
+    for line in _closing(output, at, prompt_of(adapter)):
+        typer.echo(line)
+
+
+def _closing(output: Path, chosen: Chosen, prompt: str) -> Iterator[str]:
+    size = disk_size(sum(path.stat().st_size for path in output.iterdir()))
+    yield say("Merged: one plain model, in safetensors.", "已合并为一个完整模型（safetensors）。")
+    yield from rows(
+        [
+            (say("folder", "文件夹"), f"{output}  ({size})"),
+            (say("strength", "强度"), chosen.words()),
+            (
+                say("loads in", "可用于"),
+                say(
+                    "transformers, vLLM, llama.cpp's converter",
+                    "transformers、vLLM、llama.cpp 转换器",
+                ),
+            ),
+        ]
+    )
+    yield from next_lines(
+        [
+            (say("write with it", "用它续写"), command("generate", output, "--prompt", prompt)),
+        ]
+    )

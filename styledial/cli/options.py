@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from styledial.config import PRESETS, Config, resolve
+from styledial.config.as_written import model_name
 from styledial.language import say
 from styledial.run_folder import layout
+from styledial.strength import Strength, parse_strength
 
 Settings = Annotated[
     list[str] | None,
@@ -26,24 +28,42 @@ Preset = Annotated[
 ]
 
 Adapter = Annotated[Path, typer.Argument(help=say("A run's output_dir.", "训练的 output_dir。"))]
-Strength = Annotated[
-    float | None,
+STRENGTHS = "light|medium|strong|max|0.08"
+StrengthOption = Annotated[
+    str | None,
     typer.Option(
+        "--strength",
         "--kl_beta",
         "--kl-beta",
-        help=say(
-            "Strength to scale the adapter to, as a KL in nats per token.",
-            "将适配器调到的强度，即 KL（nats/token）。",
-        ),
+        metavar=say(STRENGTHS, "轻微|中等|强烈|max|0.08"),
+        help=say("How strong the style is to be.", "风格强度。"),
     ),
 ]
+
+
+def as_model_name(value: str | None) -> str | None:
+    """For typer's callback: the page of a model on a hub as the model's name."""
+    return None if value is None else model_name(value)
+
+
 BaseNow = Annotated[
     str | None,
     typer.Option(
         "--base",
+        callback=as_model_name,
         help=say(
             "The base model, if it has moved since training.",
             "基座模型现在的位置（训练后移动过时填写）。",
+        ),
+    ),
+]
+TrustCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-remote-code",
+        help=say(
+            "Run the base's own Python code, for an adapter whose run doesn't say so.",
+            "执行基座自带的 Python 代码（训练记录中没有注明时使用）。",
         ),
     ),
 ]
@@ -66,19 +86,26 @@ def configuration(
 ) -> Config:
     """The resolved configuration, its notes printed: train_config.yaml where neither a file nor
     a preset is named. `given` are the settings that have an option of their own."""
-    if config is None and preset is None and Path(layout.SETTINGS).is_file():
-        config = Path(layout.SETTINGS)
-    resolved = resolve(config, preset, given or {}, settings or [])
+    resolved = resolve(file_in_force(config, preset), preset, given or {}, settings or [])
     for note in resolved.notes:
         typer.echo(note, err=True)
     return resolved
 
 
-def scale_of(adapter: Path, kl_beta: float | None) -> float:
-    """The scale at which the adapter has the strength asked for; 1 where none is."""
-    from styledial.dial import load_dial, scale_for
+def trusting(asked: bool) -> dict[str, bool]:
+    """Options of `load_base` for --trust-remote-code; without it, as the run was."""
+    return {"trust_remote_code": True} if asked else {}
 
-    return 1.0 if kl_beta is None else scale_for(load_dial(adapter), kl_beta)
+
+def file_in_force(config: Path | None, preset: str | None) -> Path | None:
+    """The configuration file that counts: train_config.yaml of this folder where none is named."""
+    beside = Path(layout.SETTINGS)
+    return beside if config is None and preset is None and beside.is_file() else config
+
+
+def asked_strength(typed: str | None) -> Strength | None:
+    """What --strength says; raises UserError."""
+    return None if typed is None else parse_strength(typed)
 
 
 def refresh(adapter: Path) -> None:

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from styledial import progress
+from styledial.cli.opening import importing, working
 from styledial.cli.options import ConfigFile, Preset, Settings, configuration
+from styledial.commands import command, next_lines
 from styledial.config import Config
 from styledial.errors import UserError
 from styledial.language import say
@@ -66,24 +69,45 @@ def plan(
     """Plan the configured run and print the plan, as a table or as JSON."""
     _check_options(gpu, memory, as_json, fit, savings)
     asked = configuration(config, preset, settings)
-    from styledial.memory.savings import savings as all_savings
-    from styledial.memory.show import savings_table
-    from styledial.models.load import quiet_libraries
-
-    quiet_libraries()
-    card = _card(gpu, memory)
-    if fit and card is None:
-        raise UserError(
-            "--fit needs to know the GPU: none was found here, so add --gpu or --memory.",
-            "--fit 需要知道显卡：本机没有 GPU，请加 --gpu 或 --memory。",
+    named = _named_card(gpu, memory)
+    with working(
+        say(
+            f"plan for {asked.model.model_name_or_path}",
+            f"为 {asked.model.model_name_or_path} 估算",
         )
-    resolved, found = _planned(asked, card, processes)
-    if as_json:
-        typer.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
-        return
-    _show(asked, resolved, found, card, processes, fit)
-    if savings:
-        for line in savings_table(found, all_savings(resolved, card=card, processes=processes)):
+    ):
+        with importing():
+            from styledial.memory.fit import fits
+            from styledial.memory.gpus import found_card
+            from styledial.memory.savings import savings as all_savings
+            from styledial.memory.show import savings_table
+            from styledial.models.load import quiet_libraries
+
+            quiet_libraries()
+            card = named or found_card()
+        if fit and card is None:
+            raise UserError(
+                "--fit needs a card to fit: there is no GPU here, so add --gpu or --memory.",
+                "--fit 需要知道显卡：本机没有 GPU，请加 --gpu 或 --memory。",
+            )
+        resolved, found = _planned(asked, card, processes)
+        if as_json:
+            with progress.paused():
+                typer.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+            return
+        lines = _lines(asked, resolved, found, card, processes, fit)
+        with progress.paused():
+            for line in lines:
+                progress.result(line)
+        if savings:
+            each_saving = all_savings(resolved, card=card, processes=processes)
+            for line in savings_table(found, each_saving):
+                with progress.paused():
+                    typer.echo(line)
+    if card is None or fits(found, card):
+        words = ["train", *(["--config", str(config)] if config else [])]
+        words += [*(["--preset", preset] if preset else []), *(settings or [])]
+        for line in next_lines([(say("train with it", "按此训练"), command(*words))]):
             typer.echo(line)
 
 
@@ -101,13 +125,13 @@ def _check_options(
         )
 
 
-def _card(gpu: str | None, memory: str | None) -> Card | None:
-    """The card that was named, else the one that is here, else None."""
+def _named_card(gpu: str | None, memory: str | None) -> Card | None:
+    """The card that was named; None where none was."""
     from styledial.memory import gpus
 
     if gpu is not None:
         return gpus.card_named(gpu)
-    return gpus.memory_card(memory) if memory is not None else gpus.found_card()
+    return gpus.memory_card(memory) if memory is not None else None
 
 
 def _planned(asked: Config, card: Card | None, processes: int) -> tuple[Config, Plan]:
@@ -128,23 +152,18 @@ def _planned(asked: Config, card: Card | None, processes: int) -> tuple[Config, 
     return resolved, found
 
 
-def _show(
-    asked: Config,
-    resolved: Config,
-    found: Plan,
-    card: Card | None,
-    processes: int,
-    fit: bool,
-) -> None:
+def _lines(
+    asked: Config, resolved: Config, found: Plan, card: Card | None, processes: int, fit: bool
+) -> list[str]:
+    """The plan in words; with `fit` also the nearest that fits, which costs several plans."""
     from styledial.memory import fit as fitting
     from styledial.memory import show
 
-    for line in show.table(found):
-        typer.echo(line)
+    lines = list(show.table(found))
     if card is not None:
-        typer.echo(show.verdict(found, card))
+        lines.append(show.verdict(found, card))
         if fit and not fitting.fits(found, card):
-            other = fitting.nearest(asked, found, card, processes=processes)
-            typer.echo(say(*show.nearest_words(asked, other)))
-    for line in show.pace(resolved, found, card):
-        typer.echo(line)
+            with progress.stage(say("looking for what fits", "寻找放得下的配置")):
+                other = fitting.nearest(asked, found, card, processes=processes)
+            lines.append(say(*show.nearest_words(asked, other)))
+    return [*lines, *show.pace(resolved, found, card)]

@@ -11,9 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from styledial.cli.opening import working
 from styledial.cli.streams import show_any_character
+from styledial.cli.typer_words import Command, run
+from styledial.commands import command, next_lines
 from styledial.errors import DataError, StyleDialError
 from styledial.language import say
+from styledial.progress import stage
+from styledial.units import duration
 
 if TYPE_CHECKING:
     from styledial.data.pipeline import Prepared
@@ -70,6 +75,40 @@ ShowDrops = Annotated[
         help=say("List everything that was dropped, and why.", "列出所有去掉的内容及原因。"),
     ),
 ]
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        "--html",
+        metavar="FILE",
+        help=say(
+            "A page to look at: chapters, what was dropped, what is odd.",
+            "写出可查看的网页：章节、去掉的内容、可疑之处。",
+        ),
+    ),
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN",
+        help=say("Lines that must stay; repeatable.", "必须保留的行（正则表达式），可重复。"),
+    ),
+]
+DropLines = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--drop",
+        metavar="PATTERN",
+        help=say("Lines that must go; repeatable.", "必须去掉的行（正则表达式），可重复。"),
+    ),
+]
+EncodingOf = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--encoding",
+        metavar="FILE=NAME",
+        help=say("The encoding of a file; repeatable.", "指定某个文件的编码，可重复。"),
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(min=1, help=say("Processes; one a core if not given.", "进程数；默认每核一个。")),
@@ -83,48 +122,71 @@ def prepare(
     to_simplified: ToSimplified = False,
     dedup: Dedup = True,
     show_drops: ShowDrops = False,
+    html: Html = None,
+    keep: Keep = None,
+    drop: DropLines = None,
+    encoding: EncodingOf = None,
     workers: Workers = None,
 ) -> None:
     """Read `folder`, write passages, dialogues and manifest, and say what was read."""
-    from styledial.data.manifest import summary, write_manifest
-    from styledial.data.pipeline import prepare_folder
+    from styledial.data.overrides import Overrides
 
     show_any_character()
-    _refuse_folder(out)
+    _refuse_folder("-o", out, "novels.jsonl")
+    if html:
+        _refuse_folder("--html", html, "report.html")
+    overrides = Overrides(tuple(keep or ()), tuple(drop or ()), tuple(encoding or ()))
     out.parent.mkdir(parents=True, exist_ok=True)
     manifest, talks, store = beside(out)
     began = time.monotonic()
-    try:
-        prepared = prepare_folder(
-            folder,
-            store,
-            validation_split,
-            to_simplified=to_simplified,
-            dedup=dedup,
-            workers=workers,
-            leave_out=[out, manifest, talks],
-            progress=_Bar(),
-        )
-        _write(prepared, out, talks)
-        write_manifest(manifest, prepared)
-    except KeyboardInterrupt:
-        _say_stopped(store)
-        raise
+    with working(say(f"prepare {folder}", f"整理 {folder}")):
+        from styledial.data.manifest import summary, write_manifest
+        from styledial.data.pipeline import prepare_folder
+
+        try:
+            prepared = prepare_folder(
+                folder,
+                store,
+                validation_split,
+                to_simplified=to_simplified,
+                dedup=dedup,
+                workers=workers,
+                leave_out=[out, manifest, talks, *([html] if html else [])],
+                overrides=overrides,
+            )
+            with stage(say("writing the passages", "写出段落")):
+                _write(prepared, out, talks)
+                write_manifest(manifest, prepared)
+            if html:
+                _write_page(html, folder, prepared)
+        except KeyboardInterrupt:
+            _say_stopped(store)
+            raise
     for line in summary(prepared):
         typer.echo(line)
     if show_drops:
         _show_drops(prepared)
     shutil.rmtree(store, ignore_errors=True)  # absent where nothing was read
-    seconds = time.monotonic() - began
-    typer.echo(say(f"{out}  ({seconds:.1f} s)", f"{out}（{seconds:.1f} 秒）"))
+    passed = duration(time.monotonic() - began)
+    typer.echo(say(f"{out}  ({passed})", f"{out}（{passed}）"))
+    advice = [(say("train on it", "用它训练"), command("train", f"data.data_dir={folder}"))]
+    for line in next_lines(advice):
+        typer.echo(line)
 
 
-def _refuse_folder(out: Path) -> None:
+def _refuse_folder(option: str, out: Path, example: str) -> None:
     if out.is_dir():
         raise DataError(
-            f"-o {out}: is a folder. Name a file, such as {out / 'novels.jsonl'}.",
-            f"-o {out}：是文件夹。请写文件名，例如 {out / 'novels.jsonl'}。",
+            f"{option} {out}: is a folder. Name a file, such as {out / example}.",
+            f"{option} {out}：是文件夹。请写文件名，例如 {out / example}。",
         )
+
+
+def _write_page(html: Path, folder: Path, prepared: Prepared) -> None:
+    from styledial.report.reading import write_page
+
+    html.parent.mkdir(parents=True, exist_ok=True)
+    write_page(html, folder, prepared)
 
 
 def _say_stopped(store: Path) -> None:
@@ -174,26 +236,14 @@ def _show_drops(prepared: Prepared) -> None:
         typer.echo(f"{book.file}  {reason_name('duplicate')}  {passage}")
 
 
-class _Bar:
-    """A line that counts on a terminal, nothing elsewhere."""
-
-    def __init__(self) -> None:
-        self.shown = sys.stderr.isatty()
-
-    def __call__(self, book: object, done: int, total: int) -> None:
-        if self.shown:
-            ends = "\n" if done >= total else ""
-            print(f"\r{done / 1e6:,.0f} / {total / 1e6:,.0f} MB", end=ends, file=sys.stderr)
-
-
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-app.command(help=HELP, epilog=EPILOG)(prepare)
+app.command(cls=Command, help=HELP, epilog=EPILOG)(prepare)
 
 
 def main() -> None:
     """The command alone, with errors as one sentence and exit code 2."""
     try:
-        app()
+        run(app)
     except StyleDialError as error:
         print(error, file=sys.stderr)
         raise SystemExit(error.exit_code) from None

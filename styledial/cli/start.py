@@ -11,6 +11,7 @@ import typer
 from styledial.errors import UserError
 from styledial.language import say, typed
 from styledial.run_folder import layout
+from styledial.strength import BANDS, MAX, parse_strength
 
 if TYPE_CHECKING:
     from styledial.run.proposal import Proposal
@@ -21,7 +22,6 @@ HELP = say(
 )
 _FILE = Path(layout.SETTINGS)
 _NOVELS, _OUTPUT = "data/novels", "outputs/style"
-_CHINESE = {"轻微": "light", "轻度": "light", "中等": "medium", "强烈": "strong", "强": "strong"}
 _YES, _NO = {"", "y", "yes", "是", "好"}, {"n", "no", "否", "不"}
 
 
@@ -65,7 +65,9 @@ def start(
     """Propose a run and, after a yes, write train_config.yaml and train."""
     given = {}
     if strength is not None:
-        given["training.kl_beta"] = f"{_kl_of(strength):g}"
+        asked = parse_strength(strength)
+        kl = BANDS["strong"][1] if asked.name == MAX else asked.kl  # as train has it
+        given["training.kl_beta"] = f"{kl:g}"
     if epochs is not None:
         given["training.num_train_epochs"] = epochs
     target = output or _free_output()
@@ -196,24 +198,3 @@ def _free_output() -> str:
         folder = Path(f"{_OUTPUT}-{number}")
         number += 1
     return str(folder)
-
-
-def _kl_of(strength: str) -> float:
-    """A strength by its name in either language, or as a number. Raises UserError."""
-    from styledial.strength import NAMED
-
-    plain = strength.strip()
-    try:
-        value = NAMED[_CHINESE.get(plain, plain)]
-    except KeyError:
-        try:
-            value = float(plain)
-        except ValueError:
-            value = 0.0
-    if not 0 < value < float("inf"):
-        names = ", ".join(NAMED)
-        raise UserError(
-            f"--strength {strength}: allowed are {names} and numbers above 0.",
-            f"--strength {strength}：可用 {names}（轻度、中等、强）或大于 0 的数字。",
-        )
-    return value

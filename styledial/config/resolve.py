@@ -10,7 +10,11 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from styledial.config.allowed import allowed, takes
-from styledial.config.source import Source, Value, half_width, parse_assignment, read_yaml
+from styledial.config.as_written import chosen, plain, understood
+from styledial.config.elsewhere import OURS, WHY_NOT
+from styledial.config.paths import check_number_sign
+from styledial.config.precedence import COMMAND_LINE, one_revision, settled, without_effect
+from styledial.config.source import Source, Value, parse_assignment, read_yaml
 from styledial.config.whole import SECTIONS, Config, all_keys
 from styledial.errors import ConfigError, Problem, UserError, nearest
 from styledial.language import say
@@ -19,19 +23,8 @@ PRESETS = {
     "quick": "quick_test.yaml", "standard": "standard.yaml", "large": "large.yaml",
     "standard_4bit": "standard_4bit.yaml", "large_4bit": "large_4bit.yaml",
 }  # fmt: skip
-COMMAND_LINE = "command line"
 # The guide's short options.
 SHORT = {"model_name": "model.model_name_or_path", "epochs": "training.num_train_epochs"}
-# What other tools call our settings: suggested, never taken silently.
-_ELSEWHERE = {
-    "model_name": "model_name_or_path", "model": "model_name_or_path",
-    "epochs": "num_train_epochs", "batch_size": "per_device_train_batch_size",
-    "lr": "learning_rate", "cutoff_len": "max_length", "max_seq_length": "max_length",
-    "block_size": "max_length", "lora_rank": "lora_r", "rank": "lora_r",
-    "lora_target": "lora_target_modules", "target_modules": "lora_target_modules",
-    "dataset_dir": "data_dir", "dataset": "data_dir", "val_size": "validation_split",
-    "torch_dtype": "dtype", "beta": "kl_beta", "kl_coef": "kl_beta",
-}  # fmt: skip
 
 
 def resolve(
@@ -59,11 +52,15 @@ def resolve(
     for layer in layers:
         problems += layer.problems
         notes += layer.notes
+        here: dict[str, str] = {}
         for name, value in layer.values.items():
-            key, problem = _known(name, value.where)
+            key, problem = _known(name, value)
+            if not problem and key in here and value.where != COMMAND_LINE:
+                problem = _twice(here[key], name, value.where)
             if problem:
                 problems.append(problem)
                 continue
+            here[key] = name
             earlier = merged.get(key)
             if earlier and earlier.where.startswith("preset") and earlier.value != value.value:
                 notes.append(
@@ -75,39 +72,23 @@ def resolve(
                     )
                 )
             merged[key] = value
-    notes += _epochs_win(merged)
-    config, invalid = _validated(merged)
+    notes += settled(merged)
+    config, invalid = _validated(merged, notes)
     problems += invalid
+    if config is not None and (problem := one_revision(config, merged)):
+        problems.append(problem)
     if problems or config is None:
         raise ConfigError(sorted(problems, key=_by_place))
     config.sources.update(
         {key: merged[key].where if key in merged else "default" for key in _every_name()}
     )
-    config.notes.extend(notes)
+    config.notes.extend([*notes, *without_effect(config)])
     return config
-
-
-def _epochs_win(merged: dict[str, Value]) -> list[str]:
-    """Epochs asked for on the command line replace a number of updates set elsewhere; the note."""
-    epochs = merged.get("training.num_train_epochs")
-    steps = merged.get("training.max_steps")
-    if not epochs or not steps or epochs.where != COMMAND_LINE or steps.where == COMMAND_LINE:
-        return []
-    if str(steps.value) == "-1":
-        return []
-    del merged["training.max_steps"]
-    return [
-        say(
-            f"{steps.where} sets training.max_steps to {steps.value}; this is ignored, because "
-            "the number of epochs is given on the command line",
-            f"{steps.where} 将 training.max_steps 设为 {steps.value}；命令行已指定训练轮数，"
-            "该设置不再生效",
-        )
-    ]
 
 
 def preset_path(name: str) -> Path:
     """The file of a preset; raises UserError for a name that isn't one."""
+    name = chosen(name, tuple(PRESETS))
     if name not in PRESETS:
         guess = nearest(name, PRESETS)
         hint_en = f" Did you mean {guess}?" if guess else ""
@@ -130,16 +111,21 @@ def _command_line(options: Mapping[str, Any], assignments: Iterable[str]) -> Sou
             source.values[name] = Value(value, COMMAND_LINE)
     for text in assignments:
         name, value = parse_assignment(text)
-        source.values[SHORT.get(name, name)] = Value(value, COMMAND_LINE)
+        source.values[SHORT.get(_spelled(name), name)] = Value(value, COMMAND_LINE)
     return source
+
+
+def _spelled(name: str) -> str:
+    return plain(name).lower().replace("-", "_")
 
 
 def _every_name() -> list[str]:
     return [f"{section}.{key}" for key, section in all_keys().items()]
 
 
-def _known(name: str, where: str) -> tuple[str, Problem | None]:
-    """The full name of a key, or what is wrong with it."""
+def _known(name: str, value: Value) -> tuple[str, Problem | None]:
+    """The full name of a key, or what is wrong with it. Case and hyphens are not differences."""
+    name, where = _spelled(name), value.where
     section, dot, key = name.rpartition(".")
     keys = all_keys()
     if section in SECTIONS and key in SECTIONS[section].model_fields:
@@ -166,14 +152,31 @@ def _known(name: str, where: str) -> tuple[str, Problem | None]:
             f"`{section}` is not a section; sections are {names}" + _did_you_mean(guess)[0],
             f"没有小节 `{section}`；小节有 {names}" + _did_you_mean(guess)[1],
         )
-    candidates = SECTIONS[section].model_fields if section else keys
-    guess = _ELSEWHERE.get(key) or nearest(key, candidates) or nearest(key, keys)
+    en, zh = _about(key, value, list(SECTIONS[section].model_fields if section else keys))
+    return name, Problem(where, f"`{name}` is not a setting{en}", f"没有设置 `{name}`{zh}")
+
+
+def _about(key: str, value: Value, candidates: list[str]) -> tuple[str, str]:
+    """How to go on after an unknown key: the setting that it means, if that takes the value too."""
+    if key in WHY_NOT:
+        return f": {WHY_NOT[key][0]}", f"：{WHY_NOT[key][1]}"
+    keys = all_keys()
+    if ours := OURS.get(key):
+        full = f"{keys[ours]}.{ours}"
+        if _takes(full, value):
+            return _did_you_mean(ours)
+        en, zh = allowed(SECTIONS[keys[ours]].model_fields[ours])
+        return f"; `{full}` is, allowed: {en}", f"；对应的设置是 `{full}`，允许：{zh}"
+    for guess in (nearest(key, candidates), nearest(key, keys)):
+        if guess and _takes(f"{keys[guess]}.{guess}", value):
+            return _did_you_mean(guess)
     listed = ", ".join(candidates)
-    return name, Problem(
-        where,
-        f"`{name}` is not a setting" + (_did_you_mean(guess)[0] or f"; allowed: {listed}"),
-        f"没有设置 `{name}`" + (_did_you_mean(guess)[1] or f"；可用：{listed}"),
-    )
+    return f"; allowed: {listed}", f"；可用：{listed}"
+
+
+def _takes(full: str, value: Value) -> bool:
+    """Whether the setting would be accepted with this value: a hint has to work."""
+    return not _validated({full: value}, [])[1]
 
 
 def _did_you_mean(guess: str | None) -> tuple[str, str]:
@@ -184,15 +187,29 @@ def _did_you_mean(guess: str | None) -> tuple[str, str]:
     return f". Did you mean `{full}`?", f"。是否想写 `{full}`？"
 
 
-def _validated(merged: Mapping[str, Value]) -> tuple[Config | None, list[Problem]]:
+def _twice(first: str, second: str, where: str) -> Problem:
+    return Problem(
+        where,
+        f"`{second}` and `{first}` are the same setting; keep one of the two",
+        f"`{second}` 与 `{first}` 是同一项设置；请只保留一处",
+    )
+
+
+def _validated(
+    merged: Mapping[str, Value], notes: list[str]
+) -> tuple[Config | None, list[Problem]]:
     nested: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
     problems = []
     for name, value in merged.items():
         section, _, key = name.partition(".")
         field = SECTIONS[section].model_fields[key]
-        cleaned = value.value
-        if any(takes(field, kind) for kind in (int, float, bool)):
-            cleaned = half_width(cleaned)
+        try:
+            cleaned = understood(name, field, value.value)
+            if note := check_number_sign(name, value, str(cleaned)):
+                notes.append(note)
+        except UserError as unclear:
+            problems.append(Problem(value.where, f"{name}: {unclear.en}", f"{name}：{unclear.zh}"))
+            continue
         # pydantic takes true for 1: a user who writes `lora_r: true` means something else.
         if isinstance(cleaned, bool) and (takes(field, int) or takes(field, float)):
             problems.append(_refused(name, value, field))

@@ -7,7 +7,7 @@ the guide's where the guide has one, else those of TRL and PEFT, so that setting
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -17,7 +17,7 @@ from styledial.strength import in_words
 
 _BANDS = in_words()
 
-OFF = "off"  # unquoted, YAML reads it as false: both are taken
+OFF = "off"  # unquoted, YAML reads it as false: as_written.py takes both
 BUNDLED = "bundled"  # as a model, a data folder or a general text: the sample in the package
 
 
@@ -25,6 +25,8 @@ BUNDLED = "bundled"  # as a model, a data folder or a general text: the sample i
 AUTO_BATCH = 4
 
 Tracker = Literal["none", "all", "tensorboard", "wandb", "trackio", "swanlab"]
+
+Scheduler = Literal["cosine", "cosine_with_min_lr", "linear", "constant", "constant_with_warmup"]
 
 
 class ModelSettings(Section):
@@ -34,6 +36,13 @@ class ModelSettings(Section):
         "Qwen/Qwen2.5-7B",
         "Base model: a name on the hub, a local folder, or `bundled` (a tiny one, for trying out).",
         "基座模型：模型名、本地文件夹，或 bundled（自带的极小模型，用于试跑）。",
+        min_length=1,
+        resume=SAME,
+    )
+    revision: str | None = setting(
+        None,
+        "Branch, tag or commit of a model on the hub; null takes the newest.",
+        "模型仓库的分支、标签或提交；null 取最新。",
         min_length=1,
         resume=SAME,
     )
@@ -124,7 +133,7 @@ class ModelSettings(Section):
 
 
 class DataSettings(Section):
-    """The novels, and the general text against which forgetting is measured."""
+    """The novels, and the general text on which general ability is measured."""
 
     data_dir: str = setting(
         "data/novels",
@@ -161,10 +170,28 @@ class DataSettings(Section):
         "去掉完全或近似重复的内容，保留较干净的一份。",
         resume=SAME,
     )
+    keep: list[str] = setting(
+        [],
+        "Lines that cleaning must not drop, as regular expressions: ['^Chapter 9 of the report'].",
+        "清洗时不得去掉的行，用正则表达式书写，如 ['^第九章程']。",
+        resume=SAME,
+    )
+    drop: list[str] = setting(
+        [],
+        "Lines that cleaning must drop, as regular expressions: ['^Sponsored by'].",
+        "清洗时一律去掉的行，用正则表达式书写，如 ['^本书由.*赞助']。",
+        resume=SAME,
+    )
+    encoding: list[str] = setting(
+        [],
+        "Encodings by file, where the one that was found is wrong: [old.txt=gb18030].",
+        "自动判断有误时按文件指定编码，如 [old.txt=gb18030]。",
+        resume=SAME,
+    )
     general: str = setting(
         BUNDLED,
-        "General text on which forgetting is measured: a file, a folder, or `bundled`.",
-        "用来评估遗忘的通用文本：文件、文件夹或 bundled。",
+        "General text on which general ability is measured: a file, a folder, or `bundled`.",
+        "用来衡量通用能力的文本：文件、文件夹或 bundled。",
         min_length=1,
         resume=SAID,
     )
@@ -185,12 +212,6 @@ class DataSettings(Section):
         le=0.5,
         resume=SAME,
     )
-
-    @field_validator("anchor", mode="before")
-    @classmethod
-    def _off_is_false_in_yaml(cls, value: Any) -> Any:
-        none = value is False or str(value).strip().lower() in ("none", "null", "no", "false")
-        return OFF if none else value
 
 
 class TrainingSettings(Section):
@@ -273,10 +294,27 @@ class TrainingSettings(Section):
         lt=1,
         resume=SAID,
     )
-    lr_scheduler_type: Literal["cosine", "linear", "constant", "constant_with_warmup"] = setting(
+    warmup_steps: int | None = setting(
+        None,
+        "Updates over which the learning rate rises, in place of warmup_ratio; null goes by that.",
+        "预热的更新步数，设置后取代 warmup_ratio；null 表示按 warmup_ratio。",
+        ge=0,
+        resume=SAID,
+    )
+    lr_scheduler_type: Scheduler = setting(
         "cosine",
-        "Learning-rate schedule after warm-up.",
-        "预热之后的学习率调度方式。",
+        "Learning-rate schedule after warm-up: cosine and linear fall to 0, cosine_with_min_lr to "
+        "min_lr_ratio; constant has no warm-up, constant_with_warmup has.",
+        "预热之后的学习率调度方式：cosine、linear 降到 0，cosine_with_min_lr 降到 min_lr_ratio；"
+        "constant 不预热，constant_with_warmup 预热后不变。",
+        resume=SAID,
+    )
+    min_lr_ratio: float = setting(
+        0.1,
+        "Where cosine_with_min_lr ends, as a fraction of learning_rate.",
+        "cosine_with_min_lr 的终点，为 learning_rate 的多少。",
+        ge=0,
+        lt=1,
         resume=SAID,
     )
     weight_decay: float = setting(
@@ -344,12 +382,28 @@ class TrainingSettings(Section):
         ge=1,
         resume=FREE,
     )
+    load_best_model_at_end: bool = setting(
+        False,
+        "Keep the weights of the update with the lowest held-out loss (read a dozen times) in "
+        "place of the last ones; KL is brought to kl_beta from there.",
+        "保留留出文本损失最低的那次更新的权重（全程约读取十二次），而非最后的权重；"
+        "再由此调到 kl_beta。",
+        resume=SAID,
+    )
+    early_stopping_patience: int | None = setting(
+        None,
+        "Stop after so many readings of the held-out text in a row without a lower loss, and keep "
+        "the best weights; null trains to the end.",
+        "留出文本损失连续这么多次读取没有降低就停止，并保留最佳权重；null 表示训练到底。",
+        ge=1,
+        resume=SAID,
+    )
     evaluate_at_end: Literal["quick", "full", "off"] = setting(
         "quick",
-        "Evaluate style, forgetting, fluency and copying when the run ends: quick (a few "
+        "Measure style, general ability, fluency and copying when the run ends: quick (a few "
         "passages), full (as `styledial evaluate`), off.",
-        "训练结束时评估风格、遗忘、流畅度与照抄：quick（少量段落）、full（同 styledial "
-        "evaluate）或 off。",
+        "训练结束时评估风格、通用能力、流畅度与照抄：quick（少量段落）、full"
+        "（同 styledial evaluate）或 off。",
         resume=FREE,
     )
     fsdp: Literal["auto", "on", "off"] = setting(
@@ -380,27 +434,15 @@ class TrainingSettings(Section):
         return self.mode.target(self.kl_beta)
 
     @property
+    def keeps_best(self) -> bool:
+        """Whether the weights of the lowest held-out loss become the run's."""
+        return self.load_best_model_at_end or self.early_stopping_patience is not None
+
+    @property
     def micro_batch(self) -> int:
         """Sequences per step and GPU; AUTO_BATCH for an `auto` that no plan has settled."""
         size = self.per_device_train_batch_size
         return AUTO_BATCH if size == "auto" else size
-
-    @field_validator("kl_mode", "reference_cache", "evaluate_at_end", mode="before")
-    @classmethod
-    def _off_is_false_in_yaml(cls, value: Any) -> Any:
-        return OFF if value is False else value
-
-    @field_validator("report_to", mode="before")
-    @classmethod
-    def _no_tracker_is_none(cls, value: Any) -> Any:
-        if value is None or value == []:
-            return "none"
-        return value.lower() if isinstance(value, str) else value
-
-    @field_validator("fsdp", mode="before")
-    @classmethod
-    def _as_yaml_and_transformers_say_it(cls, value: Any) -> Any:
-        return {True: "on", "full_shard": "on", False: OFF}.get(value, value)
 
     @field_validator("max_steps")
     @classmethod

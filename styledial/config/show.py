@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -13,6 +12,7 @@ import yaml
 from styledial.config.allowed import as_yaml, both, describe, shown_default
 from styledial.config.setting import Resume
 from styledial.config.whole import SECTIONS, Config
+from styledial.distributed import ranks
 from styledial.language import say
 
 _TITLES = {
@@ -25,7 +25,7 @@ _TITLES = {
 def effective_batch(config: Config, processes: int | None = None) -> int:
     """Sequences per update: per-device batch x accumulation x processes (from torchrun)."""
     if processes is None:
-        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        processes = ranks.place().count
     training = config.training
     return training.micro_batch * training.gradient_accumulation_steps * processes
 
@@ -51,7 +51,7 @@ def config_lines(config: Config) -> list[str]:
             if owner == section:
                 lines.append(f"  {key + ':':<{wide + 1}} {value:<{values}}  # {source}")
     training = config.training
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    processes = ranks.place().count
     lines.append(
         say("effective batch", "有效批次")
         + f" = {training.micro_batch} x {training.gradient_accumulation_steps}"

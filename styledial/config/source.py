@@ -7,7 +7,6 @@ is walked instead. Slips of a Chinese keyboard (full-width colons, digits) are c
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,15 @@ _NO_SPACE = re.compile(r"^(\s*[A-Za-z_]\w*):([^\s/\\].*)$")
 
 @dataclass(frozen=True)
 class Value:
-    """A value and where the user wrote it ("file:line", "command line", "preset NAME")."""
+    """A value and where the user wrote it ("file:line", "command line", "preset NAME").
+
+    `commented`: the value with the YAML comment behind it, where there is one; in a path, `#`
+    may have been meant.
+    """
 
     value: Any
     where: str
+    commented: str | None = None
 
 
 @dataclass
@@ -64,10 +68,13 @@ def read_yaml(path: Path, where: str | None = None) -> Source:
                 )
             ]
         )
+    lines = text.split("\n")
     for name, node, place in _items(root, path, source):
         if isinstance(node, yaml.MappingNode):
             for key, leaf, leaf_place in _items(node, path, source):
-                source.values[f"{name}.{key}"] = Value(_construct(leaf), where or leaf_place)
+                source.values[f"{name}.{key}"] = Value(
+                    _construct(leaf), where or leaf_place, _commented(leaf, lines)
+                )
         elif not _is_null(node):
             # A key outside a section: kept under its bare name, the resolver explains it.
             source.values[name] = Value(_construct(node), where or place)
@@ -149,6 +156,15 @@ def _items(node: yaml.MappingNode, path: Path, source: Source) -> list[tuple[str
     return items
 
 
+def _commented(node: yaml.Node, lines: list[str]) -> str | None:
+    """An unquoted value with the comment behind it, as they stand in the line."""
+    if not isinstance(node, yaml.ScalarNode) or node.style is not None:
+        return None
+    line = lines[node.end_mark.line] if node.end_mark.line < len(lines) else ""
+    rest = line[node.end_mark.column :]
+    return (node.value + rest).rstrip() if re.match(r"\s+#", rest) else None
+
+
 def _construct(node: yaml.Node) -> Any:
     if isinstance(node, yaml.ScalarNode) and node.style is None:
         # YAML 1.1 reads 0100 as the octal 64 and 1:30 as 90 seconds; people don't.
@@ -192,8 +208,3 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     except yaml.YAMLError:
         value = raw
     return key.strip().lstrip("-"), value
-
-
-def half_width(value: Any) -> Any:
-    """Text with full-width digits, points and letters as a Western keyboard types them."""
-    return unicodedata.normalize("NFKC", value).strip() if isinstance(value, str) else value

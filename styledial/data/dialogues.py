@@ -27,12 +27,14 @@ _ROLES = {
     "bot": "assistant", "ai": "assistant", "developer": "system", "prompter": "user",
 }  # fmt: skip
 _TOOLS = {"tool", "function", "function_call", "observation", "ipython"}
-_TURNS = ("messages", "conversations", "conversation", "dialogue", "dialog")
+TURNS = ("messages", "conversations", "conversation", "dialogue", "dialog")
 _PAIRS = (
     ("instruction", "input", "output"), ("source", "target"), ("prompt", "completion"),
     ("prompt", "response"), ("prompt", "chosen"), ("question", "answer"), ("query", "response"),
     ("query", "answer"), ("input", "output"), ("context", "response"), ("human", "assistant"),
-    ("问", "答"), ("问题", "回答"),
+    ("user", "assistant"), ("human", "gpt"), ("user", "bot"), ("prompt", "output"),
+    ("prompt", "answer"), ("input", "target"), ("input", "response"), ("problem", "solution"),
+    ("src", "tgt"), ("q", "a"), ("问", "答"), ("问题", "回答"), ("问题", "答案"),
 )  # fmt: skip
 
 
@@ -51,14 +53,14 @@ def read_messages(record: dict[str, Any]) -> Messages | None:
 
 def is_dialogue(record: dict[str, Any]) -> bool:
     """Whether a record means to be a dialogue, well formed or not."""
-    if any(isinstance(record.get(key), list) for key in _TURNS):
+    if any(isinstance(record.get(key), list) for key in TURNS):
         return True
     pair = _pair_of(record)
     return pair is not None and any(str(record.get(key) or "").strip() for key in pair[:-1])
 
 
 def _messages(record: dict[str, Any]) -> Messages | None:
-    turns = next((record[key] for key in _TURNS if isinstance(record.get(key), list)), None)
+    turns = next((record[key] for key in TURNS if isinstance(record.get(key), list)), None)
     if turns is not None:
         messages = _turns(turns)
         if messages and record.get("system") and messages[0]["role"] != "system":

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from styledial.data.manifest import FILE as MANIFEST
 from styledial.data.manifest import left_out, write_manifest
+from styledial.data.overrides import NONE, Overrides
 from styledial.data.passage import Dialogue, Passage
 from styledial.data.pipeline import Prepared, prepare_folder
 from styledial.data.reading.read import plain_lines
@@ -49,6 +50,7 @@ def read_folder(
     dedup: bool = True,
     cache: Path | None = None,
     workers: int | None = None,
+    overrides: Overrides = NONE,
     tell: Callable[[str], None] = _on_stderr,
 ) -> tuple[list[Passage], list[Dialogue]]:
     """All books under `folder` in name order, in passages, and its dialogues; one reading.
@@ -67,7 +69,13 @@ def read_folder(
         )
     with tempfile.TemporaryDirectory(prefix="styledial-") as passing:
         prepared = _prepared(
-            folder, validation_split, to_simplified, dedup, cache or Path(passing), workers
+            folder,
+            validation_split,
+            to_simplified,
+            dedup,
+            cache or Path(passing),
+            workers,
+            overrides,
         )
         passages, dialogues = list(prepared.passages()), list(prepared.dialogues())
         if cache:
@@ -97,6 +105,7 @@ def _prepared(
     dedup: bool,
     cache: Path,
     workers: int | None,
+    overrides: Overrides,
 ) -> Prepared:
     return prepare_folder(
         folder,
@@ -106,6 +115,7 @@ def _prepared(
         dedup=dedup,
         workers=workers,
         leave_out=[cache / MANIFEST],
+        overrides=overrides,
     )
 
 

@@ -29,6 +29,8 @@ from styledial.data.dialogues import render_dialogue
 from styledial.data.passage import Dialogue, Passage
 from styledial.data.tokens import opening_ids, text_ids
 from styledial.files import written_aside
+from styledial.language import say
+from styledial.progress import tracked
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -184,7 +186,7 @@ def documents(
     opening = opening_ids(tokenizer)
     ids: list[int] = []
     last: Passage | None = None
-    for passage in passages:
+    for passage in tracked(list(passages), say("tokenising", "分词")):
         if last and not _goes_on(last, passage):
             yield ids
             ids, last = [], None

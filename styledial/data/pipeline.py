@@ -18,11 +18,14 @@ from styledial.data.copies.duplicates import Pool, drop_copies, drop_exact_copie
 from styledial.data.dialogues import Messages
 from styledial.data.heldout.sides import Sides
 from styledial.data.heldout.split import choose_sides
+from styledial.data.overrides import NONE, Overrides
 from styledial.data.passage import Dialogue, Passage, Split
 from styledial.data.reading.read import Part
 from styledial.data.reading.sources import find_sources
 from styledial.data.store import Book, Store
-from styledial.data.workers import Progress, make_all
+from styledial.data.workers import make_all
+from styledial.language import say
+from styledial.progress import stage
 
 
 @dataclass
@@ -46,7 +49,7 @@ class Prepared:
         for number, book in enumerate(self.pool.books):
             left = book.talk
             if book.kept:
-                for passage in self._of(number, book):
+                for passage in self.passages_of(number):
                     left += len(passage.text)
                     self.written[passage.split] += len(passage.text)
                     yield passage
@@ -61,8 +64,9 @@ class Prepared:
                 book.drops[reason] = book.drops.get(reason, 0) + characters
         book.chars_out = left
 
-    def _of(self, number: int, book: Book) -> Iterator[Passage]:
-        rows = self.pool.rows(number)
+    def passages_of(self, number: int) -> Iterator[Passage]:
+        """Those of one book of the pool."""
+        book, rows = self.pool.books[number], self.pool.rows(number)
         last: Passage | None = None
         for row, part in zip(rows.tolist(), self.store.parts(book.key), strict=True):
             for passage in self._sided(row, part, book.file, part.ends or row == rows[-1]):
@@ -143,7 +147,7 @@ def prepare_folder(
     dedup: bool = True,
     workers: int | None = None,
     leave_out: Collection[Path] = (),
-    progress: Progress = lambda book, done, total: None,
+    overrides: Overrides = NONE,
 ) -> Prepared:
     """Read every file of `folder`; `store` keeps what was made of each, by content.
 
@@ -151,13 +155,16 @@ def prepare_folder(
     one for each gigabyte of text. Raises DataError where `folder` is no folder.
     """
     sources = find_sources(folder, leave_out)
-    shelf = Store(store, to_simplified)
-    books = make_all(shelf, sources, workers, progress)
-    drop_exact_copies(books) if dedup else None
-    pool = gather(books, shelf)
-    if dedup:
-        drop_copies(pool, to_simplified)
-    sides = choose_sides(pool, validation_split, partial(_texts, pool, shelf))
+    shelf = Store(store, to_simplified, overrides)
+    with stage(say("reading the texts", "读取文本")) as at:
+        books = make_all(shelf, sources, workers, at)
+    with stage(say("looking for copies", "查找重复内容")):
+        drop_exact_copies(books) if dedup else None
+        pool = gather(books, shelf)
+        if dedup:
+            drop_copies(pool, to_simplified)
+    with stage(say("choosing what is held out", "划分留出部分")):
+        sides = choose_sides(pool, validation_split, partial(_texts, pool, shelf))
     return Prepared(books, pool.notes, shelf, pool, sides, validation_split)
 
 

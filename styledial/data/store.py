@@ -24,6 +24,7 @@ import numpy as np
 from styledial.data.cleaning.ledger import Drop, Ledger
 from styledial.data.copies.fingerprint import PERMUTATIONS, Fingerprint, fingerprint
 from styledial.data.copies.pieces import Piece
+from styledial.data.overrides import NONE, Overrides
 from styledial.data.reading.read import Part, read
 from styledial.data.reading.score import RARE, tally
 from styledial.data.reading.sources import Source
@@ -31,7 +32,7 @@ from styledial.errors import DataError
 from styledial.files import written_aside
 from styledial.language import say
 
-_FORM = "3"  # of the files here and of the cleaning; raise it when either changes
+_FORM = "4"  # of the files here and of the cleaning; raise it when either changes
 
 
 @dataclass
@@ -65,9 +66,10 @@ class Book:
 class Store:
     """A folder of such files."""
 
-    def __init__(self, folder: Path, to_simplified: bool) -> None:
+    def __init__(self, folder: Path, to_simplified: bool, overrides: Overrides = NONE) -> None:
         self.folder = folder
         self.to_simplified = to_simplified
+        self.overrides = overrides
 
     def make(self, source: Source) -> Book:
         """The book of a source: from the store, or read, cleaned and stored now.
@@ -80,7 +82,7 @@ class Store:
             digest = _digest(source.path)
         except OSError as error:
             return Book(source.name, kept=False, reason=error.strerror or str(error))
-        how = f"{_FORM} {self.to_simplified} {source.path.suffix.lower()}"
+        how = f"{_FORM} {self.to_simplified} {source.path.suffix.lower()} {self._asked(source)}"
         key = sha256(f"{digest} {how}".encode()).hexdigest()[:32]
         known = self._known(key, source.name)
         if known:
@@ -95,6 +97,11 @@ class Store:
             book.kept, book.reason = False, str(error) or type(error).__name__
         return book
 
+    def _asked(self, source: Source) -> str:
+        """What the user decides that bears on this file."""
+        user = self.overrides
+        return repr((user.keep, user.drop, user.encoding_of(source.name)))
+
     def _known(self, key: str, name: str) -> Book | None:
         try:
             # Opened here: numpy leaves a file that it can't read open.
@@ -108,8 +115,12 @@ class Store:
         prints: list[Fingerprint] = []
         places: list[tuple[int, int, int]] = []
         with written_lines(self._text(book.key)) as file:
-            ledger = Ledger(listed=lambda drop: _write(file, ["drop", *drop[:2], drop[2][:500]]))
-            book.encoding, stream = read(source.path, ledger, self.to_simplified)
+            ledger = Ledger(
+                listed=lambda drop: _write(file, ["drop", *drop[:2], drop[2][:500]]),
+                overrides=self.overrides,
+            )
+            named = self.overrides.encoding_of(source.name)
+            book.encoding, stream = read(source.path, ledger, self.to_simplified, named)
             for item in stream:
                 if isinstance(item, Part):
                     _write(file, ["part", *item.piece, item.book, item.split, item.ends])

@@ -14,7 +14,7 @@ from styledial.data.reading.sources import Source
 from styledial.data.store import Book, Store
 from styledial.errors import StyleDialError
 
-Progress = Callable[[Book, int, int], None]  # the book, bytes done, bytes of all files
+Progress = Callable[[int, int], None]  # bytes done, bytes of all files
 
 _WORTH_A_PROCESS = 4 << 20  # bytes; starting processes costs about a second
 # Seconds without any book done after which the processes are taken for stuck, and bytes a second
@@ -33,7 +33,7 @@ def make_all(
     for place, book in (_in_processes if count > 1 else _in_turn)(store, sources, count):
         books[place] = book
         done += sources[place].size
-        progress(book, done, total)
+        progress(done, total)
     return [book for book in books if book is not None]
 
 

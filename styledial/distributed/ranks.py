@@ -53,6 +53,8 @@ class Place:
 
 def place() -> Place:
     """From the variables that torchrun sets; a process of its own is 0 of 1."""
+    if left_over():
+        return Place(0, 1, 0, 1)
     count = int(os.environ.get("WORLD_SIZE", 1))
     return Place(
         int(os.environ.get("RANK", 0)),
@@ -60,6 +62,17 @@ def place() -> Place:
         int(os.environ.get("LOCAL_RANK", 0)),
         int(os.environ.get("LOCAL_WORLD_SIZE", count)),
     )
+
+
+def left_over() -> str | None:
+    """WORLD_SIZE=4 that somebody left in the environment: without the other variables that
+    torchrun sets there is nobody to meet. None where nothing is ignored."""
+    size = os.environ.get("WORLD_SIZE")
+    if size is None or size.strip() == "1":
+        return None
+    numbers = [os.environ.get(name, "") for name in ("WORLD_SIZE", "RANK", "MASTER_PORT")]
+    whole = all(number.strip().isdigit() for number in numbers) and "MASTER_ADDR" in os.environ
+    return None if whole else f"WORLD_SIZE={size}"
 
 
 def use_own_device(here: Place) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,15 +28,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _SCORES = ("acc_norm,none", "acc,none", "exact_match,none")
-
-
-def require_harness() -> None:
-    """Raises UserError with the line that installs it."""
-    if find_spec("lm_eval") is None:
-        raise UserError(
-            "--bench: needs lm-evaluation-harness: pip install 'styledial[bench]'",
-            "--bench：需要 lm-evaluation-harness：pip install 'styledial[bench]'",
-        )
 
 
 @dataclass(frozen=True)

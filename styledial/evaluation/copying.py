@@ -18,9 +18,10 @@ are kept, as 64-bit hashes in a sorted array: some hundred KB whatever the size 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +63,6 @@ class Extraction:
     policy: Policy
     style: PackedRows
     places: int
-    tick: Callable[[int, int], None] = lambda *_: None
 
     def run(self) -> Iterator[Result]:
         """One extraction_rate a prefix length. Generates `places` x PREFIXES twice, with both
@@ -96,8 +96,13 @@ class Extraction:
         return pieces_of(self.style, self._longest_prefix + SUFFIX, self.places)
 
     def _exact(self, model: object, prompts: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        how = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-        written = extend(model, prompts, tokens=SUFFIX, seed=0, tick=self.tick, **how)
+        how: dict[str, Any] = {
+            "do_sample": False,
+            "temperature": None,
+            "top_p": None,
+            "top_k": None,
+        }
+        written = extend(model, prompts, tokens=SUFFIX, seed=0, **how)
         return (written == wanted).all(axis=1)
 
 

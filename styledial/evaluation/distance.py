@@ -37,7 +37,7 @@ class StyleText:
 
 @dataclass(frozen=True)
 class GeneralText:
-    """general_nll, general_kl: what is forgotten, on general text (data.general).
+    """general_nll, general_kl: what has changed on general text (data.general).
 
     Forgetting is general_nll above its base; KL as on the style text. Intervals over rows.
     """

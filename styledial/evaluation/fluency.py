@@ -23,6 +23,7 @@ from styledial.data.pack import PackedRows
 from styledial.evaluation.result import Result, of_mean, of_rate, of_sums, ratio
 from styledial.evaluation.writing import Passage, Passages
 from styledial.models.policy import Policy
+from styledial.progress import tracked
 from styledial.training.losses import fused_nll_kl
 
 
@@ -62,7 +63,7 @@ class Fluency:
         rows = PackedRows(tokens, [[(0, prompt + len(p.ids))] for p in side])
         sums = np.zeros((len(side), 2))
         device = self.policy.head.weight.device
-        for start in range(0, len(side), self.batch_size):
+        for start in tracked(range(0, len(side), self.batch_size)):
             part = list(range(start, min(start + self.batch_size, len(side))))
             batch = rows.batch(part).to(device)
             targets = batch.targets.flatten()

@@ -35,6 +35,7 @@ from styledial.evaluation.style import StyleScore
 from styledial.evaluation.writing import Passage, Passages, openings, sample
 from styledial.language import say, typed
 from styledial.models.policy import Policy
+from styledial.progress import stage
 from styledial.run_folder.claims import writing
 from styledial.run_folder.layout import EVALUATION as FILE
 from styledial.training.measure import halves, read_rows
@@ -42,8 +43,6 @@ from styledial.training.measure import halves, read_rows
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# Called with what is being measured, how much of it is done, and of how much.
-Tick = Callable[[str, int, int], None]
 # Above this share, copying is spoken of.
 COPIES = 0.02
 
@@ -107,7 +106,6 @@ def evaluate(
     style_sums: np.ndarray | None = None,
     general_sums: np.ndarray | None = None,
     like: Evaluation | None = None,
-    tick: Tick = lambda *_: None,
 ) -> Evaluation:
     """Measure `policy` on held-out and general text and on what it writes.
 
@@ -120,9 +118,8 @@ def evaluate(
     metrics: dict[str, Result] = {}
 
     def run(words: str, evaluator: Evaluator) -> None:
-        tick(words, 0, 1)
-        metrics.update((result.name, result) for result in evaluator.run())
-        tick(words, 1, 1)
+        with stage(words):
+            metrics.update((result.name, result) for result in evaluator.run())
 
     if effort.bench:  # first, as its tasks or their questions may not be available
         run("lm-evaluation-harness", _bench(policy, tokenizer, effort, reading))
@@ -134,14 +131,13 @@ def evaluate(
     passages = openings(texts.heldout, texts.style, passages=effort.passages, tokens=effort.tokens)
     if passages:
         known = like.passages.base if like and like.passages else None
-        passages = _written(policy, passages, seed, known, tick)
-        run(say("style of the passages", "段落风格"), StyleScore(passages, tokenizer))
-        run(say("function words and rhythm", "虚词与句子节奏"), Rhythm(passages, tokenizer))
+        passages = _written(policy, passages, seed, known)
+        run(say("style of passages", "段落的风格"), StyleScore(passages, tokenizer))
+        run(say("words and rhythm", "虚词与句子节奏"), Rhythm(passages, tokenizer))
         run(say("fluency", "流畅度"), Fluency(passages, policy, reading["batch_size"]))
-        run(say("copying from the books", "照抄检查"), Copying(passages, texts.style))
-    words = say("continuing training text", "续写训练文本")
-    extraction = Extraction(policy, texts.style, effort.places, lambda *at: tick(words, *at))
-    run(words, extraction)
+        run(say("copies of the books", "照抄原文"), Copying(passages, texts.style))
+    extraction = Extraction(policy, texts.style, effort.places)
+    run(say("copies from true prefixes", "由真实开头续写的照抄"), extraction)
     settings = _settings(effort, passages, extraction, seed, reading["direction"])
     return Evaluation(metrics, settings, passages=passages)
 
@@ -187,18 +183,14 @@ def _settings(
     }
 
 
-def _written(
-    policy: Policy, passages: Passages, seed: int, base: list[Passage] | None, tick: Tick
-) -> Passages:
+def _written(policy: Policy, passages: Passages, seed: int, base: list[Passage] | None) -> Passages:
     """The passages of both models."""
-    theirs, ours = (
-        say("generating with the base", "基座生成中"),
-        say("generating with the tuned model", "微调模型生成中"),
-    )
+    theirs = say("the base writes", "基座续写")
+    ours = say("the tuned model writes", "微调模型续写")
     if base is None:
         with policy.as_base() as model:
-            base = sample(model, passages, seed=seed, tick=lambda *at: tick(theirs, *at))
-    tuned = sample(policy.model, passages, seed=seed, tick=lambda *at: tick(ours, *at))
+            base = sample(model, passages, seed=seed, words=theirs)
+    tuned = sample(policy.model, passages, seed=seed, words=ours)
     return passages.written_by(tuned, base)
 
 

@@ -15,7 +15,6 @@ the tokenizer can't write would give them away.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,8 @@ import numpy as np
 import torch
 
 from styledial.data.pack import PackedRows
+from styledial.models.generation import counting
+from styledial.progress import tracked
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -100,15 +101,13 @@ def pieces_of(rows: PackedRows, length: int, most: int) -> np.ndarray:
     return np.array(cut, dtype=np.int64).reshape(len(found), length)
 
 
-def sample(
-    model: PreTrainedModel, passages: Passages, *, seed: int, tick: Callable[[int, int], None]
-) -> list[Passage]:
+def sample(model: PreTrainedModel, passages: Passages, *, seed: int, words: str) -> list[Passage]:
     """Continue every opened prompt; the same seed gives the same text on the same device."""
     ids = extend(
         model,
         passages.prompts[passages.opened],
         tokens=passages.tokens,
-        tick=tick,
+        words=words,
         seed=seed,
         do_sample=True,
         temperature=1.0,
@@ -130,7 +129,7 @@ def extend(
     *,
     tokens: int,
     seed: int,
-    tick: Callable[[int, int], None] = lambda *_: None,
+    words: str = "",
     **how: Any,
 ) -> np.ndarray:
     """int64 [P, p] -> [P, tokens], 64 prompts at a time; what follows an end mark is padding."""
@@ -140,18 +139,19 @@ def extend(
     written = np.zeros((len(prompts), tokens), dtype=np.int64)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        for start in range(0, len(prompts), _BATCH):
-            tick(start, len(prompts))
+        for start in tracked(range(0, len(prompts), _BATCH), words):
             part = torch.from_numpy(prompts[start : start + _BATCH]).to(model.device)
-            ids = model.generate(
-                input_ids=part,
-                attention_mask=torch.ones_like(part),
-                max_new_tokens=tokens,
-                repetition_penalty=1.0,
-                use_cache=True,
-                pad_token_id=ends[0] if ends else 0,
-                **how,
-            )[:, part.shape[1] :]
+            with counting(part.shape[1], tokens) as count:
+                ids = model.generate(
+                    input_ids=part,
+                    attention_mask=torch.ones_like(part),
+                    max_new_tokens=tokens,
+                    stopping_criteria=count,
+                    repetition_penalty=1.0,
+                    use_cache=True,
+                    pad_token_id=ends[0] if ends else 0,
+                    **how,
+                )[:, part.shape[1] :]
             written[start : start + len(part), : ids.shape[1]] = ids.cpu().numpy()
             if ids.shape[1] < tokens and ends:  # all of them ended early
                 written[start : start + len(part), ids.shape[1] :] = ends[0]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from typing import Any
 from styledial.errors import ModelError, UserError, nearest
 from styledial.files import write_json
 from styledial.hub import huggingface, modelscope
+from styledial.hub.arrival import arriving, both
 from styledial.hub.choose import needed
 from styledial.hub.fetch import Progress, bytes_waiting, fetch, is_intact
 from styledial.hub.home import require_space
@@ -46,6 +48,22 @@ class Downloaded:
     fetched: int
 
 
+_given: list[Place] = []
+
+
+@contextmanager
+def downloading_from(where: Place | None) -> Iterator[None]:
+    """What this block has to download comes from here; None leaves it as it is."""
+    if where is None:
+        yield
+        return
+    _given.append(where)
+    try:
+        yield
+    finally:
+        _given.pop()
+
+
 def place(
     source: str = "huggingface",
     endpoint: str | None = None,
@@ -55,8 +73,11 @@ def place(
     """Where to download from, by the options and HF_ENDPOINT, HF_TOKEN, MODELSCOPE_API_TOKEN.
 
     A token that lies on this machine for Hugging Face goes to Hugging Face, or to an endpoint
-    that the user named; --use-mirror sends one only if it is given with it.
+    that the user named; --use-mirror sends one only if it is given with it. Without arguments it is
+    the place of `downloading_from`, where a command was given one.
     """
+    if _given and (source, endpoint, use_mirror, token) == ("huggingface", None, False, None):
+        return _given[-1]
     if source not in SOURCES:
         guess = nearest(source, SOURCES)
         raise UserError(
@@ -100,14 +121,13 @@ def download(
     revision: str | None = None,
     with_code: bool = False,
     progress: Progress | None = None,
-    announce: Progress | None = None,
     workers: int = 4,
     pause: float = 1.0,
 ) -> Downloaded:
     """Download what a training needs of `repo` into `folder`, or finish a download begun there.
 
-    `announce(path, bytes already here, size)` is called for each file first, `progress` as it
-    grows (from several threads); `pause` is the unit of the waits between attempts, in seconds.
+    `progress(path, bytes here, size)` is called as a file grows, from several threads; `pause` is
+    the unit of the waits between attempts, in seconds.
     Raises ModelError for a name, licence, network or checksum that stands in the way, UserError
     if the disk is too small.
     """
@@ -122,18 +142,16 @@ def download(
         todo = [file for file in files if not _is_here(folder, file, checked)]
         coming = sum(file.size - bytes_waiting(folder, file) for file in todo)
         require_space(folder, coming, (f"downloading {repo}", f"下载 {repo} "))
-        for file in files:
-            here = bytes_waiting(folder, file) if file in todo else file.size
-            if announce:
-                announce(file.path, here, file.size)
-        report = progress or _silent
         headers = hub.headers(where)
+        there = {file.path: bytes_waiting(folder, file) for file in todo}
+        there |= {file.path: file.size for file in files if file not in todo}
 
         def get(file: RemoteFile, report: Progress) -> None:
             fetch(hub.file_url(where, listed, file.path), headers, file, folder, report, pause)
 
         try:
-            _each(todo, get, report, workers)
+            with arriving(repo, there, sum(file.size for file in files)) as arrived:
+                _each(todo, get, both(arrived, progress or _silent), workers)
         except HfHubHTTPError as error:
             raise hub.explained(error, where, repo) from None
         _remove_earlier(folder, {file.path for file in files})
@@ -143,13 +161,13 @@ def download(
     return Downloaded(folder, repo, listed.revision, len(files), size, coming)
 
 
-def remote_config(repo: str, where: Place) -> dict[str, Any]:
+def remote_config(repo: str, where: Place, revision: str | None = None) -> dict[str, Any]:
     """config.json of a model on the hub, without downloading the model. Raises ModelError."""
     from huggingface_hub.errors import HfHubHTTPError
 
     hub: ModuleType = modelscope if where.source == "modelscope" else huggingface
     _check_name(repo)
-    listed: Listing = hub.listing(where, repo, None)
+    listed: Listing = hub.listing(where, repo, revision)
     found = [file for file in listed.files if file.path == "config.json"]
     if not found:
         raise ModelError(
@@ -222,7 +240,8 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 def _check_name(repo: str) -> None:
     parts = repo.split("/")
-    if len(parts) != 2 or not all(part and part.strip(".") for part in parts) or " " in repo:
+    good = all(re.fullmatch(r"\w([\w.-]*\w)?", part, re.ASCII) for part in parts)
+    if len(parts) != 2 or not good or "--" in repo or ".." in repo:
         raise ModelError(
             f"{repo}: a model's name is OWNER/NAME, for example Qwen/Qwen2.5-7B "
             "(`styledial models` lists the known ones).",

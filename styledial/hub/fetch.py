@@ -19,7 +19,7 @@ from typing import Any
 
 from styledial.errors import ModelError
 from styledial.files import sync
-from styledial.hub.listing import RemoteFile, transport_errors
+from styledial.hub.listing import RemoteFile, other_sources, transport_errors
 
 _ATTEMPTS = 6  # without a byte of progress, pausing 1, 2, 4, 8, 8 s
 Progress = Callable[[str, int, int], None]
@@ -115,11 +115,11 @@ def _complete(
             continue
         fruitless += 1
         if fruitless == _ATTEMPTS:
+            en, zh = other_sources(url)
             raise Interrupted(
-                f"{file.path}: {_host(url)} did not respond ({reason}). Run the same command "
-                "again to resume; from China add --use-mirror.",
-                f"{file.path}：{_host(url)} 没有响应（{reason}）。重新运行同一命令即可续传；"
-                "国内可加 --use-mirror。",
+                f"{file.path}: {_host(url)} doesn't answer ({reason}). Run the same command again: "
+                f"it goes on where it stopped; {en}.",
+                f"{file.path}：{_host(url)} 没有响应（{reason}）。重新运行同一命令即可续传；{zh}。",
             )
         time.sleep(pause * min(2 ** (fruitless - 1), 8))
 

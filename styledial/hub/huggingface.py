@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from styledial.errors import ModelError
-from styledial.hub.listing import Listing, Place, RemoteFile, transport_errors
+from styledial.hub.listing import Listing, Place, RemoteFile, other_sources, transport_errors
 
 
 def listing(place: Place, repo: str, revision: str | None) -> Listing:
@@ -57,9 +57,8 @@ def explained(error: Exception, place: Place, repo: str, revision: str | None = 
         return gated(place, repo)
     if isinstance(error, RevisionNotFoundError):
         return ModelError(
-            f"--revision {revision}: {repo} has no such branch, tag or commit. Leave it out for "
-            "the newest.",
-            f"--revision {revision}：{repo} 没有这个分支、标签或提交。不写则取最新版。",
+            f"{repo}: has no branch, tag or commit {revision}. Leave it out for the newest.",
+            f"{repo}：没有名为 {revision} 的分支、标签或提交。不写则取最新版。",
         )
     if isinstance(error, OfflineModeIsEnabled):
         return ModelError(
@@ -77,11 +76,11 @@ def explained(error: Exception, place: Place, repo: str, revision: str | None = 
             "请检查拼写（`styledial models` 列出已知模型）；私有模型请设置 HF_TOKEN。",
         )
     reason = f"HTTP {status}" if status else type(error).__name__
+    en, zh = other_sources(place.endpoint, place.source)
     return ModelError(
-        f"{place.endpoint}: could not be reached or returned an error ({reason}). Try again; "
-        "from China add --use-mirror or --source modelscope; behind a proxy set HTTPS_PROXY.",
-        f"{place.endpoint}：无法连接或出错（{reason}）。请重试；国内可加 --use-mirror 或 "
-        "--source modelscope；有代理请设置 HTTPS_PROXY。",
+        f"{place.endpoint}: cannot be reached or fails ({reason}). Try again; {en}; behind a "
+        "proxy set HTTPS_PROXY.",
+        f"{place.endpoint}：无法连接或出错（{reason}）。请重试；{zh}；有代理请设置 HTTPS_PROXY。",
     )
 
 
@@ -98,11 +97,11 @@ def gated(place: Place, repo: str) -> ModelError:
         )
     if place.token_withheld:
         return ModelError(
-            f"{repo}: is gated: accept its licence on {page}. Your Hugging Face token is not "
-            f"sent to {place.endpoint} automatically; give it with --token, or use --source "
-            "modelscope.",
-            f"{repo}：需要授权：请在 {page} 同意许可。令牌不会自动发送给 {place.endpoint}；请用 "
-            "--token 提供，或改用 --source modelscope。",
+            f"{repo}: is gated: accept its licence on {page}. Your Hugging Face token is not sent "
+            f"to {place.endpoint} unasked; give it with `styledial download --token`, or use "
+            "--source modelscope.",
+            f"{repo}：需要授权：请在 {page} 同意许可。令牌不会擅自发给 {place.endpoint}；"
+            "请用 `styledial download --token` 提供，或改用 --source modelscope。",
         )
     return ModelError(
         f"{repo}: is gated. Accept its licence on {page}, make a token on {tokens}, set "

@@ -39,6 +39,18 @@ class Place:
     token_withheld: bool = False
 
 
+def other_sources(endpoint: str, source: str = "huggingface") -> tuple[str, str]:
+    """What to try where `endpoint` doesn't answer: never the one that was asked."""
+    if "hf-mirror.com" in endpoint:
+        return "or another source: --source modelscope", "或换一个来源：--source modelscope"
+    if source == "modelscope" or "modelscope" in endpoint:
+        return "or another source: --use-mirror", "或换一个来源：--use-mirror"
+    return (
+        "from China add --use-mirror or --source modelscope",
+        "国内可加 --use-mirror 或 --source modelscope",
+    )
+
+
 class Hub(Protocol):
     """What the two hubs' modules offer."""
 

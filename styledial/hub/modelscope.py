@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from styledial.errors import ModelError
-from styledial.hub.listing import Listing, Place, RemoteFile, transport_errors
+from styledial.hub.listing import Listing, Place, RemoteFile, other_sources, transport_errors
 
 ENDPOINT = "https://www.modelscope.cn"
 _NEWEST = "master"
@@ -79,8 +79,8 @@ def explained(error: Exception, place: Place, repo: str) -> ModelError:
 
 
 def _unreachable(place: Place, reason: str) -> ModelError:
+    en, zh = other_sources(place.endpoint, place.source)
     return ModelError(
-        f"{place.endpoint}: could not be reached or returned an error ({reason}). Try again, or "
-        "use another source: --use-mirror.",
-        f"{place.endpoint}：无法连接或出错（{reason}）。请重试，或换一个来源：--use-mirror。",
+        f"{place.endpoint}: cannot be reached or fails ({reason}). Try again, {en}.",
+        f"{place.endpoint}：无法连接或出错（{reason}）。请重试，{zh}。",
     )

@@ -39,17 +39,49 @@ def _card(name: str, gib: float, tflops: float, *, bf16: bool = True, hopper: bo
 CARDS: tuple[Card, ...] = (
     _card("RTX 2080 Ti", 10.7, 57, bf16=False),
     _card("RTX 3060", 11.8, 25),
-    _card("RTX 3060 Laptop", 5.8, 22),
+    _card("RTX 3060 Ti", 7.7, 32),
     _card("RTX 3070", 7.7, 41),
+    _card("RTX 3070 Ti", 7.7, 43),
     _card("RTX 3080", 9.7, 59),
+    _card("RTX 3080 Ti", 11.7, 68),
     _card("RTX 3090", 23.6, 71),
+    _card("RTX 3090 Ti", 23.6, 80),
     _card("RTX 4060", 7.7, 30),
     _card("RTX 4060 Ti 8GB", 7.7, 44),
     _card("RTX 4060 Ti 16GB", 15.6, 44),
     _card("RTX 4070", 11.7, 58),
+    _card("RTX 4070 SUPER", 11.7, 71),
+    _card("RTX 4070 Ti", 11.7, 80),
+    _card("RTX 4070 Ti SUPER", 15.6, 88),
     _card("RTX 4080", 15.7, 97),
+    _card("RTX 4080 SUPER", 15.7, 104),
     _card("RTX 4090", 23.6, 165),
+    _card("RTX 5060", 7.7, 0, hopper=True),
+    _card("RTX 5060 Ti 8GB", 7.7, 0, hopper=True),
+    _card("RTX 5060 Ti 16GB", 15.6, 0, hopper=True),
+    _card("RTX 5070", 11.7, 62, hopper=True),
+    _card("RTX 5070 Ti", 15.6, 88, hopper=True),
+    _card("RTX 5080", 15.6, 113, hopper=True),
     _card("RTX 5090", 31.4, 209, hopper=True),
+    # Laptops: their speed depends on the power that the maker allows, so it isn't given.
+    _card("RTX 3050 Laptop", 3.8, 0),
+    _card("RTX 3060 Laptop", 5.8, 22),
+    _card("RTX 3070 Laptop", 7.7, 0),
+    _card("RTX 3070 Ti Laptop", 7.7, 0),
+    _card("RTX 3080 Laptop 8GB", 7.7, 0),
+    _card("RTX 3080 Laptop 16GB", 15.6, 0),
+    _card("RTX 3080 Ti Laptop", 15.6, 0),
+    _card("RTX 4050 Laptop", 5.8, 0),
+    _card("RTX 4060 Laptop", 7.7, 0),
+    _card("RTX 4070 Laptop", 7.7, 0),
+    _card("RTX 4080 Laptop", 11.7, 0),
+    _card("RTX 4090 Laptop", 15.6, 0),
+    _card("RTX 5050 Laptop", 7.7, 0, hopper=True),
+    _card("RTX 5060 Laptop", 7.7, 0, hopper=True),
+    _card("RTX 5070 Laptop", 7.7, 0, hopper=True),
+    _card("RTX 5070 Ti Laptop", 11.7, 0, hopper=True),
+    _card("RTX 5080 Laptop", 15.6, 0, hopper=True),
+    _card("RTX 5090 Laptop", 23.6, 0, hopper=True),
     _card("RTX A6000", 47.5, 155),
     _card("T4", 14.6, 65, bf16=False),
     _card("V100 16GB", 15.8, 125, bf16=False),
@@ -124,14 +156,8 @@ def found_card() -> Card | None:
 
 def _speed(name: str, total: int) -> float:
     """The table's figure for a card of this name, the one nearest in memory; 0 without one."""
-
-    def family(card: Card) -> str:
-        return re.sub(r"\d+gb$", "", _plain(card.name))
-
-    known = [card for card in CARDS if family(card) in _plain(name)]
-    if not known:
-        return 0.0
-    return max(known, key=lambda c: (len(family(c)), -abs(c.memory - total))).tflops
+    known = [card for card in CARDS if _model(card.name) == _model(name)]
+    return min(known, key=lambda card: abs(card.memory - total)).tflops if known else 0.0
 
 
 def _model(name: str) -> str:

@@ -15,6 +15,7 @@ import torch
 
 from styledial.build.kl import writes_anchor
 from styledial.build.texts import shares_rows
+from styledial.language import say
 from styledial.memory import skeleton
 from styledial.memory.allocator import reserved
 from styledial.memory.extras import extras
@@ -25,6 +26,7 @@ from styledial.memory.trace import Trace, peak
 from styledial.models.configuration import model_config
 from styledial.models.limits import check_length
 from styledial.models.load import weights_dtype
+from styledial.progress import stage
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -115,10 +117,11 @@ def plan(
     rows = rows_of(config, processes)
     if packed is None:
         packed = shares_rows(config)
-    trace = rehearse(
-        config, shape, dtype=dtype, on_gpu=on_gpu, rows=rows, packed=packed, thorough=thorough
-    )
-    worst = _worst_moment(config, shape, dtype, trace, on_gpu)
+    with stage(say("planning the memory", "估算显存")):
+        trace = rehearse(
+            config, shape, dtype=dtype, on_gpu=on_gpu, rows=rows, packed=packed, thorough=thorough
+        )
+        worst = _worst_moment(config, shape, dtype, trace, on_gpu)
     holes = worst.reserved - worst.allocated
     training = config.training
     tokens = rows.style * config.data.max_length

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from styledial.config.show import effective_batch
+from styledial.language import say
 from styledial.memory.fit import ACCUMULATION, BATCH, CHECKPOINTING, IN_4BIT, LENGTH, allows_4bit
 from styledial.memory.gpus import Card
 from styledial.memory.plan import Plan, plan
+from styledial.progress import tracked
 
 if TYPE_CHECKING:
     from styledial.config import Config
@@ -23,7 +25,7 @@ class Saving(NamedTuple):
 
 def savings(config: Config, *, card: Card | None = None, processes: int = 1) -> Iterator[Saving]:
     """One saving for each change that this configuration allows; each costs a plan."""
-    for changes in _changes(config):
+    for changes in tracked(list(_changes(config)), say("what saves how much", "逐项试算")):
         changed = config.with_values(changes, "savings")
         yield Saving(changes, plan(changed, card=card, processes=processes))
 

@@ -151,9 +151,9 @@ class _Decision:
                 f"{BATCH}：auto 取 {micro_batch}；每张 GPU 每次更新 {rows} 行。",
             )
         self.note(
-            f"memory: {memory_size(planned.total)} estimated, {memory_size(card.memory)} "
-            "available.",
-            f"显存：估算 {memory_size(planned.total)}，可用 {memory_size(card.memory)}。",
+            # A row of the run's first block: see run/start_block.py.
+            f"  memory    {memory_size(planned.total)} planned, {memory_size(card.memory)} free",
+            f"  显存  估算 {memory_size(planned.total)}，可用 {memory_size(card.memory)}",
         )
         return _Settled(changes, planned)
 

@@ -14,7 +14,7 @@ from styledial.memory.gpus import GIB, MARGIN, Card
 from styledial.memory.part_names import part_name, phase_name
 from styledial.memory.plan import UTILISATION, Plan
 from styledial.memory.savings import Saving
-from styledial.units import memory_size
+from styledial.units import about, large, memory_size
 
 if TYPE_CHECKING:
     from styledial.config import Config
@@ -98,10 +98,10 @@ def pace(config: Config, plan: Plan, card: Card | None) -> Iterator[str]:
     )
     if card and seconds:
         line += say(
-            f"; about {seconds:.1f} s if {card.name} reaches {UTILISATION:.0%} of its "
+            f"; about {about(seconds)} if {card.name} reaches {UTILISATION:.0%} of its "
             f"{card.tflops:g} TFLOPS (assumed, not measured)",
             f"；若 {card.name} 达到 {card.tflops:g} TFLOPS 的 {UTILISATION:.0%}"
-            f"（假设，未实测），约 {seconds:.1f} 秒",
+            f"（假设，未实测），约 {about(seconds)}",
         )
     yield line + say(".", "。")
     tokens = text_tokens(config)
@@ -113,15 +113,15 @@ def pace(config: Config, plan: Plan, card: Card | None) -> Iterator[str]:
         tokens *= 1 - config.data.validation_split
         updates = max(1, round(tokens * training.num_train_epochs / plan.tokens_per_update))
     line = say(
-        f"data.data_dir has about {tokens / 1e6:.2f} million tokens (file sizes over "
+        f"data.data_dir has about {large(tokens)} tokens (file sizes over "
         f"{_BYTES_PER_TOKEN}): {updates:,} updates",
-        f"data.data_dir 约有 {tokens / 1e6:.2f} 百万 token（文件大小除以 {_BYTES_PER_TOKEN}）："
+        f"data.data_dir 约有 {large(tokens)} token（文件大小除以 {_BYTES_PER_TOKEN}）："
         f"{updates:,} 次更新",
     )
     if seconds:
         line += say(
-            f", about {updates * seconds / 3600:.1f} hours",
-            f"，约 {updates * seconds / 3600:.1f} 小时",
+            f", about {about(updates * seconds)}",
+            f"，约 {about(updates * seconds)}",
         )
     yield line + say(".", "。")
 

@@ -15,15 +15,18 @@ import torch
 from styledial.distributed.sharded_tensors import full_tensor
 from styledial.errors import AdapterError, ModelError
 from styledial.files import write_json
+from styledial.language import say
 from styledial.models.base_files import copy_model_files, copy_tokenizer
 from styledial.models.dora import restore_norms, scale_norms
 from styledial.models.identity import Base, check_same_base, remembered_base
 from styledial.models.load import load_base, load_tokenizer
-from styledial.models.locate import absolute, find_base
+from styledial.models.locate import absolute, at_commit, find_base
 from styledial.models.policy import Policy, quiet_peft
 from styledial.models.shards import safetensors_headers
+from styledial.progress import stage
 from styledial.run_folder.claims import writing
-from styledial.run_folder.layout import ADAPTER_SETTINGS, ADAPTER_WEIGHTS, SUMMARY
+from styledial.run_folder.described import describe_adapter
+from styledial.run_folder.layout import ADAPTER_SETTINGS, ADAPTER_WEIGHTS
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -76,7 +79,7 @@ def _write_adapter(policy: Policy, weights: dict[str, torch.Tensor], folder: Pat
     if rank_stabilised:
         factor = math.sqrt(settings.r)
         weights = {n: w * factor if _is_b(n) else w for n, w in weights.items()}
-    settings.use_rslora = False
+    settings.use_rslora, settings.revision = False, policy.causal_lm.base_revision
     try:
         # Left to itself, PEFT asks the hub whether the vocabulary was changed; it never is here.
         policy.model.save_pretrained(folder, state_dict=weights, save_embedding_layers=False)
@@ -156,17 +159,32 @@ def load_adapter(
     found = base_of(folder, base)
     how = {**found.loading, **instead}
     if (folder / ADAPTER_SETTINGS).is_file():
-        policy = Policy(attach_adapter(load_base(found.model, **how), folder, found.model), None)
+        base_model = load_base(found.model, **how)
+        with stage(say("loading the adapter", "加载适配器")):
+            policy = Policy(attach_adapter(base_model, folder, found.model), None)
     else:
         tuned = load_base(str(folder), **how)
         policy = Policy(tuned, load_base(found.model, **how))
     # The base's own tokenizer: transformers picks its class by the config that lies beside it.
     tokenizer = load_tokenizer(found.model, trust_remote_code=bool(how.get("trust_remote_code")))
-    device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    device = _device()
     if not (how.get("load_in_4bit") or how.get("load_in_8bit")):  # these are where they were loaded
         policy.to(device)
     policy.reference_to(device)
     return policy.eval(), tokenizer
+
+
+def _device() -> torch.device:
+    found = torch.accelerator.current_accelerator(check_available=True)
+    return found or torch.device("cpu")
+
+
+def load_merged(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A model that `styledial merge` wrote, in the precision of its files, on the GPU if there is
+    one, and its tokenizer. Raises ModelError."""
+    model = load_base(str(folder), keep_file_dtype=True)
+    model.to(_device())
+    return model, load_tokenizer(str(folder))
 
 
 def base_of(folder: Path, base: str | None = None) -> Base:
@@ -175,7 +193,7 @@ def base_of(folder: Path, base: str | None = None) -> Base:
     `base` says where it is now. Raises AdapterError for another base, or one that is gone.
     """
     found = remembered_base(folder) or Base(str(describe_adapter(folder)["model"]))
-    name = absolute(base or found.model)
+    name = absolute(base) if base else at_commit(absolute(found.model), found.revision)
     try:
         here = Path(find_base(name)).is_dir()
     except ModelError as error:
@@ -256,28 +274,4 @@ def _damaged(path: Path, en: str, zh: str) -> AdapterError:
     return AdapterError(
         f"{path}: {en}; restore it from a copy, or train again.",
         f"{path}：{zh}；请从备份恢复，或重新训练。",
-    )
-
-
-def describe_adapter(folder: Path) -> dict[str, Any]:
-    """The run's summary; for an adapter of another tool, its base model's name under "model".
-
-    Raises AdapterError where there is no adapter.
-    """
-    for name, key in ((SUMMARY, "model"), (ADAPTER_SETTINGS, "base_model_name_or_path")):
-        path = folder / name
-        if not path.is_file():
-            continue
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            return {**content, "model": content[key]}
-        except (ValueError, KeyError, TypeError):
-            raise AdapterError(
-                f"{path}: cannot be read as JSON with a `{key}`; restore it or train again.",
-                f"{path}：无法读取，或缺少 `{key}`；请恢复该文件或重新训练。",
-            ) from None
-    raise AdapterError(
-        f"{folder}: no adapter here (adapter_config.json is missing). Name the output_dir of a "
-        "finished run.",
-        f"{folder}：这里没有适配器（缺少 adapter_config.json）。请写已完成训练的 output_dir。",
     )

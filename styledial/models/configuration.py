@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from styledial.errors import ModelError
 from styledial.models.chatglm.layout import glm_config, is_original
 from styledial.models.inspect import read_config
-from styledial.models.locate import find_base
+from styledial.models.locate import find_base, split_revision
 from styledial.models.registry import known
 from styledial.models.support import check_supported
 
@@ -34,8 +34,11 @@ def model_config(name: str, *, trust_remote_code: bool = False) -> PretrainedCon
     model = known(name)
     if model is not None:
         return AutoConfig.for_model(model.model_type, **model.config)
+    repo, revision = split_revision(name)
     try:
-        return AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
+        return AutoConfig.from_pretrained(
+            repo, revision=revision, trust_remote_code=trust_remote_code
+        )
     except (OSError, ValueError):
         raise ModelError(
             f"model.model_name_or_path: the config.json of {name} is neither here nor available "

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from styledial.data.tokens import continuation, opening_ids, text_ids
 from styledial.distributed.sharded_tensors import model_is_sharded
+from styledial.language import say
 from styledial.models.limits import check_ids
+from styledial.progress import stage
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -42,11 +46,13 @@ def continue_text(
     )
     was_training = model.training
     model.eval()
-    with torch.random.fork_rng():
+    words = say("writing", "续写")
+    with torch.random.fork_rng(), counting(len(before), max_new_tokens, words) as count:
         torch.manual_seed(seed)
         ids = model.generate(
             input_ids=input_ids,
             attention_mask=torch.ones_like(input_ids),
+            stopping_criteria=count,
             max_new_tokens=max_new_tokens,
             repetition_penalty=repetition_penalty,
             pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
@@ -56,3 +62,16 @@ def continue_text(
         )
     model.train(was_training)
     return continuation(tokenizer, before, ids[0, len(before) :].tolist())
+
+
+@contextmanager
+def counting(opening: int, tokens: int, words: str = "") -> Iterator[list[Any]]:
+    """A stage for `generate(stopping_criteria=...)` of `tokens` new tokens after `opening`: what it
+    gives counts them, and stops nothing."""
+    with stage(words, tokens) as at:
+
+        def count(ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+            at(ids.shape[1] - opening)
+            return torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
+
+        yield [count]

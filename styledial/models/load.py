@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import warnings
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from styledial.errors import ModelError
+from styledial.language import say
 from styledial.models.base_files import written_dtype
 from styledial.models.classes import auto_class, with_attention
 from styledial.models.locate import (
@@ -23,7 +23,10 @@ from styledial.models.locate import (
 )
 from styledial.models.quantise import check_choice, loading_options, same_arithmetic
 from styledial.models.registry import on_hugging_face
+from styledial.models.shards import weight_files
 from styledial.models.support import check_behaviour
+from styledial.progress import line, stage
+from styledial.units import disk_size
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -42,7 +45,8 @@ def quiet_libraries() -> None:
 
     bitsandbytes, imported on a CPU, asks for a kernel that nobody needs and warns without it.
     """
-    from transformers.utils import logging as of_transformers
+    with stage(say("loading transformers", "加载 transformers")):
+        from transformers.utils import logging as of_transformers
 
     of_transformers.set_verbosity_error()
     of_transformers.disable_progress_bar()
@@ -61,7 +65,7 @@ def load_tokenizer(
     folder = Path(name_or_path).expanduser()
     if not (folder / "tokenizer_config.json").is_file() or (folder / "config.json").is_file():
         folder = ready_folder(
-            name_or_path, trust_remote_code=trust_remote_code, check=False, say=_say
+            name_or_path, trust_remote_code=trust_remote_code, check=False, say=line
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
@@ -104,13 +108,14 @@ def load_base(
     from safetensors import SafetensorError
 
     check_choice(load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit)
-    folder = ready_folder(name_or_path, trust_remote_code=trust_remote_code, say=_say)
+    with stage(say("checking the base", "检查基座")):
+        folder = ready_folder(name_or_path, trust_remote_code=trust_remote_code, say=line)
     precision = weights_dtype(dtype)
     options = loading_options(
         load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit, dtype=precision, shardable=shardable
     )
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), stage(_loading_words(name_or_path, folder)):
             warnings.simplefilter("ignore", FutureWarning)
             model, report = _from_pretrained(
                 folder,
@@ -128,7 +133,8 @@ def load_base(
         raise _not_loaded(name_or_path, error) from None
     _check_all_loaded(name_or_path, report)
     # An adapter names its base by this: the hub's name, not the cache folder of this machine.
-    model.name_or_path = on_hugging_face(split_revision(absolute(name_or_path))[0])
+    repo, revision = split_revision(absolute(name_or_path))
+    model.name_or_path, model.base_revision = on_hugging_face(repo), revision
     model.base_folder = folder
     model.file_dtype = written_dtype(folder) or str(precision).removeprefix("torch.")
     if load_in_4bit:
@@ -247,6 +253,7 @@ def _reason(error: Exception) -> tuple[str, str]:
     return first, first
 
 
-def _say(line: str) -> None:
-    """Downloads and conversions take minutes: say which file is at work, on stderr."""
-    print(line, file=sys.stderr)
+def _loading_words(name: str, folder: Path) -> str:
+    size = disk_size(sum(path.stat().st_size for path in weight_files(folder)))
+    short = Path(name).name
+    return say(f"loading {short}, {size}", f"加载 {short}（{size}）")

@@ -8,9 +8,11 @@ a ChatGLM3 in there   -> its cached conversion
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+from styledial.commands import command
 from styledial.errors import ModelError
 from styledial.hub.home import model_folder
 from styledial.language import typed
@@ -22,6 +24,7 @@ from styledial.models.support import check_supported
 from styledial.run_folder.layout import ADAPTER_SETTINGS
 
 _BUNDLED = Path(__file__).resolve().parents[1] / "assets" / "base"
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 Say = Callable[[str], None]
 
 
@@ -110,11 +113,13 @@ def _is_path(name: str) -> bool:
 
     It is never taken for a name on the hub: models/q2 may be somebody's model there.
     """
+    if "/" not in name and known(split_revision(name)[0]):
+        return False  # Qwen2.5-7B, without its owner
     if name.startswith((".", "/", "~", "\\")) or name.count("/") != 1:
         return True
     return (
         known(split_revision(name)[0]) is None
-        and Path(name).parent.is_dir()
+        and Path(name).parent.exists()
         and (_downloaded_before(name) is None)
     )
 
@@ -141,6 +146,18 @@ def split_revision(name: str) -> tuple[str, str | None]:
     return repo, revision or None
 
 
+def at_commit(name: str, commit: str | None) -> str:
+    """A hub's model at the commit that a run remembers; `name` for a folder, or where what is
+    here is kept under the name alone."""
+    repo, asked = split_revision(name)
+    if asked == commit or not commit or not _COMMIT.fullmatch(commit):
+        return name
+    if name == "bundled" or Path(name).expanduser().is_dir() or _is_path(name):
+        return name
+    exact = f"{repo}@{commit}"
+    return name if _downloaded_before(name) and not _downloaded_before(exact) else exact
+
+
 def download_folder(repo: str, revision: str | None) -> Path:
     """Where a model's download is kept; one of another revision has a folder of its own."""
     return model_folder(f"{repo}@{revision}" if revision else repo)
@@ -148,13 +165,15 @@ def download_folder(repo: str, revision: str | None) -> Path:
 
 def _downloaded_before(name: str) -> Path | None:
     """The folder of a finished `styledial download`, from either hub."""
-    from styledial.hub.download import is_complete
+    from styledial.hub.download import downloaded_revision, is_complete
 
     repo, revision = split_revision(name)
     for each in dict.fromkeys([repo, on_hugging_face(repo), on_modelscope(repo)]):
-        folder = download_folder(each, revision)
+        folder, newest = download_folder(each, revision), download_folder(each, None)
         if is_complete(folder):
             return folder
+        if revision and is_complete(newest) and downloaded_revision(newest) == revision:
+            return newest
     return None
 
 
@@ -164,19 +183,18 @@ def _downloaded(name: str, trust_remote_code: bool, say: Say | None) -> Path:
     from styledial.hub.download import download, place
 
     plain, revision = split_revision(name)
-    repo = on_hugging_face(plain)
-    cached = _in_hugging_face_cache(repo, revision)
+    cached = _in_hugging_face_cache(on_hugging_face(plain), revision)
     if cached is not None:
         return cached
     if is_offline_mode():
         raise not_available(name, "HF_HUB_OFFLINE is set", "设置了 HF_HUB_OFFLINE")
+    where = place()
+    repo = on_modelscope(plain) if where.source == "modelscope" else on_hugging_face(plain)
     target = download_folder(repo, revision)
     if say is not None:
         say(f"{repo} -> {target}")
     try:
-        return download(
-            repo, target, place(), revision=revision, with_code=trust_remote_code
-        ).folder
+        return download(repo, target, where, revision=revision, with_code=trust_remote_code).folder
     except ModelError as error:
         if known(plain) and known(plain).gated:  # type: ignore[union-attr]
             raise
@@ -202,11 +220,10 @@ def _in_hugging_face_cache(repo: str, revision: str | None) -> Path | None:
 
 def not_available(name: str, en: str, zh: str) -> ModelError:
     """The error for a base that is neither here nor downloadable; en, zh: the reason."""
+    retry, demo = command("download", "--model", name), "model.model_name_or_path=bundled"
     return ModelError(
-        f"model.model_name_or_path: {name} is not available ({en}). Download it: "
-        f"`python scripts/download_model.py --model {name}`; from China add --use-mirror; or try "
-        "the demo, which needs no network: `python train.py --config configs/demo.yaml`.",
-        f"model.model_name_or_path：{name} 不可用（{zh}）。可以下载："
-        f"`python scripts/download_model.py --model {name}`；国内加 --use-mirror；"
-        "或运行无需网络的示例：`python train.py --config configs/demo.yaml`。",
+        f"model.model_name_or_path: {name} is not available ({en}). Download it where there is a "
+        f"network: `{retry}`; or try without one: {demo}.",
+        f"model.model_name_or_path：{name} 不可用（{zh}）。请在有网络的环境下载：`{retry}`；"
+        f"或不用网络先试试：{demo}。",
     )

@@ -5,17 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from styledial.errors import AdapterError, UserError
+from styledial.errors import AdapterError
 from styledial.files import folder_written_aside
 from styledial.hub.home import require_space
+from styledial.language import say
 from styledial.models.base_files import copy_model_files, copy_tokenizer, has_tokenizer
 from styledial.models.identity import FILE as BASE
 from styledial.models.identity import remembered_base
-from styledial.run_folder.layout import ADAPTER_SETTINGS
+from styledial.progress import stage
+from styledial.run_folder.described import check_adapter, check_target
 
 
 def merge_adapter(
-    adapter: Path, target: Path, *, base: str | None = None, dtype: str = "auto", scale: float = 1.0
+    adapter: Path,
+    target: Path,
+    *,
+    base: str | None = None,
+    dtype: str = "auto",
+    scale: float = 1.0,
+    trust_remote_code: bool = False,
 ) -> Path:
     """Write W + scale alpha/r B A with the base's own files as the new folder `target`.
 
@@ -25,13 +33,7 @@ def merge_adapter(
     if `target` is there already.
     """
     check_target(target)
-    if not (adapter / ADAPTER_SETTINGS).is_file():
-        raise AdapterError(
-            f"{adapter}: no adapter here (adapter_config.json is missing). Name the output_dir of "
-            "a finished LoRA run; one with use_peft: false is a plain model already.",
-            f"{adapter}：这里没有适配器（缺少 adapter_config.json）。"
-            "请写已完成的 LoRA 训练的 output_dir；use_peft: false 的结果本来就是完整模型。",
-        )
+    check_adapter(adapter)
     from styledial.models.adapter import attach_adapter, base_of
     from styledial.models.load import load_base
     from styledial.models.tied import check_merges_exactly
@@ -42,15 +44,17 @@ def merge_adapter(
             found.model,
             dtype=dtype,
             keep_file_dtype=dtype == "auto",
-            trust_remote_code=bool(found.loading.get("trust_remote_code")),
+            trust_remote_code=trust_remote_code or bool(found.loading.get("trust_remote_code")),
         )
         require_space(target, _size(model), ("the merged model", "合并后的模型"))
         source, precision = model.base_folder, str(model.dtype).removeprefix("torch.")
-        tuned = attach_adapter(model, adapter, found.model)
-        check_merges_exactly(tuned, adapter)
-        merged = _merged(tuned, scale)
-        merged.save_pretrained(aside)
-        copy_model_files(source, aside, dtype=precision)
+        with stage(say("merging", "合并")):
+            tuned = attach_adapter(model, adapter, found.model)
+            check_merges_exactly(tuned, adapter)
+            merged = _merged(tuned, scale)
+        with stage(say("writing the model", "写出模型")):
+            merged.save_pretrained(aside)
+            copy_model_files(source, aside, dtype=precision)
         # Another tool may have trained with a chat template or tokens of its own.
         if not (adapter / BASE).is_file() and has_tokenizer(adapter):
             copy_tokenizer(adapter, aside)
@@ -73,21 +77,6 @@ def left_by_merge(adapter: Path) -> tuple[str, str] | None:
         "显存，文字和 KL 与训练结果略有不同（一次试验中 KL 由 0.0501 变为 0.0511）。"
         "再次量化后与训练结果接近但不相同；要完全一致，请在量化基座上使用适配器。",
     )
-
-
-def check_target(target: Path) -> None:
-    """Raises UserError unless `target` can become a new folder; asked before the work is done."""
-    if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
-        raise UserError(
-            f"{target}: exists already and is left as it is; choose another folder with -o.",
-            f"{target}：已存在，未改动；请用 -o 另选文件夹。",
-        )
-    held = next((each for each in target.absolute().parents if each.exists()), None)
-    if held is not None and not held.is_dir():
-        raise UserError(
-            f"{target}: {held} is a file; choose another folder with -o.",
-            f"{target}：{held} 是文件；请用 -o 另选文件夹。",
-        )
 
 
 def _merged(tuned: Any, scale: float) -> Any:

@@ -18,6 +18,8 @@ _GLM_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_up_proj", "down_pro
 class KnownModel:
     """One published base model.
 
+    memory_16bit and memory_4bit: GiB of GPU memory that LoRA (rank 8, one row of 512 tokens at a
+    time, checkpointing) is planned at, the base in bf16 or NF4; a test compares the plan.
     name: the guide's name; hugging_face and modelscope: repositories on the two hubs.
     model_type and config: transformers' own, as in the published config.json (for ChatGLM3:
     of the converted model). parameters: exact count. gated: a licence is accepted on the hub
@@ -32,6 +34,8 @@ class KnownModel:
     parameters: int
     licence: str
     gated: bool
+    memory_16bit: float
+    memory_4bit: float
     lora_layers: tuple[str, ...] = _LLAMA_LAYERS
     aliases: tuple[str, ...] = ()
     needs_conversion: bool = False
@@ -76,7 +80,7 @@ def _decoder(
     }
 
 
-def _qwen25(size: str, parameters: int, **config: Any) -> KnownModel:
+def _qwen25(size: str, parameters: int, memory: tuple[float, float], **config: Any) -> KnownModel:
     ends: dict[str, Any] = {
         "bos_token_id": 151643,
         "eos_token_id": 151643,
@@ -91,23 +95,24 @@ def _qwen25(size: str, parameters: int, **config: Any) -> KnownModel:
         _decoder(positions=131072, rope_theta=1e6, **config, **ends),
         parameters,
         "Apache-2.0",
-        gated=False,
+        False,
+        *memory,
     )
 
 
 MODELS: tuple[KnownModel, ...] = (
-    _qwen25("1.5B", 1_543_714_304, vocabulary=151936, width=1536, mlp=8960, layers=28,
+    _qwen25("1.5B", 1_543_714_304, (4.09, 2.34), vocabulary=151936, width=1536, mlp=8960, layers=28,
             heads=12, kv_heads=2, eps=1e-6, tied=True),
-    _qwen25("7B", 7_615_616_512, vocabulary=152064, width=3584, mlp=18944, layers=28,
+    _qwen25("7B", 7_615_616_512, (15.41, 6.46), vocabulary=152064, width=3584, mlp=18944, layers=28,
             heads=28, kv_heads=4, eps=1e-6),
-    _qwen25("14B", 14_770_033_664, vocabulary=152064, width=5120, mlp=13824, layers=48,
-            heads=40, kv_heads=8, eps=1e-5),
+    _qwen25("14B", 14_770_033_664, (29.11, 10.9), vocabulary=152064, width=5120, mlp=13824,
+            layers=48, heads=40, kv_heads=8, eps=1e-5),
     KnownModel(
         "THUDM/chatglm3-6b", "THUDM/chatglm3-6b", "ZhipuAI/chatglm3-6b", "glm",
         _decoder(vocabulary=65024, width=4096, mlp=13696, layers=28, heads=32, kv_heads=2,
                  positions=8192, eps=1e-5, rope_theta=1e4, head_dim=128, attention_bias=True,
                  pad_token_id=0, eos_token_id=2),
-        6_243_584_000, "ChatGLM3-6B Model License", gated=False,
+        6_243_584_000, "ChatGLM3-6B Model License", False, 12.83, 5.0,
         lora_layers=_GLM_LAYERS, aliases=("zai-org/chatglm3-6b",), needs_conversion=True,
     ),
     KnownModel(
@@ -116,7 +121,7 @@ MODELS: tuple[KnownModel, ...] = (
         _decoder(vocabulary=128256, width=4096, mlp=14336, layers=32, heads=32, kv_heads=8,
                  positions=8192, eps=1e-5, rope_theta=5e5, bos_token_id=128000,
                  eos_token_id=128001),
-        8_030_261_248, "Meta Llama 3 Community License", gated=True,
+        8_030_261_248, "Meta Llama 3 Community License", True, 16.17, 6.59,
     ),
     KnownModel(
         "mistralai/Mistral-7B-v0.1", "mistralai/Mistral-7B-v0.1", "AI-ModelScope/Mistral-7B-v0.1",
@@ -124,7 +129,7 @@ MODELS: tuple[KnownModel, ...] = (
         _decoder(vocabulary=32000, width=4096, mlp=14336, layers=32, heads=32, kv_heads=8,
                  positions=32768, eps=1e-5, rope_theta=1e4, sliding_window=4096,
                  bos_token_id=1, eos_token_id=2),
-        7_241_732_096, "Apache-2.0", gated=False,
+        7_241_732_096, "Apache-2.0", False, 14.7, 5.11,
     ),
 )  # fmt: skip
 

@@ -8,22 +8,12 @@ from styledial.models import fsdp
 from styledial.units import memory_size
 
 if TYPE_CHECKING:
-    from styledial.build.texts import Texts
     from styledial.config import Config
     from styledial.config.schema import TrainingSettings
     from styledial.models.policy import Policy
     from styledial.training.row_order import RowOrder
 
 Words = tuple[str, str]
-
-
-def texts(found: Texts) -> Words:
-    """How much style text there is, and how much of it is held out."""
-    style, heldout = found.style.total_targets, found.heldout.total_targets
-    return (
-        f"style text: {style:,} tokens in {len(found.style):,} rows; held out {heldout:,}",
-        f"风格文本：{style:,} token，{len(found.style):,} 行；留出 {heldout:,} token",
-    )
 
 
 def one_epoch_an_update(order: RowOrder) -> Words:
@@ -99,6 +89,17 @@ def stepped_down(update: int, smaller: RowOrder) -> Words:
 def reference_rows(saved: int) -> Words:
     """For how many rows the reference cache saved a forward pass of the base."""
     return (
-        f"reference cache: {saved:,} rows without a pass of the base",
-        f"参考缓存：{saved:,} 行无需再算基座前向",
+        f"the base's outputs of {saved:,} rows were taken from the cache",
+        f"{saved:,} 行的基座输出取自缓存，无需重算",
+    )
+
+
+def best(step: int, nll: float, last: int, planned: int) -> Words:
+    """Which update's weights are kept, and why; `last` of `planned` updates were made."""
+    early = (f" of {planned} (stopped early)", f"（共 {planned} 步，提前停止）")
+    en, zh = early if last < planned else ("", "")
+    return (
+        f"kept: the weights after update {step}, with the lowest held-out NLL ({nll:.4f}); the "
+        f"last update was {last}{en}",
+        f"保留第 {step} 步之后的权重，其留出文本 NLL 最低（{nll:.4f}）；最后一步是第 {last} 步{zh}",
     )

@@ -1,36 +1,34 @@
-"""What a person sees while a run goes on: stages, a progress bar or plain lines, warnings."""
+"""What a run says while it goes on: sentences, and how far its updates are."""
 
 from __future__ import annotations
 
-import sys
 import time
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
+from styledial import progress
+from styledial.commands import rows
 from styledial.config import KLMode
 from styledial.language import say
+from styledial.progress import Stage
 from styledial.training.components import StepMetrics
+from styledial.units import about, duration, fixed
 
-_SECONDS_BETWEEN_LINES = 10.0
+# The label of the start block's rows that is the widest; those said later stand in line with it.
+WIDEST = say("training", "训练")
+# The time that all updates will take is said once after so many of them and so many seconds.
+_UPDATES_SEEN, _SECONDS_SEEN = 3, 5.0
 
 
 class Screen:
-    """Writes to stderr; silent on all processes but the first.
+    """Writes to stderr; silent on all processes but the first."""
 
-    With a terminal there is a live bar, without one a line every ten seconds, so that logs
-    stay short.
-    """
-
-    def __init__(self, budget: float, quiet: bool = False, mode: KLMode = KLMode.BUDGET) -> None:
-        self.console = Console(stderr=True, quiet=quiet, highlight=False)
-        self.budget = budget
+    def __init__(self, quiet: bool = False, mode: KLMode = KLMode.BUDGET) -> None:
+        self.quiet = quiet
         self.mode = mode
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
-        self._printed = 0.0
-        self._total = 0
+        self._stage: Stage | None = None
+        self._began = self._from = 0.0
+        self._timed = False
 
     def note(self, en: str, zh: str) -> None:
         """Print a sentence in the user's language."""
@@ -38,48 +36,50 @@ class Screen:
 
     def line(self, text: str) -> None:
         """A sentence that is already in the user's language."""
-        self.console.print(text, markup=False, soft_wrap=True)
+        if not self.quiet:
+            progress.line(text)
 
-    def training(self, total_steps: int, done: int) -> Screen:
-        """Use as `with screen.training(...)`: the bar lives for as long as the block."""
-        self._total = total_steps
-        if sys.stderr.isatty() and not self.console.quiet:
-            self._progress = Progress(
-                TextColumn("{task.completed}/{task.total}"),
-                BarColumn(bar_width=24),
-                TextColumn("{task.description}"),
-                TimeRemainingColumn(),
-                console=self.console,
-            )
-            self._task = self._progress.add_task("", total=total_steps, completed=done)
-        return self
+    @contextmanager
+    def training(self, total_steps: int, done: int) -> Iterator[None]:
+        """The updates, of which `done` were made by an earlier start of the run."""
+        self._began, self._from = time.monotonic(), done
+        words = say("first update", "第一次更新") if done == 0 else say("updates", "更新")
+        with progress.stage(words, total_steps, done=done) as self._stage:
+            yield
+        self._stage = None
 
-    def __enter__(self) -> Screen:
-        if self._progress:
-            self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._progress:
-            self._progress.stop()
-            self._progress = None
+    def updated(self, step: int) -> None:
+        """Update `step` is over."""
+        if self._stage:
+            self._stage(step)
+            self._say_time(step, int(self._stage.total or 0))
 
     def step(self, metrics: StepMetrics) -> None:
-        """Show the metrics of an update: on the bar, or at intervals as a line."""
-        words = f"NLL {metrics.nll:.3f}  "
+        """The figures of an update: of its own text, so `train`; the run's KL is held out."""
+        if not self._stage:
+            return
+        of = f"{metrics.step}/{self._stage.total:.0f}"
+        words = say(
+            f"update {of}  train NLL {fixed(metrics.nll)}",
+            f"第 {of} 步  训练 NLL {fixed(metrics.nll)}",
+        )
         if self.mode.reads_kl:  # a step of plain fine-tuning doesn't read KL
-            aim = f"/{self.budget:g}" if self.mode.has_target else ""
-            words += f"KL {metrics.kl:.3f}{aim}  lambda {metrics.coefficient:.3g}  "
-        words += f"{metrics.tokens_per_second:,.0f} tok/s"
-        if self._progress and self._task is not None:
-            self._progress.update(self._task, completed=metrics.step, description=words)
-        elif (
-            metrics.step == self._total or time.monotonic() - self._printed > _SECONDS_BETWEEN_LINES
-        ):
-            self._printed = time.monotonic()
-            self.console.print(f"  {metrics.step}/{self._total}  {words}", markup=False)
+            words += say(", ", "，") + f"KL {fixed(metrics.kl)}"
+        self._stage(metrics.step, words=words)
+
+    def _say_time(self, step: int, total: int) -> None:
+        """Once, and only where there is something to wait for."""
+        passed, made = time.monotonic() - self._began, step - self._from
+        if self._timed or made < _UPDATES_SEEN or passed < _SECONDS_SEEN:
+            return
+        self._timed = True
+        left = passed / made * (total - step)
+        if left > 10:
+            words = say(
+                f"{duration(passed / made)} an update (measured); {total - step:,} left: about "
+                f"{about(left)}, then evaluation",
+                f"每次更新 {duration(passed / made)}（实测）；剩余 {total - step:,} 次约需 "
+                f"{about(left)}，之后是评估",
+            )
+            for line in rows([(say("time", "时间"), words)], like=WIDEST):
+                self.line(line)

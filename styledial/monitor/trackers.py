@@ -7,21 +7,25 @@ they get are the lines of metrics.jsonl, under the same names.
     wandb         OUTPUT_DIR/wandb                    and its server, unless WANDB_MODE=offline
     swanlab       OUTPUT_DIR/swanlog                  and its server, unless SWANLAB_MODE=offline
     trackio       trackio's own folder                read: trackio show --project styledial
+
+A resumed run goes on in the same place there: trackers.json in the run's folder has its ids.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import netrc
 import os
 import sys
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from styledial.errors import UserError
-from styledial.run_folder.layout import TRACKED
+from styledial.run_folder.layout import TRACKED, TRACKER_RUNS
 
 NONE, ALL = "none", "all"
 TRACKERS = ("tensorboard", "wandb", "trackio", "swanlab")
@@ -78,23 +82,31 @@ class Trackers:
         settings: Mapping[str, Any],
         step: int,
         note: Callable[[str, str], None],
+        *,
+        runs: Mapping[str, str] | None = None,
     ) -> None:
-        """`settings`: "section.key" -> value. `step`: the last update of the run so far.
+        """`settings`: "section.key" -> value. `step`: the last update of the run so far. `runs`:
+        from `runs_of`.
 
         Raises UserError where a tracker can't be started.
         """
         self._accelerator, self._note, self._folder = accelerator, note, folder
         self._on = bool(names)
         self._earlier = _files(folder)
+        self.runs = dict(runs or {})
         if not names:
             return
         run = folder.resolve().name
         options = {
             # What an interrupted run had logged after its checkpoint is hidden.
             "tensorboard": {"purge_step": step + 1} if step else {},
-            "wandb": {"name": run, "dir": str(folder)},
-            "swanlab": {"experiment_name": run, "logdir": str(folder / "swanlog")},
-            "trackio": {"name": run},
+            "wandb": {"name": run, "dir": str(folder), **_same("wandb", self.runs)},
+            "swanlab": {
+                "experiment_name": run,
+                "logdir": str(folder / "swanlog"),
+                **_same("swanlab", self.runs),
+            },
+            "trackio": {"name": run, **_same("trackio", self.runs)},
         }
         try:
             with _nobody_at_the_keyboard():
@@ -132,6 +144,29 @@ class Trackers:
                 f"report_to: nothing more is logged there ({reason}); metrics.jsonl goes on.",
                 f"report_to：不再向其记录（{reason}）；metrics.jsonl 照常写入。",
             )
+
+
+def runs_of(names: Sequence[str], folder: Path, *, resuming: bool) -> dict[str, str]:
+    """By which id each tracker knows the run: as trackers.json has it where the run goes on, else
+    a new one. TensorBoard knows a run by its folder."""
+    kept: dict[str, str] = {}
+    if resuming:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            held = json.loads((folder / TRACKER_RUNS).read_text(encoding="utf-8"))
+            kept = {name: str(held[name]) for name in TRACKERS if name in held}
+    fresh = [name for name in names if name not in kept and name != "tensorboard"]
+    # SwanLab takes 21 lower-case letters and digits, the others any text.
+    ids = {name: uuid.uuid4().hex[:21] for name in fresh}
+    if "trackio" in ids:  # it knows runs by their names alone
+        ids["trackio"] = f"{folder.resolve().name}-{ids['trackio'][:6]}"
+    return kept | ids
+
+
+def _same(name: str, runs: Mapping[str, str]) -> dict[str, str]:
+    """What tells a tracker to go on with the run of that id, or to begin it."""
+    if name not in runs:
+        return {}
+    return {"name" if name == "trackio" else "id": runs[name], "resume": "allow"}
 
 
 def _files(folder: Path) -> set[str]:

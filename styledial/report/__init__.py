@@ -1,11 +1,14 @@
 """report.html: everything a run left, on one page that needs nothing else.
 
-    run folder -> run_folder.Run -> a Section of each module in SECTIONS -> templates/report.html
+    run folder -> run_folder.Run -> writing.py   what it writes, at every strength
+                                 -> verdict.py   one sentence, five lights, what to do next
+                                 -> CURVES, then FIGURES, which are folded
+                                 -> templates/report.html
 
-A section is plain data (parts.Section): words, tables, figures, samples. The template alone
-writes HTML and escapes all of it; samples and file names are text that nobody has checked. The
-page has no script: figures are SVG in the page's own colours (drawing.py), so that light, dark
-and paper all work.
+All of it is plain data (parts.py): words, tables, figures, texts. The template alone writes HTML
+and escapes all of it; samples and file names are text that nobody has checked. The page has no
+script: tabs are radio buttons, figures are SVG in the page's own colours (drawing.py), so that
+light, dark and paper all work.
 """
 
 from __future__ import annotations
@@ -14,26 +17,36 @@ from collections.abc import Callable
 from pathlib import Path
 
 from styledial.files import write_text
-from styledial.language import typed
+from styledial.language import say, typed
+from styledial.progress import stage
 from styledial.report import (
     configuration,
     dial_curve,
     drawing,
-    findings,
+    figures,
     memory,
     quality,
-    samples,
     text,
     training,
     verdict,
     versions,
+    writing,
 )
 from styledial.report.page import render
-from styledial.run_folder.claims import writing
+from styledial.run_folder import claims
 from styledial.run_folder.layout import REPORT as FILE
 from styledial.run_folder.reader import read_run
 
-SECTIONS = (findings, training, dial_curve, quality, samples, text, memory, configuration, versions)
+CURVES = (training.section, dial_curve.section)
+FIGURES = (
+    figures.section,
+    quality.section,
+    training.details,
+    text.section,
+    memory.section,
+    configuration.section,
+    versions.section,
+)
 
 
 def write_report(folder: Path, target: Path | None = None) -> Path:
@@ -43,12 +56,18 @@ def write_report(folder: Path, target: Path | None = None) -> Path:
     UserError where there is no run. Reads only; some seconds, no GPU.
     """
     run = read_run(folder)
-    sections = [module.section(run) for module in SECTIONS]
-    page = render("report.html", verdict=verdict.verdict(run), sections=sections)
+    with stage(say("writing the report", "生成报告")):
+        page = render(
+            "report.html",
+            verdict=verdict.verdict(run),
+            writing=writing.writing(run),
+            curves=[section(run) for section in CURVES],
+            figures_of_run=[section(run) for section in FIGURES],
+        )
     if target:
         write_text(target, page)
         return target
-    with writing(folder) as owned:
+    with claims.writing(folder) as owned:
         owned.write_text(FILE, page)
     return folder / FILE
 

@@ -146,6 +146,7 @@ def frontier_figure(
     label: str,
     x_title: str,
     y_title: str,
+    size: tuple[int, int],
 ) -> str | None:
     """(forgotten, gained) of each run with its letter, and the line through the frontier."""
     if not available() or not points:
@@ -186,20 +187,23 @@ def frontier_figure(
         if mine:
             chart = alt.Chart(alt.Data(values=mine)).encode(x=x, y=y, description="words:N")
             layers.append(chart.mark_point(color=color, filled=on, size=60, opacity=1))
-    for (dx, dy), chosen in _apart(rows).items():
+    for (dx, dy), chosen in _apart(rows, size).items():
         text = alt.Chart(alt.Data(values=chosen)).encode(x=x, y=y, text="t:N")
         layers.append(text.mark_text(color="var(--ink)", aria=False, dx=dx, dy=dy))
-    return as_svg(alt.layer(*layers), label, height=260)
+    return as_svg(alt.layer(*layers), label, size)
 
 
-def _apart(rows: Sequence[dict[str, Any]]) -> dict[tuple[int, int], list[dict[str, Any]]]:
+def _apart(
+    rows: Sequence[dict[str, Any]], size: tuple[int, int]
+) -> dict[tuple[int, int], list[dict[str, Any]]]:
     """Where each letter stands beside its point, (dx, dy) in pixels, clear of points and letters.
 
     Pixels are reckoned from the spread of the data, which is near enough for letters.
     """
     spots = [(10, -8), (-10, -8), (10, 10), (-10, 10), (0, -14), (0, 15), (18, 0), (-18, 0)]
     spans = [max(r[k] for r in rows) - min(r[k] for r in rows) or 1.0 for k in ("x", "y")]
-    places = [(r["x"] / spans[0] * 230, -r["y"] / spans[1] * 180) for r in rows]
+    width, height = size[0] - 110, size[1] - 80  # without axes and padding
+    places = [(r["x"] / spans[0] * width, -r["y"] / spans[1] * height) for r in rows]
     taken = list(places)
     chosen: dict[tuple[int, int], list[dict[str, Any]]] = {}
     for row, (px, py) in zip(rows, places, strict=True):

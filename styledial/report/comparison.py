@@ -7,20 +7,19 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from styledial.config import KLMode
 from styledial.doctor import overshoot
 from styledial.errors import UserError
-from styledial.files import write_text
 from styledial.language import say
-from styledial.report import charts
 from styledial.report.frontier import Point, frontier
+from styledial.report.lights import change_of
 from styledial.report.numbers import NONE, duration, general, memory_size, number, signed, whole
-from styledial.report.page import render
-from styledial.report.parts import Figure, Section, Table, Verdict
+from styledial.report.parts import Table
 from styledial.run_folder import layout
 from styledial.run_folder.reader import Run, is_number, mapping, read_run
+from styledial.strength import strength_word
 
 
 @dataclass(frozen=True)
@@ -33,21 +32,20 @@ class Compared:
     on_frontier: bool = False
 
     def figure(self, key: str) -> float | None:
+        """A number of summary.json; None where it isn't one."""
         value = mapping(self.run.summary).get(key)
         return float(value) if is_number(value) else None
 
-    def change(self, key: str) -> float | None:
-        now, base = self.figure(key), self.figure(f"{key}_base")
-        return None if now is None or base is None else now - base
-
     @property
     def gained(self) -> float | None:
-        change = self.change("style_nll")
+        """How far the loss on the novels fell."""
+        change = change_of(mapping(self.run.summary), "style_nll")
         return None if change is None else -change
 
     @property
     def forgotten(self) -> float | None:
-        return self.change("general_nll")
+        """How far the loss on general text rose; below 0 it fell."""
+        return change_of(mapping(self.run.summary), "general_nll")
 
     def measured(self, metric: str) -> dict[str, Any]:
         """The metric's entry in evaluation.json; empty where there is none."""
@@ -85,6 +83,7 @@ def point(each: Compared) -> Point | None:
 
 
 def points(runs: Sequence[Compared]) -> list[Point]:
+    """(forgotten, gained) of the runs that have both."""
     return [found for found in map(point, runs) if found is not None]
 
 
@@ -104,15 +103,16 @@ def same_yardstick(runs: Sequence[Compared]) -> bool:
 
 
 def warnings(runs: Sequence[Compared]) -> list[str]:
+    """Why these runs can't be compared, if so."""
     found = list(filter(None, map(_overshoot, runs)))
     if same_yardstick(runs):
         return found
     return [
         *found,
         say(
-            "These runs differ in their base or in the text they were measured on (the base's NLLs "
-            "differ), so the frontier compares unlike things.",
-            "这些训练的基座或度量文本不同（基座的 NLL 不一致），因此前沿并非同类相比。",
+            "These runs differ in their base or in the text they were measured on (their bases' "
+            "losses differ), so this compares unlike things.",
+            "这些训练的基座或测量文本不同（基座的 loss 不一致），不能直接比较。",
         ),
     ]
 
@@ -130,41 +130,59 @@ def _overshoot(each: Compared) -> str | None:
     )
 
 
-def table(runs: Sequence[Compared], *, narrow: bool = False) -> Table:
-    """`narrow` leaves out what a terminal has no room for; a column without a figure goes too."""
-    columns: list[tuple[str, list[str]]] = [
-        ("", [c.letter for c in runs]),
-        (say("run", "训练"), [c.name for c in runs]),
-        (say("frontier", "前沿"),
-         [say("yes", "是") if c.on_frontier else "" for c in runs]),
-        ("kl_beta", [_beta(c) for c in runs]),
-        ("KL", [number(c.figure("kl_final"), 4) for c in runs]),
-        (say("style gained", "风格收益"), [number(c.gained) for c in runs]),
-        (say("95% interval", "95% 区间"), [_interval(c.measured("style_nll_gain")) for c in runs]),
-        (say("forgotten", "遗忘"), [signed(c.forgotten) for c in runs]),
-        (say("style score", "风格得分"),
-         [general(c.measured("style_score").get("value")) for c in runs]),
-        (say("longest copy", "最长照抄"),
-         [general(c.measured("longest_copy").get("value")) for c in runs]),
-        ("token/s", [whole(c.figure("tokens_per_second")) for c in runs]),
-        (say("memory", "内存"), [memory_size(c.figure("peak_memory_bytes")) for c in runs]),
-        (say("time", "用时"), [duration(c.figure("wall_seconds")) for c in runs]),
-    ]  # fmt: skip
-    wide = {say("95% interval", "95% 区间"), say("longest copy", "最长照抄"), say("time", "用时"),
-            say("style score", "风格得分")}  # fmt: skip
+# Where a table is shown: a terminal has room for few columns; on the page `main` has what one
+# chooses by, and `more` is folded.
+Place = Literal["terminal", "main", "more"]
+
+
+def table(runs: Sequence[Compared], place: Place) -> Table:
+    """A row a run; a column without any figure is left out."""
     shown = [
         (head, cells)
-        for head, cells in columns
-        if any(cell not in ("", NONE) for cell in cells) and not (narrow and head in wide)
+        for head, cells, places in _columns(runs)
+        if place in places and any(cell not in ("", NONE) for cell in cells)
     ]
     names = [head for head, _ in shown]
-    words = {"", say("run", "训练"), say("frontier", "前沿")}
-    right = frozenset(i for i, head in enumerate(names) if head not in words)
+    right = frozenset(i for i, head in enumerate(names) if head not in _words())
     rows = [list(row) for row in zip(*(cells for _, cells in shown), strict=True)]
-    return Table(names, rows, right, say("Runs", "各次训练"))
+    titles = {"more": say("Settings, speed and memory", "设置、速度与内存")}
+    return Table(names, rows, right, titles.get(place, say("Runs", "各次训练")), place == "more")
+
+
+def _columns(runs: Sequence[Compared]) -> list[tuple[str, list[str], tuple[Place, ...]]]:
+    """(head, a cell for each run, where it is shown)."""
+    every: tuple[Place, ...] = ("terminal", "main", "more")
+    both: tuple[Place, ...] = ("terminal", "main")
+    more: tuple[Place, ...] = ("terminal", "more")
+    yes = say("yes", "是")
+    intervals = [_interval(c.measured("style_nll_gain")) for c in runs]
+    scores = [general(c.measured("style_score").get("value")) for c in runs]
+    copies = [general(c.measured("longest_copy").get("value")) for c in runs]
+    return [
+        ("", [c.letter for c in runs], every),
+        (say("run", "训练"), [c.name for c in runs], every),
+        (say("frontier", "前沿"), [yes if c.on_frontier else "" for c in runs], both),
+        (say("strength", "强度"), [strength_of(c) for c in runs], ("main",)),
+        ("kl_beta", [_beta(c) for c in runs], more),
+        ("KL", [number(c.figure("kl_final"), 4) for c in runs], more),
+        (say("style gained", "风格收益"), [number(c.gained) for c in runs], both),
+        (say("95% interval", "95% 区间"), intervals, ("main",)),
+        (say("general loss", "通用 loss"), [signed(c.forgotten) for c in runs], both),
+        (say("style score", "风格得分"), scores, ("main",)),
+        (say("longest copy", "最长照抄"), copies, ("main",)),
+        ("token/s", [whole(c.figure("tokens_per_second")) for c in runs], more),
+        (say("memory", "内存"), [memory_size(c.figure("peak_memory_bytes")) for c in runs], more),
+        (say("time", "用时"), [duration(c.figure("wall_seconds")) for c in runs], ("more",)),
+    ]  # fmt: skip
+
+
+def _words() -> set[str]:
+    """Heads of columns that hold words, set flush left."""
+    return {"", say("run", "训练"), say("frontier", "前沿"), say("strength", "强度")}
 
 
 def as_json(runs: Sequence[Compared]) -> dict[str, Any]:
+    """The summaries' figures, gain, loss and evaluation of each run; not in anyone's language."""
     keys = ("model", "kl_beta", "kl_mode", "kl_final", "style_nll_base", "style_nll",
             "general_nll_base", "general_nll", "steps", "tokens", "tokens_per_second",
             "peak_memory_bytes", "wall_seconds")  # fmt: skip
@@ -185,49 +203,10 @@ def as_json(runs: Sequence[Compared]) -> dict[str, Any]:
     }
 
 
-def write_comparison(runs: Sequence[Compared], target: Path) -> None:
-    """The table and the figure as one self-contained HTML file."""
-    title = say("Style gained against text forgotten", "风格收益与遗忘")
-    placed = [each for each in runs if point(each) is not None]
-    drawn = charts.frontier_figure(
-        points(placed),
-        [c.letter for c in placed],
-        [c.name for c in placed],
-        label=title,
-        x_title=say("forgotten", "遗忘"),
-        y_title=say("style gained", "风格收益"),
-    )
-    note = say(
-        "Nats per token, held-out text. Up and left is better; the line joins the runs that no "
-        "other beats in both.",
-        "nats/token，留出文本。越靠左上越好；折线连接没有被其他训练同时胜过的那些。",
-    )
-    section = Section(
-        "runs", say("Runs", "各次训练"), warnings(runs), [Figure(title, drawn, note)], [table(runs)]
-    )
-    head = Verdict(say("comparison", "比较"), _sentence(runs))
-    write_text(target, render("compare.html", verdict=head, section=section))
-
-
-def _sentence(runs: Sequence[Compared]) -> str:
-    best = [each.name for each in runs if each.on_frontier]
-    if not best:
-        return say(
-            "None of these runs says what it gained and forgot.",
-            "这些训练都没有收益与遗忘的读数。",
-        )
-    if len(best) == len(runs):
-        return say(
-            f"None of these {len(runs)} runs is beaten by another in both style gained and text "
-            "forgotten.",
-            f"这 {len(runs)} 次训练中，没有一次在风格收益和遗忘上同时不如另一次。",
-        )
-    listed_en, listed_zh = ", ".join(best), "、".join(best)
-    return say(
-        f"Of {len(runs)} runs, {len(best)} on the frontier of style gained against text "
-        f"forgotten: {listed_en}.",
-        f"{len(runs)} 次训练中有 {len(best)} 次在风格收益与遗忘的前沿上：{listed_zh}。",
-    )
+def strength_of(each: Compared) -> str:
+    """The run's strength in a word; nothing where its KL isn't known."""
+    kl = each.figure("kl_final")
+    return "" if kl is None else strength_word(kl)
 
 
 def _beta(each: Compared) -> str:

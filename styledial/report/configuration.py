@@ -11,6 +11,7 @@ from styledial.run_folder.reader import Run
 
 
 def section(run: Run) -> Section:
+    """Settings, those that differ from their default first; nothing loaded but YAML."""
     name, title = "configuration", say("Configuration", "配置")
     if not run.settings:
         return Section(

@@ -12,7 +12,8 @@ from styledial.strength import band_of, named_bands
 
 
 def section(run: Run) -> Section:
-    name, title = "dial", say("The dial", "强度旋钮")
+    """The measured dial, or the command that measures it."""
+    name, title = "dial", say("The dial", "强度调节")
     if not run.dial:
         command = f"`styledial dial {typed(run.folder)}`"
         return Section(
@@ -30,10 +31,8 @@ def section(run: Run) -> Section:
     top = max(point.kl for point in points)
     lines = [
         say(
-            f"The adapter can be turned to any strength up to {top:.3f} without training again: "
-            f"`styledial dial {typed(run.folder)} --export light` writes a weaker one.",
-            f"无需重新训练，适配器可调到 {top:.3f} 以内的任何强度："
-            f"`styledial dial {typed(run.folder)} --export light` 导出较弱的一个。",
+            f"Without training again, this adapter can be turned to any strength up to {top:.3f}.",
+            f"不必重新训练，这个适配器就能调到 {top:.3f} 以内的任何强度。",
         )
     ]
     return Section(name, title, lines, _figures(run, points), [_table(run, points)])
@@ -42,7 +41,7 @@ def section(run: Run) -> Section:
 def _figures(run: Run, points: list[DialPoint]) -> list[Figure]:
     whole = next((p for p in points if p.scale == 1), None)
     strength = say("Strength at each scale", "各缩放下的强度")
-    cost = say("Style and forgetting at each strength", "各强度下的风格与遗忘")
+    cost = say("What each strength gains and costs", "各强度的收益与代价")
     figures = [
         Figure(
             strength,
@@ -55,8 +54,8 @@ def _figures(run: Run, points: list[DialPoint]) -> list[Figure]:
                 x_title=say("scale of the adapter", "适配器缩放"),
             ),
             say(
-                "KL in nats per token on held-out text; shaded: the guide's bands.",
-                "KL（nats/token，留出文本）；阴影为指南的强度分档。",
+                "KL on held-out text; shaded: the guide's strengths.",
+                "留出文本上的 KL；阴影为指南的强度分档。",
             ),
         )
     ]
@@ -67,12 +66,15 @@ def _figures(run: Run, points: list[DialPoint]) -> list[Figure]:
             [(p.kl, style - p.style_nll) for p in points],
             [(p.kl, p.general_nll - general) for p in points],
         ]
-        legend = [say("style gained", "风格收益"), say("general text lost", "通用文本损失")]
+        legend = [
+            say("gained on the novels", "小说上的收益"),
+            say("lost on general text", "通用文本上的代价"),
+        ]
         svg = two_curves(curves, label=cost, x_title="KL", marked_x=whole.kl if whole else None)
         note = say(
-            "NLL against the base, nats per token; below 0 general text got better. Dashed: this "
+            "Change of loss against the base; below 0 general text got better. Dashed: this "
             "adapter.",
-            "相对基座的 NLL 变化（nats/token）；低于 0 表示通用文本变好。虚线为本适配器。",
+            "相对基座的 loss 变化；低于 0 表示通用文本变好。虚线为本适配器。",
         )
         figures.append(Figure(cost, svg, note, legend))
     return figures
@@ -80,9 +82,9 @@ def _figures(run: Run, points: list[DialPoint]) -> list[Figure]:
 
 def _table(run: Run, points: list[DialPoint]) -> Table:
     general = run.dial_base[1] if run.dial_base else None
-    head = [say("scale", "缩放"), "KL", say("style NLL", "风格 NLL"),
-            say("general NLL", "通用 NLL"), say("forgotten", "遗忘"),
-            say("band", "分档")]  # fmt: skip
+    head = [say("scale", "缩放"), "KL", say("loss, novels", "小说 loss"),
+            say("loss, general", "通用文本 loss"), say("change", "变化"),
+            say("strength", "强度")]  # fmt: skip
     rows = [
         [
             f"{p.scale:g}",

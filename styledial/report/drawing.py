@@ -1,8 +1,9 @@
 """Figures as SVG text, drawn by Vega-Altair without a browser.
 
-Colours are the page's CSS variables, so one drawing serves light, dark and paper. All figures
-have one size, about the width of a phone; the page sets them in one, two or three columns. A
-pointer held over a figure shows the values there (SVG titles: no script).
+Colours are the page's CSS variables, so one drawing serves light, dark and paper. Figures are about
+as wide as a phone, and the page sets them in one, two or three columns; one that takes a whole row
+is drawn a second time, wide. A pointer held over a figure shows the values there (SVG titles: no
+script).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from xml.etree import ElementTree
 
 INSTALL = "pip install 'styledial[report]'"
 WIDTH, HEIGHT = 340, 190
+# (width, height) of a figure that the page shows at its full width: on a phone, and elsewhere.
+NARROW, WIDE = (WIDTH, 260), (900, 380)
 _SVG = "http://www.w3.org/2000/svg"
 _FONT = "system-ui, sans-serif"
 
@@ -40,7 +43,7 @@ def hover(points: Points, x: Any, words: Callable[[float, float], str]) -> Any:
 _PADDING = {"left": 7, "top": 2, "right": 2, "bottom": 2}
 
 
-def as_svg(chart: Any, label: str, height: int = HEIGHT) -> str:
+def as_svg(chart: Any, label: str, size: tuple[int, int] = (WIDTH, HEIGHT)) -> str:
     """The chart as an <svg> that takes the width it is given; a single image to a reader."""
     import altair as alt
     import vl_convert
@@ -52,8 +55,8 @@ def as_svg(chart: Any, label: str, height: int = HEIGHT) -> str:
         "titleFont": _FONT,
     }  # fmt: skip
     spec = chart.properties(
-        width=WIDTH,
-        height=height,
+        width=size[0],
+        height=size[1],
         background="transparent",
         autosize=alt.AutoSizeParams(type="fit", contains="padding"),
     ).to_dict()
@@ -84,6 +87,7 @@ def _as_image(svg: str, label: str) -> str:
 
 
 def data(points: Points) -> Any:
+    """Points as the inline data of a Vega-Lite chart."""
     import altair as alt
 
     return alt.Data(values=[{"x": x, "y": y} for x, y in points])

@@ -12,6 +12,7 @@ from styledial.run_folder.reader import Run, is_number, mapping
 
 
 def section(run: Run) -> Section:
+    """plan.json beside the peak of summary.json; either may be missing."""
     name, title = "memory", say("Memory", "内存")
     taken = (run.summary or {}).get("peak_memory_bytes")
     if run.plan:

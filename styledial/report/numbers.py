@@ -20,9 +20,18 @@ def number(value: Any, digits: int = 3) -> str:
 
 
 def signed(value: Any, digits: int = 3) -> str:
+    """A change with its sign: +0.009, \u22120.120; 0.000 where nothing is left of it."""
     if not is_number(value):
         return NONE
-    return f"{value:+,.{digits}f}".replace("-", "\u2212")
+    rounded = round(value, digits)
+    return f"{rounded:+,.{digits}f}".replace("-", "\u2212") if rounded else f"{0:.{digits}f}"
+
+
+def percent(share: float) -> str:
+    """0.423 -> 42%; what is neither nothing nor all never reads as such."""
+    if 0 < share < 0.01:
+        return "< 1%"
+    return f"{99 if 0.99 < share < 1 else round(100 * share)}%"
 
 
 def general(value: Any) -> str:
@@ -36,6 +45,7 @@ def general(value: Any) -> str:
 
 
 def whole(value: Any) -> str:
+    """The nearest whole number, thousands grouped."""
     return f"{round(value):,}" if is_number(value) else NONE
 
 

@@ -1,11 +1,14 @@
-"""What a section is made of: plain data; page.py and the templates turn it into HTML."""
+"""What a page is made of: plain data; page.py and the templates turn it into HTML."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 Cells = Sequence[str]
+# of a light: a sign and a colour in the template, always beside a word
+State = Literal["good", "watch", "bad", "unknown"]
 
 
 class Strong(str):
@@ -29,22 +32,75 @@ class Table:
 class Figure:
     """`svg` comes from charts.py, or is None where the plotting library isn't installed.
 
-    `legend` names the lines: the first in the page's accent, the second in blue with dots.
+    `wide` is the same drawing for a wide page. `legend` names the lines: the first in the page's
+    accent, the second in blue with dots.
     """
 
     title: str
     svg: str | None
     note: str = ""
     legend: Sequence[str] = ()
+    wide: str | None = None
 
 
 @dataclass(frozen=True)
-class Pair:
-    """The same prompt, before and after."""
+class Word:
+    """A stretch of text; `level` 1 and 2 are marked, `times` says why: "2.4 x"."""
+
+    text: str
+    level: int = 0
+    times: str = ""
+
+
+@dataclass(frozen=True)
+class Version:
+    """What one model wrote: its name, a remark, and its text. A strength that the adapter doesn't
+    reach has no text."""
+
+    name: str
+    words: Sequence[Word] = ()
+    remark: str = ""
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Written:
+    """One prompt and what each model made of it."""
 
     prompt: str
-    before: str
-    after: str
+    versions: Sequence[Version]
+
+
+@dataclass(frozen=True)
+class Writing:
+    """The samples of a page: `first` in tabs beside a passage of the `book`, `others` below.
+
+    `notes` are sentences beneath: what is marked, what is out of reach, how it was sampled.
+    """
+
+    first: Written | None
+    others: Sequence[Written] = ()
+    book: Sequence[Word] = ()
+    marked: bool = False
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Light:
+    """One line of the verdict: strength, style, ...; `word` says the state, `sentence` explains."""
+
+    name: str
+    state: State
+    word: str
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something to do next; `why` is folded."""
+
+    text: str
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,13 +112,16 @@ class Section:
     lines: Sequence[str] = ()
     figures: Sequence[Figure] = ()
     tables: Sequence[Table] = ()
-    pairs: Sequence[Pair] = ()
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The page's headline and the figures under it, as (name, value, remark)."""
+    """The page's headline, and under the writing a light for each thing and what to do; `clear`
+    says so where there is nothing to fix, `cautions` what to know before passing it on."""
 
     run: str
     sentence: str
-    facts: Sequence[tuple[str, str, str]] = field(default_factory=tuple)
+    lights: Sequence[Light] = field(default_factory=tuple)
+    steps: Sequence[Step] = field(default_factory=tuple)
+    clear: str = ""
+    cautions: Sequence[str] = ()

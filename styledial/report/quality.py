@@ -1,66 +1,38 @@
-"""Style, fluency, forgetting and memorisation against the base: evaluation.json, or the summary."""
+"""Style, fluency, general ability, memorisation against the base: evaluation.json, or the summary."""  # noqa: E501
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from styledial.evaluation.names import GROUPS
 from styledial.language import say, typed
 from styledial.report.numbers import NONE, general
 from styledial.report.parts import Section, Strong, Table
 from styledial.run_folder.reader import Run, is_number, mapping, mappings
 
-# name -> English, Chinese, and which way is better: lower, higher, near the books ("b"), or
-# neither (""); as docs/evaluation.md has it.
-_GROUPS: dict[tuple[str, str], dict[str, tuple[str, str, str]]] = {
-    ("Style", "风格"): {
-        "kl": ("KL to the base", "与基座的 KL", ""),
-        "style_nll": ("NLL of your novels", "小说 NLL", "-"),
-        "style_nll_gain": ("NLL gained on your novels", "小说 NLL 收益", "+"),
-        "style_score": ("judged to be your novels", "被判为你的小说", "+"),
-        "function_word_distance": ("distance of function words", "虚词使用的距离", "b"),
-        "sentence_rhythm_distance": ("distance of sentence rhythm", "句子节奏的距离", "b"),
-    },
-    ("Fluency", "流畅"): {
-        "distinct_2": ("different pairs of tokens", "不同二元组的比例", ""),
-        "distinct_3": ("different triples of tokens", "不同三元组的比例", ""),
-        "longest_loop": ("longest loop", "最长的循环重复", "-"),
-        "base_perplexity": ("perplexity to the base", "基座困惑度", ""),
-        "truncated": ("passages cut at the limit", "写到长度上限的片段", ""),
-    },
-    ("Forgetting", "遗忘"): {
-        "general_nll": ("NLL of general text", "通用文本 NLL", "-"),
-        "general_kl": ("KL on general text", "通用文本上的 KL", "-"),
-    },
-    ("Memorisation", "记忆"): {
-        "longest_copy": ("longest passage copied", "最长的照抄", ""),
-        "long_copy_rate": ("passages with a long copy", "含长照抄的片段比例", "-"),
-        "extraction_rate_16": ("extracted, 16 tokens given", "给出 16 token 时的可提取率", "-"),
-        "extraction_rate_32": ("extracted, 32 tokens given", "给出 32 token 时的可提取率", "-"),
-        "extraction_rate_64": ("extracted, 64 tokens given", "给出 64 token 时的可提取率", "-"),
-    },
-}  # fmt: skip
-
 
 def section(run: Run) -> Section:
-    name, title = "quality", say("What changed", "前后变化")
+    """Every metric of evaluation.json, or four figures of the summary without intervals."""
+    name, title = "quality", say("Evaluation", "效果评估")
     metrics = mapping((run.evaluation or {}).get("metrics"))
     if metrics:
-        lines = [*_warnings(run.evaluation or {}), _measured()]
-        return Section(name, title, lines, tables=_tables(metrics))
+        return Section(name, title, [_measured()], tables=_tables(metrics))
     command = f"`styledial evaluate {typed(run.folder)}`"
     lines = [
         say(
             f"Without intervals, from the end of the run. {command} measures style, fluency, "
-            "forgetting and memorisation with intervals.",
-            f"训练结束时的读数，没有置信区间。{command} 会给出风格、流畅、遗忘、记忆的度量及区间。",
+            "general ability and memorisation with intervals.",
+            f"训练结束时的读数，没有置信区间。{command} 会评估风格、流畅、通用能力和照抄，"
+            "并给出区间。",
         )
     ]
     return Section(name, title, lines, tables=_tables(_from_summary(run.summary or {})))
 
 
-def _warnings(evaluation: Mapping[str, Any]) -> list[str]:
-    """What is to be known before the adapter is passed on."""
+def cautions(run: Run) -> list[str]:
+    """What the evaluation says is to be known before the adapter is passed on."""
+    evaluation = run.evaluation or {}
     said = [(each.get("en"), each.get("zh")) for each in mappings(evaluation.get("warnings"))]
     return [say(en, zh) for en, zh in said if isinstance(en, str) and isinstance(zh, str)]
 
@@ -69,7 +41,7 @@ def _measured() -> str:
     return say(
         "Measured on held-out text and on text that both models wrote. Bold: the base lies outside "
         "the 95% interval, which covers the choice of the text, not another training seed.",
-        "在留出文本和两个模型写出的文本上度量。粗体：基座值在 95% 区间之外；"
+        "在留出文本和两个模型写出的文本上测量。粗体：基座值在 95% 区间之外；"
         "区间反映文本的选取，不反映另一个训练种子。",
     )
 
@@ -86,10 +58,10 @@ def _from_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tables(metrics: Mapping[str, Any]) -> list[Table]:
-    known = {name for group in _GROUPS.values() for name in group}
+    known = {name for group in GROUPS.values() for name in group}
     others = {name: (name, name, "") for name in metrics if name not in known}
     tables = []
-    for (en, zh), group in {**_GROUPS, ("Other", "其他"): others}.items():
+    for (en, zh), group in {**GROUPS, ("Other", "其他"): others}.items():
         found = [(words, mapping(metrics.get(name))) for name, words in group.items()]
         found = [(words, metric) for words, metric in found if metric]
         if found:
@@ -100,7 +72,7 @@ def _tables(metrics: Mapping[str, Any]) -> list[Table]:
 def _table(title: str, found: list[tuple[tuple[str, str, str], dict[str, Any]]]) -> Table:
     """`found`: (words, entry of evaluation.json). The books' own value where one has it."""
     books = any("books" in metric for _, metric in found)
-    head = [say("measure", "度量"), say("base", "基座"), say("tuned", "微调后"),
+    head = [say("measure", "指标"), say("base", "基座"), say("tuned", "微调后"),
             say("95% interval", "95% 区间"), *([say("books", "原书")] if books else []),
             say("unit", "单位"), say("better", "更好")]  # fmt: skip
     rows = [_row(words, metric, books=books) for words, metric in found]

@@ -16,6 +16,7 @@ _SHOWN = 100
 
 
 def section(run: Run) -> Section:
+    """data_manifest.json: at most 100 files, and what was dropped in all."""
     name, title = "text", say("Text", "文本")
     if not run.manifest:
         return Section(
@@ -57,7 +58,7 @@ def _totals(manifest: dict[str, Any], books: list[dict[str, Any]]) -> str:
         f"{general} general tokens were measured on. Novels from `{manifest.get('data_dir')}`, "
         f"general text `{manifest.get('general')}`, anchor `{manifest.get('anchor')}`.",
         f"采用 {len(books)} 个文件中的 {kept} 个：训练 {train} token；"
-        f"在 {heldout} 个留出 token 和 {general} 个通用 token 上度量。小说来自 "
+        f"在 {heldout} 个留出 token 和 {general} 个通用 token 上测量。小说来自 "
         f"`{manifest.get('data_dir')}`，通用文本 `{manifest.get('general')}`，锚定 "
         f"`{manifest.get('anchor')}`。",
     )

@@ -1,10 +1,12 @@
-"""How the run went, update by update: metrics.jsonl as six curves."""
+"""How the run went, update by update: the curves of metrics.jsonl."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from styledial.config import OFF
+from styledial.config import KLMode
 from styledial.language import say
 from styledial.report.charts import curve
 from styledial.report.drawing import Points
@@ -14,106 +16,42 @@ from styledial.run_folder.reader import Run, is_number
 _GIB = 2**30
 
 
+@dataclass(frozen=True)
+class _Plot:
+    """A metric of metrics.jsonl as a figure; `how` goes to charts.curve."""
+
+    key: str
+    title: str
+    note: str = ""
+    unit: float = 1.0
+    how: Mapping[str, Any] = field(default_factory=dict)
+
+
 def section(run: Run) -> Section:
+    """What the run was for: loss on the novels, and the distance from the base."""
     name, title = "training", say("Training", "训练过程")
     if not run.metrics:
-        return Section(
-            name,
-            title,
-            [
-                say(
-                    "metrics.jsonl is missing or empty, so there are no curves.",
-                    "缺少 metrics.jsonl 或其中没有记录，无法画出曲线。",
-                )
-            ],
+        missing = say(
+            "metrics.jsonl is missing or empty, so there are no curves.",
+            "缺少 metrics.jsonl 或其中没有记录，无法画出曲线。",
         )
-    last = run.metrics[-1]
+        return Section(name, title, [missing])
+    steps = run.metrics[-1]["step"]
     lines = [
         say(
-            f"{last['step']:,} updates. Thick lines are running means over a twentieth of the run; "
-            "thin ones are single updates.",
-            f"共 {last['step']:,} 步。粗线是二十分之一长度上的滑动平均，细线是每一步的值。",
+            f"{steps:,} updates. Thin lines are single updates, thick lines their running mean, "
+            "dots the same on text that it was not trained on.",
+            f"共 {steps:,} 步。细线是每一步的值，粗线是滑动平均，圆点是未参与训练的文本上的值。",
         )
     ]
-    return Section(name, title, lines, _figures(run))
+    plots = [_loss(), _distance(run)]
+    return Section(name, title, lines, [_figure(run, plot) for plot in plots])
 
 
-def _figures(run: Run) -> list[Figure]:
-    step = say("update", "步")
-    budget = _budget(run)
-    named = (
-        ""
-        if budget is None
-        else say(f" Dashed: the budget, {budget:g}.", f"虚线为预算 {budget:g}。")
-    )
-
-    def drawn(key: str, title: str, note: str, **how: Any) -> Figure:
-        points = values(run.metrics, key, how.pop("unit", 1.0))
-        heldout = values(run.metrics, key.replace("train/", "val/")) if "train/" in key else []
-        if heldout:
-            how["dots"] = heldout
-        legend = [say("training rows", "训练行"), say("held-out text", "留出文本")]
-        svg = curve(points, label=title, x_title=step, **how)
-        return Figure(title, svg, note, legend if heldout else ())
-
-    # Plain fine-tuning doesn't read KL on its training rows: it writes 0 there.
-    plain = _mode(run) == OFF
-    return [
-        drawn(
-            "train/nll",
-            say("NLL of the novels", "小说 NLL"),
-            say("Nats per token.", "nats/token。"),
-            smooth=True,
-            number_format=".2~f",
-        ),
-        drawn(
-            "val/kl" if plain else "train/kl",
-            say("KL to the base", "与基座的 KL"),
-            say("Nats per token, on held-out text.", "nats/token，留出文本。")
-            if plain
-            else say(
-                "Nats per token. Held-out text counts in the end.",
-                "nats/token。最终以留出文本为准。",
-            )
-            + named,
-            smooth=True,
-            rule=budget,
-            y_zero=True,
-        ),
-        drawn(
-            "train/lambda",
-            say("Weight of KL (lambda)", "KL 的权重（lambda）"),
-            say(
-                "Logarithmic. It rises where KL is above its aim.", "对数刻度。KL 高于目标时上升。"
-            ),
-            log=True,
-        ),
-        drawn(
-            "train/learning_rate",
-            say("Learning rate", "学习率"),
-            "",
-            y_zero=True,
-            number_format="~e",
-        ),
-        drawn(
-            "train/tokens_per_second",
-            say("Throughput", "吞吐量"),
-            say("Style tokens per second.", "每秒风格 token 数。"),
-            smooth=True,
-            y_zero=True,
-            number_format="~s",
-        ),
-        drawn(
-            "train/peak_memory_bytes",
-            say("Memory", "内存"),
-            say(
-                "GiB, the most held so far (GPU memory, or the process on a CPU).",
-                "GiB，到此为止的最大占用（GPU 显存；CPU 上为进程内存）。",
-            ),
-            unit=_GIB,
-            y_zero=True,
-        ),
-    ]
+def details(run: Run) -> Section:
+    """Lambda, learning rate, throughput and memory over the run."""
+    figures = [_figure(run, plot) for plot in _machinery()] if run.metrics else []
+    return Section("details", say("Training in detail", "训练细节"), figures=figures)
 
 
 def values(metrics: list[dict[str, Any]], key: str, unit: float = 1.0) -> Points:
@@ -121,16 +59,82 @@ def values(metrics: list[dict[str, Any]], key: str, unit: float = 1.0) -> Points
     return [(r["step"], r[key] / unit) for r in metrics if is_number(r.get(key))]
 
 
-def _budget(run: Run) -> float | None:
-    summary = run.summary or {}
-    beta = summary.get("kl_beta", _as_float(run.setting("training.kl_beta")))
-    if _mode(run) != "budget" or not is_number(beta):
-        return None
-    return float(beta)
+def _figure(run: Run, plot: _Plot) -> Figure:
+    points = values(run.metrics, plot.key, plot.unit)
+    heldout: Points = []
+    if "train/" in plot.key:
+        heldout = values(run.metrics, plot.key.replace("train/", "val/"))
+    legend: Sequence[str] = [say("training text", "训练文本"), say("held-out text", "留出文本")]
+    svg = curve(points, label=plot.title, x_title=say("update", "步"), dots=heldout, **plot.how)
+    return Figure(plot.title, svg, plot.note, legend if heldout else ())
 
 
-def _mode(run: Run) -> Any:
-    return (run.summary or {}).get("kl_mode", run.setting("training.kl_mode"))
+def _loss() -> _Plot:
+    return _Plot(
+        "train/nll",
+        say("Loss on the novels", "小说 loss"),
+        say("Lower: it predicts the books better.", "越低，对原著的预测越准。"),
+        how={"smooth": True, "number_format": ".2~f"},
+    )
+
+
+def _distance(run: Run) -> _Plot:
+    """KL; plain fine-tuning doesn't read it on its training rows, where it writes 0."""
+    target = _target(run)
+    note = say("Higher: a stronger style.", "越高，风格越强。")
+    if target is not None:
+        note += say(f" Dashed: the target, {target:g}.", f"虚线为目标 {target:g}。")
+    return _Plot(
+        "train/kl" if _mode(run).reads_kl else "val/kl",
+        say("Distance from the base (KL)", "与基座的距离（KL）"),
+        note if _mode(run).reads_kl else note + say(" On held-out text.", "在留出文本上测量。"),
+        how={"smooth": True, "rule": target, "y_zero": True},
+    )
+
+
+def _machinery() -> list[_Plot]:
+    per_second = {"smooth": True, "y_zero": True, "number_format": "~s"}
+    return [
+        _Plot(
+            "train/lambda",
+            say("Weight of KL (lambda)", "KL 的权重（lambda）"),
+            say(
+                "Logarithmic. It rises where KL is above its aim.", "对数刻度。KL 高于目标时上升。"
+            ),
+            how={"log": True},
+        ),
+        _Plot(
+            "train/learning_rate",
+            say("Learning rate", "学习率"),
+            how={"y_zero": True, "number_format": "~e"},
+        ),
+        _Plot(
+            "train/tokens_per_second",
+            say("Throughput", "吞吐量"),
+            say("Style tokens per second.", "每秒风格 token 数。"),
+            how=per_second,
+        ),
+        _Plot(
+            "train/peak_memory_bytes",
+            say("Memory", "内存"),
+            say(
+                "GiB, the most held so far (GPU memory, or the process on a CPU).",
+                "GiB，到此为止的最大占用（GPU 显存；CPU 上为进程内存）。",
+            ),
+            unit=_GIB,
+            how={"y_zero": True},
+        ),
+    ]
+
+
+def _target(run: Run) -> float | None:
+    beta = (run.summary or {}).get("kl_beta", _as_float(run.setting("training.kl_beta")))
+    return _mode(run).target(float(beta)) if is_number(beta) else None
+
+
+def _mode(run: Run) -> KLMode:
+    written = run.setting("training.kl_mode")
+    return KLMode.of_summary({**({"kl_mode": written} if written else {}), **(run.summary or {})})
 
 
 def _as_float(text: str | None) -> float | None:

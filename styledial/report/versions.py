@@ -8,6 +8,7 @@ from styledial.run_folder.reader import Run
 
 
 def section(run: Run) -> Section:
+    """Python and the libraries, from summary.json."""
     name, title = "versions", say("Versions", "版本")
     summary = run.summary or {}
     versions = summary.get("versions")

@@ -1,53 +1,156 @@
-"""The summary lines printed at the end of a run."""
+"""The last block of a run: the verdict, three figures with what they mean, what to do next."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len, set_cell_size
+
+from styledial.commands import command, next_lines, rows
 from styledial.config import KLMode
 from styledial.language import say
 from styledial.run.samples import Sample
+from styledial.run.strengths import fell_short, further, within
+from styledial.run_folder.layout import REPORT
+from styledial.run_folder.reader import is_number, mapping
+from styledial.strength import verdict
+from styledial.units import NOTHING, duration, fixed, percent, signed
+
+# Less than this in nats per token, and general ability is called nearly unchanged.
+_NEARLY = 0.02
+_SHOWN = 110  # columns of a sample
 
 
-def closing_lines(summary: dict[str, Any], samples: Sequence[Sample], folder: Path) -> list[str]:
-    """What changed, in a few lines: KL against budget, style gain, forgetting, a sample."""
-    gain = summary["style_nll_base"] - summary["style_nll"]
-    lost = summary["general_nll"] - summary["general_nll_base"]
-    if KLMode.of_summary(summary).has_target:
-        asked = (f" of {summary['kl_beta']:g}", f"，预算 {summary['kl_beta']:g}")
+def closing_lines(
+    summary: dict[str, Any],
+    samples: Sequence[Sample],
+    folder: Path,
+    *,
+    evaluation: Mapping[str, Any],
+    findings: Sequence[str],
+    is_adapter: bool,
+) -> list[str]:
+    """`evaluation`: the metrics of evaluation.json, {} where nothing was evaluated;
+    `findings`: what the doctor has to say."""
+    asked = summary["kl_beta"] if KLMode.of_summary(summary).has_target else None
+    lines = ["", verdict(summary["kl_final"], asked)]
+    if fell_short(summary):
+        lines.append(
+            say(
+                "  The target was not reached; the adapter is saved as strong as it became.",
+                "  没学到目标强度，已按实际结果保存。",
+            )
+        )
+        sentence, longer = further(folder)
+        lines += [f"  {sentence}", f"    {longer}"]
+    lines += rows([_style(summary), _general(summary), *_written(evaluation)])
+    lines += _shown(samples)
+    lines += findings
+    passed = duration(summary["wall_seconds"])
+    lines.append(say(f"Output files: {folder}  ({passed})", f"输出文件：{folder}（用时 {passed}）"))
+    lines.append(
+        say(
+            f"  to read first, in a browser: {folder / REPORT}",
+            f"  先看报告（用浏览器打开）：{folder / REPORT}",
+        )
+    )
+    prompt = samples[0].prompt if samples else say("The door opened and", "他推开门，看见")
+    return [*lines, *next_lines(_advice(summary, folder, prompt, is_adapter))]
+
+
+def _style(summary: dict[str, Any]) -> tuple[str, str]:
+    """Loss on unseen text of the novels: what was learnt of the style."""
+    before, after = summary["style_nll_base"], summary["style_nll"]
+    change = after - before
+    if change < -NOTHING:
+        words = say("closer to the novels", "更像原著")
+    elif change <= NOTHING:
+        words = say("no closer to the novels", "没有更像原著")
     else:
-        asked = ("", "")
-    better = say("better", "改善") if gain >= 0 else say("worse", "变差")
-    lines = [
+        words = say("further from the novels", "离原著更远")
+    figures = f"{fixed(before)} -> {fixed(after)}"
+    return (
+        say("style", "文风"),
         say(
-            f"KL {summary['kl_final']:.4f}{asked[0]} nats per token (held-out style text)",
-            f"KL {summary['kl_final']:.4f}{asked[1]} nats/token（留出的风格文本）",
+            f"{words}: loss on unseen chapters {figures} ({signed(change)})",
+            f"{words}：未见章节的损失 {figures}（{signed(change)}）",
         ),
+    )
+
+
+def _general(summary: dict[str, Any]) -> tuple[str, str]:
+    """Loss on text that has nothing to do with the novels: what was lost elsewhere."""
+    change = summary["general_nll"] - summary["general_nll_base"]
+    if abs(change) <= _NEARLY:
+        words = say("nearly unchanged", "几乎没变")
+    elif change > 0:
+        words = (
+            say("worse", "有所下降") if change > 5 * _NEARLY else say("slightly worse", "略有下降")
+        )
+    else:
+        words = say("slightly better", "略有提升")
+    return (
+        say("general", "通用能力"),
         say(
-            f"style NLL {summary['style_nll_base']:.3f} -> {summary['style_nll']:.3f} "
-            f"({better} by {abs(gain):.3f})",
-            f"风格文本 NLL {summary['style_nll_base']:.3f} -> {summary['style_nll']:.3f}"
-            f"（{better} {abs(gain):.3f}）",
+            f"{words}: loss on general text {signed(change)}",
+            f"{words}：通用文本损失 {signed(change)}",
         ),
-        say(
-            f"general NLL {summary['general_nll_base']:.3f} -> {summary['general_nll']:.3f} "
-            f"({lost:+.3f}; a rise is forgetting)",
-            f"通用文本 NLL {summary['general_nll_base']:.3f} -> "
-            f"{summary['general_nll']:.3f}（{lost:+.3f}，上升即遗忘）",
+    )
+
+
+def _written(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """How much of what it writes is copied, where that was measured."""
+    rate = mapping(metrics.get("long_copy_rate")).get("value")
+    if is_number(rate):
+        longest = mapping(metrics.get("longest_copy")).get("value")
+        most = f"{longest:.0f}" if is_number(longest) else "?"
+        yield (
+            say("copying", "照抄"),
+            say(
+                f"{percent(rate)} of its passages copy the books at length; longest run: "
+                f"{most} tokens",
+                f"{percent(rate)} 的片段含长段照抄；最长连续 {most} token",
+            ),
+        )
+
+
+def _shown(samples: Sequence[Sample]) -> list[str]:
+    if not samples:
+        return []
+    first = samples[0]
+    return [
+        say("the same opening, before and after:", "相同开头，训练前与训练后："),
+        *rows(
+            [
+                (say("before", "训练前"), first.prompt + _one_line(first.before)),
+                (say("after", "训练后"), first.prompt + _one_line(first.after)),
+            ]
         ),
     ]
-    if samples:
-        first = samples[0]
-        lines += [
-            say(f"before: {first.prompt}", f"训练前：{first.prompt}") + _one_line(first.before),
-            say(f"after:  {first.prompt}", f"训练后：{first.prompt}") + _one_line(first.after),
+
+
+def _advice(
+    summary: dict[str, Any], folder: Path, prompt: str, is_adapter: bool
+) -> list[tuple[str, str]]:
+    advice = [(say("write with it", "试着续写"), command("generate", folder, "--prompt", prompt))]
+    if is_adapter:
+        names = ",".join(within(summary["kl_final"]))
+        advice += [
+            (
+                say("weaker versions of it", "导出较弱的强度"),
+                command("dial", folder, "--export", names),
+            ),
+            (
+                say("one plain model for other programs", "合并为完整模型，供其他程序使用"),
+                command("merge", folder, "-o", f"{folder}-merged"),
+            ),
         ]
-    lines.append(say(f"files: {folder}", f"文件：{folder}"))
-    return lines
+    return advice
 
 
-def _one_line(text: str, most: int = 120) -> str:
+def _one_line(text: str) -> str:
+    """Two lines of a terminal at most, the prompt in front of it included."""
     flat = " ".join(text.split())
-    return flat if len(flat) <= most else flat[:most] + "..."
+    return flat if cell_len(flat) <= _SHOWN else set_cell_size(flat, _SHOWN).rstrip() + "..."

@@ -15,23 +15,26 @@ from typing import Any
 from styledial.data.manifest import FILE as MANIFEST
 from styledial.distributed.sharded_tensors import model_is_sharded
 from styledial.doctor import last_words
-from styledial.evaluation.suite import evaluate_at_end
-from styledial.language import typed
+from styledial.evaluation.suite import Evaluation, evaluate_at_end
+from styledial.language import say, typed
 from styledial.models import fsdp
 from styledial.models.adapter import save_model
 from styledial.models.fsdp import from_rank_0
 from styledial.monitor import environment, messages
+from styledial.progress import stage
 from styledial.report import report_at_end
 from styledial.run.closing_lines import closing_lines
 from styledial.run.prepare import Parts
 from styledial.run.samples import Sample, sample, write_samples
+from styledial.run.strength_samples import write_strength_samples
 from styledial.run_folder import layout
 from styledial.run_folder.cache import remove_cache
 from styledial.run_folder.metrics import read_metrics, seconds_of
 from styledial.run_folder.ownership import RunFolder
 from styledial.training.components import Anchor
 from styledial.training.landing import land
-from styledial.training.measure import Distance, halves, measure, read_rows
+from styledial.training.measure import BaseStates, Distance, halves, measure, read_rows
+from styledial.training.resume import load_weights
 from styledial.training.stop_request import StopRequest
 
 # Of the training text, to set its gain beside that of unseen text; more changes the third digit.
@@ -62,7 +65,9 @@ def conclude(
         "batch_size": parts.state.micro_batch_size or parts.config.training.micro_batch,
         "device": parts.core.policy.head.weight.device,
         "direction": parts.config.training.kl_direction,
+        "states": BaseStates(),
     }
+    kept = _take_best(parts)
     landing = _land(parts, reading)
     _save_model(parts, own)
     request.check()
@@ -75,17 +80,35 @@ def conclude(
     prompts = parts.texts.prompts
     samples = [Sample(*each) for each in zip(prompts, parts.before, after, strict=True)]
     write_samples(own, samples, seed=seed)
+    _write_strength_samples(parts, own, samples, figures.style.kl, reading)
     _write_data_manifest(parts, own)
-    _evaluate(parts, figures, reading)
+    found = _evaluate(parts, figures, reading)
     request.check()
     with request.deferred():  # a moment more, and the run is complete
-        summary = _summary(parts, landing, figures, began)
+        summary = _summary(parts, {**kept, **landing}, figures, began)
         _finish(parts, own, summary)
-        for line in closing_lines(summary, samples, own.path):
+        for line in closing_lines(
+            summary,
+            samples,
+            own.path,
+            evaluation=found.as_json()["metrics"] if found else {},
+            findings=last_words(own.path),
+            is_adapter=parts.core.policy.is_adapter,
+        ):
             parts.screen.line(line)
-        for text in last_words(own.path):
-            parts.screen.line(text)
     return summary
+
+
+def _take_best(parts: Parts) -> dict[str, float | bool]:
+    """Give the model the weights of the lowest held-out loss, where the run keeps them; what the
+    summary says of it."""
+    best, state = parts.checkpointer.best, parts.state
+    if best is None or not best.weights:
+        return {}
+    load_weights(parts.core.policy, best.weights)
+    early = state.step < parts.steps
+    parts.screen.note(*messages.best(best.step, best.nll, state.step, parts.steps))
+    return {"best_step": best.step, "best_val_nll": best.nll, "stopped_early": early}
 
 
 def _land(parts: Parts, reading: dict[str, Any]) -> dict[str, float]:
@@ -93,20 +116,18 @@ def _land(parts: Parts, reading: dict[str, Any]) -> dict[str, float]:
     training, policy, heldout = parts.config.training, parts.core.policy, parts.texts.heldout
     rows, _ = halves(heldout)
     budget = training.kl_target if policy.is_adapter else None
-    landing = land(
+    return land(
         policy,
         lambda: from_rank_0(measure(policy, heldout, only=rows, **reading).kl, policy),
         budget,
     )
-    if budget and landing["kl_before_landing"] < 0.95 * budget:
-        parts.screen.note(*_shortfall_words(landing["kl_before_landing"], budget))
-    return landing
 
 
 def _save_model(parts: Parts, own: RunFolder | None) -> None:
     if own:  # of a resumed run that had been finished: they are about another adapter
         own.set_aside(layout.ABOUT_THE_MODEL)
-    save_model(parts.core.policy, parts.folder, write=own is not None)
+    with stage(say("saving the model", "保存模型")):
+        save_model(parts.core.policy, parts.folder, write=own is not None)
     if own:
         own.let_go()
 
@@ -114,13 +135,35 @@ def _save_model(parts: Parts, own: RunFolder | None) -> None:
 def _measure(parts: Parts, reading: dict[str, Any]) -> _Figures:
     policy, texts = parts.core.policy, parts.texts
     _, rows = halves(texts.heldout)
-    style = read_rows(policy, texts.heldout, only=rows, **reading)
-    general = read_rows(policy, texts.general, **reading)
-    learnt = measure(policy, texts.style.at_most(_LEARNT_TOKENS), **reading)
+    with stage(say("measuring the result", "测量结果"), 3) as at:
+        style = read_rows(policy, texts.heldout, only=rows, **reading)
+        at(1)
+        general = read_rows(policy, texts.general, **reading)
+        at(2)
+        learnt = measure(policy, texts.style.at_most(_LEARNT_TOKENS), **reading)
     return _Figures(Distance.of(style), Distance.of(general), learnt, style, general)
 
 
-def _evaluate(parts: Parts, figures: _Figures, reading: dict[str, Any]) -> None:
+def _write_strength_samples(
+    parts: Parts, own: RunFolder, samples: list[Sample], kl: float, reading: dict[str, Any]
+) -> None:
+    """For the report alone: a failure here is a sentence, no more."""
+    if model_is_sharded(parts.core.policy):
+        return  # the others have left
+    how: dict[str, Any] = {"kl": kl, "seed": parts.config.training.seed, "reading": reading}
+    try:
+        write_strength_samples(
+            own, parts.core.policy, parts.tokenizer, samples, parts.texts.heldout, **how
+        )
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".split("\n")[0]
+        parts.screen.note(
+            f"No samples at other strengths for the report ({reason}).",
+            f"未能为报告生成其他强度的样例（{reason}）。",
+        )
+
+
+def _evaluate(parts: Parts, figures: _Figures, reading: dict[str, Any]) -> Evaluation | None:
     if model_is_sharded(
         parts.core.policy
     ):  # the others have left; one process can't run a sharded model
@@ -129,18 +172,19 @@ def _evaluate(parts: Parts, figures: _Figures, reading: dict[str, Any]) -> None:
             f"fsdp: evaluate_at_end is skipped; `styledial evaluate {folder}` evaluates the run.",
             f"fsdp：跳过 evaluate_at_end；可用 `styledial evaluate {folder}` 评估。",
         )
-        return
-    evaluate_at_end(
-        parts.config,
-        parts.core.policy,
-        parts.tokenizer,
-        parts.texts,
-        reading,
-        figures.style_sums,
-        figures.general_sums,
-        parts.state.tokens,
-        parts.screen.note,
-    )
+        return None
+    with stage(say("evaluation", "效果评估")):
+        return evaluate_at_end(
+            parts.config,
+            parts.core.policy,
+            parts.tokenizer,
+            parts.texts,
+            reading,
+            figures.style_sums,
+            figures.general_sums,
+            parts.state.tokens,
+            parts.screen.note,
+        )
 
 
 def _write_data_manifest(parts: Parts, own: RunFolder) -> None:
@@ -163,7 +207,7 @@ def _write_data_manifest(parts: Parts, own: RunFolder) -> None:
 
 
 def _summary(
-    parts: Parts, landing: dict[str, float], figures: _Figures, began: float
+    parts: Parts, landing: dict[str, float | bool], figures: _Figures, began: float
 ) -> dict[str, Any]:
     training, state, policy = parts.config.training, parts.state, parts.core.policy
     style, general, learnt = figures.style, figures.general, figures.learnt
@@ -216,12 +260,3 @@ def _finish(parts: Parts, own: RunFolder, summary: dict[str, Any]) -> None:
     if saved := summary["reference_rows_saved"]:
         parts.screen.note(*messages.reference_rows(saved))
     remove_cache(own.path)
-
-
-def _shortfall_words(reached: float, budget: float) -> tuple[str, str]:
-    return (
-        f"KL reached {reached:.4f}, less than the budget {budget:g}; the adapter is saved at the "
-        "strength reached. More epochs or a higher learning rate bring it closer.",
-        f"没有达到目标强度：KL 为 {reached:.4f}，预算为 {budget:g}；适配器已按实际强度保存。增加"
-        "训练轮数或调大学习率可以更接近预算。",
-    )

@@ -5,22 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from styledial.build.texts import Texts, prepare_texts, read_material
-from styledial.config import Config, resolve
+from styledial.config import Config
 from styledial.data.manifest import FILE as MANIFEST
-from styledial.data.texts import style_folder
-from styledial.dial import SCALES, DialPoint, as_json, read_points, scale_for
+from styledial.dial import SCALES, as_json, read_points
 from styledial.errors import AdapterError
-from styledial.evaluation.suite import FULL, Effort, Evaluation, Tick, evaluate
+from styledial.evaluation.suite import FULL, Effort, Evaluation, evaluate
 from styledial.language import say
 from styledial.models.adapter import (
     base_of,
-    describe_adapter,
     load_adapter,
     save_model,
     scale_adapter,
@@ -29,23 +27,24 @@ from styledial.models.adapter import (
 from styledial.models.identity import remembered_base
 from styledial.models.load import quiet_libraries
 from styledial.models.policy import Policy
+from styledial.progress import Stage, stage, tracked
+from styledial.run.described import described_run
+from styledial.run.strengths import Chosen
 from styledial.run_folder.claims import writing
-from styledial.run_folder.layout import BASE, DATA_MANIFEST, DIAL, EXPORT, SETTINGS, SUMMARY
-from styledial.training.measure import measure
+from styledial.run_folder.described import describe_adapter
+from styledial.run_folder.layout import BASE, DATA_MANIFEST, DIAL, EXPORT, SUMMARY
+from styledial.training.measure import BaseStates, halves, measure
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_SCALES = say("measuring the adapter at several scales", "在多个缩放下测量适配器")
 
-
-def measure_dial(
-    folder: Path, data_dir: str | None, tick: Tick, *, base_now: str | None = None
-) -> list[str]:
+def measure_dial(folder: Path, data_dir: str | None, *, base_now: str | None = None) -> list[str]:
     """Measure a finished adapter at every scale of the dial and write style_dial.json.
 
-    The text is read as the run read it, so its held-out part has never been trained on. Costs
-    one reading of held-out and general text per scale. Returns the novels that have changed since.
+    On the rows that the run's own kl_final is of, so that scale 1 gives that figure again; the
+    text is read as the run read it, so these have never been trained on. Costs one reading of
+    held-out and general text per scale. Returns the novels that have changed since.
     """
     described_run(folder, data_dir)
     with writing(folder) as owned:  # from the start: another process isn't waited for at the end
@@ -57,19 +56,21 @@ def measure_dial(
                 f"{folder}：这是全量微调的模型；只有适配器可以调节强度（use_peft: true）。",
             )
         base: dict[str, float] = {}
-        points = read_points(lambda scale: _measure_at(run, scale, base, tick))
+        with stage(say("measuring the strength", "测量强度"), len(SCALES)) as at:
+            points = read_points(lambda scale: _measure_at(run, scale, base, at))
         owned.write_json(DIAL, as_json(run.config.training.kl_beta, points, base))
-    tick(_SCALES, len(SCALES), len(SCALES))
     return run.changed
 
 
 def _measure_at(
-    run: Reopened, scale: float, base: dict[str, float], tick: Tick
+    run: Reopened, scale: float, base: dict[str, float], at: Stage
 ) -> tuple[float, float, float]:
     """(KL, style NLL, general NLL) at a scale; the base's own NLLs go into `base`."""
-    tick(_SCALES, SCALES.index(scale), len(SCALES))
-    with scaled(run.policy, scale):
-        style = measure(run.policy, run.texts.heldout, **run.reading)
+    at(SCALES.index(scale))
+    _, rows = halves(run.texts.heldout)
+    with scaled(run.policy, scale), stage("", 2) as part:
+        style = measure(run.policy, run.texts.heldout, only=rows, **run.reading)
+        part(1)
         general = measure(run.policy, run.texts.general, **run.reading)
     base.update(style_nll=style.nll_base, general_nll=general.nll_base)
     return style.kl, style.nll, general.nll
@@ -83,7 +84,6 @@ def evaluate_run(
     against: Path | None = None,
     effort: Effort = FULL,
     seed: int = 42,
-    tick: Tick = lambda *_: None,
     base_now: str | None = None,
 ) -> Evaluation:
     """Measure a finished run at `scale` times its adapter, on the text that it held out.
@@ -95,7 +95,7 @@ def evaluate_run(
     if against is not None:
         _check_same_base(folder, against)
     run = reopen(folder, data_dir, base_now)
-    how: dict[str, Any] = {"effort": effort, "seed": seed, "tick": tick}
+    how: dict[str, Any] = {"effort": effort, "seed": seed}
     with scaled(run.policy, scale) if run.policy.is_adapter else contextlib.nullcontext():
         found = evaluate(run.policy, run.tokenizer, run.texts, run.reading, **how)
     found.settings.update(data_dir=run.config.data.data_dir, changed_novels=run.changed)
@@ -116,6 +116,7 @@ class Reopened:
     tokenizer: PreTrainedTokenizerBase
     texts: Texts
     changed: list[str]  # novels that are no longer as the run read them
+    states: BaseStates = field(default_factory=BaseStates)
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -125,6 +126,7 @@ class Reopened:
             "batch_size": training.micro_batch,
             "device": self.policy.head.weight.device,
             "direction": training.kl_direction,
+            "states": self.states,
         }
 
 
@@ -134,6 +136,8 @@ def reopen(folder: Path, data_dir: str | None = None, base_now: str | None = Non
     quiet_libraries()
     config = described_run(folder, data_dir)
     policy, tokenizer = load_adapter(folder, base=base_now)
+    model = config.model.model_copy(update={"model_name_or_path": base_of(folder, base_now).model})
+    config = config.model_copy(update={"model": model})
     with tempfile.TemporaryDirectory(prefix="styledial-") as passing:
         material = read_material(config, Path(passing), lambda line: None)
         changed = changed_novels(folder, Path(passing) / MANIFEST)
@@ -156,26 +160,6 @@ def _check_same_base(folder: Path, other: Path) -> None:
         )
 
 
-def described_run(folder: Path, data_dir: str | None) -> Config:
-    """The configuration that a run left beside its adapter; raises AdapterError without one."""
-    describe_adapter(folder)
-    path = folder / SETTINGS
-    if not path.is_file():
-        raise AdapterError(
-            f"{folder}: has no {SETTINGS}, so the text it was trained on is unknown. Name the "
-            "output_dir of a run of StyleDial.",
-            f"{folder}：没有 {SETTINGS}，无法得知所用文本。请写 StyleDial 训练的 output_dir。",
-        )
-    config = resolve(path, None, {"data.data_dir": data_dir})
-    if not style_folder(config.data.data_dir).is_dir():
-        raise AdapterError(
-            f"{config.data.data_dir}: the novels of this run are not there. Say where they are "
-            "now: --data-dir FOLDER.",
-            f"{config.data.data_dir}：这次训练的小说已不在此处。请用 --data-dir 指明现在的文件夹。",
-        )
-    return config
-
-
 def changed_novels(folder: Path, now: Path) -> list[str]:
     """Files that were added, taken away or edited since the run read them, by the two manifests;
     none where the run left no manifest."""
@@ -192,28 +176,21 @@ def _hashes(manifest: Path) -> dict[str, str]:
 
 
 def export_strengths(
-    folder: Path,
-    points: Sequence[DialPoint],
-    wanted: Mapping[str, float],
-    *,
-    base_now: str | None = None,
+    folder: Path, wanted: Mapping[str, Chosen], *, base_now: str | None = None
 ) -> list[Path]:
-    """Write `folder`/export/NAME for each strength: plain PEFT adapters, scaled inside.
-
-    Raises UserError for a strength out of reach before anything is written.
-    """
+    """Write `folder`/export/NAME for each strength: plain PEFT adapters, scaled inside."""
     quiet_libraries()
-    scales = {name: scale_for(points, kl) for name, kl in wanted.items()}
-    written = []
     base = base_of(folder, base_now)
     policy, _ = load_adapter(folder, base=base_now)
     strength = 1.0
-    for name, scale in scales.items():
-        scale_adapter(policy, scale / strength)
-        strength = scale
+    written = []
+    for name in tracked(list(wanted), say("exporting", "导出")):
+        chosen = wanted[name]
+        scale_adapter(policy, chosen.scale / strength)
+        strength = chosen.scale
         described = {
-            "model": base.model, "kl_beta": wanted[name],
-            "dialled_from": folder.name, "adapter_scale": scale,
+            "model": base.model, "kl_beta": chosen.kl, "kl_final": chosen.kl,
+            "dialled_from": folder.name, "adapter_scale": chosen.scale,
         }  # fmt: skip
         under = f"{EXPORT}/{name}"
         with writing(folder) as run:

@@ -33,10 +33,12 @@ from styledial.models.load import load_tokenizer, quiet_libraries
 from styledial.models.policy import Policy
 from styledial.monitor import messages, trackers
 from styledial.monitor.screen import Screen
+from styledial.run import start_block
 from styledial.run.samples import sample
 from styledial.run_folder import layout
 from styledial.run_folder.cache import make_cache
 from styledial.training import resume
+from styledial.training.best import Best, is_complete
 from styledial.training.checkpoint import Snapshot, TrainState
 from styledial.training.components import Components
 from styledial.training.nonfinite import UpdateCounters
@@ -94,7 +96,7 @@ def prepare(
     """Raises UserError where anything isn't as it has to be. `changed`: settings of a resumed run
     that are no longer what they were."""
     loaded = _load(config, folder, here, screen, when_too_large)
-    _announce(screen, loaded.config, loaded.texts, changed)
+    _announce(screen, loaded.config, changed)
     return _assemble(loaded, folder, here, screen, resuming=resuming)
 
 
@@ -106,6 +108,9 @@ def _load(
 
     quiet_libraries()
     cache = make_cache(folder)
+    if here.first:
+        for line in start_block.model_rows(config):
+            screen.line(line)
     store = ranks.rendezvous(here)
     ranks.use_own_device(here)
     config, planned = settle(
@@ -132,6 +137,9 @@ def _assemble(
     consensus = Consensus(here.count)
     snapshot = _snapshot(folder, consensus, here, screen) if resuming else None
     order, steps = _order(config, texts, here, snapshot, screen)
+    done = snapshot.state.step if snapshot else 0
+    for line in start_block.text_rows(config, texts, tokenizer, order, steps, done):
+        screen.line(line)
     optimizer, scheduler = build_optimizer(config, policy, steps)
     base_digest(policy)  # while every process has whole weights
     wrapped, optimizer = _on_device(policy, optimizer, accelerator, sharded, here, screen)
@@ -158,8 +166,8 @@ def _assemble(
     )
     checkpointer = _checkpointer(config, folder, core, screen)
     state = checkpointer.load(snapshot, config.training.seed)
-    state.first_steps = first_steps
-    if snapshot and state.step >= steps:
+    _plan_on(state, checkpointer.best, first_steps, steps)
+    if snapshot and is_complete(state, checkpointer.best, steps):
         screen.note(*messages.nothing_to_add(state.step, config.training))
     return Parts(
         config=config,
@@ -175,8 +183,16 @@ def _assemble(
         before=before,
         checkpointer=checkpointer,
         state=state,
-        trackers=_trackers(config, folder, accelerator, state, screen),
+        trackers=_trackers(config, folder, accelerator, state, screen, resuming=resuming),
     )
+
+
+def _plan_on(state: TrainState, best: Best | None, first_steps: int, steps: int) -> None:
+    """Note the plan in `state`. A run that had stopped early and gets more updates than it was
+    planned for looks for a better reading with new patience."""
+    if best and steps > state.planned_steps > 0:
+        best.stale = 0
+    state.first_steps, state.planned_steps = first_steps, steps
 
 
 def _checkpointer(
@@ -189,6 +205,7 @@ def _checkpointer(
         core,
         resume.source_of(core.policy, core.rows, *anchored),
         screen.note,
+        Best(config.training.early_stopping_patience) if config.training.keeps_best else None,
     )
 
 
@@ -219,10 +236,19 @@ def _check_ids(config: Config, texts: Texts, tokenizer: Any) -> None:
 
 
 def _trackers(
-    config: Config, folder: Path, accelerator: Any, state: TrainState, screen: Screen
+    config: Config,
+    folder: Path,
+    accelerator: Any,
+    state: TrainState,
+    screen: Screen,
+    *,
+    resuming: bool,
 ) -> trackers.Trackers:
     followed = trackers.wanted(config.training.report_to)
-    return trackers.Trackers(accelerator, followed, folder, flat(config), state.step, screen.note)
+    runs = trackers.runs_of(followed, folder, resuming=resuming)
+    return trackers.Trackers(
+        accelerator, followed, folder, flat(config), state.step, screen.note, runs=runs
+    )
 
 
 def _accelerator(config: Config, folder: Path, policy: Policy, sharded: bool) -> Any:
@@ -235,8 +261,7 @@ def _accelerator(config: Config, folder: Path, policy: Policy, sharded: bool) ->
     )
 
 
-def _announce(screen: Screen, config: Config, texts: Texts, changed: list[str]) -> None:
-    screen.note(*messages.texts(texts))
+def _announce(screen: Screen, config: Config, changed: list[str]) -> None:
     if not config.training.mode.has_controller:
         screen.note(*messages.mode(config))
     if changed:

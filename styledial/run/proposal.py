@@ -20,8 +20,8 @@ from styledial.memory.fit import ACCUMULATION, BATCH, CHECKPOINTING, allows_4bit
 from styledial.memory.gpus import Card
 from styledial.memory.plan import UTILISATION, Plan, plan
 from styledial.models.registry import known
-from styledial.strength import band_of
-from styledial.units import disk_size, memory_size
+from styledial.strength import name_of
+from styledial.units import about, disk_size, memory_size
 
 # The guide's bases, largest first: (preset, base).
 _BASES = (
@@ -185,9 +185,10 @@ def proposal_lines(proposal: Proposal) -> Iterator[str]:
     )
     yield from _base_lines(proposal)
     beta = config.training.kl_beta
-    band = band_of(beta)
-    named = f" ({band})" if band else ""
-    yield say(f"Strength: kl_beta {beta:g}{named}.", f"强度：kl_beta {beta:g}{named}。")
+    yield say(
+        f"Strength: {name_of(beta)}, kl_beta {beta:g}.",
+        f"强度：{name_of(beta)}，kl_beta {beta:g}。",
+    )
     yield say(
         f"Length: {config.training.num_train_epochs:g} epochs, about {proposal.updates:,} updates.",
         f"长度：{config.training.num_train_epochs:g} 轮，约 {proposal.updates:,} 步。",
@@ -250,8 +251,8 @@ def _costs(proposal: Proposal) -> Iterator[str]:
     elif card is None:
         seconds = proposal.updates * planned.flops / _CPU
         yield say(
-            f"Time: about {_long(seconds)} without a GPU, at {_CPU / 1e12:g} TFLOPS (assumed).",
-            f"时间：没有 GPU，约 {_long(seconds)}（假设 {_CPU / 1e12:g} TFLOPS）。",
+            f"Time: about {about(seconds)} without a GPU, at {_CPU / 1e12:g} TFLOPS (assumed).",
+            f"时间：没有 GPU，约 {about(seconds)}（假设 {_CPU / 1e12:g} TFLOPS）。",
         )
     elif proposal.seconds is None:
         yield say(
@@ -260,19 +261,10 @@ def _costs(proposal: Proposal) -> Iterator[str]:
         )
     else:
         yield say(
-            f"Time: about {_long(proposal.seconds)}, if the GPU reaches {UTILISATION:.0%} of its "
+            f"Time: about {about(proposal.seconds)}, if the GPU reaches {UTILISATION:.0%} of its "
             "speed (assumed).",
-            f"时间：约 {_long(proposal.seconds)}（假设达到标称速度的 {UTILISATION:.0%}）。",
+            f"时间：约 {about(proposal.seconds)}（假设达到标称速度的 {UTILISATION:.0%}）。",
         )
-
-
-def _long(seconds: float) -> str:
-    minutes = max(seconds / 60, 1)
-    if minutes <= 120:
-        return say(f"{minutes:,.0f} min", f"{minutes:,.0f} 分钟")
-    if minutes <= 48 * 60:
-        return say(f"{minutes / 60:,.0f} hours", f"{minutes / 60:,.0f} 小时")
-    return say(f"{minutes / 1440:,.0f} days", f"{minutes / 1440:,.0f} 天")
 
 
 def as_options(proposal: Proposal, output: str) -> dict[str, Any]:

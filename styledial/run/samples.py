@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from styledial.language import say
 from styledial.models.generation import continue_text
 from styledial.models.policy import Policy
+from styledial.progress import tracked
 from styledial.run_folder.layout import SAMPLES, SAMPLES_DATA
 from styledial.run_folder.ownership import RunFolder
 
@@ -36,11 +37,12 @@ def sample(
     base: bool,
 ) -> list[str]:
     """What the tuned model, or the `base`, writes on from each prompt."""
+    words = say("samples of the base", "基座样例") if base else say("samples", "样例")
 
     def write(model: Any) -> list[str]:
         return [
             continue_text(model, tokenizer, prompt, max_new_tokens=TOKENS, seed=seed)
-            for prompt in prompts
+            for prompt in tracked(prompts, words)
         ]
 
     if not base:

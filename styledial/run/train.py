@@ -23,10 +23,12 @@ from styledial.config.show import as_file
 from styledial.distributed import ranks
 from styledial.distributed.ranks import Place
 from styledial.files import disk_problem
+from styledial.language import say
 from styledial.memory.settle import WhenTooLarge, as_it_was_fitted
 from styledial.models.identity import describe_base
 from styledial.monitor import trackers
 from styledial.monitor.screen import Screen
+from styledial.progress import stage
 from styledial.run import checks
 from styledial.run.conclude import conclude
 from styledial.run.prepare import Parts, prepare
@@ -106,7 +108,8 @@ class _Run:
     def train(self) -> dict[str, Any]:
         began = time.perf_counter()
         with self._own_folder() as own:
-            parts = self._prepare()
+            with stage(say("preparing", "准备"), background=True):
+                parts = self._prepare()
             with self.request.deferred():
                 if own:
                     self._begin(parts, own)
@@ -115,7 +118,8 @@ class _Run:
             if self.updates.stopping:  # this process or another one was asked to
                 raise Interrupted
             self.request.check()
-            summary = conclude(parts, own, self.request, began)
+            with stage(say("finishing", "收尾"), background=True):
+                summary = conclude(parts, own, self.request, began)
             parts.core.accelerator.end_training()
         if not own and self.here.first_here:  # on a disk of its own, or the same folder once more
             leave(self.folder)
@@ -141,7 +145,7 @@ class _Run:
         if resuming:
             checks.check_base_is_the_same(self.config, self.folder)
         changed = checks.check_same_run(self.config, self.folder) if resuming else []
-        screen = Screen(training.kl_beta, not self.here.first, training.mode)
+        screen = Screen(not self.here.first, training.mode)
         parts = prepare(
             self.config,
             self.folder,
@@ -167,6 +171,8 @@ class _Run:
         own.write_json(layout.BASE, asdict(base))
         if parts.planned:
             own.write_json(layout.PLAN, parts.planned.to_json())
+        if parts.trackers.runs:
+            own.write_json(layout.TRACKER_RUNS, parts.trackers.runs)
         own.record(parts.trackers.files(), grows=True)
 
     def stopped(self) -> BaseException:

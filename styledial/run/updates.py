@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 
 from styledial.build.kl import calibrates, calibration_rows, reads_heldout
+from styledial.language import say
 from styledial.monitor import messages
 from styledial.monitor.clock import PhaseClock
 from styledial.monitor.recorder import Recorder
 from styledial.monitor.update_warnings import UpdateWarnings
+from styledial.progress import stage
 from styledial.run.prepare import Parts
 from styledial.run_folder import layout
 from styledial.run_folder.metrics import MetricsFile
@@ -16,7 +18,7 @@ from styledial.run_folder.ownership import RunFolder
 from styledial.training.checkpoint import TrainState
 from styledial.training.components import Hooks
 from styledial.training.loop import train
-from styledial.training.measure import measure
+from styledial.training.measure import BaseStates, Distance, measure
 from styledial.training.row_order import RowOrder
 from styledial.training.stop_request import StopRequest
 
@@ -29,15 +31,18 @@ class Updates:
     def __init__(self, parts: Parts, own: RunFolder | None, request: StopRequest) -> None:
         self.parts, self.own, self.request = parts, own, request
         self.state, self.order = parts.state, parts.order
-        self.calibration = calibration_rows(parts.texts.heldout)
+        self.calibration, self.base_states = calibration_rows(parts.texts.heldout), BaseStates()
         self.clock = PhaseClock(parts.core.accelerator.device)
         self.recorder = self._recorder()
         self.stopping = False
         self.saved = self.kept = self.state.step > 0  # it comes from there
 
     def run(self) -> None:
-        """All updates that are left, or those until the run is asked to stop."""
+        """All updates that are left, or those until the run is asked to stop, or until held-out
+        loss has long been no lower."""
         parts, training = self.parts, self.parts.config.training
+        if self._exhausted():  # a resumed run that had come to its end so
+            return
         with parts.screen.training(parts.steps, self.state.step):
             train(
                 parts.core,
@@ -83,35 +88,54 @@ class Updates:
     def _after_step(self, state: TrainState, stop: bool) -> bool:
         if self.own:
             self.own.changed = True
+        self.parts.screen.updated(state.step)
         if reads_heldout(state.step, self.parts.steps):
             self._read_heldout()
         self.recorder.write(self.clock)
         due = state.step % self.parts.config.training.save_steps == 0
+        enough = self._exhausted()
         # After the last update at once: what follows may take long, and be interrupted.
-        if due or stop or state.step == self.parts.steps:
+        if due or stop or enough or state.step == self.parts.steps:
             self._save()
         self.stopping = stop
-        return not stop
+        return not (stop or enough)
+
+    def _exhausted(self) -> bool:
+        best = self.parts.checkpointer.best
+        return best is not None and best.exhausted
 
     def _read_heldout(self) -> None:
         parts, state = self.parts, self.state
         self.clock("heldout")
-        found = measure(
+        with stage(say("held-out text", "读取留出文本")):
+            found = self._measured()
+        self.recorder.heldout(found, state, self.order)
+        if best := parts.checkpointer.best:
+            best.read(state.step, self._agreed(found.nll), parts.core.policy.trainable_state)
+        if calibrates(parts.config, state.step, parts.steps):
+            parts.core.controller.calibrate(self._agreed(found.kl))
+
+    def _agreed(self, value: float) -> float:
+        """Every process reads the same; the mean makes them agree to the last bit."""
+        accelerator = self.parts.core.accelerator
+        on_device = torch.tensor(value, device=accelerator.device)
+        return accelerator.reduce(on_device, "mean").item()
+
+    def _measured(self) -> Distance:
+        parts = self.parts
+        return measure(
             parts.core.policy,
             self.calibration,
             batch_size=self.order.batch_size,
             device=parts.core.accelerator.device,
             direction=parts.config.training.kl_direction,
+            states=self.base_states,
         )
-        self.recorder.heldout(found, state, self.order)
-        if calibrates(parts.config, state.step, parts.steps):
-            # Every process reads the same; the mean makes them agree to the last bit.
-            kl = torch.tensor(found.kl, device=parts.core.accelerator.device)
-            parts.core.controller.calibrate(parts.core.accelerator.reduce(kl, "mean").item())
 
     def _save(self) -> None:
         self.clock("checkpoint")
-        self.saved = self.parts.checkpointer.save(self.state)
+        with stage(say("checkpoint", "保存检查点")):
+            self.saved = self.parts.checkpointer.save(self.state)
         self.kept |= self.saved
         if self.saved and self.own:
             self.own.saved_whole()

@@ -16,7 +16,9 @@ from styledial.run_folder.layout import CHECKPOINT_MANIFEST, CHECKPOINTS
 from styledial.run_folder.manifest import Entry, as_written, described
 
 _FOLDER = re.compile(r"step-\d+")
-_FILE = re.compile(r"trainable\.safetensors|optimizer\.pt|rng-\d+\.pt|state\.json|manifest\.json")
+_FILE = re.compile(
+    r"(?:trainable|best)\.safetensors|optimizer\.pt|rng-\d+\.pt|state\.json|manifest\.json"
+)
 
 _ASIDE = re.compile(r"\.(?:state|manifest)\.json\..*\.part")
 _UNFINISHED = re.compile(r"\.step-\d+\.(?:part|old)")

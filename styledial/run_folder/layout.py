@@ -7,9 +7,11 @@ from styledial.dial import FILE as DIAL
 SETTINGS = "train_config.yaml"
 METRICS = "metrics.jsonl"
 BASE = "base.json"  # which base, how it was loaded, and what it was
+TRACKER_RUNS = "trackers.json"  # by which ids trackers know this run, to go on with it there
 PLAN = "plan.json"  # what memory was planned; only where there was a GPU to plan for
 SUMMARY = "summary.json"  # its presence says that the run came to its end
 SAMPLES, SAMPLES_DATA = "samples.md", "samples.json"
+STRENGTH_SAMPLES = "strength_samples.json"  # one prompt at several strengths
 DATA_MANIFEST = "data_manifest.json"
 EVALUATION = "evaluation.json"
 REPORT = "report.html"
@@ -31,12 +33,14 @@ _TOKENIZER = (
 )  # fmt: skip
 
 # What is about the model that lies there: out of date as soon as another one takes its place.
-ABOUT_THE_MODEL = (SUMMARY, EVALUATION, DIAL, SAMPLES, SAMPLES_DATA, DATA_MANIFEST, REPORT)
+ABOUT_THE_MODEL = (
+    SUMMARY, EVALUATION, DIAL, SAMPLES, SAMPLES_DATA, STRENGTH_SAMPLES, DATA_MANIFEST, REPORT,
+)  # fmt: skip
 
 
 def written_names(*, adapter: bool) -> tuple[str, ...]:
     """Names that a run may write at the top of its folder; `adapter` is false for full tuning."""
-    reports = (SETTINGS, METRICS, BASE, PLAN, *ABOUT_THE_MODEL)
+    reports = (SETTINGS, METRICS, BASE, PLAN, TRACKER_RUNS, *ABOUT_THE_MODEL)
     if adapter:
         return (*reports, ADAPTER_SETTINGS, ADAPTER_WEIGHTS, *_TOKENIZER)
     return (*reports, MODEL_SETTINGS, "generation_config.json", MODEL_WEIGHTS, *_TOKENIZER)

@@ -31,6 +31,7 @@ class Run:
     manifest: dict[str, Any] | None
     samples: dict[str, Any] | None
     settings: list[Setting]
+    strength_samples: dict[str, Any] | None
     damaged: list[str]  # "file: what is wrong" for files that are there and can't be read
 
     def setting(self, name: str) -> str | None:
@@ -67,6 +68,7 @@ def read_files(folder: Path) -> Run:
         manifest=_json(folder / layout.DATA_MANIFEST, damaged),
         samples=_json(folder / layout.SAMPLES_DATA),
         settings=shown_settings(folder / layout.SETTINGS),
+        strength_samples=_json(folder / layout.STRENGTH_SAMPLES),
         damaged=damaged,
     )
 

@@ -15,6 +15,9 @@ import numpy as np
 import torch
 
 from styledial.data.pack import PackedRows
+from styledial.language import say
+from styledial.models.generation import counting
+from styledial.progress import tracked
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -75,25 +78,30 @@ def sample_rows(
     at_once = rows_at_once(base.config, length, base.dtype.itemsize)
     starts = list(range(0, rows, at_once))
     written = []
+    words = say("the base writes anchor text", "基座生成锚定文本")
     with torch.random.fork_rng():
         # As many for each process, some twice: a sharded base needs all of them in each pass.
-        for turn in range(0, len(starts), processes):
+        for turn in tracked(range(0, len(starts), processes), words):
             start = starts[min(turn + rank, len(starts) - 1)]
             torch.manual_seed(seed + start)
             opening = torch.from_numpy(first[start : start + at_once].astype(np.int64))
-            ids = base.generate(
-                input_ids=opening.unsqueeze(1).to(base.device),
-                attention_mask=torch.ones(len(opening), 1, dtype=torch.long, device=base.device),
-                max_new_tokens=length,
-                min_new_tokens=length,  # never ends early: an end is not what is to be learnt
-                do_sample=True,
-                temperature=1.0,
-                top_k=0,
-                top_p=1.0,
-                repetition_penalty=1.0,
-                use_cache=True,
-                pad_token_id=0,
-            )
+            with counting(1, length) as count:
+                ids = base.generate(
+                    input_ids=opening.unsqueeze(1).to(base.device),
+                    attention_mask=torch.ones(
+                        len(opening), 1, dtype=torch.long, device=base.device
+                    ),
+                    max_new_tokens=length,
+                    min_new_tokens=length,  # never ends early: an end is not what is to be learnt
+                    do_sample=True,
+                    temperature=1.0,
+                    top_k=0,
+                    top_p=1.0,
+                    repetition_penalty=1.0,
+                    use_cache=True,
+                    pad_token_id=0,
+                    stopping_criteria=count,
+                )
             written.append((start, ids.cpu().numpy().astype(np.int32)))
     whole = dict(gather(written))
     return PackedRows(

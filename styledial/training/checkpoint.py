@@ -2,6 +2,7 @@
 
     output_dir/checkpoints/step-N/
         trainable.safetensors   the weights that training changes
+        best.safetensors        those of the lowest held-out loss, where the run keeps them
         optimizer.pt            optimizer, schedule, loss scale; read back with weights_only
         rng-RANK.pt             random state of each process (dropout)
         state.json              step, tokens, controller, batch in force, counters
@@ -37,6 +38,7 @@ from styledial.run_folder.manifest import described
 from styledial.training.nonfinite import Counters
 
 STATE, WEIGHTS, REST = "state.json", "trainable.safetensors", "optimizer.pt"
+BEST = "best.safetensors"
 
 
 class CheckpointError(StyleDialError):
@@ -54,7 +56,7 @@ class TrainState:
 
     `first_steps`: the updates that the run was first planned for, 0 in early checkpoints. The
     anchor text that the base writes depends on it, so it stays what it was when a run is resumed
-    to more.
+    to more. `planned_steps`: those that it was planned for when this was saved.
     """
 
     step: int = 0
@@ -67,6 +69,8 @@ class TrainState:
     skipped: int = 0
     counters: dict[str, float] = field(default_factory=dict)
     first_steps: int = 0
+    planned_steps: int = 0
+    best: dict[str, float] = field(default_factory=dict)  # best.Best, without its weights
     source: str = ""  # fingerprint of base, text and packing: see reference.fingerprint
 
     @classmethod
@@ -88,6 +92,7 @@ class Snapshot:
     scheduler: dict[str, Any]
     rng: list[dict[str, Tensor]]
     scaler: dict[str, Any] | None = None
+    best: dict[str, Tensor] = field(default_factory=dict)
 
 
 def save_checkpoint(folder: Path, snapshot: Snapshot, keep: int) -> Path:
@@ -141,7 +146,8 @@ def read_checkpoint(path: Path) -> Snapshot:
         rest = torch.load(path / REST, weights_only=True, map_location="cpu")
         ranks = sum(name.startswith("rng-") for name in manifest)
         rng = [torch.load(path / f"rng-{rank}.pt", weights_only=True) for rank in range(ranks)]
-        snapshot = Snapshot(state, load_file(path / WEIGHTS), **rest, rng=rng)
+        best = load_file(path / BEST) if BEST in manifest else {}
+        snapshot = Snapshot(state, load_file(path / WEIGHTS), **rest, rng=rng, best=best)
     except Exception as error:
         # Many libraries, many kinds of error; all mean that the files aren't what was written.
         raise CheckpointError(
@@ -172,10 +178,10 @@ def set_aside(path: Path) -> None:
 
 
 def _write(aside: Path, snapshot: Snapshot) -> None:
-    save_file(
-        {name: w.detach().contiguous().cpu() for name, w in snapshot.weights.items()},
-        aside / WEIGHTS,
-    )
+    for name, weights in ((WEIGHTS, snapshot.weights), (BEST, snapshot.best)):
+        if weights:
+            plain = {key: w.detach().contiguous().cpu() for key, w in weights.items()}
+            save_file(plain, aside / name)
     rest = {
         "optimizer": snapshot.optimizer,
         "scheduler": snapshot.scheduler,

@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from styledial.language import say
 from styledial.models.adapter import scale_adapter, scaled
 from styledial.models.policy import Policy
+from styledial.progress import stage
 
 
 def find_scale(
@@ -54,13 +56,22 @@ def land(policy: Policy, read_kl: Callable[[], float], budget: float | None) -> 
 
     `budget` None only measures. The scale goes into the adapter's own weights.
     """
-    reached = read_kl()
+    readings = 0
+
+    def read() -> float:
+        nonlocal readings
+        readings += 1
+        words = say(f"setting the strength, reading {readings}", f"调整强度，第 {readings} 次读取")
+        with stage(words):
+            return read_kl()
+
+    reached = read()
     scale = 1.0
     if budget is not None and reached > budget:
 
         def kl_at(wanted: float) -> float:
             with scaled(policy, wanted):
-                return read_kl()
+                return read()
 
         scale, _ = find_scale(kl_at, budget)
         scale_adapter(policy, scale)

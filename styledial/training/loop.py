@@ -25,6 +25,7 @@ from torch import Tensor
 
 from styledial.data.pack import IGNORE_INDEX, Batch, PackedRows
 from styledial.distributed.sharded_tensors import full_tensor
+from styledial.progress import tracked
 from styledial.training import step
 from styledial.training.checkpoint import TrainState
 from styledial.training.components import Components, Hooks, StepMetrics
@@ -124,7 +125,7 @@ def gradients(
     rank, device = parts.accelerator.process_index, parts.accelerator.device
     shares = _shares(parts, order, update.number, rank)
     sums = torch.zeros(3 + len(shares) * order.processes, device=device)
-    for number, share in enumerate(shares):
+    for number, share in enumerate(tracked(shares)):
         if not (share.chosen or parts.sharded):
             continue
         phase("data")

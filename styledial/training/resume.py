@@ -25,6 +25,7 @@ from styledial.distributed.sharded_tensors import (
 )
 from styledial.errors import UserError
 from styledial.models.policy import Policy
+from styledial.training.best import Best
 from styledial.training.checkpoint import (
     CheckpointError,
     Snapshot,
@@ -133,6 +134,7 @@ class Checkpointer:
     parts: Components
     source: str
     note: Note
+    best: Best | None = None
 
     def save(self, state: TrainState) -> bool:
         """Write a checkpoint; call on all processes. False, with a warning, where it failed.
@@ -145,12 +147,21 @@ class Checkpointer:
         state.skipped = int(state.counters["skipped"])
         state.controller = parts.controller.state_dict()
         state.source = self.source
+        state.best = self.best.state() if self.best else {}
         weights, moments = parts.policy.trainable_state(), full_state_dict(parts.optimizer)
         failed = False
         if parts.accelerator.process_index == 0:
             schedule, scaler = parts.scheduler.state_dict(), parts.accelerator.scaler
             failed = not self._written(
-                Snapshot(state, weights, moments, schedule, rng, scaler and scaler.state_dict())
+                Snapshot(
+                    state,
+                    weights,
+                    moments,
+                    schedule,
+                    rng,
+                    scaler and scaler.state_dict(),
+                    self.best.weights if self.best else {},
+                )
             )
         # Nobody runs on while the disk is busy: a time limit of a collective would count.
         return not parts.consensus.any(failed)[0]
@@ -189,6 +200,8 @@ class Checkpointer:
         load_optimizer(self.parts, snapshot)
         self.parts.controller.load_state_dict(state.controller)
         self.parts.counters.load_state_dict(state.counters)
+        if self.best:
+            self.best.load(state.best, snapshot.best)
         if rank < len(snapshot.rng):
             set_random_state(snapshot.rng[rank])
         else:

@@ -17,13 +17,17 @@ _LONGEST_LINE = 300
 _LONGEST_NOTE = 3000  # characters: more under such a title is a chapter after all
 _WORDS = re.compile(
     "更新|月票|推荐票|收藏|订阅|打赏|书友|读者|新书|感言|加更|[一二三四五两]更|上架|本书|盟主|请假|码字|断更|存稿|"
-    "书评|完本|完结|正版|各位|敬请期待|追读|下一本|更速度|QQ群|公众号|求票|感谢|"
+    "书评|完本|完结|正版|各位|敬请期待|追读|下一本|更速度|QQ群|公众号|求票|感谢|抱歉|送上|奉上|下一章|还有一章|"
+    "霸王票|营养液|地雷|小天使|撒花|"
+    r"\bRoyal ?Road\b|\bratings?\b|"
     r"\bPatreon\b|\bDiscord\b|\b[Rr]eviews?\b|\bcomments?\b|\b[Uu]pdates?\b|\b[Ff]ollow\b|"
     r"\b[Ff]avou?rites?\b|\b[Rr]eaders?\b|\b[Tt]hank(?:s| you)\b|\bnext chapter\b"
 )
 _MARK = re.compile(
-    r"[（(\[【*]*(?:p\.?\s?s\.?\s*[:：]|作者有话|题外话|A/N\b|Author.?s? Note|\(A/N)", re.I
+    r"[（(\[【*]*(?:p\.?\s?s\.?\s*[:：]|p\.s\.\s|作者有话|题外话|A/N\b|Author.?s? Note|\(A/N)", re.I
 )
+# What is under such a line in a chapter is the author's too, to the end of the chapter.
+_HEADS = re.compile(r"作者有话要?说\s*[:：]?.*|A note from .{1,40}|Author.?s Notes?\s*:?", re.I)
 _STORY = re.compile('[他她]|[道说說][：，]?[“「]|^[“「『"]')
 
 
@@ -31,41 +35,55 @@ def drop_authors_notes(paragraphs: Iterable[Paragraph], ledger: Ledger) -> Itera
     """Prose without the author's asides at either end of a chapter, and without such chapters."""
     held: list[Paragraph] = []  # notes, or blanks, that the next prose may turn out to stand after
     chapter: object = object()
-    heading = at_head = False
+    heading = at_head = under = False
     for paragraph in paragraphs:
         if paragraph.chapter != chapter:
-            yield from _judged(held, True, heading, ledger)
-            chapter, held, at_head = paragraph.chapter, [], True
+            yield from _judged(held, True, heading or under, ledger)
+            chapter, held, at_head, under = paragraph.chapter, [], True, False
             heading = is_authors_heading(paragraph.chapter or "")
         text = paragraph.line.text
-        if heading or not text or _is_note(text):
+        if _HEADS.fullmatch(text):
+            under = True
             held.append(paragraph)
+        elif heading or under or not text or _is_note(text):
+            held.append(paragraph)
+            under = under and not (at_head and text)  # before a chapter, one paragraph
         else:
             yield from _judged(held, at_head, False, ledger)
             held, at_head = [], False
             yield paragraph
-    yield from _judged(held, True, heading, ledger)
+    yield from _judged(held, True, heading or under, ledger)
 
 
 def _is_note(text: str) -> bool:
     """Whether a line speaks to readers: by its mark and one such word, or by two of them."""
     if len(text) > _LONGEST_LINE:
         return False
-    words = set(_WORDS.findall(text))
+    told = _STORY.search(text) is not None  # most paragraphs: the words aren't looked for in them
     if _MARK.match(text):
-        return bool(words) or not _STORY.search(text)
-    return len(words) >= 2 and not _STORY.search(text)
+        return not told or _WORDS.search(text) is not None
+    return not told and len(set(_WORDS.findall(text))) >= 2
 
 
 def _judged(
-    held: list[Paragraph], at_end: bool, heading: bool, ledger: Ledger
+    held: list[Paragraph], at_end: bool, headed: bool, ledger: Ledger
 ) -> Iterator[Paragraph]:
-    """`held` as prose, or dropped as notes where it stands at an end of its chapter."""
-    size = sum(len(paragraph.line.text) for paragraph in held)
-    speaks = any(_WORDS.search(paragraph.line.text) for paragraph in held)
-    drops = at_end and speaks and size <= _LONGEST_NOTE if heading else at_end
+    """`held` as prose, or dropped as notes where it stands at an end of its chapter; `headed`:
+    under an author's heading, so that it may also be of the story."""
+    whole = at_end and (not headed or _speaks(held))
     for paragraph in held:
-        if drops and paragraph.line.text:
+        text = paragraph.line.text
+        if text and (whole or _HEADS.fullmatch(text) or (headed and _is_note(text))):
             ledger.drop(paragraph.line, "author's note")
         else:
             yield paragraph
+
+
+def _speaks(held: list[Paragraph]) -> bool:
+    """Whether the text under an author's heading speaks to readers, and doesn't tell a story."""
+    texts = [p.line.text for p in held if p.line.text and not _HEADS.fullmatch(p.line.text)]
+    told = sum(_STORY.search(text) is not None for text in texts)
+    said = sum(_WORDS.search(text) is not None for text in texts)
+    if sum(map(len, texts)) > _LONGEST_NOTE or told * 2 > len(texts):
+        return False
+    return said * 3 >= len(texts) or len(texts) <= 2

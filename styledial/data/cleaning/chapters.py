@@ -32,10 +32,11 @@ def structure(lines: Iterable[Line], titles: Titles, ledger: Ledger) -> Iterator
     """Prose under its chapter titles; titles and tables of contents are counted as dropped.
 
     Four titles or more with no prose between them are a table of contents; fewer are a volume
-    and its first chapter, and stand together.
+    and its first chapter, and stand together. 目录 alone is a heading before titles only.
     """
     chapter: str | None = None
     waiting: list[tuple[Line, str]] = []
+    heading: Line | None = None  # 目录 inside a chapter, until the next line says what it is
     for line in lines:
         if not line.text:
             if not waiting:
@@ -47,20 +48,36 @@ def structure(lines: Iterable[Line], titles: Titles, ledger: Ledger) -> Iterator
             waiting[-1:] = [(waiting[-1][0], waiting[-1][1] + " " + title)]
             ledger.drop(line, "title")
             continue
+        listed = title is None and _is_contents(line.text, titles)
+        if heading is not None:
+            if title or listed:
+                ledger.drop(heading, "contents")
+            else:
+                yield Paragraph(chapter, heading)
+            heading = None
         if title:
             waiting.append((line, title))
-            continue
-        if _CONTENTS.fullmatch(line.text) or _lists_many(line.text):
+        elif listed and chapter and not waiting and _CONTENTS.fullmatch(line.text):
+            heading = line
+        elif listed:
             ledger.drop(line, "contents")
-            continue
-        if _LEADERS.fullmatch(line.text) and titles(re.split(r"[.…·．]{3,}|\s{3,}", line.text)[0]):
-            ledger.drop(line, "contents")
-            continue
-        if waiting:
-            chapter = _settle(waiting, ledger)
-            waiting = []
-        yield Paragraph(chapter, line)
+        else:
+            if waiting:
+                chapter = _settle(waiting, ledger)
+                waiting = []
+            yield Paragraph(chapter, line)
+    if heading is not None:
+        yield Paragraph(chapter, heading)
     _settle(waiting, ledger)
+
+
+def _is_contents(text: str, titles: Titles) -> bool:
+    """Whether a line is of a table of contents: its heading, many titles, a title with a page."""
+    if _CONTENTS.fullmatch(text) or _lists_many(text):
+        return True
+    if not _LEADERS.fullmatch(text):
+        return False
+    return titles(re.split(r"[.…·．]{3,}|\s{3,}", text)[0])
 
 
 def _lists_many(text: str) -> bool:

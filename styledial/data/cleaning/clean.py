@@ -2,7 +2,7 @@
 
     lines -> drop_wrappers -> normalise -> drop_junk -> unwrap -> structure -> drop_emphasis
           -> separate_front -> drop_notes -> drop_authors_notes -> (simplify)
-          -> unify_quotes -> drop_repeats -> pieces
+          -> unify_quotes -> drop_repeats -> (restore) -> pieces
 
 Each step is a generator over lines or paragraphs, so a book of any size passes through in the
 memory of one chapter. What a step has to know of the book as a whole (its language, wrapping,
@@ -12,6 +12,7 @@ quotation marks, way of numbering) it learns from the first lines.
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -25,7 +26,7 @@ from styledial.data.cleaning.hyphens import Hyphens
 from styledial.data.cleaning.junk import drop_junk
 from styledial.data.cleaning.language import Language, find_language
 from styledial.data.cleaning.ledger import Ledger, Line
-from styledial.data.cleaning.normalise import normalise
+from styledial.data.cleaning.normalise import has_markup, normalise
 from styledial.data.cleaning.quotes import find_form, unify_quotes
 from styledial.data.cleaning.repeats import drop_repeats
 from styledial.data.cleaning.titles import Titles
@@ -45,9 +46,10 @@ def clean(
     raw = _first(numbered)
     language = find_language(line.text for line in raw)
     unwrapped = drop_wrappers(itertools.chain(raw, numbered), raw, ledger, Titles((), markdown))
-    uniform = normalise(unwrapped, ledger, language, language.chinese and is_spread(raw))
+    spread = language.chinese and is_spread(raw)
+    uniform = normalise(unwrapped, ledger, language, spread, has_markup(raw))
     known = _first(uniform)
-    titles = Titles(known, markdown)
+    titles = Titles(known, markdown, ledger.overrides.keeps)
     sound = drop_junk(itertools.chain(known, uniform), ledger, titles)
     paragraphs = _paragraphs(sound, titles, language)
     parted = structure(paragraphs, titles, ledger)
@@ -58,7 +60,25 @@ def clean(
         prose = simplify(prose)
     if language.chinese or to_simplified:
         prose = unify_quotes(prose, "curved" if to_simplified else find_form(known))
-    return pieces(drop_repeats(prose, ledger), ledger)
+    whole = drop_repeats(prose, ledger)
+    return pieces(restore(whole, ledger) if ledger.overrides.keep else whole, ledger)
+
+
+def restore(paragraphs: Iterable[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
+    """The paragraphs with the lines that the user keeps, each before the first that follows it."""
+    chapter: str | None = None
+    for paragraph in paragraphs:
+        chapter = paragraph.chapter
+        yield from _due(ledger, paragraph.line.number, chapter)
+        yield paragraph
+    yield from _due(ledger, sys.maxsize, chapter)
+
+
+def _due(ledger: Ledger, number: int, chapter: str | None) -> Iterator[Paragraph]:
+    due = [line for line in ledger.restored if line.number < number]
+    ledger.restored = [line for line in ledger.restored if line.number >= number]
+    for line in sorted(due):
+        yield Paragraph(chapter, Line(line.number, line.text.strip()))
 
 
 def _paragraphs(sound: Iterator[Line], titles: Titles, language: Language) -> Iterator[Line]:
@@ -77,7 +97,11 @@ def _paragraphs(sound: Iterator[Line], titles: Titles, language: Language) -> It
 def _counted(lines: Iterable[str], ledger: Ledger) -> Iterator[Line]:
     for number, text in enumerate(lines, 1):
         ledger.chars_in += len(text) + 1
-        yield Line(number, text)
+        line = Line(number, text)
+        if ledger.overrides.drop and ledger.overrides.drops(text):
+            ledger.drop(line, "data.drop")
+        else:
+            yield line
 
 
 def _first(lines: Iterator[Line]) -> list[Line]:

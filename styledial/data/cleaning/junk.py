@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from styledial.data.cleaning.ledger import Ledger, Line
+from styledial.data.cleaning.serials import is_theft_notice
 
 _ENDINGS = "com|net|org|cc|cn|info|tw|hk|xyz|vip|la|tv"
 _STRONG = r"(?:https?://|www[.．。·])[^\s\u3000-\u303f\u3400-\u9fff，。；！？“”（）]+"
@@ -41,7 +42,9 @@ _HINTS = (
     "____ ———————— ……………… ※※※ ☆☆☆ ★★★ ◇◇◇ ◆◆◆ 上一章 上一页 "
     "下一章 下一页 返回目录 加入书 免费 浏览 域名 网址 群: 群： 群号 公众号 手打 举报 "
     "打赏 订阅 一更 二更 三更 四更 五更 两更 更到 求票 全订 首订 点com w&w&w 有话 感谢 "
-    "ps: ps： p.s 请假 "
+    "ps: ps： p.s 请假 百度 本站 网友 大神 热门 推荐： 小提示 广大书友 每页 连载中 加更 本文来 "
+    "amazon royal&road this&site preferred&platform genuine&version the&original elsewhere "
+    "本书来 题外话 完） (完 —完 剧终 喜欢本书 "
 )
 _HINT = re.compile(
     "|".join(re.escape(word.replace("&", " ")) for word in _HINTS.split())
@@ -55,7 +58,9 @@ _FORMULA = (
     "一秒记住|请记住本|记住本站|记住网址|记住本书|收藏本站|无弹窗|最新最快|更新速度|"
     "最快更新|txt(?:全集|下载|电子书)|"
     "电子书下载|手机用户请|正在手打|(?:点击)?下一页继续阅读|请点击下一页|点此举报|"
-    "微信公众号[:：]|首发域名|"
+    "微信公众号[:：]|公众号.{0,16}(?:免费|看书|书屋|文学|小说)|首发域名|"
+    "百度(?:搜索|一下).{0,24}(?:最新章节|免费|小说网|书)|本站所有(?:小说|作品|章节|内容)|网友上传|"
+    "大神.{0,8}新书|按.{0,12}键(?:返回|进入)|喜欢本书.{0,4}请分享|广大书友|每页显示\\d+行|"
     "手机版阅读|最新网址|(?:QQ|书友|读者|企鹅)群[号:：]{1,2}\\s*\\d{5,}|请大家收藏|"
     "章节(?:错误|报错)|请重新刷新|"
     "求(?:全订|首订|订阅|打赏|月票|推荐票)[！!，,、]"
@@ -87,8 +92,8 @@ _PATTERNS = (
     ("separator", rf"{_RULE}{{2,}}[^。，！？“”]{{0,16}}{_RULE}{{2,}}"),
     (
         "navigation",
-        r"[\s|｜<>《》【】\[\]]*(?:(?:上一[章页]|下一[章页]|返回(?:目录|书页|首页)|目录|"
-        r"加入书[签架]|"
+        r"[\s|｜<>《》【】\[\]]*(?:(?:上一[章页]|下一[章页]|返回(?:目录|书[页目]|首页)|目录|"
+        r"加入书[签架](?:[，,]方便.{0,4})?|热门推荐[:：]?|相关推荐[:：]|"
         r"投推荐票|章节报错)[\s|｜<>←→()（）【】\[\]]*)+",
     ),
     (
@@ -104,15 +109,21 @@ _PATTERNS = (
     ),
     (
         "author's note",
-        rf"[（(【]?(?:p\.?s\.?[\d、]*\s*[:：]|题外话|作者有话(?:要)?说|感谢)(?=.*(?:{_ASKS}|"
+        rf"[（(【]?(?:p\.?s\.?[\d、]*\s*[:：]|p\.s\.\s|题外话)(?=.*(?:{_ASKS}|"
         rf"推荐|票|谢)).{{2,300}}",
     ),
-    ("author's note", r"作者有话(?:要)?说[:：].{0,300}"),
+    (
+        "author's note",
+        r"[（(【]?感谢(?=.*(?:打赏|[月推荐]票|收藏|订阅|书友|盟主|读者|支持)).{2,300}",
+    ),
     (
         "author's note",
         r"第[一二三四五两\d]更(?:到|来|送上|奉上|完)?[^“”]{0,30}(?:更|票|收藏)[^“”]{0,20}",
     ),
+    ("author's note", r"[（(]?为.{1,20}加更.{0,12}"),
     ("notice", r"[-=\s（(]*(?:未完待续|本章未完)[^“”]{0,30}"),
+    ("notice", r"[（(【\[『「—\-\s]+(?:完|剧终|全剧终|还?在?连载中)[.。…]*[）)】\]』」—\-\s]+"),
+    ("notice", r"本[书文](?:来自|来源|首发|转载自|下载自)于?[:：\s][^。，“”]{2,24}"),
     ("notice", r"请?支持正版[，,]?[^“”，。]{0,10}[。！]?"),
     (
         "advertisement",
@@ -138,6 +149,9 @@ def drop_junk(
             yield line
             continue
         text = line.text.strip(" \u3000")
+        if is_theft_notice(text):
+            ledger.drop(line, "notice")
+            continue
         reason = next((why for why, rule in _RULES if rule.fullmatch(text)), None)
         if reason and reason not in _SURE and _NARRATED.search(text):
             reason = None

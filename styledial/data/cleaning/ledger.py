@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from styledial.data.overrides import NONE, Overrides
+
 
 class Line(NamedTuple):
     """A line, or after re-joining a paragraph, with the number of the line where it began."""
@@ -30,17 +32,23 @@ class Ledger:
     `listed` receives each Drop as it happens (for --show-drops); it may do nothing.
     `broken` counts characters that an earlier conversion had lost (U+FFFD, private use), `odd`
     those that look like stand-ins for such (boxes, stray kana, lone letters).
+    `overrides` are the user's: a line that they keep isn't dropped but waits in `restored`.
     """
 
     listed: Callable[[Drop], None] = lambda drop: None
+    overrides: Overrides = NONE
     chars_in: int = 0
     chars_out: int = 0
     broken: int = 0
     odd: int = 0
     drops: Counter[str] = field(default_factory=Counter)
+    restored: list[Line] = field(default_factory=list)
 
     def drop(self, line: Line, reason: str, part: str | None = None) -> None:
         """Note that `line`, or only `part` of it, went because of `reason`."""
+        if part is None and self.overrides.keeps(line.text):
+            self.restored.append(line)
+            return
         text = line.text if part is None else part
         self.drops[reason] += len(text)
         self.listed(Drop(line.number, reason, text.strip()))

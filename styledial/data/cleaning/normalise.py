@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from styledial.data.cleaning.invisible import without_invisible
 from styledial.data.cleaning.language import CHINESE, HAN, Language
@@ -23,7 +23,9 @@ _PRIVATE = re.compile("[\ue000-\uf8ff]")
 _ODD = re.compile(
     f"[□ぁ-ヺㄅ-ㄩ∠-∵∷-⋿]|(?<=[{HAN}，。])-|-(?=[{HAN}])|(?<=[{HAN}，。])[A-Za-z]{{1,2}}(?=[{HAN}])"
 )
+_MAY_BE_ODD = re.compile("[□ぁ-ヺㄅ-ㄩ∠-∵∷-⋿A-Za-z-]")  # costs a tenth of the other
 _TAG = re.compile(r"</?(?:p|br|div|span|b|i|font|center|strong|em|hr)\b[^<>]{0,200}>", re.I)
+_LAST_BREAK = re.compile(r"\s*(?:<br\s*/?>\s*)+$", re.I)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,8}\d?);")
 _MOJIBAKE = re.compile("[\u00c2-\u00f4][\u0080-\u00bf\u20ac\u201a-\u2122]")
 # Where a paragraph ends inside a line. A lone </p> or <br> at the end of a line ends nothing more.
@@ -38,28 +40,57 @@ _HAS_END = re.compile("[<\u2028\u2029\x85\x0b\x0c\x1c-\x1e]|[\u3000 ]{2}")
 _PLAIN = re.compile("[ \u3000]*[一-鿿，。！？：；“”‘’「」『』、《》（）]*")
 
 
+def has_markup(sample: Sequence[Line]) -> bool:
+    """Whether tags in the book are a page's: closed, or many, and not <b> in a sentence."""
+    tags = [tag for line in sample if "<" in line.text for tag in _TAG.findall(line.text)]
+    return len(tags) >= 5 or any(tag.startswith("</") for tag in tags)
+
+
 def normalise(
-    lines: Iterable[Line], ledger: Ledger, language: Language = CHINESE, spread: bool = False
+    lines: Iterable[Line],
+    ledger: Ledger,
+    language: Language = CHINESE,
+    spread: bool = False,
+    markup: bool = True,
 ) -> Iterator[Line]:
     """Lines with characters in one form; leading spaces stay, as columns tell paragraphs.
 
-    `spread`: a space stands between every two characters of the book, and goes.
+    `spread`: a space stands between every two characters of the book, and goes. `markup`: tags
+    go; where the book has none to speak of, only a <br> that ends a line or is one.
     """
     plain = language.code in ("zh", "ja")
     for line in lines:
         text = line.text.rstrip(" \u3000")
+        if "<" in text and not markup:
+            text = _without_last_break(text, line, ledger)
         if plain and _PLAIN.fullmatch(text) and "。。" not in text:
             yield Line(line.number, text)
             continue
-        for part in _paragraphs(text, language) if _HAS_END.search(text) else (text,):
+        for part in _paragraphs(text, language, markup) if _HAS_END.search(text) else (text,):
             if spread:
                 part = without_letter_spaces(part)
+            if markup and "<" in part:
+                part = _without_tags(part, line, ledger)
             yield Line(line.number, _settled(part, line, ledger, language))
 
 
-def _paragraphs(text: str, language: Language) -> list[str]:
-    """The paragraphs of one line; those after the first are given an indent to be known by."""
-    ends = [_ENDS_BY_MARK] + [_ENDS_BY_TAG] * ("<" in text)
+def _without_tags(text: str, line: Line, ledger: Ledger) -> str:
+    for tag in _TAG.findall(text):
+        ledger.drop(line, "markup", tag)
+    return _TAG.sub("", text)
+
+
+def _without_last_break(text: str, line: Line, ledger: Ledger) -> str:
+    found = _LAST_BREAK.search(text)
+    if found is None:
+        return text
+    ledger.drop(line, "markup", found[0])
+    return text[: found.start()]
+
+
+def _paragraphs(text: str, language: Language, markup: bool) -> list[str]:
+    """The paragraphs of one line."""
+    ends = [_ENDS_BY_MARK] + [_ENDS_BY_TAG] * (markup and "<" in text)
     # One or two such gaps are verse on a line; more are the paragraphs of a page without lines.
     if not language.spaced and len(_ENDS_BY_INDENT.findall(text)) >= 3:
         ends.append(_ENDS_BY_INDENT)
@@ -82,10 +113,6 @@ def _split_after(text: str, end: re.Pattern[str]) -> Iterator[str]:
 
 
 def _settled(text: str, line: Line, ledger: Ledger, language: Language) -> str:
-    if "<" in text:
-        for tag in _TAG.findall(text):
-            ledger.drop(line, "markup", tag)
-        text = _TAG.sub("", text)
     if "&" in text:
         text = _ENTITY.sub(lambda m: html.unescape(m[0]), text)
     text = without_invisible(text)
@@ -104,7 +131,8 @@ def _repaired(text: str, line: Line, ledger: Ledger) -> str:
         ledger.drop(line, "broken characters", "\ufffd" * len(found))
         text = _BROKEN.sub("", text)
     ledger.broken += len(_PRIVATE.findall(text))
-    ledger.odd += len(_ODD.findall(text))
+    if _MAY_BE_ODD.search(text):
+        ledger.odd += len(_ODD.findall(text))
     if _MOJIBAKE.search(text):
         import ftfy
 

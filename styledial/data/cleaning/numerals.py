@@ -45,12 +45,23 @@ _STEMS = (
     "четырнадцат "
     "пятнадцат шестнадцат семнадцат восемнадцат девятнадцат двадцат тридцат сорок пятьдесят "
     "один два три "
-    "четыре семь восемь девять десять последн перш друг"
+    "четыре семь восемь девять десять последн перш друг "
+    "birinc ikinc üçünc dördünc beşinc altınc yedinc sekizinc dokuzunc onunc "
+    "först andr tredj fjärd fjerd femt sjätt sjett sjund syvend åttond ottend niond niend tiond "
+    "ensimmäi toi kolma neljä viide kuude seitsem kahdeks yhdeks kymmen "
+    "első második harmadik negyedik ötödik hatodik hetedik nyolcadik kilencedik tizedik "
+    "prvn druh třet čtvrt pát šest sedm osm devát desát "
+    "întâi doilea treilea patrulea cincilea πρώτ δεύτερ τρίτ τέταρτ πέμπτ έκτ έβδομ όγδο ένατ δέκατ"
 )
 ORDINAL = (
     "(?:(?:the|le|la|il|lo|el|o|a|das|die|der)\\s+)?(?:"
     + "|".join(sorted(set(_STEMS.split()), key=len, reverse=True))
     + ")[^\\W\\d_]{0,6}(?:[- ][^\\W\\d_]{3,12})?"
+)
+# Chapters that are numbered by the letters of the alphabet, and Arabic's ordinals.
+LETTERS = (
+    "(?:[Α-Ω]{1,3}[΄ʹ´'’]|[\u05d0-\u05ea]{1,2}['׳״\"]?[\u05d0-\u05ea]?|"
+    "ال(?:أول|ثاني|ثالث|رابع|خامس|سادس|سابع|ثامن|تاسع|عاشر|حادي|أخير)[ةى]?(?: عشرة?)?)"
 )
 
 

@@ -74,6 +74,18 @@ def detect(path: Path) -> Encoding:
     return _sound(path, first) if first and name == "utf-8" else _accept(path, _try(path, name))
 
 
+def as_named(path: Path, name: str) -> Encoding:
+    """The encoding that the user names for a file. Raises DataError where it plainly isn't."""
+    found = _try(path, name)
+    if found is None:
+        raise DataError(
+            f"{path}: isn't {name}, which data.encoding names for it. Name another, or take the "
+            "line out.",
+            f"{path}：不是 data.encoding 为它指定的 {name}。请改为其他编码，或删去该项。",
+        )
+    return found
+
+
 def lines(path: Path, encoding: Encoding, longest: int | None = LONGEST) -> Iterator[str]:
     """The lines of `path` without their ends; \\r\\n and \\r end lines too.
 

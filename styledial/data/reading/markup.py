@@ -35,6 +35,8 @@ _NOTE_TYPES = {"footnote", "footnotes", "endnote", "endnotes", "rearnote", "rear
 _NOTE_CLASS = re.compile(
     r"(?:duokan-)?(?:foot|end|rear)-?notes?(?:-(?:item|content|list))?|noteref", re.I
 )
+_AUTHOR_CLASS = re.compile(r"author-?s?-note(?:-portlet)?", re.I)
+_NOTE_TITLE = re.compile(r"(?:Chapter )?(?:Summary|Notes|End Notes)", re.I)  # before a quotation
 _HEADING_CLASS = re.compile(
     r"(?:chapter|section|part)?-?(?:title|head(?:ing)?|name)|chapter|h[1-6]", re.I
 )
@@ -179,8 +181,24 @@ class Page(HTMLParser):
         classes = given.get("class", "").split()
         if types & _NOTE_TYPES or any(_NOTE_CLASS.fullmatch(name) for name in classes):
             return "notes"
+        if any(_AUTHOR_CLASS.fullmatch(name) for name in classes):
+            return "author's note"
+        if tag == "blockquote" and self._after_note_title():
+            return "author's note"
         hidden = "hidden" in given or _HIDDEN_STYLE.search(given.get("style", ""))
         return "hidden" if hidden or self._hidden & set(classes) else ""
+
+    def _after_note_title(self) -> bool:
+        """Whether the last paragraph heads a note or summary, as AO3 sets them; it goes too."""
+        place = len(self._parts) - 1
+        while place >= 0 and not self._parts[place].strip("\0 \n"):
+            place -= 1
+        text = self._parts[place].strip("\0 \n") if place >= 0 else ""
+        if not _NOTE_TITLE.fullmatch(text):
+            return False
+        del self._parts[place]
+        self.dropped.append(("author's note", text))
+        return True
 
     def _begin(self, tag: str, given: dict[str, str]) -> None:
         classes = given.get("class", "").split()

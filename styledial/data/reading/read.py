@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,15 +13,13 @@ from styledial.data.copies.pieces import Piece
 from styledial.data.dialogues import Messages, is_dialogue, read_messages
 from styledial.data.passage import Split
 from styledial.data.reading.archives import members
-from styledial.data.reading.decode import detect, lines
+from styledial.data.reading.decode import as_named, detect, lines
 from styledial.data.reading.formats import FORMATS, format_lines, kind_of
 from styledial.data.reading.records import is_empty, records, text_of, unknown_shape
 from styledial.data.reading.sources import MEMBERS, RECORDS
 from styledial.data.reading.tables import table_rows
 from styledial.errors import DataError
 
-_PARAGRAPH_END = re.compile("<br\\s*/?>|</p\\s*>|[\u2028\u2029\x85]", re.I)
-_MAY_END = re.compile("[<\u2028\u2029\x85]")
 _OWN = {"text", "book", "chapter", "split"}
 
 
@@ -36,8 +33,13 @@ class Part(NamedTuple):
     ends: bool = False
 
 
-def read(path: Path, ledger: Ledger, to_simplified: bool) -> tuple[str, Iterator[Part | Messages]]:
-    """(encoding, what the file holds in order). Raises DataError or OSError, also while read."""
+def read(
+    path: Path, ledger: Ledger, to_simplified: bool, named: str = ""
+) -> tuple[str, Iterator[Part | Messages]]:
+    """(encoding, what the file holds in order). Raises DataError or OSError, also while read.
+
+    `named`: the encoding that the user gives for the file, in place of the one found.
+    """
     kind = kind_of(path)
     if kind in ("zip", "tar", "gz"):
         return kind, _from_members(path, kind, ledger, to_simplified)
@@ -47,21 +49,14 @@ def read(path: Path, ledger: Ledger, to_simplified: bool) -> tuple[str, Iterator
     if kind in FORMATS:  # by content: an .epub that was renamed to .txt is one still
         text = format_lines(path, kind, ledger)
         return kind, map(Part, clean(text, ledger, to_simplified=to_simplified, markdown=True))
-    encoding = detect(path)
+    encoding = as_named(path, named) if named else detect(path)
     ledger.broken += encoding.bad
     if path.suffix.lower() in RECORDS:
         pairs = records(path, encoding, ledger)
         return encoding.name, _from_records(path, pairs, ledger, to_simplified)
     markdown = path.suffix.lower() in (".md", ".markdown")
-    text = paragraphs(lines(path, encoding))
-    stream = clean(text, ledger, to_simplified=to_simplified, markdown=markdown)
+    stream = clean(lines(path, encoding), ledger, to_simplified=to_simplified, markdown=markdown)
     return encoding.name, map(Part, stream)
-
-
-def paragraphs(rows: Iterable[str]) -> Iterator[str]:
-    """Lines, also parted where something else than a line end ends a paragraph."""
-    for row in rows:
-        yield from _PARAGRAPH_END.split(row) if _MAY_END.search(row) else (row,)
 
 
 def _from_members(
@@ -137,8 +132,10 @@ def _from_records(
             continue
         for number, record in group:
             if is_dialogue(record):
-                used = True
-                yield from _dialogue(number, record, ledger)
+                found = list(_dialogue(number, record, ledger))
+                used = used or bool(found)
+                unknown = unknown or [str(key) for key in record]
+                yield from found
             elif (text := text_of(record)) is not None:
                 used = True
                 yield from _document(*text, ordinals, ledger, to_simplified)
@@ -183,7 +180,7 @@ def _document(
     rows: list[str], titled: bool, ordinals: Iterator[int], ledger: Ledger, to_simplified: bool
 ) -> Iterator[Part]:
     """One record's text, cleaned as a book of its own."""
-    inner = Ledger(listed=ledger.listed)
+    inner = Ledger(listed=ledger.listed, overrides=ledger.overrides)
     waiting: Piece | None = None
     shift = next(ordinals)
     for piece in clean(rows, inner, to_simplified=to_simplified, markdown=titled):

@@ -20,13 +20,15 @@ from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.dialogues import is_dialogue
 from styledial.data.reading.decode import Encoding, lines
 from styledial.data.reading.markup import Page
+from styledial.data.reading.shapes import chapters_of, settled, text_in
 from styledial.errors import DataError
 
 _LARGEST_JSON = 1 << 28  # bytes; an array has to be read whole, lines of objects haven't
 _TEXT_KEYS = (
     "text", "content", "novel_content", "chapter_content", "body", "story", "passage", "paragraph",
     "paragraphs", "article", "document", "raw_content", "raw_text", "novel", "completion", "output",
-    "正文", "内容", "文本", "章节内容",
+    "doc", "page_content", "full_text", "chunk", "sentence", "markdown", "html",
+    "正文", "内容", "文本", "章节内容", "小说", "全文",
 )  # fmt: skip
 _TITLE_KEYS = ("title", "chapter_title", "chapter_name", "chapter", "标题", "章节")
 _LIST_KEYS = (
@@ -50,12 +52,13 @@ def records(path: Path, encoding: Encoding, ledger: Ledger) -> Iterator[tuple[in
     Raises DataError for a file that is no JSON, or too large to be read whole.
     """
     if _an_object_a_line(path, encoding):
-        yield from _lines_of_objects(path, encoding, ledger)
-        return
-    for number, value in enumerate(_unwrapped(_whole(path, encoding, ledger)), 1):
+        found = _lines_of_objects(path, encoding, ledger)
+    else:
+        found = enumerate(_unwrapped(_whole(path, encoding, ledger)), 1)
+    for number, value in found:
         record = {"text": value} if isinstance(value, str) else value
         if isinstance(record, dict):
-            yield number, record
+            yield number, settled(record)
         else:
             ledger.drop(Line(number, str(record)), "not a JSON object")
 
@@ -63,10 +66,7 @@ def records(path: Path, encoding: Encoding, ledger: Ledger) -> Iterator[tuple[in
 def text_of(record: dict[str, Any]) -> tuple[list[str], bool] | None:
     """(lines of a record's text, whether its first is a # heading); None for another shape."""
     for key in _TEXT_KEYS:
-        value = record.get(key)
-        if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
-            value = "\n".join(value)
-        if isinstance(value, str):
+        if (value := text_in(record.get(key))) is not None:
             rows = Page(value).lines if _MARKUP.search(value) else value.splitlines()
             title = next((record[k] for k in _TITLE_KEYS if isinstance(record.get(k), str)), "")
             title = title.strip() if title.strip() != value.strip() else ""
@@ -98,8 +98,8 @@ def _an_object_a_line(path: Path, encoding: Encoding) -> bool:
     filled = (text for text in lines(path, encoding, longest=None) if text.strip())
     begins = ""
     for text in itertools.islice(filled, _LOOKED_AT):
-        row = text.removeprefix("\ufeff").rstrip()
-        begins = begins or row.lstrip()[0]
+        row = text.removeprefix("\ufeff").rstrip().rstrip(",")
+        begins = begins or row.lstrip()[:1]
         if begins == "[" and not by_line:
             return False
         value = _parsed(row)
@@ -109,24 +109,31 @@ def _an_object_a_line(path: Path, encoding: Encoding) -> bool:
 
 
 def _wraps(value: dict[str, Any]) -> bool:
-    return any(isinstance(value.get(key), list) for key in _LIST_KEYS)
+    return _inside(value) is not None
 
 
-def _lines_of_objects(
-    path: Path, encoding: Encoding, ledger: Ledger
-) -> Iterator[tuple[int, dict[str, Any]]]:
+def _inside(value: dict[str, Any]) -> list[Any] | None:
+    """The records in a wrapper, or the chapters of a book by their titles."""
+    for key in _LIST_KEYS:
+        if isinstance(value.get(key), list):
+            return list(value[key])
+        if chapters := chapters_of(value.get(key)):
+            return chapters
+    known = any(str(key).lower() in (*_TEXT_KEYS, *_TITLE_KEYS) for key in value)
+    return None if known or is_dialogue(settled(value)) else chapters_of(value)
+
+
+def _lines_of_objects(path: Path, encoding: Encoding, ledger: Ledger) -> Iterator[tuple[int, Any]]:
+    """(number, value) of each line; also of an array with an element a line."""
     for number, text in enumerate(lines(path, encoding, longest=None), 1):
         ledger.chars_in += len(text) + 1
-        row = text.strip().removeprefix("\ufeff")
-        if not row:
-            continue
-        value = _parsed(row)
-        if isinstance(value, str):
-            value = {"text": value}
-        if isinstance(value, dict):
-            yield number, value
-        else:
-            ledger.drop(Line(number, text), "not a JSON object")
+        row = text.strip().removeprefix("\ufeff").rstrip(",")
+        if row and row not in ("[", "]"):
+            value = _parsed(row)
+            if value is None:
+                ledger.drop(Line(number, text), "not a JSON object")
+            else:
+                yield number, value
 
 
 def _parsed(text: str) -> Any:
@@ -190,8 +197,7 @@ def _unwrapped(values: list[Any]) -> Iterator[Any]:
     for value in values:
         if isinstance(value, list):
             yield from _unwrapped(value)
-        elif isinstance(value, dict) and _wraps(value) and not is_dialogue(value):
-            inner = next(value[key] for key in _LIST_KEYS if isinstance(value.get(key), list))
+        elif isinstance(value, dict) and not is_dialogue(value) and (inner := _inside(value)):
             yield from _unwrapped(inner)
         else:
             yield value

@@ -13,16 +13,18 @@ from styledial.data.dialogues import is_dialogue
 from styledial.data.reading.decode import detect, lines
 from styledial.data.reading.formats import extra
 from styledial.data.reading.records import text_of
+from styledial.data.reading.shapes import settled
 from styledial.errors import DataError
 
 _LOOKED_AT = 50  # rows by which the column of text is found
 _LONGER = 5  # times the second longest: a column that is the text whatever its name
+_LONGEST_NAME = 60  # characters of a column's name
 _PROSE = 60  # characters, mean
 
 
 def table_rows(path: Path, kind: str, ledger: Ledger) -> Iterator[tuple[int, dict[str, Any]]]:
     """(number, row); where no column's name is known, the longest is called ``text``."""
-    rows = iter(_parquet(path) if kind == "parquet" else _csv(path))
+    rows = map(settled, _parquet(path) if kind == "parquet" else _csv(path))
     first = list(itertools.islice(rows, _LOOKED_AT))
     known = any(is_dialogue(row) or text_of(row) for row in first)
     column = "" if known else _column_of_text(first)
@@ -36,9 +38,13 @@ def _csv(path: Path) -> Iterator[dict[str, Any]]:
     text = lines(path, detect(path), longest=None)
     head = next(text, "").removeprefix("\ufeff")
     mark = max("\t,;", key=head.count)
-    names = next(csv.reader([head], delimiter=mark), [])
+    rows = csv.reader((f"{line}\n" for line in itertools.chain([head], text)), delimiter=mark)
     try:
-        for row in csv.reader((f"{line}\n" for line in text), delimiter=mark):
+        names = next(rows, [])
+        if any(len(name) > _LONGEST_NAME for name in names):  # a table without a header
+            first, names = names, [str(i) for i in range(1, len(names) + 1)]
+            yield dict(zip(names, first, strict=True))
+        for row in rows:
             yield dict(zip(names, row, strict=False))
     except csv.Error as error:
         raise DataError(

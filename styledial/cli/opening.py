@@ -1,0 +1,28 @@
+"""How a command begins: with a line at once, before anything large is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from styledial import __version__, progress
+from styledial.distributed import ranks
+from styledial.language import say
+from styledial.progress import Stage
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Say what begins, then show how far it is; only on the first process of a run. What the block
+    writes to stdout belongs into `progress.paused()`."""
+    first = ranks.place().first
+    with progress.shown(quiet=not first):
+        if first:
+            progress.line(f"StyleDial {__version__}: {what}")
+        with progress.stage(say("working", "处理中"), background=True):
+            yield
+
+
+def importing() -> AbstractContextManager[Stage]:
+    """For the block that imports torch and transformers: half a minute on a cold disk."""
+    return progress.stage(say("loading PyTorch and transformers", "加载 PyTorch 和 transformers"))

@@ -1,0 +1,97 @@
+"""Typer's own words in the user's language: headings of --help, and errors of the command line.
+
+Typer has no translations, and its sentences are put together inside it, so they are replaced in
+what it gives: phrase by phrase, those that this program can cause.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+from styledial.language import language
+
+_PHRASES = [
+    (r"^Usage: ", "用法："),
+    (r"\[OPTIONS\]", "[选项]"),
+    (r"COMMAND \[ARGS\]\.\.\.", "命令 [参数]..."),
+    (r"^Options:$", "选项："),
+    (r"^Arguments:$", "参数："),
+    (r"^Commands:$", "命令："),
+    (r"Show this message and exit\.", "显示本帮助并退出。"),
+    (r"\[required\]", "[必填]"),
+    (r"\[default: (.*?)\]", r"[默认：\1]"),
+    (r"; x>=(\d+)", r"；不小于 \1"),
+    (r"^Try '(.*)' for help\.$", r"用 `\1` 查看帮助。"),
+    (r"Missing argument '(.*?)'\.", r"缺少参数 \1。"),
+    (r"Missing option '(.*?)'\.", r"缺少选项 \1。"),
+    (r"Missing command\.", "缺少命令。"),
+    (r"No such command '(.*?)'\.", r"没有命令 \1。"),
+    (r"No such option: (\S+?)\.?(?= |$)", r"没有选项 \1。"),
+    (r" Did you mean '?(.*?)'?\?", r"是否想写 \1？"),
+    (r"\(Possible options: (.*?)\)", r"（可能想写：\1）"),
+    (r"Option '(.*?)' requires an argument\.", r"选项 \1 后面要写值。"),
+    (r"Option '(.*?)' does not take a value\.", r"选项 \1 后面不写值。"),
+    (r"Got unexpected extra argument(?:s|\(s\))? \((.*?)\)", r"多余的参数：\1"),
+    (r"Invalid value for '(.*?)': ", r"\1 的值不对："),
+    (r"Input should be a valid integer, unable to parse string as an integer", "应为整数"),
+    (r"'(.*?)' is not a valid int(?:eger)?\.?", r"“\1”不是整数"),
+    (r"Input should be a valid number, unable to parse string as a number", "应为数字"),
+    (r"'(.*?)' is not a valid float\.?", r"“\1”不是数字"),
+    (r"Input should be greater than or equal to (\S+)", r"应不小于 \1"),
+    (r"Input should be less than or equal to (\S+)", r"应不大于 \1"),
+    (r"(\S+) is not in the range x>=(\S+?)\.", r"\1 应不小于 \2。"),
+]
+
+
+def in_users_language(text: str) -> str:
+    """`text`, as Typer wrote it, in Chinese where the user reads Chinese."""
+    if language() != "zh":
+        return text
+    for phrase, words in _PHRASES:
+        text = re.sub(phrase, words, text, flags=re.MULTILINE)
+    return text
+
+
+class Command(TyperCommand):
+    """A command whose --help is in the user's language."""
+
+    def get_help(self, ctx: Any) -> str:
+        """As typer writes it, its own words translated."""
+        return in_users_language(super().get_help(ctx))
+
+
+class Group(TyperGroup):
+    """The same for a command that has others."""
+
+    def get_help(self, ctx: Any) -> str:
+        """As typer writes it, its own words translated."""
+        return in_users_language(super().get_help(ctx))
+
+
+def run(app: Callable[..., Any]) -> None:
+    """Run the program; a wrong command line is one message in the user's language and exit code 2.
+
+    Raises SystemExit where the code isn't 0.
+    """
+    try:
+        code = app(standalone_mode=False)
+    except Exception as error:
+        message = getattr(error, "format_message", None)
+        if message is None:
+            raise
+        context = getattr(error, "ctx", None)
+        if context is not None and type(error).__name__ != "NoArgsIsHelpError":
+            print(in_users_language(context.get_usage()), file=sys.stderr)
+            hint = f"Try '{context.command_path} --help' for help."
+            print(in_users_language(hint) + "\n", file=sys.stderr)
+        print(in_users_language(str(message())), file=sys.stderr)
+        raise SystemExit(getattr(error, "exit_code", 2)) from None
+    if code == 130:  # what Typer makes of Ctrl-C
+        raise KeyboardInterrupt
+    if isinstance(code, int) and code:
+        raise SystemExit(code)

@@ -1,0 +1,93 @@
+"""Settings of which one stands in place of another, and settings that are without effect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from styledial.config.paths import exists
+from styledial.config.source import Value
+from styledial.config.whole import Config
+from styledial.errors import Problem
+from styledial.language import say
+
+COMMAND_LINE = "command line"
+# (by proportion, in updates, what says "not given"): the second wins where both are set, as in
+# transformers; but the first on the command line wins over the second in a file.
+_PAIRS = (
+    ("training.num_train_epochs", "training.max_steps", ("-1",)),
+    ("training.warmup_ratio", "training.warmup_steps", ("None", "none", "null")),
+)
+
+
+def settled(merged: dict[str, Value]) -> list[str]:
+    """Take out of `merged` what the command line replaces by another setting; what to say."""
+    notes = []
+    for asked, other, unset in _PAIRS:
+        typed, held = merged.get(asked), merged.get(other)
+        if not typed or not held or typed.where != COMMAND_LINE or held.where == COMMAND_LINE:
+            continue
+        if str(held.value) in unset:
+            continue
+        del merged[other]
+        notes.append(
+            say(
+                f"{held.where} sets {other} to {held.value}; it is left out, because the command "
+                f"line sets {asked}",
+                f"{held.where} 将 {other} 设为 {held.value}；命令行已设置 {asked}，该设置不再生效",
+            )
+        )
+    return notes
+
+
+def one_revision(config: Config, merged: Mapping[str, Value]) -> Problem | None:
+    """Write model.revision into the model's name, as NAME@REVISION, under which everything finds
+    it, or a name's into the setting; the problem where the two contradict each other."""
+    model = config.model
+    repo, _, named = model.model_name_or_path.partition("@")
+    where = merged.get("model.revision", merged.get("model.model_name_or_path"))
+    if model.model_name_or_path == "bundled" or _is_folder(model.model_name_or_path):
+        if model.revision is None:
+            return None
+        return Problem(
+            where.where if where else "default",
+            f"model.revision is for a model on the hub, and {model.model_name_or_path} is a "
+            "folder here; leave it out",
+            f"model.revision 用于模型仓库中的模型，而 {model.model_name_or_path} 是本地文件夹；"
+            "请去掉",
+        )
+    if model.revision and named and model.revision != named:
+        return Problem(
+            where.where if where else "default",
+            f"model.revision is {model.revision}, and model.model_name_or_path names {named}; "
+            "keep one of the two",
+            f"model.revision 为 {model.revision}，而 model.model_name_or_path 写的是 {named}；"
+            "请只保留一个",
+        )
+    model.revision = model.revision or named or None
+    if model.revision:
+        model.model_name_or_path = f"{repo}@{model.revision}"
+    return None
+
+
+def _is_folder(name: str) -> bool:
+    return name.startswith((".", "/", "~", "\\")) or name.count("/") != 1 or exists(name)
+
+
+def without_effect(config: Config) -> list[str]:
+    """One sentence for each setting that isn't at its default and that another one makes void."""
+    training, own = config.training, type(config.training).model_fields
+    kind = training.lr_scheduler_type
+    no_warmup = ("lr_scheduler_type is constant", "lr_scheduler_type 为 constant")
+    by_steps = ("warmup_steps is set", "已设置 warmup_steps")
+    void = {
+        "warmup_steps": no_warmup if kind == "constant" else None,
+        "warmup_ratio": no_warmup if kind == "constant" else training.warmup_steps and by_steps,
+        "min_lr_ratio": None
+        if kind == "cosine_with_min_lr"
+        else (f"lr_scheduler_type is {kind}", f"lr_scheduler_type 为 {kind}"),
+    }
+    return [
+        say(f"training.{key} is without effect: {why[0]}", f"training.{key} 不起作用：{why[1]}")
+        for key, why in void.items()
+        if why and getattr(training, key) != own[key].default
+    ]

@@ -1,0 +1,211 @@
+"""Project Gutenberg's header, licence, title page, contents and credits, in all its layouts.
+
+Its markers are used where they stand, and the licence's own words where they were cut off.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from styledial.data.cleaning.ledger import Ledger, Line
+
+_HEAD = 600  # lines: no header is longer
+
+# --- Project Gutenberg ---
+_STARTS = re.compile(
+    r"\W*(?:START OF (?:THE|THIS) PROJECT GUTENBERG|END\W*THE SMALL PRINT|"
+    r"END OF THE SMALL PRINT).*",
+    re.I,
+)
+_STOPS = re.compile(
+    r"\W*(?:END OF (?:THE |THIS )?PROJECT GUTENBERG|END OF (?:THE |THIS )?PROJECT\W+GUTENBERG|"
+    r"START: FULL LICENSE|THE FULL PROJECT GUTENBERG LICENSE|"
+    r"(?:Ende|Fin|Fine|Slut) (?:dieses|du|de|del) Projekte?.? Gutenberg|End of (?:the "
+    r")?Etext of).*",
+    re.I,
+)
+_GUTENBERG = re.compile(r"Project\s+Gutenberg|gutenberg\.(?:org|net)", re.I)
+# The words of its header and licence, for files whose markers were broken or cut off.
+_LICENCE = re.compile(
+    r"Project Gutenberg|gutenberg\.(?:org|net)|\b(?:e-?book|etext) is for the use of anyone|"
+    r"no restrictions whatsoever|(?:Release|Posting) Date\s*:|Last Updated\s*:|Character "
+    r"set encoding|"
+    r"Updated editions will replace|General Terms of Use|501\(c\)\(3\)|LIMITED RIGHT OF "
+    r"REPLACEMENT|"
+    r"DISCLAIMER OF DAMAGES|INDEMNI(?:TY|FY)|electronic works?\b.{0,60}(?:terms|agree|trademark)|"
+    r"Literary Archive Foundation|public domain.{0,40}(?:etext|eBook)|Plain Vanilla|SMALL PRINT",
+    re.I,
+)
+# What only its header and licence say; a book that mentions it has none of these.
+_HEADER = re.compile(
+    r"(?:START|END) OF (?:THE|THIS) PROJECT GUTENBERG|\b(?:e-?book|etext) is for the use of "
+    r"anyone|"
+    r"no restrictions whatsoever|Project Gutenberg'?s? (?:e-?book|etext|license)|"
+    r"Project Gutenberg Literary|(?:Release|Posting) Date\s*:|Plain Vanilla|SMALL PRINT|"
+    r"Produced by",
+    re.I,
+)
+_FIELD = re.compile(
+    r"(?:Title|Author|Translator|Editor|Illustrator|Language|Release Date|Posting Date|Last "
+    r"Updated|"
+    r"Most recently updated|Credits|Produced by|Character set encoding|Original publication|"
+    r"Edition)\s*:",
+    re.I,
+)
+_CREDITS = re.compile(
+    r"(?:Transcribed|E-?text prepared|Produced|Prepared|Scanned|Digiti[sz]ed|HTML version|"
+    r"This (?:e-?text|e-?book) was "
+    r"(?:produced|prepared|created|scanned)|Etext (?:prepared|scanned|produced)|"
+    r"\[?Transcriber.s notes?)",
+    re.I,
+)
+_CONTENTS = re.compile(r"\W*(?:table of )?contents\W*|\W*list of illustrations\W*", re.I)
+_IMPRINT = re.compile(
+    r"rights reserved|copyright|\b(?:re)?printed\b|\bedition\b|\bimpression\b|publish|\bpress\b|"
+    r"\bLONDON\b|\bNEW YORK\b|\bBOSTON\b|\bauthor of\b|\billustrat|\btranslated\b|\bby\b|"
+    r"\b1[5-9]\d\d\b",
+    re.I,
+)
+
+
+def is_gutenberg(head: str) -> bool:
+    """Whether the first lines have its name beside words of its header or licence."""
+    return _GUTENBERG.search(head) is not None and _HEADER.search(head) is not None
+
+
+def gutenberg(
+    lines: Iterable[Line], sample: Sequence[Line], ledger: Ledger, is_title: Callable[[str], bool]
+) -> Iterator[Line]:
+    """Between the markers, or the header's and the licence's own words, without the title page."""
+    begin = _end_of_header(sample)
+    inside, front = True, True
+    page: list[Line] = []
+    for place, line in enumerate(lines):
+        text = line.text.strip()
+        if place < begin:
+            _drop(line, "licence" if place < begin - 1 else "header", ledger)
+            continue
+        if _STOPS.fullmatch(text) or (not front and _opens_licence(text)):
+            inside = False
+        elif _STARTS.fullmatch(text):
+            yield from _front(page, ledger, is_title)
+            inside, front, page = True, True, []
+            _drop(line, "header", ledger)
+            continue
+        if not inside:
+            _drop(line, "licence", ledger)
+        elif not front:
+            yield line
+        else:
+            page.append(line)
+            if len(page) > _HEAD or _opens_book(page, is_title):
+                yield from _front(page, ledger, is_title)
+                front, page = False, []
+    yield from _front(page, ledger, is_title)
+
+
+def _end_of_header(sample: Sequence[Line]) -> int:
+    """How many lines the header has: up to its last marker, else to the last of its words."""
+    head = [line.text.strip() for line in sample[:_HEAD]]
+    marks = [i for i, text in enumerate(head) if _STARTS.fullmatch(text)]
+    if marks:
+        return marks[-1] + 1
+    last = 0
+    for i, text in enumerate(head):
+        if i - last > (40 if last else 20) or _STOPS.fullmatch(text):
+            break
+        if len(text) > 400:
+            continue
+        if _LICENCE.search(text) or _FIELD.match(text):
+            last = i + 1
+    while last and "" in head and last < len(head) and head[last]:
+        last += 1  # the rest of the block in which its last word stands
+    return last
+
+
+def _opens_licence(text: str) -> bool:
+    """A line of the licence where its marker is missing, not a sentence that mentions it."""
+    return bool(
+        re.match(r"(?:Section \d\. .{0,60}|\W*Updated editions will replace .*)", text)
+        and _LICENCE.search(text)
+    )
+
+
+def _opens_book(page: list[Line], is_title: Callable[[str], bool]) -> bool:
+    """Whether the last lines of `page` are a paragraph of prose after a title, or long prose."""
+    block = _blocks(page)[-1:]
+    if not block or page[-1].text.strip():
+        return False
+    return _is_prose(block[0])
+
+
+def _is_prose(block: list[Line]) -> bool:
+    """Whether a block is a paragraph of sentences, and not a title page's or an imprint's."""
+    text = " ".join(line.text.strip() for line in block)
+    if _CREDITS.match(text) or _LICENCE.search(text):
+        return False
+    if len(re.findall("[\u3040-\u30ff\u3400-\u9fff]", text)) >= 40:
+        return "。" in text
+    if len(text) < 100 or not re.search("[.!?…:;,—][\"'”’»)_]*$", text):
+        return False
+    words = re.findall(r"[^\W\d_]+", text)
+    small = sum(word[0].islower() for word in words)
+    most = 4 if len(text) >= 200 else 2
+    return small > 0.6 * len(words) and len(_IMPRINT.findall(text)) < most
+
+
+def _front(page: list[Line], ledger: Ledger, is_title: Callable[[str], bool]) -> Iterator[Line]:
+    """From the last titles before the prose on; credits, title page and contents are dropped."""
+    blocks = _blocks(page)
+    opening = next((i for i, block in enumerate(blocks) if _is_prose(block)), len(blocks))
+    if opening == len(blocks):  # nothing that reads as prose: from the first title on, if any
+        titles = [i for i, block in enumerate(blocks) if is_title(block[0].text)]
+        opening = titles[0] if titles else 0
+    first = opening
+    while first and _heads(blocks[first - 1], is_title):
+        first -= 1
+    if first < opening - 3:  # a list of contents runs into the first title
+        first = opening - 1
+    contents = False
+    for block in blocks[:first]:
+        text = " ".join(line.text.strip() for line in block)
+        contents = contents or bool(_CONTENTS.fullmatch(block[0].text.strip()))
+        reason = "credits" if _CREDITS.match(text) else "contents" if contents else "title page"
+        for line in block:
+            _drop(line, reason, ledger)
+    for block in blocks[first:]:
+        if _CREDITS.match(block[0].text.strip()) and not _is_prose(block):
+            for line in block:
+                _drop(line, "credits", ledger)
+            continue
+        yield Line(block[0].number, "")
+        yield from block
+
+
+def _heads(block: list[Line], is_title: Callable[[str], bool]) -> bool:
+    """Whether a block of one to three lines is a chapter's title or stands with one."""
+    if len(block) > 3:
+        return False
+    return is_title(block[0].text) or (
+        len(block) == 1
+        and len(block[0].text.strip()) < 60
+        and not _CONTENTS.fullmatch(block[0].text.strip())
+        and not _IMPRINT.search(block[0].text)
+    )
+
+
+def _blocks(lines: Iterable[Line]) -> list[list[Line]]:
+    """Lines between blank ones."""
+    blocks: list[list[Line]] = [[]]
+    for line in lines:
+        if line.text.strip():
+            blocks[-1].append(line)
+        elif blocks[-1]:
+            blocks.append([])
+    return [block for block in blocks if block]
+
+
+def _drop(line: Line, reason: str, ledger: Ledger) -> None:
+    if line.text.strip():
+        ledger.drop(line, reason)

@@ -1,0 +1,60 @@
+"""Sites of serials: the header of a 晋江 or 起点 export, and notices against stolen copies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from styledial.data.cleaning.ledger import Ledger, Line
+
+_HEADER = 200  # lines
+_LABEL = re.compile(
+    r"(?:文案|内容标签|搜索关键字|一句话简介|立意|主角|配角|作品视角|文章类型|文章状态|作品分类|分类|类别|类型|状态|"
+    r"字数|总字数|总点击|总推荐|最后更新|最新更新|内容简介|作品简介|简介|标签|授权状态|作者)\s*[:：].*|"
+    r"《[^》]{1,40}》\s*作者[:：].*|"
+    r"(?:Fiction|Genre|Tags|Status|Synopsis|Followers|Favorites|Ratings|Total Views)\s*:.*"
+)
+_STOLEN = (
+    re.compile(r"\b(?:story|tale|narrative|novel|book|content|text|author'?s?)\b", re.I),
+    re.compile(
+        r"\bAmazon\b|\bRoyal ?Road\b|\boriginal|genuine version|official (?:site|source)|"
+        r"elsewhere|another site|different site|preferred platform|this site|without (?:the "
+        r"author'?s )?(?:consent|permission|authorization)",
+        re.I,
+    ),
+    re.compile(
+        r"(?:^|[.;:!?,] ?|\band )(?:please )?(?:report|read (?:it|this|the)|find|seek out|check it|"
+        r"support|ensure|help|if you|should you|enjoying|love this|reading on|did you know|"
+        r"unauthorized|stolen|this (?:story|tale|book|novel|text|content|narrative) "
+        r"(?:has been|is|was|originates))",
+        re.I,
+    ),
+)
+_TOLD = re.compile(r"\b(?:he|she|his|her|him|said|I|my|me)\b|[“”\"]")
+
+
+def site_header(sample: Sequence[Line], is_title: Callable[[str], bool]) -> int:
+    """How many lines a site's header of labels has before the first title; 0 where it has none."""
+    labels = 0
+    for place, line in enumerate(sample[:_HEADER]):
+        text = line.text.strip()
+        if text and is_title(text):
+            return place if labels >= 3 else 0
+        labels += _LABEL.fullmatch(text) is not None
+    return 0
+
+
+def without_header(lines: Iterable[Line], length: int, ledger: Ledger) -> Iterator[Line]:
+    """The lines after the header."""
+    for place, line in enumerate(lines):
+        if place >= length:
+            yield line
+        elif line.text.strip():
+            ledger.drop(line, "header")
+
+
+def is_theft_notice(text: str) -> bool:
+    """A sentence that Royal Road hides in a chapter against copies of it."""
+    if len(text) > 200 or _TOLD.search(text):
+        return False
+    return all(words.search(text) for words in _STOLEN)

@@ -1,0 +1,84 @@
+"""What each metric is called, and which way it is better; docs/evaluation.md explains them."""
+
+from __future__ import annotations
+
+from styledial.evaluation.result import Result
+from styledial.language import say
+from styledial.units import fixed, percent
+
+# name -> English, Chinese, and which way is better: lower "-", higher "+", near the books "b", or
+# neither "".
+GROUPS: dict[tuple[str, str], dict[str, tuple[str, str, str]]] = {
+    ("Style", "风格"): {
+        "kl": ("KL to the base", "与基座的 KL", ""),
+        "style_nll": ("NLL of your novels", "小说 NLL", "-"),
+        "style_nll_gain": ("NLL gained on your novels", "小说 NLL 收益", "+"),
+        "style_score": ("judged to be your novels", "被判为你的小说", "+"),
+        "function_word_distance": ("distance of function words", "虚词使用的距离", "b"),
+        "sentence_rhythm_distance": ("distance of sentence rhythm", "句子节奏的距离", "b"),
+    },
+    ("Fluency", "流畅"): {
+        "distinct_2": ("different pairs of tokens", "不同二元组的比例", ""),
+        "distinct_3": ("different triples of tokens", "不同三元组的比例", ""),
+        "longest_loop": ("longest loop", "最长的循环重复", "-"),
+        "base_perplexity": ("perplexity to the base", "基座困惑度", ""),
+        "truncated": ("passages cut at the limit", "写到长度上限的片段", ""),
+    },
+    ("General ability", "通用能力"): {
+        "general_nll": ("NLL of general text", "通用文本 NLL", "-"),
+        "general_kl": ("KL on general text", "通用文本上的 KL", ""),
+    },
+    ("Memorisation", "照抄"): {
+        "longest_copy": ("longest passage copied", "最长的照抄", ""),
+        "long_copy_rate": ("passages with a long copy", "含长照抄的片段比例", "-"),
+        "extraction_rate_16": ("extracted, 16 tokens given", "给出 16 token 时的可提取率", "-"),
+        "extraction_rate_32": ("extracted, 32 tokens given", "给出 32 token 时的可提取率", "-"),
+        "extraction_rate_64": ("extracted, 64 tokens given", "给出 64 token 时的可提取率", "-"),
+    },
+}  # fmt: skip
+
+
+def metric_words(name: str) -> tuple[str, str]:
+    """(name in the user's language, which way is better); a metric of a task of one's own is called
+    by its own name, and more is better."""
+    for group in GROUPS.values():
+        if name in group:
+            en, zh, better = group[name]
+            return say(en, zh), better
+    return name, "+"
+
+
+_SHARES = ("share of passages", "share of places", "share of n-grams", "accuracy")
+
+
+def figure(value: float | None, unit: str) -> str:
+    """A metric's value without its unit, but for shares: 3 %, 0.094, 1,204; empty for None."""
+    if value is None:
+        return ""
+    if unit in _SHARES:
+        return percent(value)
+    return fixed(value, 3 if abs(value) < 100 else 0) if value != int(value) else f"{value:,.0f}"
+
+
+def with_unit(value: float, unit: str) -> str:
+    """The same with a short unit where it isn't plain what the figure counts."""
+    short = {"nats per token": "nats", "tokens": "token", "bits": "bit"}.get(unit, "")
+    return f"{figure(value, unit)} {short}".rstrip()
+
+
+def arrow(result: Result, better: str) -> str:
+    """Up: surely better than the base; down: surely worse; = neither; empty where no way is better.
+
+    "Near the books" is measured by how far the two lie from the books' own value.
+    """
+    if result.base is None or not better:
+        return ""
+    low, high = result.ci
+    if low <= result.base <= high:
+        return "="
+    if better == "b":
+        goal = result.books or 0.0
+        nearer = abs(result.value - goal) < abs(result.base - goal)
+    else:
+        nearer = (result.value > result.base) == (better == "+")
+    return "↑" if nearer else "↓"

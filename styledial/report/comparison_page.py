@@ -1,0 +1,117 @@
+"""compare.html: the same prompt by each run, then what each gained and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from styledial.files import write_text
+from styledial.language import say
+from styledial.report import charts
+from styledial.report.comparison import (
+    Compared,
+    point,
+    points,
+    same_yardstick,
+    strength_of,
+    table,
+    warnings,
+)
+from styledial.report.drawing import NARROW, WIDE
+from styledial.report.lights import UNCHANGED
+from styledial.report.page import render
+from styledial.report.parts import Figure, Section, Verdict, Written
+from styledial.report.writing import base_sample, marks, own_sample, prompts_of
+
+
+def write_comparison(runs: Sequence[Compared], target: Path) -> None:
+    """What each run writes, the figure and the table as one self-contained HTML file."""
+    texts = side_by_side(runs)
+    page = render(
+        "compare.html",
+        verdict=Verdict(say("comparison", "比较"), _sentence(runs)),
+        cautions=warnings(runs),
+        written=texts,
+        marks=marks()
+        if any(w.level for each in texts for v in each.versions for w in v.words)
+        else "",
+        section=Section(
+            "runs",
+            say("Gain and cost", "收益与代价"),
+            (),
+            [_frontier(runs)],
+            [table(runs, "main"), table(runs, "more")],
+        ),
+    )
+    write_text(target, page)
+
+
+def side_by_side(runs: Sequence[Compared]) -> list[Written]:
+    """Each prompt of two runs or more; with the base's text where all have one base."""
+    found = []
+    for prompt in dict.fromkeys(prompt for each in runs for prompt in prompts_of(each.run)):
+        versions = []
+        for each in runs:
+            sample = own_sample(each.run, prompt)
+            if sample:
+                remark = " · ".join(filter(None, (each.name, strength_of(each))))
+                versions.append(replace(sample, name=each.letter, remark=remark))
+        before = base_sample(runs[0].run, prompt) if same_yardstick(runs) else None
+        if len(versions) > 1:
+            found.append(Written(prompt, [*([before] if before else []), *versions]))
+    return found
+
+
+def _frontier(runs: Sequence[Compared]) -> Figure:
+    title = say("Closer to the books, at what cost", "更像原著，代价多大")
+    placed = [each for each in runs if point(each) is not None]
+    narrow, wide = (
+        charts.frontier_figure(
+            points(placed),
+            [c.letter for c in placed],
+            [c.name for c in placed],
+            label=title,
+            x_title=say("change of loss on general text", "通用文本 loss 变化"),
+            y_title=say("gained on the novels", "小说上的收益"),
+            size=size,
+        )
+        for size in (NARROW, WIDE)
+    )
+    note = say(
+        "Up: closer to the books. Left: less lost on general text. The line joins the runs that no "
+        "other beats in both.",
+        "越高越像原著，越左通用文本损失越小。折线连接没有被其他训练同时胜过的那些。",
+    )
+    return Figure(title, narrow, note, wide=wide)
+
+
+def _sentence(runs: Sequence[Compared]) -> str:
+    """Which run is closest to the books, and which keeps general ability best."""
+    placed = [each for each in runs if each.gained is not None and each.forgotten is not None]
+    if not placed:
+        return say(
+            "None of these runs was measured on both the novels and general text.",
+            "这些训练都没有在小说和通用文本上同时测量。",
+        )
+    closest = max(placed, key=lambda each: each.gained or 0.0)
+    mildest = min(placed, key=lambda each: each.forgotten or 0.0)
+    lost = [each.forgotten or 0.0 for each in placed]
+    if max(lost) - min(lost) < UNCHANGED:
+        return say(
+            f"Closest to the books: {_named(closest)}. General ability is about the same in all.",
+            f"最像原著的是 {_named(closest)}，各次训练的通用能力相差无几。",
+        )
+    if closest is mildest:
+        return say(
+            f"{_named(closest)} is closest to the books and keeps general ability best.",
+            f"{_named(closest)} 最像原著，通用能力也保持得最好。",
+        )
+    return say(
+        f"Closest to the books: {_named(closest)}. General ability best kept: {_named(mildest)}.",
+        f"最像原著的是 {_named(closest)}，通用能力保持得最好的是 {_named(mildest)}。",
+    )
+
+
+def _named(each: Compared) -> str:
+    return f"{each.letter} ({each.name})"

@@ -1,0 +1,206 @@
+"""The verdict in plain words: strength, style, general ability, memorisation, data.
+
+Each is a word and a sentence from the run's own figures; a finding of the doctor about the same
+thing makes it worse, never better.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from styledial.config import KLMode
+from styledial.doctor import Finding
+from styledial.language import say, typed
+from styledial.report.numbers import general, percent, signed, whole
+from styledial.report.parts import Light, State
+from styledial.run_folder.reader import Run, is_number, mapping, mappings
+from styledial.strength import band_near, strength_word
+
+# Of a change in loss, nats per token: less is no change worth a word; more than the second is
+# what the doctor calls forgetting.
+UNCHANGED, _CLEARLY = 0.02, 0.05
+# Style gained below this is none.
+_CLOSER = 0.01
+# Of the target: so near counts as reached.
+_NEAR = 0.1
+
+# A finding of the doctor -> the light it belongs to, and the word for it.
+_FINDINGS: dict[str, tuple[str, tuple[str, str]]] = {
+    "budget_not_reached": ("strength", ("weaker than asked", "未达到目标")),
+    "learning_rate_too_low": ("strength", ("hardly trained", "几乎没学到")),
+    "learning_rate_too_high": ("strength", ("training was unstable", "训练不稳定")),
+    "style_saturated": ("style", ("no more to learn here", "已学到头")),
+    "not_fluent": ("style", ("not fluent", "不流畅")),
+    "forgetting": ("general", ("clearly weaker", "明显下降")),
+    "memorising": ("memorisation", ("copies the books", "会照抄原文")),
+    "overfitting": ("data", ("learnt too long", "学过头了")),
+    "too_little_data": ("data", ("too little text", "文本偏少")),
+}
+_ORDER: tuple[State, ...] = ("unknown", "good", "watch", "bad")
+
+
+def lights(run: Run, findings: Sequence[Finding]) -> list[Light]:
+    """Five lights of a finished run, always in the same order."""
+    summary = run.summary or {}
+    found = {
+        "strength": strength(summary),
+        "style": style(summary, run.evaluation),
+        "general": general_ability(summary),
+        "memorisation": _memorisation(run),
+        "data": _data(run),
+    }
+    for finding in findings:
+        state: State | None = {"warning": "bad", "advice": "watch"}.get(finding.severity)  # type: ignore[assignment]
+        about, words = _FINDINGS.get(finding.rule, ("", ("", "")))
+        if state and about and _ORDER.index(state) > _ORDER.index(found[about].state):
+            found[about] = replace(found[about], state=state, word=say(*words))
+    return list(found.values())
+
+
+def strength(summary: dict[str, Any]) -> Light:
+    """How far the model moved against what was asked."""
+    name = say("Style strength", "风格强度")
+    kl, asked = summary.get("kl_final"), summary.get("kl_beta")
+    if not is_number(kl):
+        return Light(name, "unknown", say("not measured", "未测量"))
+    word = strength_word(kl)
+    if not KLMode.of_summary(summary).has_target or not is_number(asked):
+        said = say(f"No target was set; reached {kl:.3f}.", f"未设目标，实测 {kl:.3f}。")
+        return Light(name, "watch" if band_near(kl) is None else "good", word, said)
+    figures = say(f"Target {asked:g}, reached {kl:.3f}", f"目标 {asked:g}，实测 {kl:.3f}")
+    if kl < (1 - _NEAR) * asked:
+        short = say(
+            ": it did not learn as much as was asked; saved as it is.",
+            "：没学到目标强度，已按实际结果保存。",
+        )
+        return Light(name, "watch", word, figures + short)
+    if kl > (1 + _NEAR) * asked:
+        return Light(
+            name, "watch", word, figures + say(": stronger than asked.", "：比要求的更强。")
+        )
+    return Light(name, "good", word, figures + say(".", "。"))
+
+
+def style(summary: dict[str, Any], evaluation: dict[str, Any] | None = None) -> Light:
+    """Whether unseen pages of the books are predicted better than by the base."""
+    name, change = say("Style", "风格"), change_of(summary, "style_nll")
+    if change is None:
+        return Light(name, "unknown", say("not measured", "未测量"))
+    said = _author_words(change) + _score(evaluation)
+    if change > _CLOSER:
+        return Light(name, "bad", say("further from the books", "离原著更远"), said)
+    if change > -_CLOSER:
+        return Light(name, "watch", say("no closer to the books", "没有更像原著"), said)
+    return Light(name, "good", say("closer to the books", "更像原著"), said)
+
+
+def _author_words(change: float) -> str:
+    """A change of loss as a change of probability per token: exp(-change)."""
+    times = math.exp(-max(min(change, 5.0), -5.0))
+    share = percent(abs(times - 1))
+    more, zh = ("more", "高") if times >= 1 else ("less", "低")
+    return say(
+        f"On pages it has never seen, it gives the author's own words {share} {more} probability "
+        "than before.",
+        f"在没见过的原著段落上，预测作者用词的概率比训练前{zh} {share}。",
+    )
+
+
+def _score(evaluation: dict[str, Any] | None) -> str:
+    score = mapping(mapping((evaluation or {}).get("metrics")).get("style_score")).get("value")
+    if not is_number(score):
+        return ""
+    return say(
+        f" A classifier puts its writing at {100 * score:.0f} between the base (0) and the books "
+        "(100).",
+        f"分类器给它的文字打 {100 * score:.0f} 分（0 分像基座，100 分像原著）。",
+    )
+
+
+def general_ability(summary: dict[str, Any]) -> Light:
+    """What became of ordinary text."""
+    name, change = say("General ability", "通用能力"), change_of(summary, "general_nll")
+    if change is None:
+        return Light(name, "unknown", say("not measured", "未测量"))
+    said = say(
+        f"Loss on general text {signed(change)} (lower is better).",
+        f"通用文本 loss {signed(change)}（越低越好）。",
+    )
+    if change >= _CLEARLY:
+        return Light(name, "bad", say("clearly weaker", "明显下降"), said)
+    if change >= UNCHANGED:
+        return Light(name, "watch", say("slightly weaker", "略有下降"), said)
+    if change > -UNCHANGED:
+        return Light(name, "good", say("almost unchanged", "几乎没变"), said)
+    return Light(name, "good", say("slightly better", "略有提升"), said)
+
+
+def change_of(summary: dict[str, Any], name: str) -> float | None:
+    """A loss of the tuned model less the base's; None where one is missing."""
+    now, base = summary.get(name), summary.get(f"{name}_base")
+    return now - base if is_number(now) and is_number(base) else None
+
+
+def _memorisation(run: Run) -> Light:
+    name = say("Memorisation", "照抄")
+    evaluation = run.evaluation or {}
+    metrics = mapping(evaluation.get("metrics"))
+    recited, longest = (
+        mapping(metrics.get(key)).get("value") for key in ("extraction_rate_32", "longest_copy")
+    )
+    if not is_number(recited) and not is_number(longest):
+        command = f"`styledial evaluate {typed(run.folder)}`"
+        said = say(f"{command} measures it.", f"可用 {command} 测量。")
+        return Light(name, "unknown", say("not measured", "未测量"), said)
+    said = _copied(recited, longest)
+    # It warns of copying and, where the novels were changed since, of that.
+    changed = bool(mapping(evaluation.get("settings")).get("changed_novels"))
+    if len(mappings(evaluation.get("warnings"))) > changed:
+        return Light(name, "bad", say("copies the books", "会照抄原文"), said)
+    return Light(name, "good", say("no copying found", "没有发现照抄"), said)
+
+
+def _copied(recited: Any, longest: Any) -> str:
+    """In a sentence or two; each figure may be missing."""
+    said = ""
+    if is_number(recited):
+        said = say(
+            f"Given true openings from the books, it continues {percent(recited)} word for word.",
+            f"给出原文开头，逐字续出的占 {percent(recited)}。",
+        )
+    if is_number(longest) and longest >= 1:
+        gap = say(" ", "") if said else ""
+        said += gap + say(
+            f"The longest passage shared with them has {general(longest)} tokens.",
+            f"与原文相同的最长片段为 {general(longest)} 个 token。",
+        )
+    return said
+
+
+def _data(run: Run) -> Light:
+    name = say("Data", "数据")
+    manifest = run.manifest or {}
+    tokens, books = mapping(manifest.get("tokens")), mappings(manifest.get("books"))
+    train = tokens.get("train")
+    if not is_number(train):
+        return Light(name, "unknown", say("not recorded", "没有记录"))
+    said = say(
+        f"{whole(train)} tokens to learn from{_files(books)}; {whole(tokens.get('heldout'))} "
+        "kept for measuring.",
+        f"训练文本 {whole(train)} 个 token{_files(books)}；另留 "
+        f"{whole(tokens.get('heldout'))} 个用于测量。",
+    )
+    return Light(name, "good", say("enough text", "文本足够"), said)
+
+
+def _files(books: Sequence[dict[str, Any]]) -> str:
+    """How many of the files were used."""
+    kept, of = sum(bool(book.get("kept")) for book in books), len(books)
+    if not books:
+        return ""
+    if kept == of:
+        return say(f", in {of} {'file' if of == 1 else 'files'}", f"，来自 {of} 个文件")
+    return say(f", in {kept} of {of} files", f"，采用 {of} 个文件中的 {kept} 个")

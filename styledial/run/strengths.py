@@ -1,0 +1,140 @@
+"""A finished adapter at the strength asked for: at which scale, or how far it goes and what then.
+
+--strength left out      as trained: scale 1, the run's own KL
+max                      the strongest that was measured
+light, 0.08, ...         the scale with that KL; beyond the strongest it is refused
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from styledial.commands import command
+from styledial.config import KLMode
+from styledial.dial import DialPoint, load_dial, scale_for, strongest
+from styledial.errors import UserError
+from styledial.language import say
+from styledial.run_folder.described import summary_of
+from styledial.run_folder.layout import SETTINGS
+from styledial.run_folder.reader import is_number
+from styledial.strength import MAX, NAMED, Strength, name_of
+from styledial.units import strength as figure
+
+# A run that ends below this part of its budget had more to learn, not a budget that was too small.
+_FELL_SHORT = 0.95
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """`kl` in nats per token; None where nobody has measured it."""
+
+    scale: float
+    kl: float | None
+
+    def words(self) -> str:
+        """medium, KL 0.098 | 中等，KL 0.098; how strong a model at this scale is."""
+        if self.kl is None:
+            return say("not measured", "未测量")
+        return say(
+            f"{name_of(self.kl)}, KL {figure(self.kl)} nats per token",
+            f"{name_of(self.kl)}，KL {figure(self.kl)} nats/token",
+        )
+
+
+def choose(folder: Path, wanted: Strength | None) -> Chosen:
+    """The scale for a strength of the adapter in `folder`.
+
+    Raises AdapterError where its strengths haven't been measured, UserError beyond the strongest.
+    """
+    if wanted is None:
+        kl = summary_of(folder).get("kl_final")
+        return Chosen(1.0, kl if is_number(kl) else None)
+    points = load_dial(folder)
+    found = at_strength(points, wanted)
+    if found is None:
+        raise out_of_reach(folder, points, [wanted])
+    return found
+
+
+def at_strength(points: Sequence[DialPoint], wanted: Strength) -> Chosen | None:
+    """None where the adapter doesn't go so far."""
+    most = strongest(points)
+    if wanted.name == MAX:
+        return Chosen(most.scale, most.kl)
+    return Chosen(scale_for(points, wanted.kl), wanted.kl) if wanted.kl <= most.kl else None
+
+
+def within(kl: float) -> list[str]:
+    """The strengths to advise where `kl` is the strongest: those by name, else half of it."""
+    return [name for name, value in NAMED.items() if value <= kl] or [f"{kl / 2:.2g}"]
+
+
+def out_of_reach(
+    folder: Path, points: Sequence[DialPoint], wanted: Sequence[Strength]
+) -> UserError:
+    """What can't be had, the strongest that can, and how to get further."""
+    most = strongest(points)
+    en = ", ".join(each.words() for each in wanted)
+    zh = "、".join(each.words() for each in wanted)
+    more = "\n    ".join(further(folder))
+    return UserError(
+        f"strength {en}: out of reach. The strongest of this adapter is {figure(most.kl)} "
+        f"({name_of(most.kl)}), which `max` stands for. {more}",
+        f"达不到强度 {zh}：这个适配器最强为 {figure(most.kl)}（{name_of(most.kl)}），可写 max。"
+        f"{more}",
+    )
+
+
+def fell_short(summary: Mapping[str, Any]) -> bool:
+    """Whether a run ended before its budget was used up: nothing had to be scaled down to it."""
+    reached, asked = summary.get("kl_final"), summary.get("kl_beta")
+    scale = summary.get("adapter_scale", 1.0)
+    if not KLMode.of_summary(summary).has_target or not (is_number(reached) and is_number(asked)):
+        return False
+    return reached < _FELL_SHORT * asked and scale == 1.0
+
+
+def further(folder: Path) -> tuple[str, str]:
+    """The way to a stronger adapter, a sentence and its command: more updates where the run fell
+    short of its budget or had none, a larger budget where it used it up."""
+    summary = summary_of(folder)
+    asked = summary.get("kl_beta")
+    if fell_short(summary):
+        return (
+            say(
+                f"The budget of {asked:g} was not used up; more updates go further:",
+                f"预算 {asked:g} 没有用完；增加更新步数可以更强：",
+            ),
+            typed_longer(folder, summary),
+        )
+    if KLMode.of_summary(summary).has_target and is_number(asked):
+        return (
+            say(
+                f"The budget of {asked:g} was used up; a larger one goes further:",
+                f"预算 {asked:g} 已用完；更大的预算可以更强：",
+            ),
+            typed_larger(folder, asked),
+        )
+    return say("More updates go further:", "增加更新步数可以更强："), typed_longer(folder, summary)
+
+
+def typed_longer(folder: Path, summary: Mapping[str, Any]) -> str:
+    """The command that trains the same with twice the updates, in a folder of its own."""
+    steps = summary.get("steps")
+    twice = 2 * int(steps) if is_number(steps) else 200
+    return _again(folder, "longer", f"training.max_steps={twice}")
+
+
+def typed_larger(folder: Path, asked: float) -> str:
+    """The command that trains the same with the next larger budget, in a folder of its own."""
+    wider = next((name for name, kl in NAMED.items() if kl > asked), f"{2 * asked:g}")
+    return _again(folder, wider, "--strength", wider)
+
+
+def _again(folder: Path, suffix: str, *change: str) -> str:
+    target = folder.with_name(f"{folder.name}-{suffix}")
+    config = folder / SETTINGS
+    return command("train", "--config", config, *change, f"training.output_dir={target}")

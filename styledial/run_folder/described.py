@@ -1,0 +1,97 @@
+"""What lies in a folder that a command is given: a run, an adapter, a merged model, or nothing.
+
+Only names and small files are looked at, so that a wrong folder is refused before torch is
+imported.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from styledial.errors import AdapterError, UserError
+from styledial.language import say
+from styledial.run_folder.layout import (
+    ADAPTER_SETTINGS,
+    MODEL_SETTINGS,
+    SAMPLES_DATA,
+    SUMMARY,
+)
+
+
+def is_plain_model(folder: Path) -> bool:
+    """Whether `folder` is a model without a run beside it, as `styledial merge` writes one."""
+    run = (folder / SUMMARY).is_file() or (folder / ADAPTER_SETTINGS).is_file()
+    return not run and (folder / MODEL_SETTINGS).is_file()
+
+
+def summary_of(folder: Path) -> dict[str, Any]:
+    """summary.json, read leniently: {} where there is none, or one that can't be read."""
+    try:
+        content = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def prompt_of(folder: Path) -> str:
+    """A prompt in the language of the run's novels: the first of its samples, or of the run that an
+    exported adapter lies in."""
+    for place in (folder, folder.parent.parent):
+        try:
+            content = json.loads((place / SAMPLES_DATA).read_text(encoding="utf-8"))
+            return str(content["samples"][0]["prompt"])
+        except (OSError, ValueError, KeyError, TypeError, IndexError):
+            continue
+    return say("The door opened and", "他推开门，看见")
+
+
+def describe_adapter(folder: Path) -> dict[str, Any]:
+    """The run's summary; for an adapter of another tool, its base model's name under "model".
+
+    Raises AdapterError where there is no adapter.
+    """
+    for name, key in ((SUMMARY, "model"), (ADAPTER_SETTINGS, "base_model_name_or_path")):
+        path = folder / name
+        if not path.is_file():
+            continue
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return {**content, "model": content[key]}
+        except (ValueError, KeyError, TypeError):
+            raise AdapterError(
+                f"{path}: cannot be read as JSON with a `{key}`; restore it or train again.",
+                f"{path}：无法读取，或缺少 `{key}`；请恢复该文件或重新训练。",
+            ) from None
+    raise AdapterError(
+        f"{folder}: no adapter here (adapter_config.json is missing). Name the output_dir of a "
+        "finished run.",
+        f"{folder}：这里没有适配器（缺少 adapter_config.json）。请写已完成训练的 output_dir。",
+    )
+
+
+def check_adapter(adapter: Path) -> None:
+    """Raises AdapterError unless an adapter lies in this folder."""
+    if not (adapter / ADAPTER_SETTINGS).is_file():
+        raise AdapterError(
+            f"{adapter}: no adapter here (adapter_config.json is missing). Name the output_dir of "
+            "a finished LoRA run; one with use_peft: false is a plain model already.",
+            f"{adapter}：这里没有适配器（缺少 adapter_config.json）。"
+            "请写已完成的 LoRA 训练的 output_dir；use_peft: false 的结果本来就是完整模型。",
+        )
+
+
+def check_target(target: Path) -> None:
+    """Raises UserError unless `target` can become a new folder; asked before the work is done."""
+    if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
+        raise UserError(
+            f"{target}: exists already and is left as it is; choose another folder with -o.",
+            f"{target}：已存在，未改动；请用 -o 另选文件夹。",
+        )
+    held = next((each for each in target.absolute().parents if each.exists()), None)
+    if held is not None and not held.is_dir():
+        raise UserError(
+            f"{target}: {held} is a file; choose another folder with -o.",
+            f"{target}：{held} 是文件；请用 -o 另选文件夹。",
+        )

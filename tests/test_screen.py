@@ -1,0 +1,172 @@
+"""What a person sees: the first line at once, the blocks of a run, advice that works as printed."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from running import ENV, ROOT, invoke, small_run
+
+from styledial.run.closing_lines import closing_lines as closing
+from styledial.run.strengths import further
+
+SUMMARY = {
+    "kl_beta": 0.1, "kl_mode": "budget", "kl_final": 0.0938, "adapter_scale": 0.8, "steps": 40,
+    "style_nll_base": 5.9, "style_nll": 5.7, "general_nll_base": 4.71, "general_nll": 4.703,
+    "wall_seconds": 75.0,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tiny_base: Path, novels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run in a folder with a space, and what it said."""
+    folder = tmp_path_factory.mktemp("my runs") / "风格 一"
+    settings = [*small_run(tiny_base, novels, folder), "max_steps=40", "evaluate_at_end=quick"]
+    done = invoke("train", *settings, "--strength", "轻微")
+    assert done.returncode == 0, done.stderr
+    (folder.parent / "said.txt").write_text(done.stderr, encoding="utf-8")
+    return folder
+
+
+def said(run: Path) -> str:
+    return (run.parent / "said.txt").read_text(encoding="utf-8")
+
+
+def advised(text: str) -> list[list[str]]:
+    """The commands after "Next:", as a shell would read them, without the program."""
+    lines = text[text.index("Next:") :].splitlines()
+    found = [re.match(r"    \S*styledial (.*)", line) for line in lines]
+    return [shlex.split(each[1]) for each in found if each]
+
+
+@pytest.mark.parametrize(
+    ("args", "first", "last"),
+    [
+        (["generate", "nosuch", "--prompt", "x"], "nosuch: no adapter here", "nosuch: no adapter"),
+        (["dial", "nosuch"], "nosuch: no adapter here", "nosuch: no adapter"),
+        (["merge", "nosuch", "-o", "new"], "nosuch: no adapter here", "nosuch: no adapter"),
+        (["evaluate", "nosuch"], "nosuch: no adapter here", "nosuch: no adapter"),
+        (["plan", "--gpu", "nosuch"], "--gpu nosuch", "--gpu nosuch"),
+        (["train", "model.model_name_or_path=bundled"], "StyleDial 0.1.0: train -> ", ""),
+        (["plan", "model.model_name_or_path=bundled"], "StyleDial 0.1.0: plan for ", ""),
+    ],
+)
+def test_the_first_line_comes_before_torch(
+    args: list[str], first: str, last: str, tmp_path: Path
+) -> None:
+    """`generate nosuch` took 21 s to say that there is no such run, `train` 22 s to its first
+    line: torch was imported before."""
+    code = f"import sys; sys.modules['torch'] = None; sys.argv = ['styledial', *{args!r}]\n"
+    code += "from styledial.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**ENV, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith(first)
+    assert lines[-1].startswith(last)
+
+
+def test_a_run_begins_with_what_it_is_about_to_do(run: Path) -> None:
+    lines = said(run).splitlines()
+    assert lines[0].startswith("StyleDial 0.1.0: train -> ")
+    block = dict(line.strip().split("  ", 1) for line in lines[1:5])
+    assert list(block) == ["base", "device", "novels", "training"]
+    assert "qwen2" in block["base"]
+    tokens = json.loads((run / "data_manifest.json").read_text(encoding="utf-8"))["tokens"]
+    assert f"{tokens['train']:,} tokens to learn from" in block["novels"]
+    assert "40 updates of 8 rows" in block["training"]
+    assert "strength: light (0.065)" in block["training"]
+
+
+def test_the_figures_at_the_end_are_those_of_the_files(run: Path) -> None:
+    """The bar said 0.153, the landing 0.0575, the closing lines 0.0630, each of them "KL"."""
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    text = said(run)
+    assert f"asked 0.065, reached {summary['kl_final']:.3f}" in text
+    assert f"{summary['style_nll_base']:.3f} -> {summary['style_nll']:.3f}" in text
+    change = summary["general_nll"] - summary["general_nll_base"]
+    assert f"loss on general text {change:+.3f}" in text
+
+
+def test_each_command_advised_at_the_end_works_as_printed(run: Path) -> None:
+    commands = advised(said(run))
+    assert [words[0] for words in commands] == ["generate", "dial", "merge"]
+    assert invoke("dial", run).returncode == 0
+    for words in commands:
+        done = invoke(*words, *["--max-new-tokens", "4"] * (words[0] == "generate"))
+        assert done.returncode == 0, done.stderr
+        for further_words in advised(done.stderr) if words[0] != "generate" else []:
+            more = ["--max-new-tokens", "4"] * (further_words[0] == "generate")
+            assert invoke(*further_words, *more).returncode == 0
+
+
+def test_a_merged_model_says_how_strong_it_is_and_writes(run: Path, tmp_path: Path) -> None:
+    """`generate` refused a merged folder, and `merge` printed a path and stopped."""
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    done = invoke("merge", run, "-o", tmp_path / "merged")
+    assert done.returncode == 0, done.stderr
+    assert f"KL {summary['kl_final']:.3f} nats per token" in done.stderr
+    args = ["--prompt", "话说", "--max-new-tokens", "4"]
+    assert invoke("generate", tmp_path / "merged", *args).returncode == 0
+    refused = invoke("generate", tmp_path / "merged", *args, "--strength", "light")
+    assert refused.returncode == 2
+    assert "merged model" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "The budget of 0.1 was used up"),
+        ({"kl_final": 0.05, "adapter_scale": 1.0}, "The budget of 0.1 was not used up"),
+        ({"kl_final": 0.05}, "was used up"),  # scaled down to it on the other half of the text
+        ({"kl_mode": "off"}, "More updates"),
+    ],
+)
+def test_the_way_further_is_the_one_that_helps(
+    changes: dict, words: str, tmp_path: Path, run: Path
+) -> None:
+    """After a run that fell short of its budget a larger one was advised."""
+    (tmp_path / "summary.json").write_text(json.dumps({**SUMMARY, **changes}), encoding="utf-8")
+    (tmp_path / "train_config.yaml").write_bytes((run / "train_config.yaml").read_bytes())
+    sentence, command = further(tmp_path)
+    assert words in sentence
+    asked = shlex.split(command)
+    assert ("--strength" in asked) == ("larger" in sentence)
+    assert not (tmp_path.parent / f"{tmp_path.name}-longer").exists()
+    few = ["training.max_steps=1", "training.evaluate_at_end=off"]
+    done = invoke(*asked[asked.index("train") :], *few)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("change", [-0.007, 0.0, 0.0004, 0.009, 0.2])
+def test_general_ability_is_never_a_negative_loss(
+    change: float, language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The screen said 遗忘 -0.007."""
+    monkeypatch.setenv("STYLEDIAL_LANG", language)
+    summary = {**SUMMARY, "general_nll": 4.71 + change}
+    lines = closing(summary, [], Path("outputs/style"), evaluation={}, findings=[], is_adapter=True)
+    text = "\n".join(lines)
+    assert "-0.000" not in text
+    assert "遗忘" not in text
+    assert ("几乎没变" if language == "zh" else "nearly unchanged") in text or change > 0.02
+    # Commands are as long as the place where the program lies.
+    assert max(cell_len(line) for line in lines if not line.startswith("    ")) <= 80
+
+
+def test_a_run_that_fell_short_says_so_and_how_to_go_on(tmp_path: Path) -> None:
+    summary = {**SUMMARY, "kl_final": 0.05, "adapter_scale": 1.0}
+    (tmp_path / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    lines = closing(summary, [], tmp_path, evaluation={}, findings=[], is_adapter=True)
+    text = "\n".join(lines)
+    assert "asked 0.1, reached 0.050" in text
+    assert "target was not reached" in text
+    assert "training.max_steps=80" in text
