@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from doctor_world import settings_as_text, train
-from running import LITTLE_TEXT, SHORT_END, invoke, small_run
+from running import SHORT_END, invoke, small_run
 
 from styledial.config import resolve
 from styledial.doctor import RULES, Finding, examine, first_thing, overshoot
@@ -170,7 +170,7 @@ def test_overshoot_of_any_kind_of_run(
 
 _REAL = {
     "budget_not_reached": ("max_steps=10",),
-    "budget_exceeded": ("use_peft=false", "learning_rate=0.003", "kl_beta=0.02", "max_steps=30"),
+    "budget_exceeded": ("use_peft=false", "learning_rate=0.003", "kl_beta=0.02", "max_steps=8"),
     "forgetting": ("use_peft=false", "learning_rate=0.003", "kl_mode=off"),
 }
 _READ: dict[str, Callable[[Record], float]] = {
@@ -184,9 +184,11 @@ _READ: dict[str, Callable[[Record], float]] = {
 def test_the_command_carried_out_on_a_real_run(
     rule: str, tiny_base: Path, novels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for each in [*SHORT_END, *LITTLE_TEXT]:
+    for each in SHORT_END:
         monkeypatch.setattr(*each)
-    done = invoke("train", *small_run(tiny_base, novels, tmp_path / "out"), *_REAL[rule])
+    done = invoke(
+        "train", "--preset", "quick", *small_run(tiny_base, novels, tmp_path / "out"), *_REAL[rule]
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(invoke("doctor", tmp_path / "out", "--json").stderr)["findings"]
     (command,) = [each["command"] for each in found if each["rule"] == rule]

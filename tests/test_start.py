@@ -130,7 +130,7 @@ def test_a_file_of_the_users_is_only_replaced_when_they_say_so(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--strength", "huge"], "--strength huge: allowed are light, medium, strong"),
+        (["--strength", "huge"], "--strength huge: allowed are light, medium, strong, max"),
         (["--strength", "-1"], "--strength -1: allowed are"),
         (["--epochs", "many"], "num_train_epochs"),
         (["--data-dir", "nowhere"], "nowhere is not a folder"),
@@ -141,11 +141,6 @@ def test_what_is_not_understood_is_refused(words: list[str], sentence: str, tmp_
     assert done.returncode == 2
     assert sentence in done.stderr
     assert list(tmp_path.iterdir()) == []
-
-
-def test_strength_by_name() -> None:
-    assert start._kl_of("light") == start._kl_of("轻微") == 0.065
-    assert start._kl_of("0.12") == 0.12
 
 
 BOOKS = Novels("bundled", 3, 1_000_000, chinese=True)

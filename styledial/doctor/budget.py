@@ -9,7 +9,7 @@ from styledial.doctor.curve import END, MEDIUM, STRONG, gain_at, still_rising, s
 from styledial.doctor.finding import Found, Words, rule
 from styledial.doctor.length import FEW_UPDATES, longer
 from styledial.doctor.record import Record
-from styledial.doctor.strength import gentler, passed
+from styledial.doctor.strength import AS_ADAPTER, passed
 from styledial.doctor.text import is_crowded
 from styledial.language import typed
 
@@ -42,17 +42,15 @@ def budget_exceeded(run: Record) -> Iterator[Found]:
             ),
         )
         return
-    change = gentler(run)
-    words = in_words(run, change)
+    words = in_words(run, AS_ADAPTER)
     yield Found(
         evidence,
         (
-            "A model whose weights were all tuned can't be scaled to its budget afterwards. Train "
-            f"it more gently: {words}; or train an adapter (use_peft: true), which is scaled.",
-            f"全量微调的模型事后无法缩放到预算。请训练得更轻：{words}；"
-            "或改为训练适配器（use_peft: true），适配器会缩放到预算。",
+            f"Train an adapter: {words}. It is scaled to its budget at the end, which a model "
+            "whose weights were all tuned can't be.",
+            f"请训练适配器：{words}。适配器最后会缩放到预算，全量微调的模型则无法缩放。",
         ),
-        change,
+        AS_ADAPTER,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from styledial.config.kl_mode import KLMode
 from styledial.doctor.change import Change, differing
-from styledial.doctor.curve import MEDIUM, times_more, weaker
+from styledial.doctor.curve import MEDIUM, weaker
 from styledial.doctor.record import Record
 from styledial.run_folder.reader import is_number
 
@@ -39,20 +39,14 @@ def passed(run: Record) -> float | None:
     return overshoot(summary, adapter=run.config.model.use_peft)
 
 
-def gentler(run: Record) -> Change:
-    """Settings for a model of which all weights are tuned and that passed its budget: the budget
-    alone doesn't hold it."""
-    if not run.config.training.mode.has_controller:
-        return {"training.kl_mode": "budget"}
-    rate = run.config.training.learning_rate
-    lower = rate / min(max(times_more(run.budget or 0, run.kl_now), 1.5), 10.0)
-    return {"training.learning_rate": float(f"{lower:.1e}")}
+# An adapter is scaled to its budget at the end; a model whose weights were all tuned can't be.
+AS_ADAPTER: Change = {"model.use_peft": True}
 
 
 def lower_strength(run: Record) -> Change:
     """Settings of a run that is held closer to the base than this one."""
     if not run.config.model.use_peft and passed(run):
-        return gentler(run)
+        return AS_ADAPTER
     training, lower = run.config.training, weaker(run)
     if training.mode.has_target:
         return {"training.kl_beta": lower}
