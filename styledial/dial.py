@@ -95,7 +95,7 @@ def load_dial(folder: Path) -> list[DialPoint]:
         points = []
     if not rising_part(points):
         raise AdapterError(
-            f"{path}: cannot be read; write it again with `styledial dial {typed(folder)}`.",
-            f"{path}：无法读取；请用 `styledial dial {typed(folder)}` 重新生成。",
+            f"{path}: cannot be read. Move it away, then `styledial dial {typed(folder)}`.",
+            f"{path}：无法读取。请把它移走，再运行 `styledial dial {typed(folder)}`。",
         )
     return points

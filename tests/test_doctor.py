@@ -58,7 +58,7 @@ def test_every_rule_has_a_planted_run() -> None:
 
 # Those whose text is short or whose runs other tests need too; the others are marked slow.
 QUICK = ("learning_rate_too_high", "learning_rate_too_low", "budget_binding", "budget_not_reached",
-         "too_little_data", "memorising", "forgetting")  # fmt: skip
+         "budget_exceeded", "too_little_data", "memorising", "forgetting")  # fmt: skip
 
 
 @pytest.mark.parametrize("rule", slow_but([name for name in RUNS if name != HEALTHY], *QUICK))
@@ -80,6 +80,13 @@ def test_a_healthy_run_has_a_clean_bill(done) -> None:
     assert names(examine(folder)) == []
     assert unjudged(read_record(folder)) == []  # nothing was missed for want of a file
     assert "no problems found" in result.stderr
+
+
+def test_compare_shows_overshoot_too(runs: Runs) -> None:
+    """Full tuning ended at four times its budget, and the table showed a KL like any other."""
+    said = invoke("compare", runs(HEALTHY), runs("budget_exceeded")).stderr
+    assert re.search(r"B ended at a KL of 0\.\d+, \d\.\d times its budget 0\.02", said), said
+    assert "A ended" not in said
 
 
 @pytest.mark.slow
@@ -114,13 +121,15 @@ def test_json_and_words(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = runs("learning_rate_too_low")
     said = json.loads(invoke("doctor", folder, "--json").stderr)
     (finding,) = said["findings"]
-    assert set(finding) == {"rule", "severity", "evidence", "advice"}
+    assert set(finding) == {"rule", "severity", "evidence", "advice", "command"}
+    assert said["first"].startswith("Do this first: Raise the learning rate")
     assert finding["rule"] == "learning_rate_too_low"
     assert "0.0005" in finding["advice"]
     assert {"rule", "reason"} == set(said["unjudged"][0])
     assert sum(said["time"].values()) == pytest.approx(1)
     shown = invoke("doctor", folder).stderr
     assert finding["evidence"] in shown
+    assert shown.startswith(said["first"])
     assert f"styledial evaluate {folder}" in shown  # what would let not_fluent be judged
     monkeypatch.setenv("STYLEDIAL_LANG", "zh")
     assert "调大 learning_rate" in invoke("doctor", folder).stderr
@@ -129,7 +138,7 @@ def test_json_and_words(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_dial_says_by_how_much(runs: Runs, tmp_path: Path) -> None:
     folder = tmp_path / "dialled"
     shutil.copytree(runs("budget_binding"), folder)
-    assert "estimated" in examine(folder)[0].advice[0]
+    assert "train with kl_beta 0.1 instead of 0.08" in examine(folder)[0].advice[0]
     assert invoke("dial", folder).returncode == 0
     (finding,) = examine(folder)
     assert "from the dial" in finding.advice[0]
@@ -233,7 +242,7 @@ def test_a_smaller_rank_is_advised_where_it_is_enough(train: int, rank: int | No
     ]
     assert ("lora_r" in finding.advice[0]) == (rank is not None)
     if rank:
-        assert f"lora_r (16 -> {rank})" in finding.advice[0]
+        assert f"lora_r 16 -> {rank}" in finding.advice[0]
         fewer = replace(
             run,
             tokens={"train": train, "heldout": 10**5},

@@ -66,6 +66,9 @@ def build_anchor(
 ) -> Anchor | None:
     """The anchor text as rows, about `anchor_ratio` of every update; None where it is off.
 
+    `steps`: the updates that the run was first planned for; a short one gets less text, and one
+    that is resumed to more goes on with the text that it had.
+
     Text written by the base is kept in `cache` for a resumed run, by the first process; all
     write their share of it, and none has to see the others' disk. Plain fine-tuning (kl_mode:
     off) has no anchor.

@@ -50,7 +50,7 @@ def doctor(
             "doctor: name the output_dir of a run: `styledial doctor OUTPUT_DIR`.",
             "doctor：请写训练的 output_dir：`styledial doctor 文件夹`。",
         )
-    from styledial.doctor import examine, limit, unjudged
+    from styledial.doctor import examine, first_thing, limit, unjudged
     from styledial.doctor.record import read_record
     from styledial.doctor.words import finding_lines, state_line, time_line
 
@@ -59,13 +59,12 @@ def doctor(
     if as_json:
         typer.echo(_as_json(record))
         return
-    typer.echo(state_line(record))
+    typer.echo(first_thing(record, findings))
+    typer.echo("\n" + state_line(record))
     if record.timed:
         typer.echo(time_line(record))
     for finding in findings:
         typer.echo("\n" + "\n".join(finding_lines(finding)))
-    if not findings:
-        typer.echo(say("No problems found.", "没有发现问题。"))
     if more := limit(record):
         typer.echo("\n" + say(*more))
     reasons: dict[str, list[str]] = {}
@@ -78,11 +77,12 @@ def doctor(
 
 
 def _as_json(record: Record) -> str:
-    from styledial.doctor import examine, limit, unjudged
+    from styledial.doctor import examine, first_thing, limit, unjudged
 
     more = limit(record)
     content = {
         "findings": [finding.as_json() for finding in examine(record)],
+        "first": first_thing(record, examine(record)),
         "limit": say(*more) if more else None,
         "unjudged": [{"rule": name, "reason": say(*why)} for name, why in unjudged(record)],
         "time": {phase: record.share(phase) for phase in record.timed},

@@ -25,6 +25,7 @@ from styledial.cli import (
     plan,
     prepare,
     report,
+    start,
     train,
 )
 from styledial.cli.streams import show_any_character
@@ -68,6 +69,7 @@ def options_of_all(
     """The options that stand before any command."""
 
 
+app.command("start", cls=Command, help=start.HELP)(start.start)
 app.command("train", cls=Command, help=train.HELP, epilog=train.EPILOG)(train.train)
 app.command("plan", cls=Command, help=plan.HELP)(plan.plan)
 app.add_typer(config.app, name="config")

@@ -116,15 +116,21 @@ def flat(config: Config) -> dict[str, Any]:
     }
 
 
-def template() -> str:
-    """train_config.yaml: every key, its default, and one comment in each language."""
+def template(config: Config | None = None) -> str:
+    """train_config.yaml: every key, its default, and one comment in each language.
+
+    With `config`, what was set there instead of the default.
+    """
     bar = "# " + "=" * 44
     lines: list[str] = []
     for section, kind in SECTIONS.items():
         lines += [bar, f"# {_TITLES[section]}", bar, f"{section}:"]
         for key, field in kind.model_fields.items():
             en, zh = both(field)
-            lines += [f"  # {zh}", f"  # {en}", f"  {key}: {as_yaml(shown_default(field))}", ""]
+            name, value = f"{section}.{key}", as_yaml(shown_default(field))
+            if config is not None and config.sources.get(name, "default") != "default":
+                value = as_yaml(config.value_of(name))
+            lines += [f"  # {zh}", f"  # {en}", f"  {key}: {value}", ""]
     return "\n".join(lines).rstrip() + "\n"
 
 

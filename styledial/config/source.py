@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from styledial.errors import ConfigError, Problem, UserError
-from styledial.language import say
+from styledial.language import say, typed
 
 _FULL_WIDTH_COLON = re.compile(r"^(\s*[\"']?[A-Za-z_][\w-]*[\"']?)\s*：\s*(.*)$")
 # Ignored on purpose: https:// and windows C:\ need the space that YAML wants after a colon.
@@ -87,8 +87,9 @@ def _read_text(path: Path) -> str:
     except FileNotFoundError:
         raise UserError(
             f"{path}: no such configuration file. Check the path, or write a fresh one with "
-            f"`styledial config init {path}`.",
-            f"{path}：没有这个配置文件。请检查路径，或用 `styledial config init {path}` 新建。",
+            f"`styledial config init {typed(path)}`.",
+            f"{path}：没有这个配置文件。请检查路径，"
+            f"或用 `styledial config init {typed(path)}` 新建。",
         ) from None
     except OSError as error:
         raise UserError(

@@ -1,6 +1,6 @@
 """What limits a run, from its own files: rules, each with its evidence and its next step.
 
-budget    budget_binding, budget_not_reached, style_saturated
+budget    budget_exceeded, budget_not_reached, style_saturated, budget_binding
 learning  learning_rate_too_high, learning_rate_too_low
 text      too_little_data, overfitting, memorising
 output    not_fluent, forgetting
@@ -9,6 +9,17 @@ speed     slow_reference, slow_small_micro_batch, slow_checkpoints, memory_headr
 
 from styledial.doctor.examine import RULES, examine, limit, unjudged
 from styledial.doctor.finding import Finding, Severity
-from styledial.doctor.words import last_words
+from styledial.doctor.strength import overshoot
+from styledial.doctor.words import first_thing, last_words
 
-__all__ = ["RULES", "Finding", "Severity", "examine", "last_words", "limit", "unjudged"]
+__all__ = [
+    "RULES",
+    "Finding",
+    "Severity",
+    "examine",
+    "first_thing",
+    "last_words",
+    "limit",
+    "overshoot",
+    "unjudged",
+]

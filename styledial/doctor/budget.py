@@ -1,13 +1,16 @@
-"""Rules about the budget: it binds, it wasn't reached, or the style ends before it."""
+"""Rules about the budget: it binds, it wasn't reached, it was passed, or the style ends before."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from styledial.doctor.change import Change, in_words
 from styledial.doctor.curve import END, MEDIUM, STRONG, gain_at, still_rising, strongest, times_more
-from styledial.doctor.finding import Words, rule
+from styledial.doctor.finding import Found, Words, rule
 from styledial.doctor.length import FEW_UPDATES, longer
 from styledial.doctor.record import Record
+from styledial.doctor.strength import AS_ADAPTER, passed
+from styledial.doctor.text import is_crowded
 from styledial.language import typed
 
 # Landing comes within 0.5 % of the budget and never scales up; below this a run fell short of it,
@@ -19,8 +22,40 @@ FEW_TIMES = 2.5
 FLAT = 0.1
 
 
-@rule("info", "summary")
-def budget_binding(run: Record) -> Iterator[tuple[Words, Words]]:
+@rule("warning", "summary", moves="weaker")
+def budget_exceeded(run: Record) -> Iterator[Found]:
+    """The finished model is stronger than its budget, whatever kind of run made it."""
+    times = passed(run)
+    if times is None:
+        return
+    evidence = (
+        f"KL ended at {run.kl_now:.3f}, {times:.1f} times the budget {run.budget:g}.",
+        f"KL 最终为 {run.kl_now:.3f}，是预算 {run.budget:g} 的 {times:.1f} 倍。",
+    )
+    if run.config.model.use_peft:
+        export = f"`styledial dial {typed(run.folder)} --export {run.budget:g}`"
+        yield Found(
+            evidence,
+            (
+                f"Without training: {export} writes an adapter of that strength.",
+                f"不必训练：{export} 会导出这一强度的适配器。",
+            ),
+        )
+        return
+    words = in_words(run, AS_ADAPTER)
+    yield Found(
+        evidence,
+        (
+            f"Train an adapter: {words}. It is scaled to its budget at the end, which a model "
+            "whose weights were all tuned can't be.",
+            f"请训练适配器：{words}。适配器最后会缩放到预算，全量微调的模型则无法缩放。",
+        ),
+        AS_ADAPTER,
+    )
+
+
+@rule("info", "summary", moves="stronger")
+def budget_binding(run: Record) -> Iterator[Found]:
     """KL is at a budget below the guide's recommended band: the budget is what keeps style weak.
 
     From 0.1 on a run at its budget is as it should be.
@@ -28,8 +63,8 @@ def budget_binding(run: Record) -> Iterator[tuple[Words, Words]]:
     budget = run.budget
     if budget is None or budget >= MEDIUM or run.kl < REACHED * budget:
         return
-    more, zh = _stronger(run, MEDIUM)
-    yield (
+    (more, zh), change = _stronger(run, MEDIUM)
+    yield Found(
         (
             f"KL {run.kl_now:.3f} is all of the budget {budget:g}, which is below the recommended "
             f"{MEDIUM:g} to {STRONG:g}; style gained {run.gain:.3f} nats per token.",
@@ -40,6 +75,7 @@ def budget_binding(run: Record) -> Iterator[tuple[Words, Words]]:
             f"If the style is too weak, {more} {STRONG:g} to {END:g} is stronger still.",
             f"若觉得风格太弱，{zh}{STRONG:g} 到 {END:g} 更强。",
         ),
+        change,
     )
 
 
@@ -61,73 +97,80 @@ def what_limits(run: Record) -> Words | None:
             reached[0] + "It is at the end of the guide's bands; more is less fluent.",
             reached[1] + "已到指南分档的上限，再大会更不流畅。",
         )
-    more, zh = _stronger(run, wanted)
+    (more, zh), _ = _stronger(run, wanted)
     return f"{reached[0]}For more style, {more}", f"{reached[1]}想要更强的风格，{zh}"
 
 
-def _stronger(run: Record, wanted: float) -> Words:
-    gain, measured = gain_at(run, wanted)
-    known = ("from the dial", "来自 dial") if measured else ("estimated", "估计")
-    how = (f"train with kl_beta {wanted:g}", f"用 kl_beta {wanted:g} 训练")
+def _stronger(run: Record, wanted: float) -> tuple[Words, Change]:
+    """Advice and settings for a KL of `wanted`; without training where the dial reaches it."""
+    gain = gain_at(run, wanted)
+    known = ("", "")
+    if gain is not None:
+        known = (
+            f" (style gained {run.gain:.3f} now, {gain:.3f} there, from the dial)",
+            f"（现在风格改善 {run.gain:.3f}，届时 {gain:.3f}，来自 dial）",
+        )
     if wanted <= strongest(run):
         command = f"`styledial dial {typed(run.folder)} --export {wanted:g}`"
-        how = (f"no training needed: {command}", f"不必重新训练：{command}")
+        return (
+            f"go up to {wanted:g}{known[0]}; no training needed: {command}.",
+            f"把强度提高到 {wanted:g}{known[1]}；不必重新训练：{command}。",
+        ), {}
     return (
-        f"raise kl_beta to {wanted:g}: the gain is {run.gain:.3f} now and would be about "
-        f"{gain:.3f} ({known[0]}); {how[0]}.",
-        f"把 kl_beta 提高到 {wanted:g}：现在改善 {run.gain:.3f}，届时约 {gain:.3f}（{known[1]}）；"
-        f"{how[1]}。",
-    )
+        f"train with kl_beta {wanted:g} instead of {run.budget:g}.",
+        f"把 kl_beta 从 {run.budget:g} 提高到 {wanted:g} 重新训练。",
+    ), {"training.kl_beta": wanted}
 
 
-@rule("advice", "summary", "readings", "updates")
-def budget_not_reached(run: Record) -> Iterator[tuple[Words, Words]]:
-    """The run ended below its budget while held-out text was still getting better: more epochs."""
-    if not _short(run) or still_rising(run) < FLAT:
+@rule("advice", "summary", "readings", "updates", moves="stronger")
+def budget_not_reached(run: Record) -> Iterator[Found]:
+    """The run ended below its budget and nothing shows that it had learnt all it can: more
+    updates."""
+    rising = still_rising(run)
+    if not _short(run) or (rising is not None and rising < FLAT):
         return
     times = times_more(run.kl, run.budget or 0)
     if times > FEW_TIMES and run.steps >= FEW_UPDATES:
         return  # learning_rate_too_low
-    more, zh = longer(run, times)
-    swung = ("", "")
+    change = longer(run, times)
+    en = f"KL {run.kl:.4f} of the budget {run.budget:g} after {run.steps} updates "
+    zh = f"{run.steps} 步（{run.epochs:.1f} 轮）后 KL 为 {run.kl:.4f}，预算 {run.budget:g}"
+    en += f"({run.epochs:.1f} epochs)"
+    if rising is not None:
+        en += f"; the second half of the way brought {rising:.0%} of the gain: still learning"
+        zh += f"；后半程带来了 {rising:.0%} 的改善，模型仍在学习"
+    en, zh = en + ".", zh + "。"
     if max(line["val/kl"] for line in run.readings) > (run.budget or 0):
-        swung = (
-            " KL had been past the budget: there were too few updates for the controller to "
-            "settle.",
-            " 途中 KL 曾超过预算：步数太少，控制器来不及稳定。",
-        )
-    yield (
-        (
-            f"KL {run.kl:.4f} of the budget {run.budget:g} after {run.steps} updates "
-            f"({run.epochs:.1f} epochs), and the second half of the way brought "
-            f"{still_rising(run):.0%} of the gain: it was still learning." + swung[0],
-            f"{run.steps} 步（{run.epochs:.1f} 轮）后 KL 为 {run.kl:.4f}，预算 {run.budget:g}；"
-            f"后半程带来了 {still_rising(run):.0%} 的改善，模型仍在学习。" + swung[1],
-        ),
-        (f"Train longer: {more}.", f"延长训练：{zh}。"),
-    )
+        en += " KL had been past the budget: too few updates for the controller to settle."
+        zh += "途中 KL 曾超过预算：步数太少，控制器来不及稳定。"
+    words = in_words(run, change)
+    yield Found((en, zh), (f"Train longer: {words}.", f"延长训练：{words}。"), change)
 
 
-@rule("advice", "summary", "readings", "updates")
-def style_saturated(run: Record) -> Iterator[tuple[Words, Words]]:
+@rule("advice", "summary", "readings", "updates", moves="stronger")
+def style_saturated(run: Record) -> Iterator[Found]:
     """Below the budget, and nothing more is learnt: this text or this adapter gives no more."""
-    if not _short(run) or still_rising(run) >= FLAT or run.steps < FEW_UPDATES:
+    rising = still_rising(run)
+    if not _short(run) or rising is None or rising >= FLAT or run.steps < FEW_UPDATES:
         return
-    rank = run.config.model.lora_r
-    larger = (f"a larger lora_r ({rank} -> {2 * rank})", f"更大的 lora_r（{rank} -> {2 * rank}）")
-    yield (
+    # An adapter that could store the text many times over doesn't lack weights.
+    larger = run.config.model.use_peft and not is_crowded(run)
+    change = {"model.lora_r": 2 * run.config.model.lora_r} if larger else {}
+    words = in_words(run, change)
+    yield Found(
         (
             f"KL {run.kl:.3f} of the budget {run.budget:g}, and the second half of the way brought "
-            f"{max(still_rising(run), 0):.0%} of the gain: the model has learnt what it can.",
-            f"KL {run.kl:.3f}，预算 {run.budget:g}；后半程只带来 {max(still_rising(run), 0):.0%} "
+            f"{max(rising, 0):.0%} of the gain: the model has learnt what it can.",
+            f"KL {run.kl:.3f}，预算 {run.budget:g}；后半程只带来 {max(rising, 0):.0%} "
             "的改善：模型已学到它能学的。",
         ),
         (
             "A larger kl_beta or more epochs change nothing. More can come from more text"
-            + (f" or {larger[0]}." if run.config.model.use_peft else "."),
+            + (f" or a larger adapter: {words}." if change else "."),
             "提高 kl_beta 或增加轮数都没有用。可以增加文本"
-            + (f"，或用{larger[1]}。" if run.config.model.use_peft else "。"),
+            + (f"，或用更大的适配器：{words}。" if change else "。"),
         ),
+        change,
     )
 
 

@@ -10,10 +10,8 @@ from styledial.dial import DialPoint, rising_part
 from styledial.doctor.record import Record
 from styledial.strength import BANDS
 
-# Style gained grows as KL to this power, measured between budgets of 0.02 and 0.2 on real novels
-# (docs/experiments.md, three budgets and the dose): 0.38, 0.32, 0.26, 0.25.
-_POWER = 0.3
 MEDIUM, STRONG, END = BANDS["medium"][0], *BANDS["strong"]
+_LOWER = (END, 0.15, MEDIUM, 0.08, 0.05)  # the guide's strengths, for advice to go down one
 
 
 def times_more(kl: float, wanted: float) -> float:
@@ -25,14 +23,15 @@ def times_more(kl: float, wanted: float) -> float:
     return math.sqrt(wanted / max(kl, 1e-9))
 
 
-def still_rising(run: Record) -> float:
+def still_rising(run: Record) -> float | None:
     """Part of the held-out gain that came in the second half of the way, 0.5 if it rose evenly.
 
     The way is counted in learning rate, not in updates: at the end of a schedule nothing moves,
-    whether or not more could be gained.
+    whether or not more could be gained. None where it wasn't measured: fewer than three readings,
+    none in the first half, or no gain.
     """
     if len(run.readings) < 3 or run.gains[-1] <= 0:
-        return 0.5
+        return None
     way, sums = 0.0, []
     for line in run.updates:
         way += line["train/learning_rate"]
@@ -40,20 +39,29 @@ def still_rising(run: Record) -> float:
     steps = [line["step"] for line in run.updates]
     half = steps[min(bisect.bisect_left(sums, way / 2), len(steps) - 1)]
     before = [g for line, g in zip(run.readings, run.gains, strict=True) if line["step"] <= half]
-    return min(1 - (before[-1] if before else 0.0) / run.gains[-1], 1.0)
+    if not before or len(before) == len(run.gains):
+        return None
+    return min(1 - before[-1] / run.gains[-1], 1.0)
 
 
-def gain_at(run: Record, kl: float) -> tuple[float, bool]:
-    """Style gained (nats per token) at a KL of `kl`, and whether the dial measured it.
+def weaker(run: Record) -> float:
+    """The guide's next strength below what the run has and was allowed: 0.15 -> 0.1, 0.05 ->
+    0.025; far above them, their end."""
+    now = run.kl_now if run.budget is None else min(run.kl_now, run.budget)
+    return next((step for step in _LOWER if step < 0.9 * now), float(f"{max(now, 0) / 2:.2g}"))
+
+
+def gain_at(run: Record, kl: float) -> float | None:
+    """Style gained (nats per token) at a KL of `kl` by the dial; None where it didn't measure it.
 
     The dial's text and the summary's are two samples of the held-out part, so only differences
     between the dial's own points are used.
     """
     points = rising_part(run.dial)
-    if points and points[0].kl <= kl <= points[-1].kl:
-        now = min(points, key=lambda point: abs(point.scale - 1))
-        return run.gain + now.style_nll - _between(points, kl), True
-    return run.gain * (kl / max(run.kl_now, 1e-9)) ** _POWER, False
+    now = next((point for point in points if point.scale == 1), None)
+    if now is None or not points[0].kl <= kl <= points[-1].kl:
+        return None
+    return run.gain + now.style_nll - _between(points, kl)
 
 
 def _between(points: Sequence[DialPoint], kl: float) -> float:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from styledial.doctor import budget, learning, output, speed, text
+from styledial.doctor.change import command_for
 from styledial.doctor.finding import ORDER, Finding, Rule, Words
 from styledial.doctor.record import MISSING, Record, read_record
 from styledial.language import typed
@@ -12,6 +14,7 @@ from styledial.language import typed
 # Within a severity, the first is the first to fix: what spoils a run before what wastes it.
 RULES: tuple[Rule, ...] = (
     learning.learning_rate_too_high,
+    budget.budget_exceeded,
     text.memorising,
     text.overfitting,
     output.not_fluent,
@@ -32,13 +35,21 @@ def examine(run: Path | Record) -> list[Finding]:
     """What limits this run, the most important first; empty for a healthy one.
 
     Reads the run's files only: no model is loaded. A rule whose files aren't there is silent;
-    `unjudged` names it. Raises UserError for a folder that is no run.
+    `unjudged` names it. One whose advice pulls against that of a more important finding waits
+    until that one is settled. Raises UserError for a folder that is no run.
     """
     record = run if isinstance(run, Record) else read_record(run)
-    found = [
-        finding for rule in RULES if not _lacks(rule, record) for finding in rule.findings(record)
-    ]
-    return sorted(found, key=lambda finding: ORDER.index(finding.severity))
+    kept: list[tuple[Rule, Finding]] = []
+    for rule in sorted(RULES, key=lambda rule: ORDER.index(rule.severity)):
+        if not _lacks(rule, record) and not any(rule.against(other) for other, _ in kept):
+            kept += [(rule, finding) for finding in _findings(rule, record)]
+    return [finding for _, finding in kept]
+
+
+def _findings(rule: Rule, record: Record) -> Iterator[Finding]:
+    for found in rule.look(record):
+        command = command_for(record, found.change)
+        yield Finding(rule.name, rule.severity, *found, command=command)
 
 
 def limit(record: Record) -> Words | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
-from styledial.doctor.curve import END, MEDIUM
-from styledial.doctor.finding import Words, rule
+from styledial.doctor.change import Change, in_words
+from styledial.doctor.curve import MEDIUM, weaker
+from styledial.doctor.finding import Found, Words, rule
 from styledial.doctor.record import Record
+from styledial.doctor.strength import lower_strength
 from styledial.language import typed
 
 # General text 5 % less likely per token (perplexity) than under the base. At budgets up to 0.15
@@ -22,99 +25,112 @@ _DISTINCT = 0.25
 _LOOP = 8.0
 
 
-@rule("warning", "passages")
-def not_fluent(run: Record) -> Iterator[tuple[Words, Words]]:
+@rule("warning", "passages", moves="weaker")
+def not_fluent(run: Record) -> Iterator[Found]:
     """What it writes loops, has few words, or is nothing that the base would call text."""
-    seen: list[Words] = []
-    for name in ("distinct_2", "distinct_3"):
-        if (found := run.metric(name)) and found.value < (1 - _DISTINCT) * found.lowest:
-            seen.append(
-                (
-                    f"{name} {found.value:.2f}, the base's {found.base:.2f}",
-                    f"{name} 为 {found.value:.2f}，基座为 {found.base:.2f}",
-                )
-            )
-    if (found := run.metric("base_perplexity")) and found.value > _STRANGE * found.highest:
-        times = found.value / found.highest
-        seen.append(
-            (
-                f"the base finds it {times:.1f} times as surprising as the books (base_perplexity)",
-                f"基座认为它比原书还意外 {times:.1f} 倍（base_perplexity）",
-            )
-        )
-    if (found := run.metric("longest_loop")) and found.value - found.base > _LOOP:
-        seen.append(
-            (
-                f"loops of {found.value:.0f} tokens in a passage (base {found.base:.0f})",
-                f"段落中循环重复 {found.value:.0f} token（基座 {found.base:.0f}）",
-            )
-        )
+    seen = [*_few_words(run), *_strange(run), *_loops(run)]
     if not seen:
         return
-    training, lower = run.config.training, weaker(run.kl_now)
-    if training.mode.has_target:
-        how = (f"Lower kl_beta to {lower:g}.", f"把 kl_beta 减小到 {lower:g}。")
-    else:
-        how = ("Use kl_mode: budget with kl_beta 0.1.", "请用 kl_mode: budget、kl_beta 0.1。")
+    change = lower_strength(run)
+    words = in_words(run, change)
+    at_once = ("", "")
     if run.config.model.use_peft:  # only an adapter has a dial
-        generate = f"`styledial generate {typed(run.folder)} --prompt ... --kl_beta {lower:g}`"
-        commands = (f"`styledial dial {typed(run.folder)}`", generate)
-        steps = f"{commands[0]}, {commands[1]}"
-        how = (
-            f"{how[0]} Try {lower:g} first without training: {steps}.",
-            f"{how[1]}可先不训练，试试 {lower:g}：{steps}。",
+        lower = min(weaker(run), run.config.training.kl_target or MEDIUM)
+        export = f"`styledial dial {typed(run.folder)} --export {lower:g}`"
+        at_once = (
+            f" Try {lower:g} first without training: {export}.",
+            f"可先不训练，试试 {lower:g}：{export}。",
         )
-    yield (
+    yield Found(
         (
             "What it writes is not fluent: "
             + "; ".join(each[0] for each in seen)
             + f". KL is {run.kl_now:.3f}.",
             "续写不流畅：" + "；".join(each[1] for each in seen) + f"。KL 为 {run.kl_now:.3f}。",
         ),
-        how,
+        (f"Use a weaker strength: {words}.{at_once[0]}", f"减弱强度：{words}。{at_once[1]}"),
+        change,
     )
 
 
-@rule("warning", "summary")
-def forgetting(run: Record) -> Iterator[tuple[Words, Words]]:
+def _few_words(run: Record) -> Iterator[Words]:
+    for name in ("distinct_2", "distinct_3"):
+        if (found := run.metric(name)) and found.value < (1 - _DISTINCT) * found.lowest:
+            yield (
+                f"{name} {found.value:.2f}, the base's {found.base:.2f}",
+                f"{name} 为 {found.value:.2f}，基座为 {found.base:.2f}",
+            )
+
+
+def _strange(run: Record) -> Iterator[Words]:
+    found = run.metric("base_perplexity")
+    if not found or found.value <= _STRANGE * found.highest:
+        return
+    times, own = found.value / found.highest, found.highest == found.base
+    than = ("its own text", "基座自己的文字") if own else ("the books", "原书")
+    yield (
+        f"the base finds it {times:.1f} times as surprising as {than[0]} (base_perplexity)",
+        f"在基座看来，其困惑度是{than[1]}的 {times:.1f} 倍（base_perplexity）",
+    )
+
+
+def _loops(run: Record) -> Iterator[Words]:
+    if (found := run.metric("longest_loop")) and found.value - found.base > _LOOP:
+        yield (
+            f"loops of {found.value:.0f} tokens in a passage (base {found.base:.0f})",
+            f"段落中循环重复 {found.value:.0f} token（基座 {found.base:.0f}）",
+        )
+
+
+@rule("warning", "summary", moves="weaker")
+def forgetting(run: Record) -> Iterator[Found]:
     """General text has become less likely than it was under the base."""
     lost = run.summary["general_nll"] - run.summary["general_nll_base"]
     if lost < _FORGOTTEN:
         return
-    training, data = run.config.training, run.config.data
-    if not training.mode.has_target:
-        how = (
-            "kl_mode: budget with kl_beta 0.1 (and an anchor, which then is on)",
-            "改用 kl_mode: budget、kl_beta 0.1（锚定文本随之启用）",
-        )
-    elif data.anchor == "off":
-        how = ("data.anchor: self", "data.anchor: self")
-    else:
-        ratio = min(2 * data.anchor_ratio, 0.5)
-        lower = weaker(run.kl_now)
-        how = (
-            f"data.anchor_ratio {ratio:g}, or kl_beta {lower:g}",
-            f"data.anchor_ratio {ratio:g}，或 kl_beta {lower:g}",
-        )
-    kept = [p.kl for p in run.dial if p.general_nll - run.summary["general_nll_base"] < _FORGOTTEN]
-    at_once = ("", "")
-    if kept:
-        export = f"`styledial dial {typed(run.folder)} --export {max(kept):.2g}`"
-        at_once = (
-            f" Without training: {export} loses less than that.",
-            f" 不必训练：{export} 的遗忘低于此值。",
-        )
-    yield (
+    change, more = _remembers(run)
+    words = in_words(run, change)
+    at_once = _kept_by_the_dial(run)
+    yield Found(
         (
             f"General text lost {lost:.3f} nats per token against the base (more than "
             f"{_FORGOTTEN:g}) for {run.gain:.3f} gained on style; KL {run.kl_now:.3f}.",
             f"通用文本比基座变差 {lost:.3f} nats/token（超过 {_FORGOTTEN:g}），"
             f"风格改善 {run.gain:.3f}；KL {run.kl_now:.3f}。",
         ),
-        (f"Use {how[0]}." + at_once[0], f"请用 {how[1]}。" + at_once[1]),
+        (f"Use {words}{more[0]}.{at_once[0]}", f"请用 {words}{more[1]}。{at_once[1]}"),
+        change,
     )
 
 
-def weaker(kl: float) -> float:
-    """The next lower strength of the guide: 0.15 -> 0.1 or 0.08; far above them, their end."""
-    return next((step for step in (END, 0.15, MEDIUM, 0.08, 0.05) if step < 0.9 * kl), kl / 2)
+def _remembers(run: Record) -> tuple[Change, Words]:
+    """Settings with which less is forgotten, and what else would help."""
+    training, data = run.config.training, run.config.data
+    if training.mode.has_target and data.anchor == "off":
+        return {"data.anchor": "self"}, ("", "")
+    change = dict(lower_strength(run))
+    if data.anchor == "off":
+        change["data.anchor"] = "self"
+    if not training.mode.has_anchor or data.anchor_ratio > 0.25 or data.anchor == "off":
+        return change, ("", "")
+    ratio = in_words(run, {"data.anchor_ratio": 2 * data.anchor_ratio})
+    return change, (f", or at the same strength {ratio}", f"；想保持强度则用 {ratio}")
+
+
+def _kept_by_the_dial(run: Record) -> Words:
+    """The strongest measured point that forgets less than the limit, as advice."""
+    kept = [
+        point.kl
+        for point in run.dial
+        if point.general_nll - run.summary["general_nll_base"] < _FORGOTTEN
+        and point.kl < run.kl_now
+    ]
+    if not kept:
+        return "", ""
+    digits = 10 ** (1 - math.floor(math.log10(max(kept))))
+    rounded = math.floor(max(kept) * digits) / digits  # down: a hair more is not measured
+    export = f"`styledial dial {typed(run.folder)} --export {rounded:g}`"
+    return (
+        f" Without training: {export} loses less than that.",
+        f"不必训练：{export} 的遗忘低于此值。",
+    )

@@ -19,21 +19,21 @@ from styledial.run_folder.reader import Run, read_files
 
 @dataclass(frozen=True)
 class Metric:
-    """Of the tuned model, of the base, and of the books where they have one (else the base's)."""
+    """Of the tuned model, of the base, and of the books where they have one."""
 
     value: float
     base: float
-    books: float
+    books: float | None
 
     @property
     def highest(self) -> float:
         """The larger of the base's and the books' value."""
-        return max(self.base, self.books)
+        return self.base if self.books is None else max(self.base, self.books)
 
     @property
     def lowest(self) -> float:
         """The smaller of the base's and the books' value."""
-        return min(self.base, self.books)
+        return self.base if self.books is None else min(self.base, self.books)
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,8 @@ class Record:
         value, base = found.get("value"), found.get("base")
         if value is None or base is None:
             return None
-        return Metric(float(value), float(base), float(found.get("books", base)))
+        books = found.get("books")
+        return Metric(float(value), float(base), None if books is None else float(books))
 
     def has(self, part: str) -> bool:
         """Whether the run has what a rule needs; `part` is a key of MISSING."""
@@ -124,7 +125,7 @@ class Record:
                 "updates": self.updates,
                 "readings": self.readings,
                 "passages": self.metric("base_perplexity"),
-                "tokens": self.tokens,
+                "tokens": {"train", "heldout"} <= self.tokens.keys(),
                 "time": self.timed,
                 "memory": self.summary.get("memory_bytes"),
             }[part]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from styledial.doctor.finding import Words, rule
+from styledial.doctor.finding import Found, rule
 from styledial.doctor.record import Record
 from styledial.run_folder.metrics import seconds_of
 
@@ -27,7 +27,7 @@ _CHECKPOINTS = 0.15
 
 
 @rule("advice", "time", "updates")
-def slow_reference(run: Record) -> Iterator[tuple[Words, Words]]:
+def slow_reference(run: Record) -> Iterator[Found]:
     """The base's pass is made again in every epoch although its result never changes."""
     later = seconds_of([line for line in run.lines if line["epoch"] > 1])
     share = later.get("reference", 0.0) / max(sum(later.values()), 1e-9)
@@ -36,7 +36,7 @@ def slow_reference(run: Record) -> Iterator[tuple[Words, Words]]:
     if run.epochs < _EPOCHS or not uncached or share < _WORTH:
         return
     spared = share * (1 - 1 / run.epochs)
-    yield (
+    yield Found(
         (
             f"The base's forward pass took {share:.0%} of the time after the first epoch, with "
             f"nothing new to find ({run.epochs:.1f} epochs); "
@@ -53,11 +53,12 @@ def slow_reference(run: Record) -> Iterator[tuple[Words, Words]]:
             + ("auto" if off else "更大磁盘上的文件夹")
             + f"（约省 {spared:.0%} 的时间，结果逐位相同）。",
         ),
+        {"training.reference_cache": "auto"} if off else {},
     )
 
 
 @rule("advice", "memory", "updates")
-def slow_small_micro_batch(run: Record) -> Iterator[tuple[Words, Words]]:
+def slow_small_micro_batch(run: Record) -> Iterator[Found]:
     """Many small micro-batches an update, with memory for larger ones."""
     training = run.config.training
     batch, accumulation = training.micro_batch, training.gradient_accumulation_steps
@@ -69,12 +70,12 @@ def slow_small_micro_batch(run: Record) -> Iterator[tuple[Words, Words]]:
         times *= 2
     if times == 1:
         times = accumulation
-    yield (
+    yield Found(
         (
-            f"Each update is {accumulation} micro-batches of {batch} x {length} tokens, too few to "
-            f"keep the processor busy; {_used(run):.0%} of the memory was used.",
-            f"每次更新分为 {accumulation} 个 {batch} x {length} token 的小批，不足以让处理器满载；"
-            f"显存只用了 {_used(run):.0%}。",
+            f"Each update is {accumulation} micro-batches of {batch} x {length} tokens, fewer "
+            f"than {_SMALL:,} at once; {_used(run):.0%} of the memory was used.",
+            f"每次更新分为 {accumulation} 个 {batch} x {length} token 的小批，"
+            f"一次不足 {_SMALL:,} 个；显存只用了 {_used(run):.0%}。",
         ),
         (
             f"per_device_train_batch_size {batch} -> {batch * times} with "
@@ -84,37 +85,43 @@ def slow_small_micro_batch(run: Record) -> Iterator[tuple[Words, Words]]:
             f"gradient_accumulation_steps {accumulation} -> {accumulation // times}："
             "更新不变，速度更快。只增加累积并不会变快。",
         ),
+        {
+            "training.per_device_train_batch_size": batch * times,
+            "training.gradient_accumulation_steps": accumulation // times,
+        },
     )
 
 
 @rule("advice", "time")
-def slow_checkpoints(run: Record) -> Iterator[tuple[Words, Words]]:
+def slow_checkpoints(run: Record) -> Iterator[Found]:
     """Checkpoints so often that they are a good part of the run."""
     share = run.share("checkpoint")
-    if share < _CHECKPOINTS:
-        return
     every = run.config.training.save_steps
+    if share < _CHECKPOINTS or every >= run.steps:
+        return  # that of the last update is always written
     wanted = max(int(every * share / 0.02), every + 1)
-    yield (
+    yield Found(
         (
             f"Checkpoints took {share:.0%} of the time (save_steps {every}).",
             f"保存检查点占时间的 {share:.0%}（save_steps 为 {every}）。",
         ),
         (
-            f"save_steps {every} -> {wanted} brings them to about 2 %.",
-            f"save_steps {every} -> {wanted}，约降到 2 %。",
+            f"Save less often: save_steps {every} -> {wanted}. That of the last update is "
+            "always written.",
+            f"减少保存次数：save_steps {every} -> {wanted}。最后一步的总会保存。",
         ),
+        {"training.save_steps": wanted},
     )
 
 
 @rule("info", "memory")
-def memory_headroom(run: Record) -> Iterator[tuple[Words, Words]]:
+def memory_headroom(run: Record) -> Iterator[Found]:
     """Activations are computed twice to save memory that nobody needs."""
     used = _used(run)
     if not run.config.training.gradient_checkpointing or used > _HALF:
         return
     total = run.summary["memory_bytes"] / 2**30
-    yield (
+    yield Found(
         (
             f"At most {used:.0%} of {total:.0f} GiB were used, and gradient_checkpointing is on.",
             f"{total:.0f} GiB 中最多用了 {used:.0%}，而 gradient_checkpointing 为 true。",
@@ -125,6 +132,7 @@ def memory_headroom(run: Record) -> Iterator[tuple[Words, Words]]:
             "gradient_checkpointing: false 更快（前向只算一次）；若显存不足再改回。"
             "也可把空间用于更大的 max_length。",
         ),
+        {"training.gradient_checkpointing": False},
     )
 
 

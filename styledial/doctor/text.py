@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from styledial.doctor.finding import Words, rule
+from styledial.doctor.change import Change, in_words
+from styledial.doctor.finding import Found, Words, rule
 from styledial.doctor.length import shorter
 from styledial.doctor.record import Record
+from styledial.doctor.strength import lower_strength
 
 # NLL varies by about 2.5 nats from token to token: over 1,000 tokens its mean is known to 0.08,
 # and gains are 0.1 to 0.5. KL and the budget are read on the same text.
@@ -23,43 +25,56 @@ _RECITED = 0.01
 
 
 @rule("advice", "tokens", "summary")
-def too_little_data(run: Record) -> Iterator[tuple[Words, Words]]:
+def too_little_data(run: Record) -> Iterator[Found]:
     """Less text than can be measured on, or far less than the adapter could store."""
-    train, heldout = run.tokens.get("train", 0), run.tokens.get("heldout", 0)
-    weights = run.summary.get("trainable_parameters", 0)
-    crowded = run.config.model.use_peft and train < _TOKENS_PER_WEIGHT * weights
-    if heldout >= _HELDOUT_TOKENS and not crowded:
+    train, heldout = run.tokens["train"], run.tokens["heldout"]
+    if heldout >= _HELDOUT_TOKENS and not is_crowded(run):
         return
-    smaller = _smaller_rank(run, train, weights) if crowded else ("", "")
-    yield (
+    change = _smaller_rank(run) if is_crowded(run) else {}
+    words = in_words(run, change)
+    per_weight = _per_weight(run, train)
+    few = heldout < _HELDOUT_TOKENS
+    yield Found(
         (
-            f"{train:,} tokens to learn from, {train / max(weights, 1):.2g} for each of "
-            f"{weights:,} trained weights; {heldout:,} held out (below {_HELDOUT_TOKENS:,} KL "
-            "and style are known only roughly)." + _gap(run)[0],
-            f"训练 {train:,} token，每个可训练参数（共 {weights:,}）只有 "
-            f"{train / max(weights, 1):.2g} 个；留出 {heldout:,} token"
-            f"（少于 {_HELDOUT_TOKENS:,} 时 KL 与风格只能粗略得知）。" + _gap(run)[1],
+            f"{train:,} tokens to learn from{per_weight[0]}; {heldout:,} held out"
+            + (f" (below {_HELDOUT_TOKENS:,} KL and style are known only roughly)." if few else ".")
+            + _gap(run)[0],
+            f"训练 {train:,} token{per_weight[1]}；留出 {heldout:,} token"
+            + (f"（少于 {_HELDOUT_TOKENS:,} 时 KL 与风格只能粗略得知）。" if few else "。")
+            + _gap(run)[1],
         ),
         (
             "Add text: a whole novel is 100,000 tokens or more. `styledial prepare` shows what was "
-            "left out of your folder and why." + smaller[0],
+            "left out of your folder and why." + (f" Until then: {words}." if change else ""),
             "增加文本：一部小说通常有十万 token 以上。`styledial prepare` 会列出文件夹中"
-            "未采用的部分及原因。" + smaller[1],
+            "未采用的部分及原因。" + (f"在此之前可用 {words}。" if change else ""),
         ),
+        change,
     )
 
 
-def _smaller_rank(run: Record, train: int, weights: int) -> Words:
-    """The largest power of two at which the text is no longer too little; nothing below 1."""
-    now = run.config.model.lora_r
-    enough = int(now * train / (_TOKENS_PER_WEIGHT * weights))
-    if not enough:
+def is_crowded(run: Record) -> bool:
+    """Whether the adapter could store the text many times over; False where that isn't known."""
+    train = run.tokens.get("train")
+    weights = run.summary.get("trainable_parameters", 0)
+    return run.config.model.use_peft and train is not None and train < _TOKENS_PER_WEIGHT * weights
+
+
+def _per_weight(run: Record, train: int) -> Words:
+    weights = run.summary.get("trainable_parameters")
+    if not weights:
         return "", ""
-    rank = 1 << (enough.bit_length() - 1)
     return (
-        f" Meanwhile a smaller lora_r ({now} -> {rank}).",
-        f"在此之前可减小 lora_r（{now} -> {rank}）。",
+        f", {train / weights:.2g} for each of {weights:,} trained weights",
+        f"，每个可训练参数（共 {weights:,}）{train / weights:.2g} 个",
     )
+
+
+def _smaller_rank(run: Record) -> Change:
+    """The largest power of two at which the text is no longer too little; {} below 1."""
+    train, weights = run.tokens["train"], run.summary["trainable_parameters"]
+    enough = int(run.config.model.lora_r * train / (_TOKENS_PER_WEIGHT * weights))
+    return {"model.lora_r": 1 << (enough.bit_length() - 1)} if enough else {}
 
 
 def _gap(run: Record) -> Words:
@@ -72,8 +87,8 @@ def _gap(run: Record) -> Words:
     )
 
 
-@rule("warning", "readings")
-def overfitting(run: Record) -> Iterator[tuple[Words, Words]]:
+@rule("warning", "readings", moves="weaker")
+def overfitting(run: Record) -> Iterator[Found]:
     """Held-out text got worse again although the model did not come nearer to its base."""
     best = _best(run)
     fall = run.gains[best] - run.gains[-1]
@@ -81,8 +96,10 @@ def overfitting(run: Record) -> Iterator[tuple[Words, Words]]:
     if nearer or fall < max(_FALL, _PART * run.gains[best]):
         return
     epoch = run.readings[best]["epoch"]
-    less, zh = shorter(run, epoch)
-    yield (
+    change = shorter(run, epoch)
+    words, budget = in_words(run, change), lower_strength(run)
+    or_else = in_words(run, budget)
+    yield Found(
         (
             f"Held-out NLL was best at epoch {epoch:.1f} (update {run.readings[best]['step']}) and "
             f"has risen by {fall:.3f} nats per token since.",
@@ -90,14 +107,15 @@ def overfitting(run: Record) -> Iterator[tuple[Words, Words]]:
             f"之后上升了 {fall:.3f} nats/token。",
         ),
         (
-            f"Train less ({less}), add text, or use a KL budget of 0.1 (kl_mode: budget).",
-            f"缩短训练（{zh}）、增加文本，或用 0.1 的 KL 预算（kl_mode: budget）。",
+            (f"Train less ({words}), add text" if change else "Add text") + f", or use {or_else}.",
+            (f"缩短训练（{words}）、增加文本" if change else "增加文本") + f"，或用 {or_else}。",
         ),
+        change or budget,
     )
 
 
-@rule("warning", "summary")
-def memorising(run: Record) -> Iterator[tuple[Words, Words]]:
+@rule("warning", "summary", moves="weaker")
+def memorising(run: Record) -> Iterator[Found]:
     """The novels themselves come back, not their style."""
     recited = run.metric("extraction_rate_32")
     by_heart = recited is not None and recited.value - recited.base > _RECITED
@@ -121,20 +139,16 @@ def memorising(run: Record) -> Iterator[tuple[Words, Words]]:
             )
         )
     best = run.readings[_best(run)]["epoch"] if run.readings else run.epochs
-    fewer, zh = shorter(run, min(best, run.epochs / 2))
-    held = run.budget is not None
-    yield (
+    fewer, budget = shorter(run, min(best, run.epochs / 2)), lower_strength(run)
+    words = in_words(run, {**fewer, **budget})
+    yield Found(
         ("".join(each[0] for each in seen).strip(), "".join(each[1] for each in seen)),
         (
-            f"Train less ({fewer}) and "
-            + ("a lower kl_beta" if held else "a budget (kl_mode: budget)")
-            + "; don't publish this "
-            "adapter's output as new text if the novels are under copyright.",
-            f"缩短训练（{zh}），并"
-            + ("减小 kl_beta" if held else "使用预算（kl_mode: budget）")
-            + "；若小说有版权，"
-            "不要把它的输出当作新作发布。",
+            f"Train less and hold it closer to the base: {words}. Don't publish this model's "
+            "output as new text if the novels are under copyright.",
+            f"缩短训练，并让它离基座更近：{words}。若小说有版权，不要把它的输出当作新作发布。",
         ),
+        {**fewer, **budget},
     )
 
 

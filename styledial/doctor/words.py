@@ -42,6 +42,20 @@ def time_line(run: Record) -> str:
     return say("Time: ", "耗时：") + say(", ", "，").join(parts) + say(".", "。")
 
 
+def first_thing(run: Record, findings: Sequence[Finding]) -> str:
+    """The one thing to do, in a line or two: the advice of the first finding."""
+    if findings:
+        first = findings[0]
+        lines = [say("Do this first: ", "先做这一件：") + say(*first.advice)]
+        return "\n".join([*lines, *([f"  {first.command}"] if first.command else [])])
+    if not run.summary:
+        return say(
+            "Do this first: finish the run (its command with --resume).",
+            "先做这一件：完成训练（原命令加 --resume）。",
+        )
+    return say("Nothing needs to be done: no problems found.", "无需处理：没有发现问题。")
+
+
 def finding_lines(finding: Finding) -> list[str]:
     """A finding for the terminal: its rule, the figures, the next step."""
     kinds = {"warning": ("warning", "警告"), "advice": ("advice", "建议"), "info": ("info", "提示")}
@@ -49,6 +63,7 @@ def finding_lines(finding: Finding) -> list[str]:
         f"[{say(*kinds[finding.severity])}] {finding.rule}",
         f"  {say(*finding.evidence)}",
         f"  {say('Next:', '下一步：')} {say(*finding.advice)}",
+        *([f"    {finding.command}"] if finding.command else []),
     ]
 
 

@@ -312,6 +312,6 @@ def load_evaluation(folder: Path) -> Evaluation | None:
         return None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise AdapterError(
-            f"{path}: cannot be read; write it again with `styledial evaluate {typed(folder)}`.",
-            f"{path}：无法读取；请用 `styledial evaluate {typed(folder)}` 重新生成。",
+            f"{path}: cannot be read. Move it away, then `styledial evaluate {typed(folder)}`.",
+            f"{path}：无法读取。请把它移走，再运行 `styledial evaluate {typed(folder)}`。",
         ) from None

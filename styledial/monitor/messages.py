@@ -9,6 +9,7 @@ from styledial.units import memory_size
 
 if TYPE_CHECKING:
     from styledial.config import Config
+    from styledial.config.schema import TrainingSettings
     from styledial.models.policy import Policy
     from styledial.training.row_order import RowOrder
 
@@ -42,6 +43,19 @@ def mode(config: Config) -> Words:
     return (
         "kl_mode off: plain fine-tuning; kl_beta has no effect.",
         "kl_mode off：普通微调；kl_beta 不起作用。",
+    )
+
+
+def nothing_to_add(made: int, training: TrainingSettings) -> Words:
+    """Of a resumed run that has made all its updates; `made` of them."""
+    counted = training.max_steps > 0
+    limit = "max_steps" if counted else "num_train_epochs"
+    now = f"{training.max_steps if counted else training.num_train_epochs:g}"
+    return (
+        f"--resume: all {made} updates are made; only the end (scaling to the budget, samples, "
+        f"summary) is done again. To train further, give a larger {limit} (now {now}).",
+        f"--resume：{made} 步已全部完成，只重做收尾（缩放到预算、样例、总结）。"
+        f"要继续训练，请给出更大的 {limit}（现为 {now}）。",
     )
 
 

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from styledial.config import KLMode
+from styledial.doctor import overshoot
 from styledial.errors import UserError
 from styledial.language import say
 from styledial.report.frontier import Point, frontier
 from styledial.report.lights import change_of
 from styledial.report.numbers import NONE, duration, general, memory_size, number, signed, whole
 from styledial.report.parts import Table
+from styledial.run_folder import layout
 from styledial.run_folder.reader import Run, is_number, mapping, read_run
 from styledial.strength import strength_word
 
@@ -102,15 +104,30 @@ def same_yardstick(runs: Sequence[Compared]) -> bool:
 
 def warnings(runs: Sequence[Compared]) -> list[str]:
     """Why these runs can't be compared, if so."""
+    found = list(filter(None, map(_overshoot, runs)))
     if same_yardstick(runs):
-        return []
+        return found
     return [
+        *found,
         say(
             "These runs differ in their base or in the text they were measured on (their bases' "
             "losses differ), so this compares unlike things.",
             "这些训练的基座或测量文本不同（基座的 loss 不一致），不能直接比较。",
-        )
+        ),
     ]
+
+
+def _overshoot(each: Compared) -> str | None:
+    """That a run is stronger than its budget, if it is."""
+    adapter = (each.run.folder / layout.ADAPTER_SETTINGS).is_file()
+    times, kl = overshoot(mapping(each.run.summary), adapter=adapter), each.figure("kl_final")
+    if times is None or kl is None:
+        return None
+    budget = number(kl / times, 4)
+    return say(
+        f"{each.letter} ended at a KL of {number(kl, 4)}, {times:.1f} times its budget {budget}.",
+        f"{each.letter} 的 KL 最终为 {number(kl, 4)}，是其预算 {budget} 的 {times:.1f} 倍。",
+    )
 
 
 # Where a table is shown: a terminal has room for few columns; on the page `main` has what one

@@ -27,7 +27,7 @@ from styledial.run.closing_lines import closing_lines
 from styledial.run.prepare import Parts
 from styledial.run.samples import Sample, sample, write_samples
 from styledial.run.strength_samples import write_strength_samples
-from styledial.run_folder import checkpoint_files, layout
+from styledial.run_folder import layout
 from styledial.run_folder.cache import remove_cache
 from styledial.run_folder.metrics import read_metrics, seconds_of
 from styledial.run_folder.ownership import RunFolder
@@ -259,5 +259,3 @@ def _finish(parts: Parts, own: RunFolder, summary: dict[str, Any]) -> None:
     if saved := summary["reference_rows_saved"]:
         parts.screen.note(*messages.reference_rows(saved))
     remove_cache(own.path)
-    if parts.steps < parts.config.training.save_steps:  # it was for the conclusion's sake
-        checkpoint_files.remove_checkpoint(own.path, parts.steps)

@@ -39,7 +39,7 @@ from styledial.run.samples import sample
 from styledial.run_folder import layout
 from styledial.run_folder.cache import make_cache
 from styledial.training import resume
-from styledial.training.best import Best
+from styledial.training.best import Best, is_complete
 from styledial.training.checkpoint import Snapshot, TrainState
 from styledial.training.components import Components
 from styledial.training.nonfinite import UpdateCounters
@@ -148,7 +148,8 @@ def _assemble(
     base_digest(policy)  # while every process has whole weights
     wrapped, optimizer = _on_device(policy, optimizer, accelerator, sharded, here, screen)
     before = sample(policy, tokenizer, texts.prompts, config.training.seed, base=True)
-    anchor = build_anchor(config, policy, texts.style, order, tokenizer, cache, steps, here)
+    first_steps = (snapshot.state.first_steps if snapshot else 0) or steps
+    anchor = build_anchor(config, policy, texts.style, order, tokenizer, cache, first_steps, here)
     references = build_references(
         config, policy, texts, anchor, cache, order.epoch(steps), here, sharded=sharded
     )
@@ -169,6 +170,9 @@ def _assemble(
     )
     checkpointer = _checkpointer(config, folder, core, screen)
     state = checkpointer.load(snapshot, config.training.seed)
+    _plan_on(state, checkpointer.best, first_steps, steps)
+    if snapshot and is_complete(state, checkpointer.best, steps):
+        screen.note(*messages.nothing_to_add(state.step, config.training))
     return Parts(
         config=config,
         folder=folder,
@@ -191,6 +195,14 @@ def _assemble(
 def _readings(config: Config, policy: Policy, order: RowOrder, steps: int) -> Readings:
     parameters = sum(weight.numel() for weight in policy.causal_lm.parameters())
     return readings(steps * order.effective_batch * config.data.max_length, parameters)
+
+
+def _plan_on(state: TrainState, best: Best | None, first_steps: int, steps: int) -> None:
+    """Note the plan in `state`. A run that had stopped early and gets more updates than it was
+    planned for looks for a better reading with new patience."""
+    if best and steps > state.planned_steps > 0:
+        best.stale = 0
+    state.first_steps, state.planned_steps = first_steps, steps
 
 
 def _checkpointer(

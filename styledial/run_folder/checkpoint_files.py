@@ -66,15 +66,6 @@ def is_checkpoint_file(name: str) -> bool:
     return _FILE.fullmatch(name) is not None
 
 
-def remove_checkpoint(run: Path, step: int) -> None:
-    """Remove checkpoints/step-N, and the folder of checkpoints where it was the only one."""
-    path = run / CHECKPOINTS / f"step-{step}"
-    with contextlib.suppress(OSError):  # one checkpoint too many harms nobody
-        if path.is_dir():
-            remove_files(path)
-        path.parent.rmdir()
-
-
 def remove_unfinished(folder: Path) -> None:
     """What is left in `folder` of checkpoints that were being written or removed."""
     for path in folder.glob(".step-*"):

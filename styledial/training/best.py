@@ -8,8 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from styledial.training.checkpoint import TrainState
+
+
+def is_complete(state: TrainState, best: Best | None, steps: int) -> bool:
+    """Whether a run of `steps` updates has made all of them, or has stopped early."""
+    return state.step >= steps or (best is not None and best.exhausted)
 
 
 class Best:

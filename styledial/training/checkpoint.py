@@ -53,6 +53,10 @@ class TrainState:
     force may be smaller than the configured one, after running out of memory; the rows of an
     update over all processes, `effective_batch`, never change. `skipped` updates were not made
     because a loss or gradient was non-finite; `counters` are nonfinite.Counters by name.
+
+    `first_steps`: the updates that the run was first planned for, 0 in early checkpoints. The
+    anchor text that the base writes depends on it, so it stays what it was when a run is resumed
+    to more. `planned_steps`: those that it was planned for when this was saved.
     """
 
     step: int = 0
@@ -64,6 +68,8 @@ class TrainState:
     step_downs: int = 0
     skipped: int = 0
     counters: dict[str, float] = field(default_factory=dict)
+    first_steps: int = 0
+    planned_steps: int = 0
     best: dict[str, float] = field(default_factory=dict)  # best.Best, without its weights
     source: str = ""  # fingerprint of base, text and packing: see reference.fingerprint
 
