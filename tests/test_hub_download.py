@@ -176,7 +176,7 @@ def test_a_redirect_to_another_host_gets_no_token(hub, tmp_path):
     ("repo", "revision", "says"),
     [
         ("owner/nothing", None, "has no such model, or it is private"),
-        (REPO, "v9", "--revision v9: owner/model has no such branch"),
+        (REPO, "v9", "owner/model: has no branch, tag or commit v9"),
         ("nothing", None, "a model's name is OWNER/NAME"),
         ("../escape", None, "a model's name is OWNER/NAME"),
     ],
@@ -197,9 +197,9 @@ def test_a_file_that_vanishes_between_listing_and_fetching(hub, tmp_path, monkey
 
 def test_a_hub_that_is_down_or_not_there(hub, tmp_path):
     hub.broken = 50
-    with pytest.raises(ModelError, match=r"error \(HTTP 503\).*--use-mirror"):
+    with pytest.raises(ModelError, match=r"fails \(HTTP 503\).*--use-mirror"):
         get(hub, tmp_path)
-    with pytest.raises(ModelError, match=r"could not be reached.*--use-mirror"):
+    with pytest.raises(ModelError, match=r"cannot be reached.*--use-mirror"):
         download(REPO, tmp_path, Place("huggingface", "http://127.0.0.1:9"))
 
 

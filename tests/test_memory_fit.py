@@ -288,7 +288,7 @@ def test_plan_on_the_command_line(model: Path, capsys: pytest.CaptureFixture[str
         "peak_op",
     }
     auto = invoke("plan", *given, f"{fit.BATCH}=auto", "--memory", "24GB")
-    assert "16 rows a micro-batch" in auto.stderr  # 4 x the default accumulation
+    assert "16 rows per micro-batch" in auto.stderr  # 4 x the default accumulation
 
 
 @pytest.mark.slow

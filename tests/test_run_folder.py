@@ -560,7 +560,7 @@ def test_a_tracker_that_cannot_start_costs_nothing(
     folder = Path(shutil.copytree(chat_run, tmp_path / "out"))
     before = contents(folder)
 
-    def broken(*args: object) -> None:
+    def broken(*args: object, **named: object) -> None:
         raise UserError("training.report_to: wandb could not be started", "")
 
     monkeypatch.setattr(trackers, "Trackers", broken)

@@ -107,7 +107,7 @@ def download(
     repo = on_modelscope(plain) if where.source == "modelscope" else on_hugging_face(plain)
     folder = (to or download_folder(repo, at)).expanduser()
     with working(say(f"download {repo}", f"下载 {repo}")):
-        done = fetch_model(repo, folder, where, revision=revision or at, with_code=with_code)
+        done = fetch_model(repo, folder, where, revision=at, with_code=with_code)
     size, fresh = disk_size(done.size), disk_size(done.fetched)
     typer.echo(
         say(
@@ -116,7 +116,8 @@ def download(
         )
     )
     # In its usual place a download is found by the model's name; elsewhere by the folder's.
-    name = model if to is None else str(folder)
+    named = f"{plain}@{at}" if at else plain
+    name = named if to is None else str(folder)
     typer.echo(f'model_name_or_path: "{name}"')
     advice = [(say("train on it", "用它训练"), command("train", "--model-name", name))]
     for line in next_lines(advice):

@@ -11,8 +11,8 @@ from styledial.units import fixed, percent
 GROUPS: dict[tuple[str, str], dict[str, tuple[str, str, str]]] = {
     ("Style", "风格"): {
         "kl": ("KL to the base", "与基座的 KL", ""),
-        "style_nll": ("NLL of your novels", "小说 NLL", "-"),
-        "style_nll_gain": ("NLL gained on your novels", "小说 NLL 收益", "+"),
+        "style_nll": ("loss on your novels", "小说 loss", "-"),
+        "style_nll_gain": ("loss gained on your novels", "小说 loss 收益", "+"),
         "style_score": ("judged to be your novels", "被判为你的小说", "+"),
         "function_word_distance": ("distance of function words", "虚词使用的距离", "b"),
         "sentence_rhythm_distance": ("distance of sentence rhythm", "句子节奏的距离", "b"),
@@ -25,8 +25,8 @@ GROUPS: dict[tuple[str, str], dict[str, tuple[str, str, str]]] = {
         "truncated": ("passages cut at the limit", "写到长度上限的片段", ""),
     },
     ("General ability", "通用能力"): {
-        "general_nll": ("NLL of general text", "通用文本 NLL", "-"),
-        "general_kl": ("KL on general text", "通用文本上的 KL", ""),
+        "general_nll": ("loss on general text", "通用文本 loss", "-"),
+        "general_kl": ("KL on general text", "通用文本上的 KL", "-"),
     },
     ("Memorisation", "照抄"): {
         "longest_copy": ("longest passage copied", "最长的照抄", ""),
