@@ -38,6 +38,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path, self._own = path, path / layout.OWN
         self._made, self._made_folder = not self._own.exists(), not path.exists()
+        self._had_cache = (path / layout.CACHE).exists()
         self._lock = Lock(path, self._own)
         self.manifest = Manifest()
         self.changed = self.refused = False
@@ -60,7 +61,7 @@ class RunFolder:
     def close(self) -> None:
         """Let the folder go. One that holds nothing of a run is left as it was found."""
         with contextlib.suppress(OSError):
-            if self._lock.held and not checkpoint_files.checkpoint_folders(self.path):
+            if self._lock.held:
                 self._tidy_up()
         self._lock.release()
         if self._made_folder:
@@ -68,8 +69,12 @@ class RunFolder:
                 self.path.rmdir()
 
     def _tidy_up(self) -> None:
-        if self.refused:
+        resumable = bool(checkpoint_files.checkpoint_folders(self.path))
+        # A resume needs the cache of the run that it goes on with, not one of a refused start.
+        if self.refused and not (resumable and self._had_cache):
             remove_cache(self.path)
+        if resumable:
+            return
         written = Manifest.load(self._own) or Manifest()
         if self._made and not (written.files or written.replaced):
             shutil.rmtree(self._own)
