@@ -1,4 +1,4 @@
-"""Tiny models as GGUF files, and llama.cpp's next-token distributions of them.
+"""Tiny models as GGUF files.
 
 llama.cpp's own converter is in no package; this one knows the families of test_gguf_lora.py only,
 and is itself checked there: at scale 0 llama.cpp has to give what transformers gives.
@@ -11,10 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import gguf
-import torch
 from safetensors.torch import load_file
-
-Ids = list[int]
 
 
 def write_base(folder: Path, path: Path, family: str, *, heads_interleaved: bool = False) -> Path:
@@ -73,41 +70,22 @@ def _vocabulary(writer: gguf.GGUFWriter, size: int) -> None:
     writer.add_bos_token_id(0)
 
 
-class LlamaCpp:
-    """llama.cpp on a GGUF base with a LoRA, in this process. `threads` 1: the figures repeat."""
-
-    def __init__(self, base: Path, lora: Path, *, context: int = 256) -> None:
-        import xllamacpp
-
-        params = xllamacpp.CommonParams()
-        params.model.path = str(base)
-        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(lora), 1.0)]
-        params.n_ctx = context
-        params.n_parallel = 1
-        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
-        params.n_gpu_layers = 0
-        params.warmup = False
-        params.verbosity = -1
-        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
-        self._server = xllamacpp.Server(params)
-
-    def complete(self, ids: Ids, *, scale: float, tokens: int, **how: Any) -> dict[str, Any]:
-        """A completion of token ids with the LoRA at `scale`."""
-        asked = {
-            "prompt": ids, "n_predict": tokens, "lora": [{"id": 0, "scale": scale}],
-            "cache_prompt": False, **how,
-        }  # fmt: skip
-        return self._server.handle_completions(asked)
-
-    def next_token(self, ids: Ids, vocabulary: int, *, scale: float) -> torch.Tensor:
-        """Log-probabilities [vocabulary] of the token after `ids`."""
-        found = self.complete(
-            ids, scale=scale, tokens=1, logprobs=vocabulary, temperature=1.0, top_k=0, top_p=1.0,
-            min_p=0.0,
-        )  # fmt: skip
-        (place,) = found["choices"][0]["logprobs"]["content"]
-        logits = torch.full((vocabulary,), -torch.inf)
-        for each in place["top_logprobs"]:
-            logits[each["id"]] = each["logprob"]
-        return logits
+def requantised(source: Path, target: Path, kind: str) -> Path:
+    """The same GGUF with its matrices as F32, F16 or Q8_0, by the gguf package's own quantiser."""
+    wanted = gguf.GGMLQuantizationType[kind]
+    reader = gguf.GGUFReader(source)
+    family = reader.get_field("general.architecture").contents()
+    writer = gguf.GGUFWriter(target, family)
+    for name, field in reader.fields.items():
+        if not name.startswith("GGUF.") and name != "general.architecture":
+            inner = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
+            writer.add_key_value(name, field.contents(), field.types[0], inner)
+    for tensor in reader.tensors:
+        values = gguf.dequantize(tensor.data, tensor.tensor_type)
+        kept = wanted if values.ndim > 1 else gguf.GGMLQuantizationType.F32
+        writer.add_tensor(tensor.name, gguf.quantize(values, kept), raw_dtype=kept)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return target

@@ -14,6 +14,7 @@ from tiny_models import build
 
 from styledial.errors import AdapterError
 from styledial.models.gguf_lora import write_gguf_lora
+from styledial.models.llama_cpp import LlamaCpp
 
 gguf = pytest.importorskip("gguf", reason="the extra gguf is not installed")
 IDS = list(range(5, 45))
@@ -52,7 +53,7 @@ def peft_log_probs(base: Path, adapter: Path, scale: float) -> torch.Tensor:
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_llama_cpp_gives_what_transformers_gives(kind: str, tmp_path: Path) -> None:
     pytest.importorskip("xllamacpp", reason="llama.cpp (the extra llamacpp) is not installed")
-    from gguf_bases import LlamaCpp, write_base
+    from gguf_bases import write_base
 
     _, family, tolerance = FAMILIES[kind]
     base, adapter = adapter_on(kind, tmp_path, rslora=kind == "llama")

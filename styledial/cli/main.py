@@ -19,6 +19,7 @@ from styledial.cli import (
     doctor,
     download,
     evaluate,
+    export,
     generate,
     merge,
     models,
@@ -80,6 +81,7 @@ app.command("convert", help=convert.HELP)(convert.convert)
 app.command("report", help=report.HELP)(report.report)
 app.command("compare", help=compare.HELP)(compare.compare)
 app.command("merge", help=merge.HELP)(merge.merge)
+app.command("export", help=export.HELP)(export.export)
 
 
 _OUT_OF_MEMORY = say(
