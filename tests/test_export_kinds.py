@@ -131,6 +131,24 @@ def test_ollama_and_gguf_lora(run: Path, tmp_path: Path) -> None:
         assert torch.allclose(torch.tensor(two.data), factor * torch.tensor(one.data), rtol=1e-5)
 
 
+def test_a_gguf_lora_is_measured_on_its_base_in_llama_cpp(
+    run: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("gguf", reason="the extra gguf is not installed")
+    pytest.importorskip("xllamacpp", reason="llama.cpp (the extra llamacpp) is not installed")
+    from gguf_bases import write_base
+
+    base = write_base(tiny_base, tmp_path / "base.gguf", "qwen2")
+    named = ("--strength", "0.03,0.05", "--base-gguf", base)
+    done = export(run, "gguf-lora", tmp_path / "out", *named)
+    found = re.findall(r"KL (0\.\d+) as exported, (0\.\d+) as an adapter", done.stderr)
+    assert len(found) == 2, done.stderr
+    for exported, adapter in found:
+        assert float(exported) == pytest.approx(float(adapter), abs=2e-4)
+    assert float(found[0][0]) < float(found[1][0])
+    assert "the GGUF base itself is 0.0000 from the run's base" in done.stderr
+
+
 CHATML = (
     "{% if messages[0]['role'] != 'system' %}<|im_start|>system\nDefault.<|im_end|>\n{% endif %}"
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"

@@ -11,6 +11,7 @@ import typer
 
 from styledial import __version__
 from styledial.cli import (
+    chat,
     compare,
     config,
     convert,
@@ -26,6 +27,7 @@ from styledial.cli import (
     plan,
     prepare,
     report,
+    serve,
     train,
 )
 from styledial.cli.streams import show_any_character
@@ -72,6 +74,7 @@ app.command("plan", help=plan.HELP)(plan.plan)
 app.add_typer(config.app, name="config")
 app.command("prepare", help=prepare.HELP, epilog=prepare.EPILOG)(prepare.prepare)
 app.command("generate", help=generate.HELP)(generate.generate)
+app.command("chat", help=chat.HELP)(chat.chat)
 app.command("dial", help=dial.HELP)(dial.dial)
 app.command("evaluate", help=evaluate.HELP)(evaluate.evaluate)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)
@@ -82,6 +85,7 @@ app.command("report", help=report.HELP)(report.report)
 app.command("compare", help=compare.HELP)(compare.compare)
 app.command("merge", help=merge.HELP)(merge.merge)
 app.command("export", help=export.HELP)(export.export)
+app.command("serve", help=serve.HELP)(serve.serve)
 
 
 _OUT_OF_MEMORY = say(

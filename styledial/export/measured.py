@@ -6,6 +6,7 @@ light style by as much as its budget. So the exported thing is read itself, besi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,41 +88,38 @@ def of_merged(opened: Reopened, merged: Path, scale: float) -> Reading:
 
 
 @torch.no_grad()
-def of_gguf(opened: Reopened, base: Path, lora: Path, scale: float) -> Reading | None:
-    """Read a GGUF LoRA on a GGUF base through llama.cpp, and the adapter at the same positions.
-
-    Some seconds for a small vocabulary, minutes for a large one. None where there is too little
-    running text.
-    """
+def of_gguf(
+    opened: Reopened, base: Path, lora: Path, scales: Sequence[float]
+) -> list[Reading] | None:
+    """Read a GGUF LoRA at each scale on a GGUF base through llama.cpp, and the adapter at the same
+    positions. Some seconds for a small vocabulary, minutes for a large one. None where there is
+    too little running text."""
     length = min(_CONTEXT, opened.texts.heldout.max_length // 2)
     pieces = pieces_of(opened.texts.heldout, length, _PIECES)
     if not len(pieces):
         return None
-    tuned, reference = _by_transformers(opened, pieces, scale)
+    with opened.policy.as_base() as model:
+        reference = _after(model, pieces)
     llama = LlamaCpp(base, lora, context=max(64, 2 * length))
-    vocabulary = tuned.shape[1]
-    read = {
-        at: torch.stack([llama.next_token(ids, vocabulary, scale=at) for ids in pieces.tolist()])
-        for at in (scale, 0.0)
-    }
-    return Reading(
-        _kl(tuned, reference), _kl(read[scale], read[0.0]), base=_kl(read[0.0], reference)
-    )
+
+    def read(scale: float) -> Tensor:
+        rows = [llama.next_token(ids, reference.shape[1], scale=scale) for ids in pieces.tolist()]
+        return torch.stack(rows)
+
+    plain = read(0.0)
+    found = []
+    for scale in scales:
+        with scaled(opened.policy, scale):
+            tuned = _after(opened.policy.model, pieces)
+        found.append(Reading(_kl(tuned, reference), _kl(read(scale), plain), _kl(plain, reference)))
+    return found
 
 
-def _by_transformers(opened: Reopened, pieces: np.ndarray, scale: float) -> tuple[Tensor, Tensor]:
-    """Log-probabilities [P, V] after each piece: the adapter's at `scale`, and the base's."""
-    policy = opened.policy
-    ids = torch.from_numpy(pieces).to(policy.causal_lm.device)
-
-    def after(model: torch.nn.Module) -> Tensor:
-        parts = [model(part).logits[:, -1].double().log_softmax(-1).cpu() for part in ids.split(8)]
-        return torch.cat(parts)
-
-    with scaled(policy, scale):
-        tuned = after(policy.model)
-    with policy.as_base() as base:
-        return tuned, after(base)
+def _after(model: torch.nn.Module, pieces: np.ndarray) -> Tensor:
+    """Log-probabilities [P, V] of the token after each piece, in float64 on the CPU."""
+    ids = torch.from_numpy(pieces).to(next(model.parameters()).device)
+    parts = [model(part).logits[:, -1].double().log_softmax(-1).cpu() for part in ids.split(8)]
+    return torch.cat(parts)
 
 
 def _kl(p: Tensor, q: Tensor) -> float:

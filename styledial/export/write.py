@@ -122,29 +122,34 @@ def _merge(source: Source, options: Options, model: Path, done: Exported) -> Non
 
 
 def _gguf_lora(source: Source, options: Options, folder: Path, done: Exported) -> None:
+    base = None if options.base_gguf is None else gguf_file(options.base_gguf)
     gguf.lora(source, done.strengths, folder)
-    if options.base_gguf is None or not options.measure:
+    if base is None or not options.measure:
         return
     opened = measured.reopened(source.run, options.base)
     if opened is None:
         done.notes.append(_not_measured())
         return
-    base = gguf_file(options.base_gguf)
-    for at in done.strengths:
-        reading = measured.of_gguf(opened, base, folder / f"{source.name}.gguf", at.scale)
-        if reading:
-            done.readings[at.name] = reading
+    scales = [at.scale for at in done.strengths]
+    found = measured.of_gguf(opened, base, folder / f"{source.name}.gguf", scales)
+    names = [at.name for at in done.strengths]
+    done.readings.update(zip(names, found or [], strict=False))
 
 
 def gguf_file(named: str) -> Path:
     """The GGUF of the base that --base-gguf names; raises UserError where it isn't there."""
     path = Path(named).expanduser()
-    if not path.is_file() or path.read_bytes()[:4] != b"GGUF":
+    if not path.is_file() or not _is_gguf(path):
         raise UserError(
             f"--base-gguf {named}: is not a GGUF file; name the base's own, as a file.",
             f"--base-gguf {named}：不是 GGUF 文件；请写基座的 GGUF 文件。",
         )
     return path
+
+
+def _is_gguf(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"GGUF"
 
 
 def _gguf(source: Source, options: Options, folder: Path, done: Exported) -> None:
