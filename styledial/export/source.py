@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from styledial.dial import FILE as DIAL
-from styledial.dial import DialPoint, load_dial, rising_part, scale_for
+from styledial.dial import DialPoint, load_dial, rising_part
 from styledial.errors import AdapterError, UserError
+from styledial.inference.strengths import scale_at
 from styledial.models.adapter import base_of, describe_adapter
 from styledial.models.identity import Base
 from styledial.models.locate import ready_folder
@@ -90,7 +91,7 @@ def chosen(source: Source, typed: str | None, *, several: bool) -> list[At]:
             f"--strength {typed}：这种导出只有一个模型；请只写一个强度。",
         )
     points = source.points or load_dial(source.adapter)
-    return [At(name, kl, scale_for(points, kl)) for name, kl in asked.items()]
+    return [At(name, kl, scale_at(points, kl)) for name, kl in asked.items()]
 
 
 def parse(typed: str) -> dict[str, float]:
@@ -117,4 +118,4 @@ def parse(typed: str) -> dict[str, float]:
 
 def _named(points: Sequence[DialPoint]) -> list[At]:
     most = rising_part(points)[-1].kl if points else 0.0
-    return [At(name, kl, scale_for(points, kl)) for name, kl in NAMED.items() if kl <= most]
+    return [At(name, kl, scale_at(points, kl)) for name, kl in NAMED.items() if kl <= most]

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from styledial.data.tokens import opening_ids, quoted, rendered_ids, text_ids
 from styledial.dial import FILE as DIAL
-from styledial.dial import DialPoint, load_dial, scale_for
+from styledial.dial import DialPoint, load_dial
 from styledial.errors import UserError
+from styledial.inference.strengths import scale_at
 from styledial.models.adapter import describe_adapter, load_adapter, scaled
 from styledial.models.generation import Sampling, continue_ids, streamed_ids
 from styledial.models.load import load_base, load_tokenizer, quiet_libraries
@@ -63,7 +64,7 @@ class StyleModel:
                 f"{self.name}: is one whole model, whose strength is fixed; load the adapter.",
                 f"{self.name}：是完整模型，强度已固定；请加载适配器。",
             )
-        self._scale = 0.0 if kl_beta == 0 else scale_for(self._dial(), kl_beta)
+        self._scale = 0.0 if kl_beta == 0 else scale_at(self._dial(), kl_beta)
         self._strength = float(kl_beta)
 
     @property

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from styledial.dial import DialPoint, rising_part, scale_for
+from styledial.dial import DialPoint, rising_part
 from styledial.errors import UserError
+from styledial.inference.strengths import scale_at
 from styledial.strength import NAMED
 
 BASE = "base"
@@ -45,7 +46,7 @@ class Names:
             return 0.0
         if not self.points:
             raise self._unknown(model)
-        return scale_for(self.points, kl)
+        return scale_at(self.points, kl)
 
     def _unknown(self, model: str) -> UserError:
         listed = ", ".join(self.listed())
