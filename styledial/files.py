@@ -42,7 +42,7 @@ def folder_written_aside(target: Path) -> Iterator[Path]:
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
     try:
         yield aside
-        for path in (*aside.iterdir(), aside):
+        for path in (*aside.rglob("*"), aside):
             share(path)
             sync(path)
         if target.is_dir():

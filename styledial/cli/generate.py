@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import Annotated, Any
 
 import typer
 
+from styledial import progress
 from styledial.cli.opening import importing, working
 from styledial.cli.options import (
     Adapter,
@@ -18,6 +20,7 @@ from styledial.cli.options import (
 from styledial.cli.streams import typed_text
 from styledial.errors import UserError
 from styledial.language import say
+from styledial.strength import name_of
 
 HELP = say(
     "Continue a prompt with a trained adapter, or with a merged model.",
@@ -25,7 +28,25 @@ HELP = say(
 )
 
 
-Prompt = Annotated[str, typer.Option(help=say("Text to continue.", "要续写的文字。"))]
+Prompt = Annotated[str | None, typer.Option(help=say("Text to continue.", "要续写的文字。"))]
+Prompts = Annotated[
+    str | None,
+    typer.Option(
+        help=say(
+            "File with a prompt a line, or - for stdin; JSON lines are written.",
+            "每行一个开头的文件，- 表示标准输入；输出 JSON 行。",
+        )
+    ),
+]
+Compared = Annotated[
+    str | None,
+    typer.Option(
+        help=say(
+            "The same prompt at several strengths: 0,0.05,0.1; 0 is the base.",
+            "以多个强度续写同一开头：0,0.05,0.1；0 为基座。",
+        )
+    ),
+]
 NewTokens = Annotated[
     int,
     typer.Option(
@@ -45,7 +66,9 @@ Temperature = Annotated[
 
 def generate(
     adapter: Adapter,
-    prompt: Prompt,
+    prompt: Prompt = None,
+    prompts: Prompts = None,
+    compare: Compared = None,
     max_new_tokens: NewTokens = 200,
     seed: Seed = 42,
     strength: StrengthOption = None,
@@ -54,11 +77,21 @@ def generate(
     temperature: Temperature = 0.8,
 ) -> None:
     """Print the prompt and its continuation. Raises UserError for an empty prompt."""
-    if not prompt:
+    if (prompt is None) == (prompts is None):
+        raise UserError(
+            "generate: give either --prompt TEXT or --prompts FILE.",
+            "generate：请给出 --prompt 文字 或 --prompts 文件，二选一。",
+        )
+    if prompt == "":
         raise UserError(
             "--prompt: is empty; give the beginning of a text.", "--prompt：为空；请给出文章开头。"
         )
-    prompt = typed_text("--prompt", prompt)
+    if compare is not None and strength is not None:
+        raise UserError(
+            "--compare names the strengths; leave --strength out.",
+            "--compare 已列出强度；请去掉 --strength。",
+        )
+    prompt = None if prompt is None else typed_text("--prompt", prompt)
     wanted = asked_strength(strength)
     from styledial.run.strengths import choose
     from styledial.run_folder.described import describe_adapter, is_plain_model
@@ -79,23 +112,26 @@ def generate(
         say(f"generate with {adapter}", f"用 {adapter} 续写") + (f" · {what}" * bool(what))
     ):
         with importing():
-            from styledial.models.adapter import load_adapter, load_merged, scale_adapter
-            from styledial.models.generation import continue_text
-            from styledial.models.load import quiet_libraries
+            from styledial.inference.model import load
+            from styledial.inference.prompts import parse_compared, read_prompts, write_each
 
-        quiet_libraries()
-        if chosen:
-            policy, tokenizer = load_adapter(adapter, base=base, **trusting(trust_remote_code))
-            scale_adapter(policy, chosen.scale)
-            model = policy.model
-        else:
-            model, tokenizer = load_merged(adapter)
-        text = continue_text(
-            model,
-            tokenizer,
-            prompt,
-            max_new_tokens=max_new_tokens,
-            seed=seed,
-            temperature=temperature,
-        )
-    typer.echo(prompt + text)
+        strengths = None if compare is None else parse_compared(compare)
+        texts = [prompt] if prompt is not None else read_prompts(str(prompts))
+        kl = chosen.kl if chosen and wanted else None
+        model = load(adapter, kl, base=base, **trusting(trust_remote_code))
+        how = {"max_new_tokens": max_new_tokens, "seed": seed, "temperature": temperature}
+        for each in write_each(model, texts, strengths, **how):
+            with progress.paused():
+                shown = _shown(each, as_json=prompts is not None, headed=compare is not None)
+                typer.echo(shown)
+
+
+def _shown(written: dict[str, Any], *, as_json: bool, headed: bool) -> str:
+    if as_json:
+        return json.dumps(written, ensure_ascii=False)
+    text = str(written["prompt"] + written["text"])
+    if not headed:
+        return text
+    kl = written["kl_beta"]
+    head = f"--- {name_of(kl)}, KL {kl:g}" if kl else say("--- base", "--- 基座")
+    return f"{head}\n{text}"

@@ -11,6 +11,7 @@ import typer
 
 from styledial import __version__, progress
 from styledial.cli import (
+    chat,
     compare,
     config,
     convert,
@@ -19,12 +20,14 @@ from styledial.cli import (
     doctor,
     download,
     evaluate,
+    export,
     generate,
     merge,
     models,
     plan,
     prepare,
     report,
+    serve,
     start,
     train,
 )
@@ -75,6 +78,7 @@ app.command("plan", cls=Command, help=plan.HELP)(plan.plan)
 app.add_typer(config.app, name="config")
 app.command("prepare", cls=Command, help=prepare.HELP, epilog=prepare.EPILOG)(prepare.prepare)
 app.command("generate", cls=Command, help=generate.HELP)(generate.generate)
+app.command("chat", cls=Command, help=chat.HELP)(chat.chat)
 app.command("dial", cls=Command, help=dial.HELP)(dial.dial)
 app.command("evaluate", cls=Command, help=evaluate.HELP)(evaluate.evaluate)
 app.command("doctor", cls=Command, help=doctor.HELP)(doctor.doctor)
@@ -84,6 +88,8 @@ app.command("convert", cls=Command, help=convert.HELP)(convert.convert)
 app.command("report", cls=Command, help=report.HELP)(report.report)
 app.command("compare", cls=Command, help=compare.HELP)(compare.compare)
 app.command("merge", cls=Command, help=merge.HELP)(merge.merge)
+app.command("export", cls=Command, help=export.HELP)(export.export)
+app.command("serve", cls=Command, help=serve.HELP)(serve.serve)
 
 
 _OUT_OF_MEMORY = say(

@@ -53,17 +53,26 @@ def save_model(policy: Policy, folder: Path, *, under: str = "", write: bool = T
     weights = _adapter_weights(policy) if policy.is_adapter else {}
     if not write:
         return
-    base: Path = policy.causal_lm.base_folder
     with writing(folder) as run, run.aside() as aside:
         if policy.is_adapter:
-            _write_adapter(policy, weights, aside)
-            copy_tokenizer(base, aside)
+            write_adapter(policy, aside, weights)
         else:
             _write_all_weights(policy, aside)
-        # PEFT's model card is a form with nothing filled in; summary.json says what this is.
-        (aside / "README.md").unlink(missing_ok=True)
         prefix = f"{under}/" if under else ""
         run.place({prefix + path.name: path for path in sorted(aside.iterdir())})
+
+
+def write_adapter(
+    policy: Policy, folder: Path, weights: dict[str, torch.Tensor] | None = None
+) -> None:
+    """The adapter as PEFT writes it, with the base's tokenizer, into a folder of its own.
+
+    `weights` are its whole weights, where the model is sharded.
+    """
+    _write_adapter(policy, _adapter_weights(policy) if weights is None else weights, folder)
+    copy_tokenizer(policy.causal_lm.base_folder, folder)
+    # PEFT's model card is a form with nothing filled in; summary.json says what this is.
+    (folder / "README.md").unlink(missing_ok=True)
 
 
 def _adapter_weights(policy: Policy) -> dict[str, torch.Tensor]:

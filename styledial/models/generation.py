@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,7 +21,29 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-@torch.no_grad()
+@dataclass(frozen=True)
+class Sampling:
+    """How a text is written; temperature 0 takes the likeliest token each time."""
+
+    max_new_tokens: int = 200
+    seed: int = 42
+    temperature: float = 0.8
+    top_p: float = 0.95
+    repetition_penalty: float = 1.05
+
+    def options(self) -> dict[str, Any]:
+        """As transformers' generate takes them."""
+        chosen: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None}
+        if self.temperature > 0:
+            chosen = {"do_sample": True, "temperature": self.temperature, "top_p": self.top_p}
+        return {
+            **chosen,
+            "top_k": 0 if self.temperature > 0 else None,
+            "max_new_tokens": self.max_new_tokens,
+            "repetition_penalty": self.repetition_penalty,
+        }
+
+
 def continue_text(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -36,32 +61,116 @@ def continue_text(
     token each time.
     """
     before = [*opening_ids(tokenizer), *text_ids(tokenizer, [prompt])]
+    how = Sampling(max_new_tokens, seed, temperature, top_p, repetition_penalty)
+    return continue_ids(model, tokenizer, before, how)
+
+
+def continue_ids(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    before: list[int],
+    how: Sampling,
+    **watching: Any,
+) -> str:
+    """The text after the ids `before`; `watching`: a streamer, stopping criteria."""
+    return continuation(tokenizer, before, _written(model, tokenizer, before, how, **watching))
+
+
+@torch.no_grad()
+def _written(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    before: list[int],
+    how: Sampling,
+    **watching: Any,
+) -> list[int]:
     rows = model.get_input_embeddings().weight.shape[0]
     check_ids([("--prompt", max(before, default=-1))], rows, tokenizer, model.name_or_path)
     input_ids = torch.tensor([before], dtype=torch.long, device=model.device)
-    sampling = (
-        {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
-        if temperature > 0
-        else {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-    )
     was_training = model.training
     model.eval()
     words = say("writing", "续写")
-    with torch.random.fork_rng(), counting(len(before), max_new_tokens, words) as count:
-        torch.manual_seed(seed)
+    with (
+        torch.random.fork_rng(),
+        counting(len(before), how.max_new_tokens, words) as count,
+    ):
+        torch.manual_seed(how.seed)
+        watching["stopping_criteria"] = [*count, *watching.get("stopping_criteria", ())]
         ids = model.generate(
             input_ids=input_ids,
             attention_mask=torch.ones_like(input_ids),
-            stopping_criteria=count,
-            max_new_tokens=max_new_tokens,
-            repetition_penalty=repetition_penalty,
             pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
             use_cache=True,
             synced_gpus=model_is_sharded(model),  # nobody ends early: all gather each layer
-            **sampling,
+            **how.options(),
+            **watching,
         )
     model.train(was_training)
-    return continuation(tokenizer, before, ids[0, len(before) :].tolist())
+    written: list[int] = ids[0, len(before) :].tolist()
+    return written
+
+
+def streamed_ids(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, before: list[int], how: Sampling
+) -> Iterator[str]:
+    """The pieces of what `continue_ids` gives, as they are written, by a thread of its own.
+
+    A piece never ends within a character. Where the caller stops, so does the writing.
+    """
+    watch = _Watch(len(before))
+    thread = threading.Thread(target=watch.run, args=(model, tokenizer, before, how), daemon=True)
+    thread.start()
+    ids: list[int] = []
+    shown = ""
+    try:
+        while (token := watch.tokens.get()) is not None:
+            ids.append(token)
+            text = continuation(tokenizer, before, ids)
+            if text.startswith(shown) and len(text) > len(shown):
+                yield text[len(shown) :]
+                shown = text
+    finally:
+        watch.left.set()
+        thread.join()
+    if watch.error:
+        raise watch.error
+
+
+class _Watch:
+    """transformers' streamer and stopping criterion in one: new tokens into a queue, None last."""
+
+    def __init__(self, opening: int) -> None:
+        self.tokens: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self.left = threading.Event()
+        self.error: BaseException | None = None
+        self._opening = opening
+
+    def run(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        before: list[int],
+        how: Sampling,
+    ) -> None:
+        try:
+            _written(model, tokenizer, before, how, streamer=self, stopping_criteria=[self._stop])
+        except BaseException as error:  # raised again by the thread that reads
+            self.error = error
+        finally:
+            self.tokens.put(None)
+
+    def put(self, ids: torch.Tensor) -> None:
+        """Called first with the prompt, then with each token."""
+        new = ids.flatten().tolist()
+        skipped, self._opening = min(self._opening, len(new)), max(self._opening - len(new), 0)
+        for token in new[skipped:]:
+            self.tokens.put(token)
+
+    def end(self) -> None:
+        """The end is said by `run`, after an error too."""
+
+    def _stop(self, ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        return torch.full((len(ids),), self.left.is_set(), dtype=torch.bool, device=ids.device)
 
 
 @contextmanager

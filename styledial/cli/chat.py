@@ -1,0 +1,124 @@
+"""`styledial chat`: write with a model in the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from styledial.cli.options import BaseNow
+from styledial.errors import UserError
+from styledial.language import say
+
+if TYPE_CHECKING:
+    from styledial.inference.session import Session
+
+HELP = say(
+    "Write with a model in the terminal: a run, an adapter, a merged model or a base.",
+    "在终端中与模型一起写作：训练结果、适配器、合并后的模型或基座。",
+)
+
+
+def chat(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help=say("A run, an adapter, a model's folder or name.", "训练结果、适配器、模型。")
+        ),
+    ],
+    strength: Annotated[
+        str | None,
+        typer.Option(
+            "--strength",
+            "--kl_beta",
+            "--kl-beta",
+            help=say(
+                "light, medium, strong or a number; 0: the base.", "light 等或数字；0 为基座。"
+            ),
+        ),
+    ] = None,
+    base: BaseNow = None,
+    system: Annotated[str, typer.Option(help=say("System message.", "系统提示。"))] = "",
+    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1)] = 300,
+    seed: Annotated[int, typer.Option(min=0)] = 42,
+    temperature: Annotated[float, typer.Option(min=0.0)] = 0.8,
+) -> None:
+    """Read lines until the end of input or /quit; answers are written as they come."""
+    from styledial.inference.model import load
+    from styledial.inference.session import QUIT, Session, help_text, strength_line
+    from styledial.inference.strengths import parse_kl
+
+    kl_beta = None if strength is None else parse_kl("--strength", strength)
+    loaded = load(model, kl_beta, base=base)
+    session = Session(loaded, max_new_tokens, temperature, seed, system)
+    kind = say("answers", "回答") if loaded.is_chat else say("continues your text", "续写你的文字")
+    typer.echo(f"{model}: {kind}; {strength_line(loaded)}", err=True)
+    typer.echo(help_text(), err=True)
+    read = _reader()
+    while True:
+        try:
+            line = read()
+        except EOFError:
+            return
+        except KeyboardInterrupt:
+            continue
+        if line.strip() in QUIT:
+            return
+        _take(session, line)
+
+
+def _take(session: Session, line: str) -> None:
+    """One line of the user's; what is wrong with it is said, and the session goes on."""
+    try:
+        found = session.command(line.strip()) if line.startswith("/") else session.write(line)
+        if isinstance(found, str):
+            typer.echo(found, err=True)
+        else:
+            _stream(found)
+    except UserError as error:
+        typer.echo(str(error), err=True)
+
+
+def _stream(pieces: Iterator[str]) -> None:
+    try:
+        for piece in pieces:
+            sys.stdout.write(printable(piece))
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        pieces.close()  # type: ignore[attr-defined]
+    sys.stdout.write("\n")
+    sys.stdout.flush()
+
+
+def printable(text: str) -> str:
+    """Without the control characters that a terminal would act on."""
+    return "".join(c for c in text if c in "\n\t" or c.isprintable() or ord(c) > 0x9F)
+
+
+def _reader() -> Callable[[], str]:
+    """prompt_toolkit's line with history and multi-line paste in a terminal, plain lines else."""
+    if not sys.stdin.isatty():
+        return _plain_line
+    try:
+        from prompt_toolkit import PromptSession
+        from prompt_toolkit.history import InMemoryHistory
+    except ImportError:
+        typer.echo(
+            say(
+                "For history and pasting several lines: pip install 'styledial[chat]'",
+                "如需历史记录和多行粘贴：pip install 'styledial[chat]'",
+            ),
+            err=True,
+        )
+        return lambda: input("> ")
+    asked: PromptSession[str] = PromptSession(history=InMemoryHistory())
+    return lambda: asked.prompt("> ")
+
+
+def _plain_line() -> str:
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    return line.rstrip("\n")

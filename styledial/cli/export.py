@@ -1,0 +1,101 @@
+"""`styledial export`: an adapter for another program, at chosen strengths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from styledial.cli.options import Adapter, BaseNow
+from styledial.language import say
+
+if TYPE_CHECKING:
+    from styledial.export.write import Exported
+
+HELP = say(
+    "Write an adapter for another program: PEFT, llama.cpp, Ollama, vLLM, or one merged model.",
+    "为其他程序导出适配器：PEFT、llama.cpp、Ollama、vLLM，或合并后的完整模型。",
+)
+
+
+def export(
+    adapter: Adapter,
+    to: Annotated[
+        str,
+        typer.Option(
+            help=say("What for: ", "用途：") + "peft, merged, gguf-lora, gguf, ollama, vllm."
+        ),
+    ],
+    strength: Annotated[
+        str | None,
+        typer.Option(
+            help=say(
+                "light,medium,strong or numbers, with commas; left out: those within reach.",
+                "light,medium,strong 或数字，用逗号隔开；不写则为能达到的各档。",
+            )
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help=say("The new folder; left out: ADAPTER-TO.", "新文件夹；不写则为 适配器-用途。"),
+        ),
+    ] = None,
+    base: BaseNow = None,
+    dtype: Annotated[
+        str,
+        typer.Option(
+            help=say(
+                "Of a merged model: auto keeps the base's; bfloat16, float16, float32.",
+                "合并模型的精度：auto 保持基座精度；或 bfloat16、float16、float32。",
+            )
+        ),
+    ] = "auto",
+    quant: Annotated[
+        str,
+        typer.Option(
+            help=say(
+                "Of a GGUF model: f16, bf16, f32, q8_0.", "GGUF 的精度：f16、bf16、f32、q8_0。"
+            )
+        ),
+    ] = "f16",
+    base_gguf: Annotated[
+        str | None,
+        typer.Option(
+            help=say(
+                "The base as GGUF: measured on with llama.cpp; of Ollama, what FROM names.",
+                "GGUF 格式的基座：用 llama.cpp 在其上测量强度；对 Ollama 即 FROM 的内容。",
+            )
+        ),
+    ] = None,
+    llama_cpp: Annotated[
+        Path | None,
+        typer.Option(help=say("Folder of llama.cpp, for gguf.", "llama.cpp 文件夹（gguf 用）。")),
+    ] = None,
+    measure: Annotated[
+        bool,
+        typer.Option(help=say("Measure the strength as exported.", "测量导出后的强度。")),
+    ] = True,
+) -> None:
+    """Write a new folder for another program. Raises UserError for what it can't hold."""
+    from styledial.export.write import Options
+    from styledial.export.write import export as write
+
+    options = Options(strength, output, base, dtype, quant, base_gguf, llama_cpp, measure)
+    _show(write(adapter, to, options))
+
+
+def _show(done: Exported) -> None:
+    for note in done.notes:
+        typer.echo(note, err=True)
+    for at in done.strengths:
+        asked = say("not measured", "未测量") if at.kl is None else f"KL {at.kl:.4g}"
+        reading = done.readings.get(at.name)
+        more = f"  {reading.words()}" if reading else ""
+        typer.echo(f"{at.name}  {asked}  " + say("scale", "缩放") + f" {at.scale:.4f}{more}")
+    for line in done.typed:
+        typer.echo(line)
+    typer.echo(str(done.folder))

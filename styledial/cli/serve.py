@@ -1,0 +1,93 @@
+"""`styledial serve`: an OpenAI-compatible address on this machine, at any strength."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from styledial.cli.options import Adapter, BaseNow
+from styledial.language import say, typed
+
+if TYPE_CHECKING:
+    from styledial.export.source import Source
+    from styledial.serving.names import Names
+
+HELP = say(
+    "Serve an adapter on this machine with llama.cpp: the strength is in the model's name.",
+    "用 llama.cpp 在本机提供服务：强度写在模型名中。",
+)
+
+
+def serve(
+    adapter: Adapter,
+    base_gguf: Annotated[
+        str | None,
+        typer.Option(help=say("The base as a GGUF file.", "GGUF 格式的基座文件。")),
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8080,
+    context: Annotated[
+        int,
+        typer.Option(min=0, help=say("Tokens; 0: the model's own.", "上下文 token 数；0 为默认。")),
+    ] = 4096,
+    parallel: Annotated[
+        int, typer.Option(min=1, help=say("Requests at once.", "同时处理的请求数。"))
+    ] = 2,
+    base: BaseNow = None,
+) -> None:
+    """Serve until Ctrl-C; without a GGUF base, say how other engines are started."""
+    from styledial.export.source import read_source
+    from styledial.export.write import gguf_file
+
+    source = read_source(adapter, base)
+    if base_gguf is None:
+        for line in _other_engines(source):
+            typer.echo(line)
+        return
+    _serve(source, gguf_file(base_gguf), port, context, parallel)
+
+
+def _serve(source: Source, base: Path, port: int, context: int, parallel: int) -> None:
+    from styledial.models.gguf_lora import write_gguf_lora
+    from styledial.serving import engine
+    from styledial.serving.names import Names
+    from styledial.serving.proxy import serving
+
+    with tempfile.TemporaryDirectory(prefix="styledial-") as place:
+        lora = Path(place) / "lora.gguf"
+        write_gguf_lora(source.adapter, source.base_folder, lora, name=source.name)
+        running = engine.start(base, lora, context=context, parallel=parallel)
+        names = Names(source.name, source.points)
+        with serving(names, running, port) as server:
+            for line in _examples(names, server.server_address[1]):
+                typer.echo(line)
+            server.serve_forever()
+
+
+def _examples(names: Names, port: int) -> Iterator[str]:
+    address = f"http://127.0.0.1:{port}/v1"
+    model = names.listed()[1]
+    yield say(f"listening on {address}", f"监听 {address}")
+    yield say("models: ", "模型：") + ", ".join(names.listed())
+    yield (
+        f"curl {address}/completions -H 'Content-Type: application/json' "
+        f"""-d '{{"model": "{model}", "prompt": "...", "max_tokens": 100}}'"""
+    )
+    yield f'python: OpenAI(base_url="{address}", api_key="none").completions.create('
+    yield f'    model="{model}", prompt="...", max_tokens=100)'
+
+
+def _other_engines(source: Source) -> Iterator[str]:
+    folder = typed(source.adapter)
+    yield say(
+        "With llama.cpp, at any strength (pip install 'styledial[llamacpp]'):",
+        "用 llama.cpp，可选任意强度（pip install 'styledial[llamacpp]'）：",
+    )
+    yield f"  styledial serve {folder} --base-gguf BASE.gguf"
+    yield say("With vLLM, light, medium and strong:", "用 vLLM，轻、中、强三档：")
+    yield f"  styledial export {folder} --to vllm -o vllm && sh vllm/serve.sh"
+    yield say("With transformers, one strength:", "用 transformers，单一强度：")
+    yield f"  styledial export {folder} --to merged -o merged && transformers serve merged/model"

@@ -1,0 +1,1 @@
+"""A finished adapter for other programs: PEFT, one model, GGUF, Ollama, vLLM, with a model card."""

@@ -1,0 +1,190 @@
+"""One model that writes: a run, an exported adapter, a merged folder or a plain base.
+
+model = load("outputs/style", kl_beta=0.1)
+model.generate("The door opened and")
+model.strength = 0.05                        # nothing is loaded again
+for piece in model.stream("The door opened and"): ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from styledial.data.tokens import opening_ids, quoted, rendered_ids, text_ids
+from styledial.dial import FILE as DIAL
+from styledial.dial import DialPoint, load_dial
+from styledial.errors import UserError
+from styledial.inference.strengths import scale_at
+from styledial.models.adapter import load_adapter, scaled
+from styledial.models.generation import Sampling, continue_ids, streamed_ids
+from styledial.models.load import load_base, load_tokenizer, quiet_libraries
+from styledial.models.policy import Policy
+from styledial.run_folder.described import describe_adapter
+from styledial.run_folder.layout import ADAPTER_SETTINGS, MODEL_SETTINGS, SUMMARY
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_MOST_CHARACTERS = 64  # no token has more of them, but for runs of spaces
+Message = dict[str, str]  # {"role": "system" | "user" | "assistant", "content": ...}
+
+
+class StyleModel:
+    """A model that writes. Not for several threads at once: they would share the strength."""
+
+    def __init__(
+        self,
+        model: Policy | PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        name: str,
+        points: Sequence[DialPoint] = (),
+        trained: float | None = None,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.name = name
+        self._model = model
+        self._points = points
+        self._strength = trained
+        self._scale = 1.0
+
+    @property
+    def strength(self) -> float | None:
+        """KL to the base in nats per token; 0 is the base, None where nobody measured it."""
+        return self._strength
+
+    @strength.setter
+    def strength(self, kl_beta: float) -> None:
+        """Raises UserError for a strength out of reach, and for a model that has only its own."""
+        if not (isinstance(self._model, Policy) and self._model.is_adapter):
+            raise UserError(
+                f"{self.name}: is one whole model, whose strength is fixed; load the adapter.",
+                f"{self.name}：是完整模型，强度已固定；请加载适配器。",
+            )
+        self._scale = 0.0 if kl_beta == 0 else scale_at(self._dial(), kl_beta)
+        self._strength = float(kl_beta)
+
+    @property
+    def is_chat(self) -> bool:
+        """Whether the model has a chat template: it answers; others continue a text."""
+        return bool(self.tokenizer.chat_template)
+
+    def generate(
+        self,
+        prompt: str | Sequence[Message],
+        *,
+        max_new_tokens: int = 200,
+        seed: int = 42,
+        temperature: float = 0.8,
+    ) -> str:
+        """What the model writes after `prompt`: a text to continue, or messages to answer.
+
+        The same seed gives the same text on the same device; temperature 0 is greedy decoding.
+        """
+        how = Sampling(max_new_tokens, seed, temperature)
+        with self._at_strength() as model:
+            return continue_ids(model, self.tokenizer, self._ids(prompt), how)
+
+    def stream(
+        self,
+        prompt: str | Sequence[Message],
+        *,
+        max_new_tokens: int = 200,
+        seed: int = 42,
+        temperature: float = 0.8,
+    ) -> Iterator[str]:
+        """As `generate`, in pieces as they are written; one that is left early stops writing."""
+        how = Sampling(max_new_tokens, seed, temperature)
+        with self._at_strength() as model:
+            yield from streamed_ids(model, self.tokenizer, self._ids(prompt), how)
+
+    def _ids(self, prompt: str | Sequence[Message]) -> list[int]:
+        ids = self._encoded(prompt)
+        self._check_length(len(ids))
+        return ids
+
+    def _check_length(self, tokens: float) -> None:
+        """Raises UserError for a prompt longer than the model's context."""
+        model: Any = self._model.causal_lm if isinstance(self._model, Policy) else self._model
+        most = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        if most and tokens >= most:
+            raise UserError(
+                f"the prompt has about {tokens:,.0f} tokens; the model reads {most:,} at most. "
+                "Shorten it.",
+                f"提示约有 {tokens:,.0f} 个 token，而模型最多能读 {most:,} 个。请缩短。",
+            )
+
+    def _encoded(self, prompt: str | Sequence[Message]) -> list[int]:
+        if isinstance(prompt, str):
+            self._check_length(len(prompt) / _MOST_CHARACTERS)  # before an hour of tokenising
+            return [*opening_ids(self.tokenizer), *text_ids(self.tokenizer, [prompt])]
+        if not self.is_chat:
+            raise UserError(
+                f"{self.name}: has no chat template, so it can't answer messages; give it a text "
+                "to continue.",
+                f"{self.name}：没有对话模板，无法回答消息；请给出要续写的文字。",
+            )
+        talk = [{**each, "content": quoted(self.tokenizer, each["content"])} for each in prompt]
+        rendered = self.tokenizer.apply_chat_template(
+            talk, tokenize=False, add_generation_prompt=True
+        )
+        return rendered_ids(self.tokenizer, str(rendered))
+
+    @contextlib.contextmanager
+    def _at_strength(self) -> Iterator[Any]:
+        model = self._model
+        if not isinstance(model, Policy):
+            yield model
+            return
+        here: AbstractContextManager[Any] = contextlib.nullcontext(model.model)
+        if model.is_adapter and self._scale == 0:
+            here = model.as_base()
+        scale = scaled(model, self._scale) if self._scale not in (0, 1) else None
+        with scale or contextlib.nullcontext(), here as writing:
+            yield writing
+
+    def _dial(self) -> Sequence[DialPoint]:
+        return self._points or load_dial(Path(self.name))
+
+
+def load(
+    folder: str | Path, kl_beta: float | None = None, *, base: str | None = None, **loading: Any
+) -> StyleModel:
+    """A run, an exported adapter, a merged folder or a plain base, ready to write.
+
+    `kl_beta` is the strength (None: as trained; 0: the base), `base` says where an adapter's base
+    is now; `loading`: options of `load_base`. Costs the base's weights in memory. Raises UserError
+    for what can't be loaded, and for a strength out of reach or that was never measured
+    (`styledial dial` measures it).
+    """
+    quiet_libraries()
+    place = Path(folder).expanduser()
+    if not is_plain_model(str(folder)):
+        summary = describe_adapter(place)
+        policy, tokenizer = load_adapter(place, base=base, **loading)
+        points = load_dial(place) if (place / DIAL).is_file() else []
+        trained = summary.get("kl_final", summary.get("kl_beta"))
+        model = StyleModel(policy, tokenizer, name=str(place), points=points, trained=trained)
+    else:
+        import torch
+
+        plain = load_base(str(folder), keep_file_dtype=True)
+        plain.to(torch.accelerator.current_accelerator(check_available=True) or "cpu")
+        model = StyleModel(plain, load_tokenizer(str(folder)), name=str(folder))
+    if kl_beta is not None:
+        model.strength = kl_beta
+    return model
+
+
+def is_plain_model(named: str) -> bool:
+    """Whether `named` is a whole model, by its folder or its name on the hub, and no run."""
+    place = Path(named).expanduser()
+    if place.is_dir():
+        run = (place / SUMMARY).is_file() or (place / ADAPTER_SETTINGS).is_file()
+        return not run and (place / MODEL_SETTINGS).is_file()
+    is_name = named.count("/") == 1 and not named.startswith((".", "/", "~"))
+    return named == "bundled" or (is_name and not place.parent.is_dir())

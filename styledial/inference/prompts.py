@@ -1,0 +1,89 @@
+"""Many prompts: read from a file, written as JSON lines, one for each prompt and strength."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from styledial.errors import UserError
+from styledial.inference.model import StyleModel
+from styledial.inference.strengths import parse_kl
+
+STDIN = "-"
+
+
+def read_prompts(named: str) -> list[str]:
+    """A prompt a line; a line that is a JSON object gives its "prompt". `-` is stdin.
+
+    Raises UserError for a file that isn't text or has no prompt, with the line's number.
+    """
+    text = sys.stdin.read() if named == STDIN else _file(named)
+    prompts = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            prompts.append(_prompt(line, f"{named}:{number}"))
+    if not prompts:
+        raise UserError(
+            f"--prompts {named}: has no prompt; write one in each line.",
+            f"--prompts {named}：没有内容；请每行写一个开头。",
+        )
+    return prompts
+
+
+def _file(named: str) -> str:
+    try:
+        return Path(named).expanduser().read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = "not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise UserError(
+            f"--prompts {named}: cannot be read ({why}); name a text file in UTF-8, or - for "
+            "standard input.",
+            f"--prompts {named}：无法读取（{why}）；请写 UTF-8 文本文件，或用 - 表示标准输入。",
+        ) from None
+
+
+def _prompt(line: str, where: str) -> str:
+    if not line.lstrip().startswith("{"):
+        return line
+    try:
+        found = json.loads(line)["prompt"]
+    except (ValueError, KeyError):
+        found = None
+    if not isinstance(found, str) or not found:
+        raise UserError(
+            f'--prompts {where}: a line in JSON needs a "prompt" that is a text.',
+            f'--prompts {where}：JSON 行需要文字形式的 "prompt"。',
+        )
+    return found
+
+
+def parse_compared(typed: str) -> list[float]:
+    """ "0.1,0,0.05" -> [0.0, 0.05, 0.1]: the base first. Raises UserError."""
+    words = filter(None, (part.strip() for part in typed.replace("，", ",").split(",")))
+    found = {parse_kl("--compare", word) for word in words}
+    if not found:
+        raise UserError(
+            "--compare: names no strength; for example --compare 0,0.05,0.1.",
+            "--compare：没有写强度；例如 --compare 0,0.05,0.1。",
+        )
+    return sorted(found)
+
+
+def write_each(
+    model: StyleModel, prompts: Sequence[str], strengths: Sequence[float] | None, **how: Any
+) -> Iterator[dict[str, Any]]:
+    """{"prompt", "text", "kl_beta", "seed"} for each prompt at each strength, seed by seed the
+    same; None: at the strength that the model has. Raises UserError for a strength out of reach
+    before anything is written."""
+    for each in strengths or ():
+        model.strength = each
+    for prompt in prompts:
+        for kl_beta in strengths or (None,):
+            if kl_beta is not None:
+                model.strength = kl_beta
+            text = model.generate(prompt, **how)
+            found = {"prompt": prompt, "text": text, "kl_beta": model.strength}
+            yield {**found, "seed": how["seed"]}

@@ -1,0 +1,146 @@
+"""A session of `styledial chat`: turns, commands, what is kept. No terminal in here.
+
+An instruct base answers by its chat template; a plain base continues one growing text, and an
+empty line lets it go on.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from styledial.errors import UserError
+from styledial.files import write_text
+from styledial.inference.model import Message, StyleModel
+from styledial.inference.strengths import parse_kl
+from styledial.language import say
+
+QUIT = ("/quit", "/exit")
+
+
+@dataclass
+class Session:
+    """`turns` are messages; of a plain base, pieces of one text. `seed` moves on with each."""
+
+    model: StyleModel
+    max_new_tokens: int = 200
+    temperature: float = 0.8
+    seed: int = 42
+    system: str = ""
+    turns: list[Message] = field(default_factory=list)
+
+    def write(self, line: str) -> Iterator[str]:
+        """The answer to `line` in pieces; one that is interrupted is kept as far as it goes."""
+        if line or self.model.is_chat:
+            self.turns.append({"role": "user", "content": line})
+        return self._answer()
+
+    def retry(self) -> Iterator[str]:
+        """Another answer in place of the last one, by another seed. Raises UserError."""
+        if not self.turns or self.turns[-1]["role"] != "assistant":
+            raise UserError("/retry: there is no answer yet.", "/retry：还没有回答。")
+        self.turns.pop()
+        return self._answer()
+
+    def _answer(self) -> Iterator[str]:
+        pieces: list[str] = []
+        stream = self.model.stream(
+            self._asked(),
+            max_new_tokens=self.max_new_tokens,
+            seed=self.seed,
+            temperature=self.temperature,
+        )
+        self.seed += 1
+        try:
+            for piece in stream:
+                pieces.append(piece)
+                yield piece
+        finally:
+            stream.close()  # type: ignore[attr-defined]
+            if pieces:
+                self.turns.append({"role": "assistant", "content": "".join(pieces)})
+
+    def _asked(self) -> str | list[Message]:
+        if not self.model.is_chat:
+            return self.system + "".join(turn["content"] for turn in self.turns)
+        opening = [{"role": "system", "content": self.system}] if self.system else []
+        return [*opening, *self.turns]
+
+    def command(self, line: str) -> str | Iterator[str]:
+        """What a line with a slash does: words for the user, or an answer in pieces.
+
+        Raises UserError for one that isn't known or can't be done.
+        """
+        name, _, rest = line.partition(" ")
+        if name == "/retry":
+            return self.retry()
+        commands: dict[str, Callable[[str], str]] = {
+            "/strength": self._set_strength, "/base": lambda _: self._set_strength("0"),
+            "/system": self._set_system, "/save": self._save, "/new": self._forget,
+            "/help": lambda _: help_text(),
+        }  # fmt: skip
+        if name not in commands:
+            raise UserError(
+                f"{name}: no such command. {help_text()}", f"{name}：没有这个命令。{help_text()}"
+            )
+        return commands[name](rest.strip())
+
+    def _set_strength(self, typed: str) -> str:
+        if typed:
+            self.model.strength = parse_kl("/strength", typed)
+        return strength_line(self.model)
+
+    def _set_system(self, typed: str) -> str:
+        self.system = typed
+        return say(f"system: {typed or '(none)'}", f"系统提示：{typed or '（无）'}")
+
+    def _forget(self, _: str) -> str:
+        self.turns.clear()
+        return say("a new conversation", "新的对话")
+
+    def _save(self, typed: str) -> str:
+        """As Markdown, or as JSON lines where the name says so; never over another file."""
+        path = Path(typed or time.strftime("chat-%Y%m%d-%H%M%S.md")).expanduser()
+        if path.exists() or path.is_symlink():
+            raise UserError(
+                f"/save {path}: exists already; give another name.",
+                f"/save {path}：已存在；请换个名字。",
+            )
+        try:
+            write_text(path, self.as_text(lines=path.suffix == ".jsonl"))
+        except OSError as error:
+            raise UserError(
+                f"/save {path}: cannot be written ({error.strerror}).",
+                f"/save {path}：无法写入（{error.strerror}）。",
+            ) from None
+        return str(path)
+
+    def as_text(self, *, lines: bool) -> str:
+        """The whole session, for a file."""
+        if lines:
+            kept = {"messages": self.turns, "system": self.system, "kl_beta": self.model.strength}
+            return json.dumps(kept, ensure_ascii=False) + "\n"
+        if not self.model.is_chat:
+            return self.system + "".join(turn["content"] for turn in self.turns) + "\n"
+        return "".join(f"**{turn['role']}**\n\n{turn['content']}\n\n" for turn in self.turns)
+
+
+def strength_line(model: StyleModel) -> str:
+    """The strength in force."""
+    if model.strength is None:
+        return say("strength: not measured", "强度：未测量")
+    base = say(" (the base)", "（基座）") if model.strength == 0 else ""
+    return say(f"strength: KL {model.strength:.4g}", f"强度：KL {model.strength:.4g}") + base
+
+
+def help_text() -> str:
+    """The commands in a line."""
+    return say(
+        "/strength 0.08, /base, /retry, /system TEXT, /new, /save FILE, /quit; Ctrl-C stops an "
+        "answer.",
+        "/strength 0.08、/base、/retry、/system 文字、/new、/save 文件、/quit；"
+        "按 Ctrl-C 中断回答。",
+    )
