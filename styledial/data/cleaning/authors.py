@@ -23,6 +23,13 @@ _WORDS = re.compile(
     r"\bPatreon\b|\bDiscord\b|\b[Rr]eviews?\b|\bcomments?\b|\b[Uu]pdates?\b|\b[Ff]ollow\b|"
     r"\b[Ff]avou?rites?\b|\b[Rr]eaders?\b|\b[Tt]hank(?:s| you)\b|\bnext chapter\b"
 )
+# A part of each of those that begin with a letter: it is looked for before the pattern is, which
+# takes fifty times as long, for every word of English begins like one of them.
+_LATIN_PARTS = (
+    "Royal", "rating", "Patreon", "Discord", "eview", "comment", "pdate", "ollow", "avo", "eader",
+    "hank", "next chapter",
+)  # fmt: skip
+_HAN = re.compile("[\u3400-\u9fff]")
 _MARK = re.compile(
     r"[（(\[【*]*(?:p\.?\s?s\.?\s*[:：]|p\.s\.\s|作者有话|题外话|A/N\b|Author.?s? Note|\(A/N)", re.I
 )
@@ -62,7 +69,11 @@ def _is_note(text: str) -> bool:
     told = _STORY.search(text) is not None  # most paragraphs: the words aren't looked for in them
     if _MARK.match(text):
         return not told or _WORDS.search(text) is not None
-    return not told and len(set(_WORDS.findall(text))) >= 2
+    return not told and _may_speak(text) and len(set(_WORDS.findall(text))) >= 2
+
+
+def _may_speak(text: str) -> bool:
+    return _HAN.search(text) is not None or any(part in text for part in _LATIN_PARTS)
 
 
 def _judged(

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from styledial.data.reading.letters import SAME, Likelihood, best
+from styledial.data.reading.sample import foreign_letters
 
 # (encoding, bits against it: how much rarer it is than the first ones)
 CANDIDATES = (
@@ -51,7 +52,7 @@ class Reading:
     @property
     def plausible(self) -> bool:
         """Whether the text reads as language, with few invalid bytes and few NULs."""
-        foreign = sum(c > "\x7f" for c in self.text)
+        foreign = foreign_letters(self.text)
         if self.likelihood is None or self.bad > max(2, foreign * _MOST_BAD):
             return False
         return self.likelihood.plausible and self.text.count("\0") <= len(self.text) // 50
@@ -108,7 +109,7 @@ def _enough(reading: Reading) -> bool:
     """One å in a page of English is as well one ε or б."""
     likelihood = reading.likelihood
     assert likelihood
-    few = sum(c > "\x7f" for c in reading.text) < _FEWEST
+    few = foreign_letters(reading.text) < _FEWEST
     return not few or likelihood.language in ("zh", "ja", "ko")
 
 
