@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from data_samples import novel
 
-from styledial.data.cleaning.authors import _is_note, _may_speak
+from styledial.data.cleaning.authors import _is_note, _words
 from styledial.data.cleaning.clean import clean
 from styledial.data.cleaning.ledger import Drop, Ledger
 from styledial.data.cleaning.titles import Titles
@@ -142,6 +142,7 @@ def test_each_word_of_a_note_in_english_is_looked_for() -> None:
         "update|Follow|follow|Favourites|favorite|Readers|reader|Thanks|thank you|next chapter"
     )
     for word in said.split("|"):
-        assert _may_speak(f"and {word} it"), word
+        assert _words(f"and {word} it"), word
     assert _is_note("Thanks to all readers, and do leave a review.")
-    assert not _may_speak("The rain came down upon the mill, and no one slept.")
+    assert _words("求月票，see my Patreon") == {"月票", "Patreon"}
+    assert _words("The rain came down upon the mill, and no one slept.") == set()

@@ -149,6 +149,8 @@ def _is_marked(text: str) -> bool:
     if _NAMED.fullmatch(_SPREAD.sub(r"\1\2", text)) and len(text) <= LONGEST:
         return True
     first = text[0]
+    if "\u3400" <= first <= "\u9fff":  # all that follows is of other scripts
+        return False
     if first.islower() and not re.match(r"chapter[\s.]*\d", text):
         return False
     if _ALONE.fullmatch(text):

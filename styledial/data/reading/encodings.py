@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from styledial.data.reading.letters import SAME, Likelihood, best
+from styledial.data.reading.letters import SAME, Likelihood, best, likelihood
 from styledial.data.reading.sample import foreign_letters
 
 # (encoding, bits against it: how much rarer it is than the first ones)
@@ -58,17 +58,18 @@ class Reading:
         return self.likelihood.plausible and self.text.count("\0") <= len(self.text) // 50
 
 
-def read_as(raw: bytes, encoding: str, against: float = 0.0) -> Reading | None:
-    """`raw` under `encoding`, priced; None where the encoding can't be tried."""
+def read_as(raw: bytes, encoding: str, against: float = 0.0, language: str = "") -> Reading | None:
+    """`raw` under `encoding`, priced in `language` if given, else in the one where it is the
+    cheapest; None where the encoding can't be tried."""
     try:
         text = raw.decode(encoding, "replace")
     except (UnicodeError, LookupError):
         return None
-    likelihood = best(text)
-    bits = likelihood.bits if likelihood else float(len(raw)) * 8
+    found = likelihood(text, language) if language else best(text)
+    bits = found.bits if found else float(len(raw)) * 8
     if encoding in CHINESE and _ONLY_HAN.fullmatch(text):
         against -= _FOR_HAN
-    return Reading(encoding, text, bits + against, text.count("\ufffd"), likelihood)
+    return Reading(encoding, text, bits + against, text.count("\ufffd"), found)
 
 
 def readings(raw: bytes) -> list[Reading]:
