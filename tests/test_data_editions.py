@@ -5,12 +5,13 @@ Inputs of our own making in the form of each site's exports: .epub, .html and .t
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from data_samples import novel, write_epub
+from data_samples import SHARED, novel, write_epub
 
 from styledial.data.cleaning.ledger import Drop, Ledger
 from styledial.data.reading.read import Part, read
@@ -265,3 +266,55 @@ def test_wikisource_pages(tmp_path: Path) -> None:
     rows += ["取自“https://zh.wikisource.org/w/index.php?title=夜渡”", "分类：小说"]
     made = text(tmp_path / "b.txt", "\n".join(rows))
     holds(made, YI, ["第一章"], {"navigation", "licence", "title page"})
+
+
+GUTENBERG = SHARED / "corpora" / "style_en" / "gutenberg"
+_OF_AN_EDITION = re.compile(
+    r"gutenberg|\be-?text|\be-?book|full license|transcribed|^\W*contents\W*$|footnotes?:|reprinted|"
+    "longmans|paternoster",
+    re.I,
+)
+
+
+def sentences(rows: list[str]) -> list[str]:
+    """Their letters alone: quotation marks, dashes and spaces are each edition's own."""
+    parts = re.split("[.?!]", " ".join(rows))
+    return [text for part in parts if (text := re.sub("[^a-z]", "", part.lower()))]
+
+
+def alike(one: list[str], other: list[str]) -> int:
+    """Letters in common; sentence by sentence first, as all letters at once take minutes."""
+    same = 0
+    for _, a, b, c, d in difflib.SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
+        left, right = "".join(one[a:b]), "".join(other[c:d])
+        matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
+        same += len(left) if left == right else sum(m.size for m in matcher.get_matching_blocks())
+    return same
+
+
+@pytest.mark.skipif(not GUTENBERG.is_dir(), reason="../shared/corpora/style_en is absent")
+def test_three_layouts_of_gutenberg_are_one_text() -> None:
+    """Chapter XV, of 69 characters, was no title; the page's front matter and notes stayed."""
+    found = {name: cleaned(GUTENBERG / name) for name in ("3261.txt", "nwsnw10.txt", "3261-h.htm")}
+    for name, (rows, chapters, _) in found.items():
+        assert len(chapters) == 32, name
+        assert all(title and title.startswith("CHAPTER ") for title in chapters), name
+        assert [row for row in rows if _OF_AN_EDITION.search(row)] == [], name
+        assert rows[0].startswith("Up at the League, says a friend"), name
+        assert rows[-1].endswith("it may be called a vision rather than a dream."), name
+    first, *others = (sentences(rows) for rows, _, _ in found.values())
+    for other in others:
+        same = alike(first, other)
+        assert same >= 0.995 * max(sum(map(len, first)), sum(map(len, other)))
+
+
+def test_a_page_of_gutenberg_that_opens_with_talk(tmp_path: Path) -> None:
+    """Nothing of a chapter is a title page, however short its first lines are."""
+    head = "The Project Gutenberg eBook, Mill. This eBook is for the use of anyone anywhere. " * 6
+    talk = ["“Yes,” said he.", "“No.”", "“Why?”", "“Because.”", "“Well.”"]
+    body = f"<h1>The Mill</h1><p>{head}</p><p>LONDON</p><p>1899</p><h2>CHAPTER I</h2>"
+    body += paragraphs([*talk, *ONE]) + "<h2>CHAPTER II</h2>" + paragraphs(TWO)
+    body += f"<h2>FOOTNOTES:</h2><p>The mill stood.</p><p>END OF THE PROJECT GUTENBERG</p><p>{head}"
+    path = page(tmp_path / "mill.html", body)
+    chapters: list[str | None] = ["CHAPTER I", "CHAPTER II"]
+    holds(path, [*talk, *ONE, *TWO], chapters, {"footnote", "title page"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 import unicodedata
 from collections import Counter
 from pathlib import Path
@@ -13,6 +14,7 @@ from prose_samples import ENCODINGS, PROSE
 
 from styledial.data.reading.decode import detect, lines
 from styledial.data.reading.encodings import decide, readings
+from styledial.data.reading.sample import foreign_lines
 from styledial.errors import DataError
 
 
@@ -150,3 +152,12 @@ def test_damaged_text_is_refused_by_what_it_looks_like(
 )
 def test_languages_without_a_table_stay_in_utf8(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, (text + "\n").encode() * 20)[0] == "utf-8"
+
+
+def test_a_long_line_of_ascii_takes_no_time(tmp_path: Path) -> None:
+    """A pattern went through the rest of the line from each of its letters: minutes for this."""
+    path = tmp_path / "book.txt"
+    path.write_bytes(b"word " * 100_000 + "\ncafé\r\nnaïve\rend".encode())
+    began = time.process_time()
+    assert foreign_lines(path) == ["café".encode(), "naïve".encode()]
+    assert time.process_time() - began < 1

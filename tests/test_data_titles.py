@@ -7,8 +7,10 @@ from collections import Counter
 import pytest
 from data_samples import novel
 
+from styledial.data.cleaning.authors import _is_note, _words
 from styledial.data.cleaning.clean import clean
 from styledial.data.cleaning.ledger import Drop, Ledger
+from styledial.data.cleaning.titles import Titles
 
 # Five titles a form; \\ parts them.
 FORMS = r"""
@@ -115,6 +117,15 @@ def test_prose_that_looks_like_it_stays(line: str) -> None:
     assert kept == [*story()[:6], line, *story()[6:]]
 
 
+def test_long_titles_in_english_and_prose_like_them() -> None:
+    """Of more than 60 characters; a line broken at the width of the page goes on in small letters."""
+    title = "CHAPTER XV: ON THE LACK OF INCENTIVE TO LABOUR IN A COMMUNIST SOCIETY"
+    other = "Chapter 16. Of What Befell Between the Old Miller and the Stranger at the Ford"
+    prose = "Chapter IV. The reader will remember that the captain had gone down to the"
+    found, comma = Titles(()), "Part II: Here, as the Old Men Said When They Were Asked about It,"
+    assert (found(title), found(other), found(prose), found(comma)) == (True, True, False, False)
+
+
 def test_notes_about_the_work_that_tell_a_story_stay() -> None:
     """A chapter called 作品相关 was dropped whole for one word of a site in it."""
     told = [row for row in story()[:12] if "道：" in row or "。" in row]
@@ -122,3 +133,16 @@ def test_notes_about_the_work_that_tell_a_story_stay() -> None:
     _, kept, drops = cleaned([*rows, "第二章 月", *story()[24:36]])
     assert told[0] in kept
     assert not drops["author's note"]
+
+
+def test_each_word_of_a_note_in_english_is_looked_for() -> None:
+    """The pattern is asked only where a part of one of its words is in the line."""
+    said = (
+        "Royal Road|RoyalRoad|rating|ratings|Patreon|Discord|Reviews|review|comments|Updates|"
+        "update|Follow|follow|Favourites|favorite|Readers|reader|Thanks|thank you|next chapter"
+    )
+    for word in said.split("|"):
+        assert _words(f"and {word} it"), word
+    assert _is_note("Thanks to all readers, and do leave a review.")
+    assert _words("求月票，see my Patreon") == {"月票", "Patreon"}
+    assert _words("The rain came down upon the mill, and no one slept.") == set()

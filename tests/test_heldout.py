@@ -215,7 +215,7 @@ def test_the_best_place_to_cut(text: str, place: int, slack: int, cut: int) -> N
 
 CORPORA = {
     "style_zh": {"big5_小五義", "gbk_水浒传", "utf8_三侠五义", "utf8_小五义"},
-    "style_en": {"tinyshakespeare", "gutenberg/3261-h"},
+    "style_en": {"tinyshakespeare", "gutenberg/3261"},
 }
 
 

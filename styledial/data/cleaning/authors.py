@@ -18,11 +18,19 @@ _LONGEST_NOTE = 3000  # characters: more under such a title is a chapter after a
 _WORDS = re.compile(
     "更新|月票|推荐票|收藏|订阅|打赏|书友|读者|新书|感言|加更|[一二三四五两]更|上架|本书|盟主|请假|码字|断更|存稿|"
     "书评|完本|完结|正版|各位|敬请期待|追读|下一本|更速度|QQ群|公众号|求票|感谢|抱歉|送上|奉上|下一章|还有一章|"
-    "霸王票|营养液|地雷|小天使|撒花|"
+    "霸王票|营养液|地雷|小天使|撒花"
+)
+_LATIN_WORDS = re.compile(
     r"\bRoyal ?Road\b|\bratings?\b|"
     r"\bPatreon\b|\bDiscord\b|\b[Rr]eviews?\b|\bcomments?\b|\b[Uu]pdates?\b|\b[Ff]ollow\b|"
     r"\b[Ff]avou?rites?\b|\b[Rr]eaders?\b|\b[Tt]hank(?:s| you)\b|\bnext chapter\b"
 )
+# A part of each of these: it is looked for before the pattern is, which takes fifty times as
+# long, for every word of English begins like one of them.
+_LATIN_PARTS = (
+    "Royal", "rating", "Patreon", "Discord", "eview", "comment", "pdate", "ollow", "avo", "eader",
+    "hank", "next chapter",
+)  # fmt: skip
 _MARK = re.compile(
     r"[（(\[【*]*(?:p\.?\s?s\.?\s*[:：]|p\.s\.\s|作者有话|题外话|A/N\b|Author.?s? Note|\(A/N)", re.I
 )
@@ -61,8 +69,16 @@ def _is_note(text: str) -> bool:
         return False
     told = _STORY.search(text) is not None  # most paragraphs: the words aren't looked for in them
     if _MARK.match(text):
-        return not told or _WORDS.search(text) is not None
-    return not told and len(set(_WORDS.findall(text))) >= 2
+        return not told or bool(_words(text))
+    return not told and len(_words(text)) >= 2
+
+
+def _words(text: str) -> set[str]:
+    """The words in a line that authors say to readers."""
+    found = set(_WORDS.findall(text))
+    if any(part in text for part in _LATIN_PARTS):
+        found.update(_LATIN_WORDS.findall(text))
+    return found
 
 
 def _judged(
@@ -83,7 +99,7 @@ def _speaks(held: list[Paragraph]) -> bool:
     """Whether the text under an author's heading speaks to readers, and doesn't tell a story."""
     texts = [p.line.text for p in held if p.line.text and not _HEADS.fullmatch(p.line.text)]
     told = sum(_STORY.search(text) is not None for text in texts)
-    said = sum(_WORDS.search(text) is not None for text in texts)
+    said = sum(bool(_words(text)) for text in texts)
     if sum(map(len, texts)) > _LONGEST_NOTE or told * 2 > len(texts):
         return False
     return said * 3 >= len(texts) or len(texts) <= 2

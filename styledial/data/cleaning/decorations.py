@@ -7,6 +7,7 @@ import re
 BLANK = " \t\u00a0\u3000"
 
 _STARS = re.compile(r"^[☆★◇◆●○■□※*=＝~►▶❀✿♥\s\u3000]+[、．.]?|[☆★◇◆●○■□※*=＝~❀✿♥\s\u3000]+$")
+_STAR = re.compile(r"[☆★◇◆●○■□※*=＝~►▶❀✿♥\s\u3000]")
 _RULED = re.compile(r"[-–—]{1,3}\s*(?P<inner>[^-–—\s].{0,40}?)\s*[-–—]{1,3}")
 _STAMP_WORDS = (
     "更新时间|更新時間|更新日期|更新于|发布时间|發布時間|本章字数|本章字數|字数[:：]|字數[:：]"
@@ -36,4 +37,6 @@ def undecorated(text: str) -> str:
     """`text` without stars and rules round it; a line of nothing else is left as it is."""
     if ruled := _RULED.fullmatch(text):
         return ruled["inner"]
+    if not (_STAR.match(text) or _STAR.match(text[-1:])):
+        return text
     return _STARS.sub("", text) or text

@@ -61,6 +61,8 @@ _CREDITS = re.compile(
     re.I,
 )
 _CONTENTS = re.compile(r"\W*(?:table of )?contents\W*|\W*list of illustrations\W*", re.I)
+_FOOTNOTES = re.compile(r"#*\s*(?:foot|end)notes?\s*[:.]?", re.I)
+_LONGEST_NOTES = 20_000  # characters; more under such a heading may be something else
 _IMPRINT = re.compile(
     r"rights reserved|copyright|\b(?:re)?printed\b|\bedition\b|\bimpression\b|publish|\bpress\b|"
     r"\bLONDON\b|\bNEW YORK\b|\bBOSTON\b|\bauthor of\b|\billustrat|\btranslated\b|\bby\b|"
@@ -78,7 +80,13 @@ def gutenberg(
     lines: Iterable[Line], sample: Sequence[Line], ledger: Ledger, is_title: Callable[[str], bool]
 ) -> Iterator[Line]:
     """Between the markers, or the header's and the licence's own words, without the title page."""
-    begin = _end_of_header(sample)
+    return _without_footnotes(_book(lines, sample, ledger, is_title), ledger, is_title)
+
+
+def _book(
+    lines: Iterable[Line], sample: Sequence[Line], ledger: Ledger, is_title: Callable[[str], bool]
+) -> Iterator[Line]:
+    begin, dense = _end_of_header(sample), _is_dense(sample)
     inside, front = True, True
     page: list[Line] = []
     for place, line in enumerate(lines):
@@ -89,7 +97,7 @@ def gutenberg(
         if _STOPS.fullmatch(text) or (not front and _opens_licence(text)):
             inside = False
         elif _STARTS.fullmatch(text):
-            yield from _front(page, ledger, is_title)
+            yield from _front(_blocks(page, dense), ledger, is_title)
             inside, front, page = True, True, []
             _drop(line, "header", ledger)
             continue
@@ -99,10 +107,43 @@ def gutenberg(
             yield line
         else:
             page.append(line)
-            if len(page) > _HEAD or _opens_book(page, is_title):
-                yield from _front(page, ledger, is_title)
+            if len(page) > _HEAD or _opens_book(page, dense):
+                yield from _front(_blocks(page, dense), ledger, is_title)
                 front, page = False, []
-    yield from _front(page, ledger, is_title)
+    yield from _front(_blocks(page, dense), ledger, is_title)
+
+
+def _without_footnotes(
+    lines: Iterable[Line], ledger: Ledger, is_title: Callable[[str], bool]
+) -> Iterator[Line]:
+    """Lines without what stands under `FOOTNOTES:`, up to the next title."""
+    held: list[Line] | None = None
+    for line in lines:
+        text = line.text.strip()
+        if _FOOTNOTES.fullmatch(text):
+            yield from _notes(held, ledger)
+            held = [line]
+        elif held is None or is_title(text):
+            yield from _notes(held, ledger)
+            held = None
+            yield line
+        else:
+            held.append(line)
+    yield from _notes(held, ledger)
+
+
+def _notes(held: list[Line] | None, ledger: Ledger) -> list[Line]:
+    """`held` where it is too long to be notes; else nothing, and it is dropped."""
+    if not held or sum(len(line.text) for line in held) > _LONGEST_NOTES:
+        return held or []
+    for line in held:
+        _drop(line, "footnote", ledger)
+    return []
+
+
+def _is_dense(sample: Sequence[Line]) -> bool:
+    """Whether each line is a paragraph, as those of a page of HTML are."""
+    return all(line.text.strip() for line in sample[:_HEAD])
 
 
 def _end_of_header(sample: Sequence[Line]) -> int:
@@ -111,11 +152,11 @@ def _end_of_header(sample: Sequence[Line]) -> int:
     marks = [i for i, text in enumerate(head) if _STARTS.fullmatch(text)]
     if marks:
         return marks[-1] + 1
-    last = 0
+    last, dense = 0, _is_dense(sample)
     for i, text in enumerate(head):
         if i - last > (40 if last else 20) or _STOPS.fullmatch(text):
             break
-        if len(text) > 400:
+        if len(text) > 400 and not (dense and _HEADER.search(text)):
             continue
         if _LICENCE.search(text) or _FIELD.match(text):
             last = i + 1
@@ -132,12 +173,12 @@ def _opens_licence(text: str) -> bool:
     )
 
 
-def _opens_book(page: list[Line], is_title: Callable[[str], bool]) -> bool:
+def _opens_book(page: list[Line], dense: bool) -> bool:
     """Whether the last lines of `page` are a paragraph of prose after a title, or long prose."""
-    block = _blocks(page)[-1:]
-    if not block or page[-1].text.strip():
+    if not dense and page[-1].text.strip():
         return False
-    return _is_prose(block[0])
+    block = _blocks(page[-1:] if dense else page, dense)[-1:]
+    return bool(block) and _is_prose(block[0])
 
 
 def _is_prose(block: list[Line]) -> bool:
@@ -155,9 +196,10 @@ def _is_prose(block: list[Line]) -> bool:
     return small > 0.6 * len(words) and len(_IMPRINT.findall(text)) < most
 
 
-def _front(page: list[Line], ledger: Ledger, is_title: Callable[[str], bool]) -> Iterator[Line]:
+def _front(
+    blocks: list[list[Line]], ledger: Ledger, is_title: Callable[[str], bool]
+) -> Iterator[Line]:
     """From the last titles before the prose on; credits, title page and contents are dropped."""
-    blocks = _blocks(page)
     opening = next((i for i, block in enumerate(blocks) if _is_prose(block)), len(blocks))
     if opening == len(blocks):  # nothing that reads as prose: from the first title on, if any
         titles = [i for i, block in enumerate(blocks) if is_title(block[0].text)]
@@ -166,7 +208,8 @@ def _front(page: list[Line], ledger: Ledger, is_title: Callable[[str], bool]) ->
     while first and _heads(blocks[first - 1], is_title):
         first -= 1
     if first < opening - 3:  # a list of contents runs into the first title
-        first = opening - 1
+        titles = [i for i in range(first, opening) if is_title(blocks[i][0].text)]
+        first = titles[-1] if titles else opening - 1
     contents = False
     for block in blocks[:first]:
         text = " ".join(line.text.strip() for line in block)
@@ -195,8 +238,10 @@ def _heads(block: list[Line], is_title: Callable[[str], bool]) -> bool:
     )
 
 
-def _blocks(lines: Iterable[Line]) -> list[list[Line]]:
-    """Lines between blank ones."""
+def _blocks(lines: Iterable[Line], dense: bool) -> list[list[Line]]:
+    """Lines between blank ones; in a dense page each line by itself."""
+    if dense:
+        return [[line] for line in lines]
     blocks: list[list[Line]] = [[]]
     for line in lines:
         if line.text.strip():

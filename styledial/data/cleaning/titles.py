@@ -54,6 +54,13 @@ _WORDED = re.compile(
     rf"[0-9]{{1,4}})(?!\w)(?P<rest>.*)",
     re.I,
 )
+# A title of more than LONGEST characters: its number is parted from it, and no line of prose
+# that was broken at the width of the page has so many capitals.
+_LONG = re.compile(
+    rf"{_VOLUME}(?:{_WORD})[\s.\u00a0]+{_NUMBER_WORD}\s*[:.–—-]+\s*(?P<rest>\S.*[^。，；：,;.-])",
+    re.I,
+)
+_LONG_WORD = re.compile(r"\b[^\W\d_]{5,}")
 _WORD_LAST = re.compile(
     rf"(?:{ORDINAL}|[0-9]{{1,4}}\.?)\s(?:kapitel|kapitlet|teil|buch|fejezet|bölüm|luku|rész|kısım|глава|часть|"
     rf"chapter|chapitre|hoofdstuk)[.:]?(?P<rest>.*)",
@@ -103,7 +110,7 @@ class Titles:
     def _read(self, text: str) -> str | None:
         """The title in one spelling, without a site's addition; None where the line is prose."""
         text = text.strip(BLANK)
-        if not text or is_surely_prose(text) or self.keeps(text):
+        if not text or self.keeps(text) or (is_surely_prose(text) and not self._is_long(text)):
             return None
         if self.markdown and (heading := re.fullmatch(r"#{1,4}\s+(.+?)\s*#*", text)):
             return without_addition(heading[1])
@@ -112,6 +119,17 @@ class Titles:
             return None
         good = _is_marked(text) or (len(text) <= LONGEST and self._in_a_known_form(text))
         return re.sub(r"[\s\u3000]+", " ", text) if good else None
+
+    def _is_long(self, text: str) -> bool:
+        """Whether a line of LONGEST to LONGEST_MARKED characters is `CHAPTER XV: ON THE …`."""
+        if not LONGEST < len(text) <= LONGEST_MARKED or text[-1] in "。，；：,;":
+            return False
+        if self.markdown and text.startswith("#"):
+            return True
+        found = _LONG.fullmatch(text) if text[0].isupper() else None
+        return found is not None and not any(
+            word[0].islower() for word in _LONG_WORD.findall(found["rest"])
+        )
 
     def _in_a_known_form(self, text: str) -> bool:
         found = form_of(text) if self.forms else None
@@ -131,6 +149,8 @@ def _is_marked(text: str) -> bool:
     if _NAMED.fullmatch(_SPREAD.sub(r"\1\2", text)) and len(text) <= LONGEST:
         return True
     first = text[0]
+    if "\u3400" <= first <= "\u9fff":  # all that follows is of other scripts
+        return False
     if first.islower() and not re.match(r"chapter[\s.]*\d", text):
         return False
     if _ALONE.fullmatch(text):

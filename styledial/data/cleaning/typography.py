@@ -57,10 +57,11 @@ def in_chinese_form(text: str) -> str:
         body = _DOTS.sub("……", body) if not body.isascii() else body
         body = _DASHES.sub("——", body)
         body = _AFTER_HAN.sub(lambda m: _WIDE[m[0]], body)
-        body = _BRACKETS.sub(lambda m: _WIDE[m[0]], body)
+        if "(" in body or ")" in body:
+            body = _BRACKETS.sub(lambda m: _WIDE[m[0]], body)
     if "  " in body or "\u3000" in body:
         body = _INNER_SPACES.sub("\u3000", body)
-    return indent + _LOOSE_SPACE.sub("", body)
+    return indent + (_LOOSE_SPACE.sub("", body) if " " in body else body)
 
 
 def is_spread(sample: Sequence[Line]) -> bool:

@@ -225,12 +225,13 @@ def _guess(path: Path, utf8: Encoding | None) -> str:
         return _wide_or_refused(path, found)
     if any(foreign_bytes(line) >= CERTAIN for line in valid):
         return f"utf-8 + {chosen.encoding}"
-    return _with_other_parts(path, rest, chosen.encoding)
+    return _with_other_parts(path, rest, chosen)
 
 
-def _with_other_parts(path: Path, raw: bytes, encoding: str) -> str:
-    """`encoding`, or that and a second one where a part of the lines is no text in the first."""
-    odd = [line for line in raw.split(b"\n") if not _reads(line, encoding)]
+def _with_other_parts(path: Path, raw: bytes, chosen: Reading) -> str:
+    """The encoding, or it and a second one where a part of the lines is no text in the first."""
+    encoding = chosen.encoding
+    odd = [line for line in raw.split(b"\n") if not _reads(line, chosen)]
     if sum(map(len, odd)) <= len(raw) * _A_PART:
         return encoding
     found = readings(b"\n".join(odd))
@@ -245,11 +246,13 @@ def _with_other_parts(path: Path, raw: bytes, encoding: str) -> str:
     return f"{encoding} + {other.encoding}"
 
 
-def _reads(line: bytes, encoding: str) -> bool:
+def _reads(line: bytes, chosen: Reading) -> bool:
+    """Whether a line is text in the book's language, which most are, or in any other."""
     if foreign_bytes(line) < _TELLING:
         return True
-    reading = read_as(line, encoding)
-    return reading is not None and reading.plausible
+    usual = chosen.likelihood.language if chosen.likelihood else ""
+    tried = (read_as(line, chosen.encoding, language=language) for language in (usual, ""))
+    return any(reading is not None and reading.plausible for reading in tried)
 
 
 def _wide_or_refused(path: Path, found: list[Reading]) -> str:

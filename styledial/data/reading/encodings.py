@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from styledial.data.reading.letters import SAME, Likelihood, best
+from styledial.data.reading.letters import SAME, Likelihood, best, likelihood
+from styledial.data.reading.sample import foreign_letters
 
 # (encoding, bits against it: how much rarer it is than the first ones)
 CANDIDATES = (
@@ -51,23 +52,24 @@ class Reading:
     @property
     def plausible(self) -> bool:
         """Whether the text reads as language, with few invalid bytes and few NULs."""
-        foreign = sum(c > "\x7f" for c in self.text)
+        foreign = foreign_letters(self.text)
         if self.likelihood is None or self.bad > max(2, foreign * _MOST_BAD):
             return False
         return self.likelihood.plausible and self.text.count("\0") <= len(self.text) // 50
 
 
-def read_as(raw: bytes, encoding: str, against: float = 0.0) -> Reading | None:
-    """`raw` under `encoding`, priced; None where the encoding can't be tried."""
+def read_as(raw: bytes, encoding: str, against: float = 0.0, language: str = "") -> Reading | None:
+    """`raw` under `encoding`, priced in `language` if given, else in the one where it is the
+    cheapest; None where the encoding can't be tried."""
     try:
         text = raw.decode(encoding, "replace")
     except (UnicodeError, LookupError):
         return None
-    likelihood = best(text)
-    bits = likelihood.bits if likelihood else float(len(raw)) * 8
+    found = likelihood(text, language) if language else best(text)
+    bits = found.bits if found else float(len(raw)) * 8
     if encoding in CHINESE and _ONLY_HAN.fullmatch(text):
         against -= _FOR_HAN
-    return Reading(encoding, text, bits + against, text.count("\ufffd"), likelihood)
+    return Reading(encoding, text, bits + against, text.count("\ufffd"), found)
 
 
 def readings(raw: bytes) -> list[Reading]:
@@ -108,7 +110,7 @@ def _enough(reading: Reading) -> bool:
     """One å in a page of English is as well one ε or б."""
     likelihood = reading.likelihood
     assert likelihood
-    few = sum(c > "\x7f" for c in reading.text) < _FEWEST
+    few = foreign_letters(reading.text) < _FEWEST
     return not few or likelihood.language in ("zh", "ja", "ko")
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -64,29 +64,50 @@ def fold(text: str) -> str:
     return "".join(c.lower() if len(c.lower()) == 1 else c for c in text.translate(SAME))
 
 
-def languages(text: str) -> list[Likelihood]:
-    """The likelihood of `text` in every language whose script it may be, the best first."""
-    units = _units(text)
-    if not units.size:
-        return []
-    scripts = np.bincount(_scripts()[units], minlength=len(_SCRIPTS))
-    letters = int(scripts[1:].sum()) or 1
-    found = []
-    for name in _tables():
-        share = sum(int(scripts[s]) for s in _scripts_of(name)) / letters
-        if share > 0.2 or (letters == 1 and name == "en"):
-            found.append(_model(name).judge(units))
-    return sorted(found, key=lambda one: one.bits)
-
-
 def likelihood(text: str, language: str) -> Likelihood:
     """What `text` costs in one language."""
-    return _model(language).judge(_units(text))
+    return _model(language).judge(_Units(text))
 
 
 def best(text: str) -> Likelihood | None:
-    """The likeliest language of `text`; None for text without any letter known here."""
-    return next(iter(languages(text)), None)
+    """The likeliest language of those whose script it may be; None for text without any letter
+    known here."""
+    units = _Units(text)
+    if not units.codes.size:
+        return None
+    scripts = np.bincount(_scripts()[units.codes], minlength=len(_SCRIPTS)).tolist()
+    letters = sum(scripts[1:]) or 1
+    found = []
+    for name in _tables():
+        share = sum(scripts[s] for s in _scripts_of(name)) / letters
+        if share > 0.2 or (letters == 1 and name == "en"):
+            found.append(_model(name).judge(units))
+    return min(found, key=lambda one: one.bits, default=None)
+
+
+class _Units:
+    """UTF-16 units of a text, and what every language asks of them, worked out once.
+
+    `codes`: of the composed form (cp1258 writes Vietnamese with loose accents). `outside`: which
+    are letters outside ASCII or lost; `beside`: these and what follows them; `case`: bits each.
+    """
+
+    def __init__(self, text: str) -> None:
+        if not text.isascii():
+            text = unicodedata.normalize("NFC", text).translate(SAME)
+        self.codes = np.frombuffer(text.encode("utf-16-le", "surrogatepass"), dtype="<u2")
+        self.outside = _letters()[self.codes] & (self.codes > 0x7F) | (self.codes == 0xFFFD)
+        self.foreign = int(self.outside.sum())
+
+    @cached_property
+    def beside(self) -> np.ndarray:
+        beside = self.outside.copy()
+        beside[1:] |= self.outside[:-1]
+        return beside
+
+    @cached_property
+    def case(self) -> np.ndarray:
+        return _case_costs(self.codes)
 
 
 class _Model:
@@ -137,19 +158,15 @@ class _Model:
         self.cost = np.where(self.place == count + 1, costs, 0.0)
         self.cost = np.where(_letters(), self.cost, _other_costs())
 
-    def judge(self, units: np.ndarray) -> Likelihood:
-        costs = self.cost[units]
+    def judge(self, units: _Units) -> Likelihood:
+        costs = self.cost[units.codes]
         if not self.ideographic:
-            place = self.place[units]
+            place = self.place[units.codes]
             before = np.concatenate(([0], place[:-1]))
-            costs = costs + self.pairs[before, place] + _case_costs(units)
-        outside = _letters()[units] & (units > 0x7F) | (units == 0xFFFD)
-        near = outside.copy()
-        if not self.ideographic:
-            near[1:] |= outside[:-1]
-        count = int(outside.sum())
-        mean = float(costs[near].mean()) if count else 0.0
-        return Likelihood(self.name, float(costs.sum()), mean, count)
+            costs = costs + self.pairs[before, place] + units.case
+        near = units.outside if self.ideographic else units.beside
+        mean = float(costs[near].mean()) if units.foreign else 0.0
+        return Likelihood(self.name, float(costs.sum()), mean, units.foreign)
 
 
 _VARIANTS = {"ı": "I", "i": "Iİ", "σ": "ς"}
@@ -164,6 +181,7 @@ _WRITTEN_IN = {
 }  # fmt: skip
 
 
+@cache
 def _scripts_of(name: str) -> set[int]:
     return {_SCRIPTS.index(script) for script in _WRITTEN_IN.get(name, ("latin",))}
 
@@ -177,13 +195,6 @@ def _tables() -> dict[str, dict[str, object]]:
 @cache
 def _model(name: str) -> _Model:
     return _Model(name, _tables()[name])
-
-
-def _units(text: str) -> np.ndarray:
-    """UTF-16 units of the text in composed form (cp1258 writes Vietnamese with loose accents)."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", text).translate(SAME)
-    return np.frombuffer(text.encode("utf-16-le", "surrogatepass"), dtype="<u2")
 
 
 def _case_costs(units: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from styledial.data.reading.encodings import read_as
 from styledial.data.reading.letters import best, likelihood
+from styledial.data.reading.sample import foreign_bytes, foreign_letters
 from styledial.errors import DataError
 
 _SINGLE = ("cp1252", "mac_roman", "cp1251", "cp850", "cp437", "koi8-r", "cp866", "cp1250", "cp1254")
@@ -40,7 +41,7 @@ def examine(path: Path, lines: list[str]) -> str | None:
 
     Raises DataError for text that was damaged beyond that.
     """
-    foreign = sum(_foreign(line) for line in lines)
+    foreign = sum(foreign_letters(line) for line in lines)
     lost = sum(line.count("锟斤拷") * 3 for line in lines)
     if lost > foreign * _FEW:
         raise _lost(path)
@@ -71,7 +72,7 @@ def read_mixed(raw: bytes, encodings: list[str]) -> str:
         except UnicodeDecodeError:
             encodings = [name for name in encodings if name != "utf-8"]
         else:
-            if sum(byte > 0x7F for byte in raw) >= CERTAIN:
+            if foreign_bytes(raw) >= CERTAIN:
                 return text
     found = [reading for name in encodings if (reading := read_as(raw, name))]
     return min(found, key=lambda reading: reading.bits).text
@@ -83,7 +84,7 @@ def _groups(lines: list[str]) -> Iterator[str]:
     count = 0
     for line in lines:
         held.append(line)
-        count += _foreign(line)
+        count += foreign_letters(line)
         if count >= _GROUP:
             yield "\n".join(held)
             held, count = [], 0
@@ -101,10 +102,10 @@ def _is_text(group: str, usual: str) -> bool:
 
 def _gain(groups: list[str], wrong: str, right: str) -> float:
     """Bits that a fix without loss saves; 0 where it doesn't give text."""
-    lines = [line for group in groups[:40] for line in group.split("\n") if _foreign(line)]
+    lines = [line for group in groups[:40] for line in group.split("\n") if foreign_letters(line)]
     fixed = [_fixed(line, wrong, right) for line in lines]
-    if sum(_foreign(line) for line, new in zip(lines, fixed, strict=True) if new is None) > (
-        sum(map(_foreign, lines)) * _FEW
+    if sum(foreign_letters(line) for line, new in zip(lines, fixed, strict=True) if new is None) > (
+        sum(map(foreign_letters, lines)) * _FEW
     ):
         return 0.0
     before = best("\n".join(lines))
@@ -161,7 +162,3 @@ def _lost(path: Path) -> DataError:
         "Take the original file.",
         f"{path}：文字已在转换中丢失（变成了“锟斤拷”）。请改用原始文件。",
     )
-
-
-def _foreign(text: str) -> int:
-    return sum(c > "\x7f" for c in text)
