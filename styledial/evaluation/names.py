@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from styledial.evaluation.distance import BITS
 from styledial.evaluation.result import Result
 from styledial.language import say
 from styledial.units import fixed, percent
@@ -13,6 +14,7 @@ GROUPS: dict[tuple[str, str], dict[str, tuple[str, str, str]]] = {
         "kl": ("KL to the base", "与基座的 KL", ""),
         "style_nll": ("NLL of your novels", "小说 NLL", "-"),
         "style_nll_gain": ("NLL gained on your novels", "小说 NLL 收益", "+"),
+        "style_bits_per_character": ("bits per character of your novels", "小说每字比特数", "-"),
         "style_score": ("judged to be your novels", "被判为你的小说", "+"),
         "function_word_distance": ("distance of function words", "虚词使用的距离", "b"),
         "sentence_rhythm_distance": ("distance of sentence rhythm", "句子节奏的距离", "b"),
@@ -62,7 +64,7 @@ def figure(value: float | None, unit: str) -> str:
 
 def with_unit(value: float, unit: str) -> str:
     """The same with a short unit where it isn't plain what the figure counts."""
-    short = {"nats per token": "nats", "tokens": "token", "bits": "bit"}.get(unit, "")
+    short = {"nats per token": "nats", "tokens": "token", "bits": "bit", BITS: "bit"}.get(unit, "")
     return f"{figure(value, unit)} {short}".rstrip()
 
 

@@ -24,6 +24,7 @@ import numpy as np
 
 from styledial.build.texts import Texts
 from styledial.config import OFF, Config
+from styledial.data.characters import characters_of
 from styledial.errors import AdapterError
 from styledial.evaluation.bench import Bench
 from styledial.evaluation.copying import Copying, Extraction
@@ -126,7 +127,8 @@ def evaluate(
     rows = halves(texts.heldout)[1]
     style = _sums(style_sums, policy, texts.heldout, only=rows, **reading)
     general = _sums(general_sums, policy, texts.general, **reading)
-    run(say("style text", "风格文本"), StyleText(style))
+    counted = partial(characters_of, texts.heldout.select(rows), tokenizer)
+    run(say("style text", "风格文本"), StyleText(style, counted))
     run(say("general text", "通用文本"), GeneralText(general))
     passages = openings(texts.heldout, texts.style, passages=effort.passages, tokens=effort.tokens)
     if passages:
