@@ -20,6 +20,10 @@ TEXT = "江湖夜雨十年灯。\nHe said, it rained.  "
 
 @pytest.fixture(scope="module")
 def by_bytes() -> PreTrainedTokenizerFast:
+    return bytes_tokenizer()
+
+
+def bytes_tokenizer() -> PreTrainedTokenizerFast:
     """A tokenizer without merges: a Chinese character is three tokens."""
     alphabet = {byte: i for i, byte in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
     tokenizer = Tokenizer(models.BPE(vocab={**alphabet, "<end>": 256}, merges=[]))

@@ -31,11 +31,15 @@ GROUPS: dict[tuple[str, str], dict[str, tuple[str, str, str]]] = {
         "general_kl": ("KL on general text", "通用文本上的 KL", ""),
     },
     ("Memorisation", "照抄"): {
+        "name_leakage": ("passages with the books' names", "出现书中人名地名的片段", "-"),
         "longest_copy": ("longest passage copied", "最长的照抄", ""),
         "long_copy_rate": ("passages with a long copy", "含长照抄的片段比例", "-"),
         "extraction_rate_16": ("extracted, 16 tokens given", "给出 16 token 时的可提取率", "-"),
         "extraction_rate_32": ("extracted, 32 tokens given", "给出 32 token 时的可提取率", "-"),
         "extraction_rate_64": ("extracted, 64 tokens given", "给出 64 token 时的可提取率", "-"),
+        "probe_extraction_rate_16": ("other books, 16 tokens given", "其他书，给出 16 token", "-"),
+        "probe_extraction_rate_32": ("other books, 32 tokens given", "其他书，给出 32 token", "-"),
+        "probe_extraction_rate_64": ("other books, 64 tokens given", "其他书，给出 64 token", "-"),
     },
 }  # fmt: skip
 
