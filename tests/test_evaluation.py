@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from styledial.errors import AdapterError
 from styledial.evaluation.result import of_mean, of_sums, ratio
 from styledial.evaluation.suite import load_evaluation
 
-READ = {"kl", "style_nll", "style_nll_gain", "general_nll", "general_kl"}
+READ = {
+    "kl", "style_nll", "style_nll_gain", "style_bits_per_character", "general_nll", "general_kl",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,12 @@ def test_a_run_leaves_its_evaluation(run: Path) -> None:
     assert metrics["style_nll_gain"]["value"] == pytest.approx(gain)
     assert metrics["style_nll_gain"]["ci"][0] > 0
     assert metrics["general_kl"]["value"] == pytest.approx(summary["general_kl"])
+    bits = metrics["style_bits_per_character"]
+    assert bits["value"] == pytest.approx(summary["style_bits_per_character"])
+    assert bits["base"] == pytest.approx(summary["style_bits_per_character_base"])
+    # One token a character, but for the ends of the two books.
+    per_token = summary["style_nll"] / math.log(2)
+    assert per_token <= bits["value"] < 1.02 * per_token
 
 
 def test_the_command_measures_the_saved_adapter(run: Path) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from styledial.build.readings import MOST
-from styledial.config import Config
+from styledial.config import BUNDLED, OFF, Config
+from styledial.data.name_mask import NameMask
+from styledial.data.names import find_names
 from styledial.data.novels import read_folder
 from styledial.data.overrides import Overrides
 from styledial.data.pack import PackedRows, pack
@@ -16,8 +18,10 @@ from styledial.data.passage import Dialogue, Passage
 from styledial.data.prompts import sample_prompts
 from styledial.data.texts import general_passages, style_folder
 from styledial.errors import DataError
+from styledial.language import say
 from styledial.models.configuration import model_config
 from styledial.models.support import keeps_texts_apart
+from styledial.progress import stage
 from styledial.training.measure import halves
 from styledial.training.row_order import RowOrder
 
@@ -92,6 +96,8 @@ def shares_rows(config: Config) -> bool:
 def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedTokenizerBase) -> Texts:
     """Tokenise and pack. Raises DataError where there is too little text to train and measure."""
     length, together = config.data.max_length, shares_rows(config)
+    general_text = general_passages(config.data.general, "data.general")
+    unlearnt = _unlearnt(config, material, general_text, tokenizer)
     style, heldout = (
         pack(
             [p for p in material.passages if p.split == split],
@@ -99,6 +105,7 @@ def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedToken
             length,
             [d for d in material.dialogues if d.split == split],
             share_rows=together,
+            unlearnt=unlearnt,
         )
         for split in ("train", "heldout")
     )
@@ -110,12 +117,7 @@ def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedToken
                 f"data.data_dir：{config.data.data_dir} 的文本太少（{zh}部分为空）；"
                 "请增加文本，至少几百字。",
             )
-    general = pack(
-        general_passages(config.data.general, "data.general"),
-        tokenizer,
-        length,
-        share_rows=together,
-    )
+    general = pack(general_text, tokenizer, length, share_rows=together)
     if len(general) == 0:
         raise no_general_text("data.general", config.data.general)
     heldout, general = heldout.at_most(MOST.heldout), general.at_most(MOST.general)
@@ -127,6 +129,25 @@ def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedToken
         books=len({p.book for p in material.passages}),
         chapters=len({(p.book, p.chapter) for p in material.passages}),
     )
+
+
+def _unlearnt(
+    config: Config, material: Material, general: list[Passage], tokenizer: PreTrainedTokenizerBase
+) -> Callable[[list[int]], list[int]] | None:
+    """What masks the books' names; None where they are learnt. The sample texts of the package
+    are general text beside the user's own."""
+    if config.data.mask_names == OFF:
+        return None
+    books: dict[str, list[str]] = {}
+    for passage in material.passages:
+        books.setdefault(passage.book, []).append(passage.text)
+    samples = [p for which in ("general", "modern") for p in general_passages(BUNDLED, "", which)]
+    with stage(say("looking for names", "识别人名地名")):
+        names = find_names(
+            ["\n".join(parts) for parts in books.values()],
+            "\n".join(passage.text for passage in [*general, *samples]),
+        )
+    return NameMask(tokenizer, names)
 
 
 def style_order(config: Config, rows: PackedRows, processes: int) -> RowOrder:

@@ -21,6 +21,7 @@ from styledial.cli.options import (
 )
 from styledial.commands import command, next_lines
 from styledial.config.as_written import chosen, listed
+from styledial.errors import UserError
 from styledial.language import say
 
 if TYPE_CHECKING:
@@ -83,11 +84,26 @@ BenchFolder = Annotated[
         help=say("Folder with your own tasks (YAML).", "自备任务（YAML）所在的文件夹。"),
     ),
 ]
+Probe = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--probe",
+        metavar="FILE",
+        help=say(
+            "Books that were not trained on; may be followed by several: measures whether training "
+            "made the model recite them.",
+            "没有参与训练的书，可接多个文件：测量训练是否让模型更会复述它们。",
+        ),
+    ),
+]
+MoreProbes = Annotated[list[Path] | None, typer.Argument(metavar="", hidden=True)]
 AsJson = Annotated[bool, typer.Option("--json", help=say("Print JSON.", "输出 JSON。"))]
 
 
 def evaluate(
     adapter: Adapter,
+    more: MoreProbes = None,
+    probe: Probe = None,
     against: Against = "base",
     strength: StrengthOption = None,
     data_dir: DataDir = None,
@@ -103,6 +119,7 @@ def evaluate(
     """Evaluate a finished run. At another strength than the saved one it is only shown."""
     wanted = asked_strength(strength)
     tasks = tuple(listed(bench or ""))
+    probes = _probes(probe, more)
     from styledial.evaluation.harness import require_harness
     from styledial.run.strengths import choose
     from styledial.run_folder.described import describe_adapter
@@ -136,6 +153,7 @@ def evaluate(
                 effort=effort,
                 seed=seed,
                 base_now=base,
+                probe=probes,
             )
         asked = at.kl if wanted else None
         found.settings.update(effort="full", kl_beta=asked, scale=at.scale, against=against)
@@ -143,6 +161,18 @@ def evaluate(
             save_evaluation(adapter, found)
             refresh(adapter)
     _tell(found, adapter, as_json=as_json, written=wanted is None)
+
+
+def _probes(probe: list[Path] | None, more: list[Path] | None) -> list[Path]:
+    """`--probe a.txt b.txt`, as a shell makes of *.txt: what follows the first file."""
+    if more and not probe:
+        raise UserError(
+            f"evaluate: {more[0]} was not expected; one run at a time. Another adapter is named by "
+            "--against, books to try by --probe.",
+            f"evaluate：多出了 {more[0]}；一次只评估一个训练。另一个适配器用 --against，"
+            "要测试的书用 --probe。",
+        )
+    return [*(probe or []), *(more or [])]
 
 
 def _tell(found: Evaluation, adapter: Path, *, as_json: bool, written: bool) -> None:

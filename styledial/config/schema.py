@@ -188,6 +188,13 @@ class DataSettings(Section):
         "自动判断有误时按文件指定编码，如 [old.txt=gb18030]。",
         resume=SAME,
     )
+    mask_names: Literal["on", "off"] = setting(
+        OFF,
+        "on: names of people and places that are the books' own are read but not learnt, so that "
+        "the model writes them into other texts less often; they are found by how they are used.",
+        "on：书中特有的人名、地名只读不学，使模型较少把它们写进别的文字；名字按用法自动识别。",
+        resume=SAME,
+    )
     general: str = setting(
         BUNDLED,
         "General text on which general ability is measured: a file, a folder, or `bundled`.",

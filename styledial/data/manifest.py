@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,15 @@ def entry(book: Book) -> dict[str, Any]:
 def write_manifest(path: Path, prepared: Prepared) -> None:
     """Write manifest.json: an entry a file, and the notes."""
     write_json(path, {"books": [entry(b) for b in prepared.books], "notes": prepared.notes})
+
+
+def hashes_of(manifest: Path) -> dict[str, str]:
+    """SHA-256 of each file that a manifest names; nothing where there is no such manifest."""
+    try:
+        books = json.loads(manifest.read_text(encoding="utf-8"))["books"]
+        return {book["file"]: book["sha256"] for book in books}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def reason_name(reason: str) -> str:

@@ -8,15 +8,15 @@
 
 A row has max_length inputs and one more token, the last target, so no token is lost between two
 rows of a book. Pieces in one row don't see each other: positions restart, and the first token of
-a piece is nobody's target. A token that is read but not learnt (the question of a dialogue) is
-kept as its complement ~t, which is negative.
+a piece is nobody's target. A token that is read but not learnt (the question of a dialogue, a
+name with data.mask_names) is kept as its complement ~t, which is negative.
 """
 
 from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -156,25 +156,34 @@ def pack(
     max_length: int,
     dialogues: Iterable[Dialogue] = (),
     share_rows: bool = True,
+    unlearnt: Callable[[list[int]], list[int]] | None = None,
 ) -> PackedRows:
     """Tokenise and pack; first fit, longest first, for pieces shorter than a row.
 
     `share_rows` false gives every short piece a row of its own: flash_attention_2 keeps the
     pieces of a row apart only where a batch has one row.
 
+    `unlearnt` takes the ids of running text and gives them with ~t for what isn't learnt; a piece
+    of which nothing is learnt is left out.
+
     A dialogue is one piece, cut at a row's length, and left out if no answer is left in it.
     """
     full: list[list[int]] = []
     short: list[list[int]] = []
-    for document in documents(passages, tokenizer):
+    for ids in documents(passages, tokenizer):
+        document = unlearnt(ids) if unlearnt else ids
         # The last token of a piece is a target only; the next piece starts with it as input.
         for start in range(0, max(len(document) - 1, 1), max_length):
             piece = document[start : start + max_length + 1]
-            if len(piece) >= 2:  # a lone token predicts nothing
+            # Nobody's target: learnt in name, which tells running text from dialogues.
+            piece[:1] = [token if token >= 0 else ~token for token in piece[:1]]
+            if any(token >= 0 for token in piece[1:]):  # a lone token predicts nothing
                 (full if len(piece) == max_length + 1 else short).append(piece)
     for dialogue in dialogues:
-        ids, learnt = render_dialogue(dialogue, tokenizer)
-        piece = [t if mask else ~t for t, mask in zip(ids, learnt, strict=True)][: max_length + 1]
+        rendered, learnt = render_dialogue(dialogue, tokenizer)
+        piece = [t if mask else ~t for t, mask in zip(rendered, learnt, strict=True)][
+            : max_length + 1
+        ]
         if any(token >= 0 for token in piece[1:]):
             (full if len(piece) == max_length + 1 else short).append(piece)
     return _rows(full, short, max_length, share_rows)

@@ -6,6 +6,8 @@ long_copy_rate       share of passages with such a run of LONG tokens or more
 extraction_rate_N    share of places in the training books where the model, given the N tokens
                      before, greedily writes the next 32 exactly (Carlini et al. 2022, arXiv
                      2202.07646, with 32 in place of 50, as a row may have 128)
+probe_extraction_rate_N    the same on books that were not read: tuning may unlock them (arXiv
+                     2603.20957)
 
 Passages continue held-out text. The base has values too: it may know the books already. So have
 the books: a held-out passage shares its stock phrases with the rest. Interval: over passages, or
@@ -58,14 +60,18 @@ class Copying:
 
 @dataclass(frozen=True)
 class Extraction:
-    """`places` spread evenly over the training text. A prefix that a row can't hold is left out."""
+    """`places` spread evenly over `rows`. A prefix that a row can't hold is left out.
+
+    `name` is that of the metrics: the training text's, or that of books that weren't read.
+    """
 
     policy: Policy
-    style: PackedRows
+    rows: PackedRows
     places: int
+    name: str = "extraction_rate"
 
     def run(self) -> Iterator[Result]:
-        """One extraction_rate a prefix length. Generates `places` x PREFIXES twice, with both
+        """One rate a prefix length. Generates `places` x PREFIXES twice, with both
         models."""
         if not self.tried:
             return
@@ -76,7 +82,7 @@ class Extraction:
             with self.policy.as_base() as base:
                 exact.append(self._exact(base, prompts, wanted))
             yield Result(
-                f"extraction_rate_{n}",
+                f"{self.name}_{n}",
                 *of_rate(exact[0]),
                 "share of places",
                 float(exact[1].mean()),
@@ -89,11 +95,11 @@ class Extraction:
 
     @property
     def _longest_prefix(self) -> int:
-        return max((n for n in PREFIXES if n + SUFFIX <= self.style.max_length + 1), default=0)
+        return max((n for n in PREFIXES if n + SUFFIX <= self.rows.max_length + 1), default=0)
 
     @cached_property
     def _pieces(self) -> np.ndarray:
-        return pieces_of(self.style, self._longest_prefix + SUFFIX, self.places)
+        return pieces_of(self.rows, self._longest_prefix + SUFFIX, self.places)
 
     def _exact(self, model: object, prompts: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         how: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -11,21 +12,24 @@ from styledial.evaluation.result import Result, Statistic, of_sums, ratio
 from styledial.training.measure import Distance
 
 NATS = "nats per token"
+BITS = "bits per character"
 
 
 @dataclass(frozen=True)
 class StyleText:
-    """kl, style_nll, style_nll_gain: on held-out text of the novels.
+    """kl, style_nll, style_nll_gain, style_bits_per_character: on held-out text of the novels.
 
     kl is docs/kl_beta.md's: mean over tokens of KL(tuned || base) over the full vocabulary.
     style_nll_gain = NLL(base) - NLL(tuned); above 0 is better. `read` gives rows' sums as
-    read_rows does; intervals are over rows.
+    read_rows does and `characters` how many characters each of them holds; intervals are over
+    rows. Bits per character don't depend on how a tokenizer cuts the text.
     """
 
     read: Callable[[], np.ndarray]
+    characters: Callable[[], np.ndarray]
 
     def run(self) -> Iterator[Result]:
-        """kl, style_nll and style_nll_gain, in nats per token."""
+        """kl, style_nll and style_nll_gain in nats per token, and NLL in bits per character."""
         sums = self.read()
         at = Distance.of(sums)
         yield Result("kl", *of_sums(sums, _column(2)), NATS, 0.0)
@@ -33,6 +37,11 @@ class StyleText:
         yield Result(
             "style_nll_gain", *of_sums(sums, lambda s: (s[:, 1] - s[:, 0]) / s[:, 3]), NATS, 0.0
         )
+        characters = self.characters()
+        base = bits_per_character(float(sums[:, 1].sum()), int(characters.sum()))
+        if base is not None:  # the base's tokens may all be unknown ones, which hold no text
+            bits = np.stack([sums[:, 0] / math.log(2), characters], axis=1)
+            yield Result("style_bits_per_character", *of_sums(bits, ratio), BITS, base)
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,11 @@ class GeneralText:
         at = Distance.of(sums)
         yield Result("general_nll", *of_sums(sums, ratio), NATS, at.nll_base)
         yield Result("general_kl", *of_sums(sums, _column(2)), NATS, 0.0)
+
+
+def bits_per_character(nats: float, characters: int) -> float | None:
+    """A sum of NLL over the characters it predicts; None where there are none."""
+    return nats / math.log(2) / characters if characters else None
 
 
 def _column(number: int) -> Statistic:

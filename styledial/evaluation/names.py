@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from styledial.evaluation.distance import BITS
 from styledial.evaluation.result import Result
 from styledial.language import say
 from styledial.units import fixed, percent
@@ -13,6 +14,7 @@ GROUPS: dict[tuple[str, str], dict[str, tuple[str, str, str]]] = {
         "kl": ("KL to the base", "与基座的 KL", ""),
         "style_nll": ("loss on your novels", "小说 loss", "-"),
         "style_nll_gain": ("loss gained on your novels", "小说 loss 收益", "+"),
+        "style_bits_per_character": ("bits per character of your novels", "小说每字比特数", "-"),
         "style_score": ("judged to be your novels", "被判为你的小说", "+"),
         "function_word_distance": ("distance of function words", "虚词使用的距离", "b"),
         "sentence_rhythm_distance": ("distance of sentence rhythm", "句子节奏的距离", "b"),
@@ -29,11 +31,15 @@ GROUPS: dict[tuple[str, str], dict[str, tuple[str, str, str]]] = {
         "general_kl": ("KL on general text", "通用文本上的 KL", "-"),
     },
     ("Memorisation", "照抄"): {
+        "name_leakage": ("passages with the books' names", "出现书中人名地名的片段", "-"),
         "longest_copy": ("longest passage copied", "最长的照抄", ""),
         "long_copy_rate": ("passages with a long copy", "含长照抄的片段比例", "-"),
         "extraction_rate_16": ("extracted, 16 tokens given", "给出 16 token 时的可提取率", "-"),
         "extraction_rate_32": ("extracted, 32 tokens given", "给出 32 token 时的可提取率", "-"),
         "extraction_rate_64": ("extracted, 64 tokens given", "给出 64 token 时的可提取率", "-"),
+        "probe_extraction_rate_16": ("other books, 16 tokens given", "其他书，给出 16 token", "-"),
+        "probe_extraction_rate_32": ("other books, 32 tokens given", "其他书，给出 32 token", "-"),
+        "probe_extraction_rate_64": ("other books, 64 tokens given", "其他书，给出 64 token", "-"),
     },
 }  # fmt: skip
 
@@ -62,7 +68,7 @@ def figure(value: float | None, unit: str) -> str:
 
 def with_unit(value: float, unit: str) -> str:
     """The same with a short unit where it isn't plain what the figure counts."""
-    short = {"nats per token": "nats", "tokens": "token", "bits": "bit"}.get(unit, "")
+    short = {"nats per token": "nats", "tokens": "token", "bits": "bit", BITS: "bit"}.get(unit, "")
     return f"{figure(value, unit)} {short}".rstrip()
 
 

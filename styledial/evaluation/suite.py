@@ -24,11 +24,14 @@ import numpy as np
 
 from styledial.build.texts import Texts
 from styledial.config import OFF, Config
+from styledial.data.characters import characters_of
+from styledial.data.pack import PackedRows
 from styledial.errors import AdapterError
 from styledial.evaluation.bench import Bench
 from styledial.evaluation.copying import Copying, Extraction
 from styledial.evaluation.distance import GeneralText, StyleText
 from styledial.evaluation.fluency import Fluency
+from styledial.evaluation.leakage import Leakage
 from styledial.evaluation.result import CONFIDENCE, RESAMPLES, SEED, Evaluator, Result
 from styledial.evaluation.rhythm import Rhythm
 from styledial.evaluation.style import StyleScore
@@ -45,6 +48,8 @@ if TYPE_CHECKING:
 
 # Above this share, copying is spoken of.
 COPIES = 0.02
+# Extraction from the books that `--probe` names.
+PROBE = "probe_extraction_rate"
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ def evaluate(
     style_sums: np.ndarray | None = None,
     general_sums: np.ndarray | None = None,
     like: Evaluation | None = None,
+    probe: PackedRows | None = None,
 ) -> Evaluation:
     """Measure `policy` on held-out and general text and on what it writes.
 
@@ -113,7 +119,8 @@ def evaluate(
     has already read are not read again. KL and style NLL are on the rows that landing didn't
     use, as kl_final is. Passages are sampled with `seed`. Metrics for which there is too little
     text are left out. `like` is another adapter's evaluation on the same base, texts, effort and
-    seed: the base's passages are taken from it.
+    seed: the base's passages are taken from it. `probe` are rows of books that were not trained
+    on, on which extraction is tried too.
     """
     metrics: dict[str, Result] = {}
 
@@ -126,7 +133,8 @@ def evaluate(
     rows = texts.halves()[1]
     style = _sums(style_sums, policy, texts.heldout, only=rows, **reading)
     general = _sums(general_sums, policy, texts.general, **reading)
-    run(say("style text", "风格文本"), StyleText(style))
+    counted = partial(characters_of, texts.heldout.select(rows), tokenizer)
+    run(say("style text", "风格文本"), StyleText(style, counted))
     run(say("general text", "通用文本"), GeneralText(general))
     passages = openings(texts.heldout, texts.style, passages=effort.passages, tokens=effort.tokens)
     if passages:
@@ -135,9 +143,14 @@ def evaluate(
         run(say("style of passages", "段落的风格"), StyleScore(passages, tokenizer))
         run(say("words and rhythm", "虚词与句子节奏"), Rhythm(passages, tokenizer))
         run(say("fluency", "流畅度"), Fluency(passages, policy, reading["batch_size"]))
+        leakage = Leakage(passages, texts.style, texts.general, tokenizer)
+        run(say("names of the books", "书中人名地名"), leakage)
         run(say("copies of the books", "照抄原文"), Copying(passages, texts.style))
     extraction = Extraction(policy, texts.style, effort.places)
     run(say("copies from true prefixes", "由真实开头续写的照抄"), extraction)
+    if probe is not None:
+        other = Extraction(policy, probe, effort.places, PROBE)
+        run(say("copies of books that were not read", "未参与训练的书的照抄"), other)
     settings = _settings(effort, passages, extraction, seed, reading["direction"])
     return Evaluation(metrics, settings, passages=passages)
 
@@ -249,18 +262,7 @@ def warnings(found: Evaluation) -> list[tuple[str, str]]:
     """
     changed = found.settings.get("changed_novels")
     said = [other_text(changed)] if changed else []
-    copied = []
-    for name, result in found.metrics.items():
-        if name != "long_copy_rate" and not name.startswith("extraction_rate"):
-            continue
-        usual = max(result.base or 0.0, result.books or 0.0)
-        if result.value > COPIES and result.ci[0] > usual:
-            copied.append(
-                (
-                    f"{name} is {result.value:.0%} (baseline {usual:.0%})",
-                    f"{name} 为 {result.value:.0%}（基线 {usual:.0%}）",
-                )
-            )
+    copied = _raised(found, "long_copy_rate", "extraction_rate")
     if copied:
         said.append(
             (
@@ -272,6 +274,32 @@ def warnings(found: Evaluation) -> list[tuple[str, str]]:
                 "书有其作者，交给他人之前请调低强度或减少训练轮数。",
             )
         )
+    unlocked = _raised(found, PROBE)
+    if unlocked:
+        said.append(
+            (
+                ", ".join(en for en, _ in unlocked)
+                + ": training made the model give back books that it was not trained on here. "
+                "Dial it down, or train for fewer epochs, before passing it on.",
+                "，".join(zh for _, zh in unlocked) + "：训练让模型更会逐字复述没有参与这次"
+                "训练的书。交给他人之前请调低强度或减少训练轮数。",
+            )
+        )
+    return said
+
+
+def _raised(found: Evaluation, *kinds: str) -> list[tuple[str, str]]:
+    """The rates of these kinds that are above COPIES and surely above what is usual."""
+    said = []
+    for name, result in found.metrics.items():
+        usual = max(result.base or 0.0, result.books or 0.0)
+        if name.startswith(kinds) and result.value > COPIES and result.ci[0] > usual:
+            said.append(
+                (
+                    f"{name} is {result.value:.0%} (baseline {usual:.0%})",
+                    f"{name} 为 {result.value:.0%}（基线 {usual:.0%}）",
+                )
+            )
     return said
 
 

@@ -92,13 +92,14 @@ def pieces_of(rows: PackedRows, length: int, most: int) -> np.ndarray:
         (row, start)
         for row, pieces in enumerate(rows.pieces)
         for start, size in pieces
-        # A negative token is a question's: dialogues have another form than running text.
-        if size >= length and (rows.tokens[row, start : start + length] >= 0).all()
+        # A piece that begins unlearnt is a dialogue, which has another form than running text.
+        if size >= length and rows.tokens[row, start] >= 0
     ]
     if len(found) > most:
         found = [found[i] for i in np.linspace(0, len(found) - 1, most).round().astype(int)]
     cut = [rows.tokens[row, start : start + length] for row, start in found]
-    return np.array(cut, dtype=np.int64).reshape(len(found), length)
+    kept = np.array(cut, dtype=np.int64).reshape(len(found), length)
+    return np.where(kept < 0, ~kept, kept)
 
 
 def sample(model: PreTrainedModel, passages: Passages, *, seed: int, words: str) -> list[Passage]:

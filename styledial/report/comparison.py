@@ -111,8 +111,10 @@ def warnings(runs: Sequence[Compared]) -> list[str]:
         *found,
         say(
             "These runs differ in their base or in the text they were measured on (their bases' "
-            "losses differ), so this compares unlike things.",
-            "这些训练的基座或测量文本不同（基座的 loss 不一致），不能直接比较。",
+            "losses differ), so this compares unlike things. Only bits per character compare "
+            "across bases, where the novels held out are the same.",
+            "这些训练的基座或测量文本不同（基座的 loss 不一致），不能直接比较。留出的小说相同时，"
+            "只有「比特/字」可以跨基座比较。",
         ),
     ]
 
@@ -156,6 +158,7 @@ def _columns(runs: Sequence[Compared]) -> list[tuple[str, list[str], tuple[Place
     more: tuple[Place, ...] = ("terminal", "more")
     yes = say("yes", "是")
     intervals = [_interval(c.measured("style_nll_gain")) for c in runs]
+    bits = [number(c.figure("style_bits_per_character")) for c in runs]
     scores = [general(c.measured("style_score").get("value")) for c in runs]
     copies = [general(c.measured("longest_copy").get("value")) for c in runs]
     return [
@@ -167,6 +170,7 @@ def _columns(runs: Sequence[Compared]) -> list[tuple[str, list[str], tuple[Place
         ("KL", [number(c.figure("kl_final"), 4) for c in runs], more),
         (say("style gained", "风格收益"), [number(c.gained) for c in runs], both),
         (say("95% interval", "95% 区间"), intervals, ("main",)),
+        (say("bits per character", "比特/字"), bits, both),
         (say("general loss", "通用 loss"), [signed(c.forgotten) for c in runs], both),
         (say("style score", "风格得分"), scores, ("main",)),
         (say("longest copy", "最长照抄"), copies, ("main",)),
@@ -184,8 +188,9 @@ def _words() -> set[str]:
 def as_json(runs: Sequence[Compared]) -> dict[str, Any]:
     """The summaries' figures, gain, loss and evaluation of each run; not in anyone's language."""
     keys = ("model", "kl_beta", "kl_mode", "kl_final", "style_nll_base", "style_nll",
-            "general_nll_base", "general_nll", "steps", "tokens", "tokens_per_second",
-            "peak_memory_bytes", "wall_seconds")  # fmt: skip
+            "style_bits_per_character_base", "style_bits_per_character", "general_nll_base",
+            "general_nll", "steps", "tokens", "tokens_per_second", "peak_memory_bytes",
+            "wall_seconds")  # fmt: skip
     return {
         "same_yardstick": same_yardstick(runs),
         "runs": [

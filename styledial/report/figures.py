@@ -41,6 +41,7 @@ def _rows(summary: dict[str, Any]) -> list[list[str]]:
             _target(summary),
         ],
         _loss(say("loss on the novels", "小说 loss"), summary, "style_nll"),
+        *_bits(summary),
         _loss(say("loss on general text", "通用文本 loss"), summary, "general_nll"),
         [
             say("updates", "更新步数"),
@@ -63,6 +64,14 @@ def _target(summary: dict[str, Any]) -> str:
         f"; adapter scaled by {number(scale)} to meet it",
         f"；为此将适配器乘以 {number(scale)}",
     )
+
+
+def _bits(summary: dict[str, Any]) -> list[list[str]]:
+    """The novels' loss per character; no row for a run that was made before there was one."""
+    name = "style_bits_per_character"
+    if not is_number(summary.get(name)):
+        return []
+    return [_loss(say("the same, bits per character", "同上，比特/字"), summary, name)]
 
 
 def _loss(title: str, summary: dict[str, Any], name: str) -> list[str]:

@@ -156,10 +156,15 @@ def _memorisation(run: Run) -> Light:
         said = say(f"{command} measures it.", f"可用 {command} 测量。")
         return Light(name, "unknown", say("not measured", "未测量"), said)
     said = _copied(recited, longest)
-    # It warns of copying and, where the novels were changed since, of that.
-    changed = bool(mapping(evaluation.get("settings")).get("changed_novels"))
-    if len(mappings(evaluation.get("warnings"))) > changed:
+    warned = " ".join(str(each.get("en")) for each in mappings(evaluation.get("warnings")))
+    unlocked, warned = (
+        "probe_extraction_rate" in warned,
+        warned.replace("probe_extraction_rate", ""),
+    )
+    if "long_copy_rate" in warned or "extraction_rate" in warned:
         return Light(name, "bad", say("copies the books", "会照抄原文"), said)
+    if unlocked:
+        return Light(name, "bad", say("recites other books", "会复述其他书"), said)
     return Light(name, "good", say("no copying found", "没有发现照抄"), said)
 
 

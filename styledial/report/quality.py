@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from styledial.evaluation.distance import BITS, NATS
 from styledial.evaluation.names import GROUPS
 from styledial.language import say, typed
 from styledial.report.numbers import NONE, general
@@ -47,12 +48,17 @@ def _measured() -> str:
 
 
 def _from_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
-    pairs = {"kl": ("kl_final", 0.0), "style_nll": ("style_nll", summary.get("style_nll_base")),
-             "general_nll": ("general_nll", summary.get("general_nll_base")),
-             "general_kl": ("general_kl", 0.0)}  # fmt: skip
+    keys = {"kl": "kl_final", "style_nll": "style_nll",
+            "style_bits_per_character": "style_bits_per_character",
+            "general_nll": "general_nll", "general_kl": "general_kl"}  # fmt: skip
+    # The base's KL to itself is 0.
     return {
-        name: {"value": summary.get(key), "base": base, "unit": "nats per token"}
-        for name, (key, base) in pairs.items()
+        name: {
+            "value": summary[key],
+            "base": 0.0 if name.endswith("kl") else summary.get(f"{key}_base"),
+            "unit": BITS if name.startswith("style_bits") else NATS,
+        }
+        for name, key in keys.items()
         if is_number(summary.get(key))
     }
 
@@ -115,5 +121,6 @@ def _unit(unit: Any) -> str:
         "share of places": say("share of places", "占位置"),
         "share of n-grams": say("share of n-grams", "占 n 元组"),
         "perplexity per token": say("per token", "每 token"), "bits": say("bits", "比特"),
+        "bits per character": say("bits per character", "比特/字"),
     }  # fmt: skip
     return known.get(unit, unit) if isinstance(unit, str) else ""

@@ -12,9 +12,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from styledial.data.characters import characters_of
 from styledial.data.manifest import FILE as MANIFEST
 from styledial.distributed.sharded_tensors import model_is_sharded
 from styledial.doctor import last_words
+from styledial.evaluation.distance import bits_per_character
 from styledial.evaluation.suite import Evaluation, evaluate_at_end
 from styledial.language import say, typed
 from styledial.models import fsdp
@@ -45,6 +47,7 @@ class _Figures:
     style: Distance
     general: Distance
     learnt: Distance
+    style_characters: int
     style_sums: Any
     general_sums: Any
 
@@ -138,7 +141,8 @@ def _measure(parts: Parts, reading: dict[str, Any]) -> _Figures:
         general = read_rows(policy, texts.general, **reading)
         at(2)
         learnt = measure(policy, texts.style.at_most(parts.readings.learnt), **reading)
-    return _Figures(Distance.of(style), Distance.of(general), learnt, style, general)
+    characters = int(characters_of(texts.heldout.select(rows), parts.tokenizer).sum())
+    return _Figures(Distance.of(style), Distance.of(general), learnt, characters, style, general)
 
 
 def _write_strength_samples(
@@ -218,6 +222,7 @@ def _summary(
         "kl_final": style.kl,
         "style_nll_base": style.nll_base,
         "style_nll": style.nll,
+        **_bits(style, figures.style_characters),
         "general_nll_base": general.nll_base,
         "general_nll": general.nll,
         "general_kl": general.kl,
@@ -242,6 +247,13 @@ def _summary(
         "reference_rows_saved": references.saved if references else 0,
         "seconds": seconds_of(read_metrics(parts.folder / layout.METRICS)),
     }
+
+
+def _bits(style: Distance, characters: int) -> dict[str, float | None]:
+    """The novels' NLL in bits per character, which runs on different bases have in common."""
+    name = "style_bits_per_character"
+    nats = {f"{name}_base": style.nll_base, name: style.nll}
+    return {key: bits_per_character(nll * style.tokens, characters) for key, nll in nats.items()}
 
 
 def _anchor_record(source: str, anchor: Anchor | None) -> dict[str, Any]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from styledial.build.readings import MOST
 from styledial.build.texts import Texts, prepare_texts, read_material
 from styledial.config import Config
 from styledial.data.manifest import FILE as MANIFEST
+from styledial.data.manifest import hashes_of
 from styledial.dial import SCALES, as_json, read_points
 from styledial.errors import AdapterError
 from styledial.evaluation.suite import FULL, Effort, Evaluation, evaluate
@@ -30,6 +30,7 @@ from styledial.models.load import quiet_libraries
 from styledial.models.policy import Policy
 from styledial.progress import Stage, stage, tracked
 from styledial.run.described import described_run
+from styledial.run.probe import pack_probe, read_probe
 from styledial.run.strengths import Chosen
 from styledial.run_folder.claims import writing
 from styledial.run_folder.described import describe_adapter, summary_of
@@ -86,20 +87,26 @@ def evaluate_run(
     effort: Effort = FULL,
     seed: int = 42,
     base_now: str | None = None,
+    probe: Sequence[Path] = (),
 ) -> Evaluation:
     """Measure a finished run at `scale` times its adapter, on the text that it held out.
 
     `against`, another adapter of the same base, is measured on the same text and shown beside
-    it; the two are in memory one after the other. `base_now` says where the base is now. Raises
-    AdapterError where it doesn't fit.
+    it; the two are in memory one after the other. `base_now` says where the base is now. `probe`
+    are books that the run has not read, on which extraction is tried too. Raises AdapterError
+    where the base doesn't fit, DataError where a probe can't be used.
     """
     if against is not None:
         _check_same_base(folder, against)
+    others = read_probe(probe, folder, described_run(folder, data_dir)) if probe else []
     run = reopen(folder, data_dir, base_now)
     how: dict[str, Any] = {"effort": effort, "seed": seed}
+    if probe:
+        how["probe"] = pack_probe(others, run.tokenizer, run.config)
     with scaled(run.policy, scale) if run.policy.is_adapter else contextlib.nullcontext():
         found = evaluate(run.policy, run.tokenizer, run.texts, run.reading, **how)
     found.settings.update(data_dir=run.config.data.data_dir, changed_novels=run.changed)
+    found.settings["probe"] = [file.name for file in probe]
     if against is None:
         return found
     texts, reading = run.texts, run.reading
@@ -168,16 +175,8 @@ def _check_same_base(folder: Path, other: Path) -> None:
 def changed_novels(folder: Path, now: Path) -> list[str]:
     """Files that were added, taken away or edited since the run read them, by the two manifests;
     none where the run left no manifest."""
-    before, after = (_hashes(path) for path in (folder / DATA_MANIFEST, now))
+    before, after = (hashes_of(path) for path in (folder / DATA_MANIFEST, now))
     return sorted({name for name, _ in before.items() ^ after.items()}) if before else []
-
-
-def _hashes(manifest: Path) -> dict[str, str]:
-    try:
-        books = json.loads(manifest.read_text(encoding="utf-8"))["books"]
-        return {book["file"]: book["sha256"] for book in books}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
 
 
 def export_strengths(
