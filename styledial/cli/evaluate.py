@@ -6,7 +6,7 @@ import json
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -135,14 +135,8 @@ def evaluate(
             from styledial.run.finished import evaluate_run
             from styledial.run_folder.claims import writing
 
-        effort = replace(
-            FULL,
-            passages=passages,
-            tokens=max_new_tokens,
-            bench=tasks,
-            bench_limit=bench_limit,
-            bench_folder=bench_tasks,
-        )
+        bench_of: Any = {"bench": tasks, "bench_limit": bench_limit, "bench_folder": bench_tasks}
+        effort = replace(FULL, passages=passages, tokens=max_new_tokens, **bench_of)
         # Taken from the start: another process isn't found at the end of all the measuring.
         with writing(adapter) if wanted is None else nullcontext():
             found = evaluate_run(

@@ -19,66 +19,72 @@ HELP = say(
 )
 
 
+To = Annotated[
+    str,
+    typer.Option(help=say("What for: ", "用途：") + "peft, merged, gguf-lora, gguf, ollama, vllm."),
+]
+Strengths = Annotated[
+    str | None,
+    typer.Option(
+        help=say(
+            "light,medium,strong or numbers, with commas; left out: those within reach.",
+            "light,medium,strong 或数字，用逗号隔开；不写则为能达到的各档。",
+        )
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help=say("The new folder; left out: ADAPTER-TO.", "新文件夹；不写则为 适配器-用途。"),
+    ),
+]
+Dtype = Annotated[
+    str,
+    typer.Option(
+        help=say(
+            "Of a merged model: auto keeps the base's; bfloat16, float16, float32.",
+            "合并模型的精度：auto 保持基座精度；或 bfloat16、float16、float32。",
+        )
+    ),
+]
+Quant = Annotated[
+    str,
+    typer.Option(
+        help=say("Of a GGUF model: f16, bf16, f32, q8_0.", "GGUF 的精度：f16、bf16、f32、q8_0。")
+    ),
+]
+BaseGguf = Annotated[
+    str | None,
+    typer.Option(
+        help=say(
+            "The base as GGUF: measured on with llama.cpp; of Ollama, what FROM names.",
+            "GGUF 格式的基座：用 llama.cpp 在其上测量强度；对 Ollama 即 FROM 的内容。",
+        )
+    ),
+]
+LlamaCpp = Annotated[
+    Path | None,
+    typer.Option(help=say("Folder of llama.cpp, for gguf.", "llama.cpp 文件夹（gguf 用）。")),
+]
+Measure = Annotated[
+    bool,
+    typer.Option(help=say("Measure the strength as exported.", "测量导出后的强度。")),
+]
+
+
 def export(
     adapter: Adapter,
-    to: Annotated[
-        str,
-        typer.Option(
-            help=say("What for: ", "用途：") + "peft, merged, gguf-lora, gguf, ollama, vllm."
-        ),
-    ],
-    strength: Annotated[
-        str | None,
-        typer.Option(
-            help=say(
-                "light,medium,strong or numbers, with commas; left out: those within reach.",
-                "light,medium,strong 或数字，用逗号隔开；不写则为能达到的各档。",
-            )
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help=say("The new folder; left out: ADAPTER-TO.", "新文件夹；不写则为 适配器-用途。"),
-        ),
-    ] = None,
+    to: To,
+    strength: Strengths = None,
+    output: Output = None,
     base: BaseNow = None,
-    dtype: Annotated[
-        str,
-        typer.Option(
-            help=say(
-                "Of a merged model: auto keeps the base's; bfloat16, float16, float32.",
-                "合并模型的精度：auto 保持基座精度；或 bfloat16、float16、float32。",
-            )
-        ),
-    ] = "auto",
-    quant: Annotated[
-        str,
-        typer.Option(
-            help=say(
-                "Of a GGUF model: f16, bf16, f32, q8_0.", "GGUF 的精度：f16、bf16、f32、q8_0。"
-            )
-        ),
-    ] = "f16",
-    base_gguf: Annotated[
-        str | None,
-        typer.Option(
-            help=say(
-                "The base as GGUF: measured on with llama.cpp; of Ollama, what FROM names.",
-                "GGUF 格式的基座：用 llama.cpp 在其上测量强度；对 Ollama 即 FROM 的内容。",
-            )
-        ),
-    ] = None,
-    llama_cpp: Annotated[
-        Path | None,
-        typer.Option(help=say("Folder of llama.cpp, for gguf.", "llama.cpp 文件夹（gguf 用）。")),
-    ] = None,
-    measure: Annotated[
-        bool,
-        typer.Option(help=say("Measure the strength as exported.", "测量导出后的强度。")),
-    ] = True,
+    dtype: Dtype = "auto",
+    quant: Quant = "f16",
+    base_gguf: BaseGguf = None,
+    llama_cpp: LlamaCpp = None,
+    measure: Measure = True,
 ) -> None:
     """Write a new folder for another program. Raises UserError for what it can't hold."""
     from styledial.export.write import Options

@@ -77,20 +77,7 @@ def generate(
     temperature: Temperature = 0.8,
 ) -> None:
     """Print the prompt and its continuation. Raises UserError for an empty prompt."""
-    if (prompt is None) == (prompts is None):
-        raise UserError(
-            "generate: give either --prompt TEXT or --prompts FILE.",
-            "generate：请给出 --prompt 文字 或 --prompts 文件，二选一。",
-        )
-    if prompt == "":
-        raise UserError(
-            "--prompt: is empty; give the beginning of a text.", "--prompt：为空；请给出文章开头。"
-        )
-    if compare is not None and strength is not None:
-        raise UserError(
-            "--compare names the strengths; leave --strength out.",
-            "--compare 已列出强度；请去掉 --strength。",
-        )
+    _check(prompt, prompts, compare, strength)
     prompt = None if prompt is None else typed_text("--prompt", prompt)
     wanted = asked_strength(strength)
     from styledial.run.strengths import choose
@@ -124,6 +111,26 @@ def generate(
             with progress.paused():
                 shown = _shown(each, as_json=prompts is not None, headed=compare is not None)
                 typer.echo(shown)
+
+
+def _check(
+    prompt: str | None, prompts: str | None, compare: str | None, strength: str | None
+) -> None:
+    """Raises UserError for options that don't go together."""
+    if (prompt is None) == (prompts is None):
+        raise UserError(
+            "generate: give either --prompt TEXT or --prompts FILE.",
+            "generate：请给出 --prompt 文字 或 --prompts 文件，二选一。",
+        )
+    if prompt == "":
+        raise UserError(
+            "--prompt: is empty; give the beginning of a text.", "--prompt：为空；请给出文章开头。"
+        )
+    if compare is not None and strength is not None:
+        raise UserError(
+            "--compare names the strengths; leave --strength out.",
+            "--compare 已列出强度；请去掉 --strength。",
+        )
 
 
 def _shown(written: dict[str, Any], *, as_json: bool, headed: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from styledial import progress
@@ -38,6 +38,11 @@ class Screen:
         """A sentence that is already in the user's language."""
         if not self.quiet:
             progress.line(text)
+
+    def lines(self, texts: Iterable[str]) -> None:
+        """Several of them."""
+        for text in texts:
+            self.line(text)
 
     @contextmanager
     def training(self, total_steps: int, done: int) -> Iterator[None]:

@@ -132,18 +132,16 @@ def _assemble(
     loaded: _Loaded, folder: Path, here: Place, screen: Screen, *, resuming: bool
 ) -> Parts:
     """The parts on their devices, in the state of the newest checkpoint if `resuming`."""
-    config, texts, policy = loaded.config, loaded.texts, loaded.policy
-    tokenizer, cache = loaded.tokenizer, loaded.cache
+    config, policy, tokenizer, cache = loaded.config, loaded.policy, loaded.tokenizer, loaded.cache
     sharded = fsdp.is_wanted(config.training.fsdp, policy, here)
     accelerator = _accelerator(config, folder, policy, sharded)
     consensus = Consensus(here.count)
     snapshot = _snapshot(folder, consensus, here, screen) if resuming else None
-    order, steps = _order(config, texts, here, snapshot, screen)
-    done = snapshot.state.step if snapshot else 0
+    order, steps = _order(config, loaded.texts, here, snapshot, screen)
     reads = _readings(config, policy, order, steps)
-    texts = texts.read_as(reads.heldout, reads.general)
-    for line in start_block.text_rows(config, texts, tokenizer, order, steps, done):
-        screen.line(line)
+    texts = loaded.texts.read_as(reads.heldout, reads.general)
+    at = snapshot.state.step if snapshot else 0
+    screen.lines(start_block.text_rows(config, texts, tokenizer, order, steps, at))
     optimizer, scheduler = build_optimizer(config, policy, steps)
     base_digest(policy)  # while every process has whole weights
     wrapped, optimizer = _on_device(policy, optimizer, accelerator, sharded, here, screen)
@@ -171,8 +169,7 @@ def _assemble(
     checkpointer = _checkpointer(config, folder, core, screen)
     state = checkpointer.load(snapshot, config.training.seed)
     _plan_on(state, checkpointer.best, first_steps, steps)
-    if snapshot and is_complete(state, checkpointer.best, steps):
-        screen.note(*messages.nothing_to_add(state.step, config.training))
+    _say_if_complete(state, checkpointer, steps, config, screen, resumed=snapshot is not None)
     return Parts(
         config=config,
         folder=folder,
@@ -190,6 +187,19 @@ def _assemble(
         state=state,
         trackers=_trackers(config, folder, accelerator, state, screen, resuming=resuming),
     )
+
+
+def _say_if_complete(
+    state: TrainState,
+    checkpointer: resume.Checkpointer,
+    steps: int,
+    config: Config,
+    screen: Screen,
+    *,
+    resumed: bool,
+) -> None:
+    if resumed and is_complete(state, checkpointer.best, steps):
+        screen.note(*messages.nothing_to_add(state.step, config.training))
 
 
 def _readings(config: Config, policy: Policy, order: RowOrder, steps: int) -> Readings:
