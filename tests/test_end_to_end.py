@@ -53,6 +53,7 @@ def test_exact_files(finished: Path) -> None:
         "adapter_config.json",
         "adapter_model.safetensors",
         "base.json",
+        "checkpoints",
         "data_manifest.json",
         "evaluation.json",
         "metrics.jsonl",
@@ -186,7 +187,7 @@ def test_resume_refuses_what_it_cannot_go_on_from(
 ) -> None:
     settings = [*small_run(tiny_base, novels, tmp_path / "out"), "max_steps=2"]
     assert invoke("train", *settings).returncode == 0
-    assert "so it cannot be continued" in invoke("train", *settings, "--resume").stderr
+    assert "all 2 updates are made" in invoke("train", *settings, "--resume").stderr
     settings += ["save_steps=1", "--overwrite"]
     assert invoke("train", *settings).returncode == 0
     before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}

@@ -112,7 +112,7 @@ def test_many_prompts_become_json_lines(run: Path, tmp_path: Path) -> None:
 def test_one_prompt_compared_is_read_from_the_base_on(run: Path) -> None:
     args = ["--prompt", PROMPT, "--compare", "0,0.03", "--max-new-tokens", 6]
     done = invoke("generate", run, *args)
-    assert done.stderr.index("--- base") < done.stderr.index("--- KL 0.03")
+    assert done.stderr.index("--- base") < done.stderr.index(", KL 0.03")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_one_prompt_compared_is_read_from_the_base_on(run: Path) -> None:
         (("--prompts", "nowhere.txt"), "cannot be read"),
         (("--prompt", "x", "--compare", "huge"), "--compare huge"),
         (("--prompt", "x", "--compare", "-1"), "--compare -1"),
-        (("--prompt", "x", "--compare", "0", "--kl_beta", "0.1"), "leave --kl_beta out"),
+        (("--prompt", "x", "--compare", "0", "--kl_beta", "0.1"), "leave --strength out"),
     ],
 )
 def test_what_generate_refuses(args: tuple[str, ...], says: str, run: Path) -> None:

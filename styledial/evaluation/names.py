@@ -14,7 +14,7 @@ GROUPS: dict[tuple[str, str], dict[str, tuple[str, str, str]]] = {
         "kl": ("KL to the base", "与基座的 KL", ""),
         "style_nll": ("loss on your novels", "小说 loss", "-"),
         "style_nll_gain": ("loss gained on your novels", "小说 loss 收益", "+"),
-        "style_bits_per_character": ("bits per character of your novels", "小说每字比特数", "-"),
+        "style_bits_per_character": ("bits per character, novels", "小说每字比特数", "-"),
         "style_score": ("judged to be your novels", "被判为你的小说", "+"),
         "function_word_distance": ("distance of function words", "虚词使用的距离", "b"),
         "sentence_rhythm_distance": ("distance of sentence rhythm", "句子节奏的距离", "b"),
