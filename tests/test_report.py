@@ -359,9 +359,13 @@ def test_a_light_for_each_thing_in_words_and_signs(run: Run) -> None:
     assert "at 34 between" in lights[1].sentence
     assert lights[2].sentence == "Loss on general text +0.010 (lower is better)."
     assert "continues < 1% word for word" in lights[3].sentence
-    copying = {**evaluation, "warnings": [{"en": "long_copy_rate is 40 %.", "zh": "long_copy_rate 为 40 %。"}]}
+    copying = {
+        **evaluation,
+        "warnings": [{"en": "long_copy_rate is 40 %.", "zh": "long_copy_rate 为 40 %。"}],
+    }
     assert verdict.lights(replace(healthy, evaluation=copying), [])[3].word == "copies the books"
-    changed = {**copying, "settings": {"changed_novels": ["a.txt"]}}
+    other = [{"en": "The novels have changed since training (a.txt).", "zh": "小说已有改动。"}]
+    changed = {**evaluation, "warnings": other, "settings": {"changed_novels": ["a.txt"]}}
     assert verdict.lights(replace(healthy, evaluation=changed), [])[3].state == "good"
     assert verdict.lights(replace(healthy, evaluation=None), [])[3].state == "unknown"
 
