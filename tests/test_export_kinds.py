@@ -15,7 +15,6 @@ from safetensors.torch import load_file
 
 from styledial.dial import load_dial, scale_for
 from styledial.export.ollama import find_template
-from styledial.export.source import parse
 from styledial.export.vllm import check
 from styledial.files import write_json
 
@@ -262,7 +261,3 @@ def test_an_adapter_without_a_dial_is_exported_as_it_is(run: Path, tmp_path: Pat
     assert "full  not measured  scale 1.0000" in done.stderr
     done = export(adapter, "peft", tmp_path / "other", "--strength", "light")
     assert "has not been measured yet" in done.stderr
-
-
-def test_strengths_by_name_and_number() -> None:
-    assert parse("light，0.12") == {"light": 0.065, "kl-0.12": 0.12}

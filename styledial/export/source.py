@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from styledial.dial import FILE as DIAL
-from styledial.dial import DialPoint, load_dial, rising_part
+from styledial.dial import DialPoint, load_dial, rising_part, strongest
 from styledial.errors import AdapterError, UserError
 from styledial.inference.strengths import scale_at
 from styledial.models.adapter import base_of, describe_adapter
@@ -18,7 +17,7 @@ from styledial.models.identity import Base
 from styledial.models.locate import ready_folder
 from styledial.run_folder.layout import ADAPTER_SETTINGS, EXPORT, SETTINGS
 from styledial.run_folder.reader import is_number
-from styledial.strength import NAMED
+from styledial.strength import MAX, NAMED, parse_strengths
 
 FULL = "full"  # the adapter as it was trained
 
@@ -84,36 +83,16 @@ def chosen(source: Source, typed: str | None, *, several: bool) -> list[At]:
     if typed is None:
         reached = _named(source.points) if several else []
         return reached or [source.full]
-    asked = parse(typed)
+    asked = parse_strengths(typed, "--strength")
     if not several and len(asked) > 1:
         raise UserError(
             f"--strength {typed}: this kind of export is one model; name one strength.",
             f"--strength {typed}：这种导出只有一个模型；请只写一个强度。",
         )
     points = source.points or load_dial(source.adapter)
-    return [At(name, kl, scale_at(points, kl)) for name, kl in asked.items()]
-
-
-def parse(typed: str) -> dict[str, float]:
-    """ "light,0.12" -> {"light": 0.065, "kl-0.12": 0.12}. Raises UserError."""
-    found: dict[str, float] = {}
-    for word in filter(None, (part.strip() for part in re.split("[,，]", typed))):
-        try:
-            value = NAMED[word] if word in NAMED else float(word)
-        except ValueError:
-            value = math.nan
-        if not 0 < value < math.inf:
-            raise UserError(
-                f"--strength {word}: allowed are {', '.join(NAMED)} and numbers above 0.",
-                f"--strength {word}：可用 {', '.join(NAMED)} 或大于 0 的数字。",
-            )
-        found[word if word in NAMED else f"kl-{value:g}"] = value
-    if not found:
-        raise UserError(
-            "--strength: names no strength; for example --strength light,medium.",
-            "--strength：没有写强度；例如 --strength light,medium。",
-        )
-    return found
+    most = strongest(points).kl
+    goals = [(each.folder, most if each.name == MAX else each.kl) for each in asked]
+    return [At(name, kl, scale_at(points, kl)) for name, kl in goals]
 
 
 def _named(points: Sequence[DialPoint]) -> list[At]:

@@ -9,6 +9,7 @@ for piece in model.stream("The door opened and"): ...
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from styledial.data.tokens import opening_ids, quoted, rendered_ids, text_ids
 from styledial.dial import FILE as DIAL
-from styledial.dial import DialPoint, load_dial
+from styledial.dial import DialPoint, load_dial, strongest
 from styledial.errors import UserError
 from styledial.inference.strengths import scale_at
 from styledial.models.adapter import load_adapter, scaled
@@ -65,6 +66,8 @@ class StyleModel:
                 f"{self.name}: is one whole model, whose strength is fixed; load the adapter.",
                 f"{self.name}：是完整模型，强度已固定；请加载适配器。",
             )
+        if kl_beta == math.inf:  # max
+            kl_beta = strongest(self._dial()).kl
         self._scale = 0.0 if kl_beta == 0 else scale_at(self._dial(), kl_beta)
         self._strength = float(kl_beta)
 

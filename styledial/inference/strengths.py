@@ -5,29 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from styledial.dial import DialPoint, rising_part, scale_for
+from styledial.dial import DialPoint, scale_for, strongest
 from styledial.errors import UserError
-from styledial.strength import NAMED
+from styledial.strength import parse_strength
 
 
 def parse_kl(option: str, typed: str) -> float:
-    """light, medium, strong, or a number; 0 is the base. Raises UserError."""
-    word = typed.strip()
+    """As `--strength` is typed (light, 中等, max, 0.08), and 0 for the base. Raises UserError.
+
+    `max` is infinite: how far an adapter goes, it alone knows.
+    """
     try:
-        kl = NAMED[word] if word in NAMED else float(word)
+        return 0.0 if float(typed) == 0 else parse_strength(typed, option).kl
     except ValueError:
-        kl = math.nan
-    if not 0 <= kl < math.inf:
-        raise UserError(
-            f"{option} {typed}: allowed are {', '.join(NAMED)} and numbers; 0 is the base.",
-            f"{option} {typed}：可用 {', '.join(NAMED)} 或数字；0 为基座。",
-        )
-    return kl
+        return parse_strength(typed, option).kl
 
 
 def scale_at(points: Sequence[DialPoint], kl: float) -> float:
     """The adapter's scale with this KL; raises UserError for one that is out of reach."""
-    most = rising_part(points)[-1].kl
+    most = strongest(points).kl
+    if kl == math.inf:
+        kl = most
     if not 0 < kl <= most:
         raise UserError(
             f"strength {kl:g}: this adapter reaches strengths above 0 and up to {most:.3f}. For "
