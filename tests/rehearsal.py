@@ -78,7 +78,7 @@ def rehearse(name, base, work, novels, *, dora=False, more=()):
     # A merge is of the unquantised base, whatever the run was trained on.
     plain = {"load_in_4bit": False, "load_in_8bit": False}
     tuned = load_adapter(out, dtype="float32", **plain)[0].model
-    written = continue_text(tuned, tokenizer, SENTENCE, max_new_tokens=12, temperature=0.0)
+    written = continue_text(tuned, tokenizer, SENTENCE, max_new_tokens=12, temperature=1.0)
     merged_folder = merge_adapter(out, work / "merged", base=str(base), dtype="float32")
     merged = load_base(str(merged_folder), dtype="float32")
     again = load_tokenizer(str(merged_folder))

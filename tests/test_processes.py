@@ -61,8 +61,8 @@ def test_the_result_is_the_same_too(runs: dict[str, Path], name: str) -> None:
     for key in ("kl_final", "style_nll", "general_nll", "kl_before_landing", "steps", "tokens"):
         assert one[key] == pytest.approx(many[key], abs=1e-5)
     expected = {p.name for p in runs["one"].iterdir()}
-    if "sharded" in name:  # evaluate_at_end is left out
-        expected -= {"evaluation.json"}
+    if "sharded" in name:  # these need a whole model, or all processes
+        expected -= {"evaluation.json", "strength_samples.json"}
     assert {p.name for p in runs[name].iterdir()} == expected
     assert (runs["one"] / "samples.md").read_text() == (runs[name] / "samples.md").read_text()
 
