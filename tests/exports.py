@@ -66,27 +66,15 @@ def exported(base: Path, folder: Path, *, rslora: bool = False, dora: bool = Fal
     """(adapter, merged, logits of the tuned model on IDS) of a random adapter of some strength."""
     from dataclasses import asdict
 
+    from adapters import random_adapter
+
     from styledial.files import write_json
     from styledial.models.adapter import save_model
     from styledial.models.identity import describe_base
-    from styledial.models.load import load_base
     from styledial.models.merge import merge_adapter
-    from styledial.models.policy import with_lora
 
-    policy = with_lora(
-        load_base(str(base), dtype="float32"),
-        r=4,
-        lora_alpha=8,
-        lora_dropout=0.0,
-        target_modules="all-linear",
-        use_rslora=rslora,
-        use_dora=dora,
-    ).eval()
-    dice = torch.Generator().manual_seed(3)
+    policy = random_adapter(base, seed=3, use_rslora=rslora, use_dora=dora).eval()
     with torch.no_grad():
-        for name, weight in policy.named_parameters():
-            if "lora_B" in name:
-                weight.normal_(0.0, 0.05, generator=dice)
         logits = policy.model(IDS).logits
         moved = (logits - policy.reference(IDS) @ policy.head.weight.T).abs().max()
     assert moved > 0.1

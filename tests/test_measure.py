@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import torch
+from adapters import random_adapter
 
 from styledial.data.pack import PackedRows
 from styledial.models.adapter import scaled
-from styledial.models.load import load_base
-from styledial.models.policy import Policy, with_lora
+from styledial.models.policy import Policy
 from styledial.training.measure import BaseStates, read_rows
 
 
@@ -20,21 +19,8 @@ def rows_of(count: int) -> PackedRows:
     return PackedRows(tokens, [[(0, 25)]] * count)
 
 
-def policy_of(base: Path) -> Policy:
-    policy = with_lora(
-        load_base(str(base), dtype="float32"), r=4, lora_alpha=8, lora_dropout=0.0,
-        target_modules="all-linear",
-    )  # fmt: skip
-    dice = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for name, weight in policy.named_parameters():
-            if "lora_B" in name:
-                weight.normal_(0.0, 0.02, generator=dice)
-    return policy
-
-
 def test_the_base_is_read_once_and_nothing_else_changes(tiny_base, monkeypatch) -> None:
-    policy, rows = policy_of(tiny_base), rows_of(10)
+    policy, rows = random_adapter(tiny_base, spread=0.02), rows_of(10)
     how = {"batch_size": 4, "device": torch.device("cpu")}
     passes: Counter[str] = Counter()
     real = Policy.reference
@@ -60,7 +46,7 @@ def test_the_base_is_read_once_and_nothing_else_changes(tiny_base, monkeypatch) 
 
 
 def test_no_more_is_kept_than_the_limit(tiny_base) -> None:
-    policy, rows = policy_of(tiny_base), rows_of(6)
+    policy, rows = random_adapter(tiny_base, spread=0.02), rows_of(6)
     how = {"batch_size": 2, "device": torch.device("cpu")}
     a_batch = 2 * 24 * policy.head.weight.shape[1] * 4
     states = BaseStates(limit=2 * a_batch)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from adapters import random_adapter
 from families import FAMILIES, build_family
 from marks import slow_but
 from rehearsal import rehearse
@@ -9,31 +10,12 @@ from running import invoke
 from tiny_models import TEXT
 
 from styledial.data.pack import IGNORE_INDEX
-from styledial.models.load import load_base
-from styledial.models.policy import with_lora
 from styledial.models.support import keeps_texts_apart
 from styledial.models.text_part import text_backbone
 from styledial.training.losses import fused_nll_kl
 
 IDS = torch.arange(10, 34).unsqueeze(0)  # [1, 24]
 QUICK = ["gemma2", "qwen3_5", "mistral3"]  # a capped head, one text a row, a text part
-
-
-def adapted(base):
-    """A LoRA on every linear layer whose B isn't 0, so that all of it matters."""
-    policy = with_lora(
-        load_base(str(base), dtype="float32"),
-        r=4,
-        lora_alpha=8,
-        lora_dropout=0.0,
-        target_modules="all-linear",
-    )
-    dice = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for name, weight in policy.named_parameters():
-            if "lora_B" in name:
-                weight.normal_(0.0, 0.05, generator=dice)
-    return policy
 
 
 def the_loss_is_the_models_own(policy):
@@ -75,7 +57,7 @@ def test_a_family_goes_the_whole_way(name, tmp_path) -> None:
     books.mkdir()
     (books / "book.txt").write_text(TEXT * 3, encoding="utf-8")
     base = build_family(name, tmp_path / "base")
-    policy = adapted(base)
+    policy = random_adapter(base)
     only_the_text_part_is_adapted(policy)
     the_loss_is_the_models_own(policy)
     a_text_is_read_as_if_it_stood_alone(policy, name)

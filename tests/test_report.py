@@ -18,11 +18,12 @@ from styledial.doctor import Finding
 from styledial.files import write_json
 from styledial.memory.plan import plan
 from styledial.report import CURVES, FIGURES, drawing, training, verdict, write_report
-from styledial.report.numbers import duration, general, memory_size, number, percent, signed
+from styledial.report.numbers import duration, general, memory_size, number, signed
 from styledial.report.parts import Figure
 from styledial.report.verdict import sentence
 from styledial.run_folder.reader import Run, read_run
 from styledial.strength import band_near, band_of, strength_word
+from styledial.units import percent
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> {{ 7*7 }} `<b>`"
 LOADING = {"script", "link", "img", "iframe", "object", "embed", "audio", "video", "base", "form",

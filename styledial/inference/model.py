@@ -20,12 +20,12 @@ from styledial.dial import FILE as DIAL
 from styledial.dial import DialPoint, load_dial, strongest
 from styledial.errors import UserError
 from styledial.inference.strengths import scale_at
-from styledial.models.adapter import load_adapter, scaled
+from styledial.models.adapter import load_adapter, load_plain, scaled
 from styledial.models.generation import Sampling, continue_ids, streamed_ids
-from styledial.models.load import load_base, load_tokenizer, quiet_libraries
+from styledial.models.load import quiet_libraries
 from styledial.models.policy import Policy
+from styledial.run_folder import described
 from styledial.run_folder.described import describe_adapter
-from styledial.run_folder.layout import ADAPTER_SETTINGS, MODEL_SETTINGS, SUMMARY
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -173,11 +173,7 @@ def load(
         trained = summary.get("kl_final", summary.get("kl_beta"))
         model = StyleModel(policy, tokenizer, name=str(place), points=points, trained=trained)
     else:
-        import torch
-
-        plain = load_base(str(folder), keep_file_dtype=True)
-        plain.to(torch.accelerator.current_accelerator(check_available=True) or "cpu")
-        model = StyleModel(plain, load_tokenizer(str(folder)), name=str(folder))
+        model = StyleModel(*load_plain(str(folder)), name=str(folder))
     if kl_beta is not None:
         model.strength = kl_beta
     return model
@@ -187,7 +183,6 @@ def is_plain_model(named: str) -> bool:
     """Whether `named` is a whole model, by its folder or its name on the hub, and no run."""
     place = Path(named).expanduser()
     if place.is_dir():
-        run = (place / SUMMARY).is_file() or (place / ADAPTER_SETTINGS).is_file()
-        return not run and (place / MODEL_SETTINGS).is_file()
+        return described.is_plain_model(place)
     is_name = named.count("/") == 1 and not named.startswith((".", "/", "~"))
     return named == "bundled" or (is_name and not place.parent.is_dir())

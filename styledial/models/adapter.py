@@ -188,12 +188,12 @@ def _device() -> torch.device:
     return found or torch.device("cpu")
 
 
-def load_merged(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A model that `styledial merge` wrote, in the precision of its files, on the GPU if there is
-    one, and its tokenizer. Raises ModelError."""
-    model = load_base(str(folder), keep_file_dtype=True)
+def load_plain(named: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A whole model, merged or a base, in the precision of its files, on the GPU if there is one,
+    and its tokenizer. Raises ModelError."""
+    model = load_base(named, keep_file_dtype=True)
     model.to(_device())
-    return model, load_tokenizer(str(folder))
+    return model, load_tokenizer(named)
 
 
 def base_of(folder: Path, base: str | None = None) -> Base:

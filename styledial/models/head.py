@@ -30,11 +30,6 @@ class OutputHead(NamedTuple):
     scale: float = 1.0
     cap: float | None = None
 
-    @property
-    def is_product(self) -> bool:
-        """Whether logits are hidden states times the weight, and nothing more."""
-        return self.bias is None and self.scale == 1.0 and self.cap is None
-
 
 def output_head(model: PreTrainedModel) -> OutputHead:
     """The head of `model`, whose weights it shares."""

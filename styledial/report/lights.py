@@ -14,10 +14,11 @@ from typing import Any
 from styledial.config import KLMode
 from styledial.doctor import Finding
 from styledial.language import say, typed
-from styledial.report.numbers import general, percent, signed, whole
+from styledial.report.numbers import general, signed, whole
 from styledial.report.parts import Light, State
 from styledial.run_folder.reader import Run, is_number, mapping, mappings
 from styledial.strength import band_near, strength_word
+from styledial.units import percent
 
 # Of a change in loss, nats per token: less is no change worth a word; more than the second is
 # what the doctor calls forgetting.

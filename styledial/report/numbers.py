@@ -23,15 +23,7 @@ def signed(value: Any, digits: int = 3) -> str:
     """A change with its sign: +0.009, \u22120.120; 0.000 where nothing is left of it."""
     if not is_number(value):
         return NONE
-    rounded = round(value, digits)
-    return f"{rounded:+,.{digits}f}".replace("-", "\u2212") if rounded else f"{0:.{digits}f}"
-
-
-def percent(share: float) -> str:
-    """0.423 -> 42%; what is neither nothing nor all never reads as such."""
-    if 0 < share < 0.01:
-        return "< 1%"
-    return f"{99 if 0.99 < share < 1 else round(100 * share)}%"
+    return units.signed(value, digits).replace("-", "\u2212")
 
 
 def general(value: Any) -> str:

@@ -99,7 +99,10 @@ def prepare(
     that are no longer what they were."""
     loaded = _load(config, folder, here, screen, when_too_large)
     _announce(screen, loaded.config, changed)
-    return _assemble(loaded, folder, here, screen, resuming=resuming)
+    parts = _assemble(loaded, folder, here, screen, resuming=resuming)
+    if resuming and is_complete(parts.state, parts.checkpointer.best, parts.steps):
+        screen.note(*messages.nothing_to_add(parts.state.step, parts.config.training))
+    return parts
 
 
 def _load(
@@ -169,7 +172,6 @@ def _assemble(
     checkpointer = _checkpointer(config, folder, core, screen)
     state = checkpointer.load(snapshot, config.training.seed)
     _plan_on(state, checkpointer.best, first_steps, steps)
-    _say_if_complete(state, checkpointer, steps, config, screen, resumed=snapshot is not None)
     return Parts(
         config=config,
         folder=folder,
@@ -187,19 +189,6 @@ def _assemble(
         state=state,
         trackers=_trackers(config, folder, accelerator, state, screen, resuming=resuming),
     )
-
-
-def _say_if_complete(
-    state: TrainState,
-    checkpointer: resume.Checkpointer,
-    steps: int,
-    config: Config,
-    screen: Screen,
-    *,
-    resumed: bool,
-) -> None:
-    if resumed and is_complete(state, checkpointer.best, steps):
-        screen.note(*messages.nothing_to_add(state.step, config.training))
 
 
 def _readings(config: Config, policy: Policy, order: RowOrder, steps: int) -> Readings:

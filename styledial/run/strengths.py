@@ -75,7 +75,7 @@ def within(kl: float) -> list[str]:
 def out_of_reach(
     folder: Path, points: Sequence[DialPoint], wanted: Sequence[Strength]
 ) -> UserError:
-    """What can't be had, the strongest that can, and how to get further."""
+    """The refusal: which strengths, the strongest that the adapter reaches, how to get further."""
     most = strongest(points)
     en = ", ".join(each.words() for each in wanted)
     zh = "、".join(each.words() for each in wanted)
