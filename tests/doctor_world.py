@@ -82,9 +82,11 @@ def _seconds(config: Config, steps: int, epoch: float) -> dict[str, float]:
     reference, checkpoint = 0.3 if again else 0.0, 0.8 / every
     whole = 1.0 + reference + checkpoint
     return {
-        "time/seconds": whole, "time/forward": 1 / whole, "time/reference": reference / whole,
+        "time/seconds": whole,
+        "time/forward": 1 / whole,
+        "time/reference": reference / whole,
         "time/checkpoint": checkpoint / whole,
-    }  # fmt: skip
+    }
 
 
 def _summary(

@@ -33,7 +33,7 @@ SHORT_END: list[tuple[Any, str, Any]] = [
 # For setattr: readings of a few rows.
 LITTLE_TEXT: list[tuple[Any, str, Any]] = [
     (prepare, "readings", lambda *_: Readings(1024, 512, 256, 256, 12)),
-]  # fmt: skip
+]
 
 
 class Done(NamedTuple):

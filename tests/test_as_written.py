@@ -165,16 +165,21 @@ def test_a_folder_that_is_spelled_like_a_word(
         ("Qwen/Qwen2.5-7B", "Qwen/Qwen2.5-7B"),
         ("./models/q2", "./models/q2"),
     ],
-)  # fmt: skip
+)
 def test_the_page_of_a_model_is_its_name(address: str, model: str) -> None:
     assert model_in(address) == model
 
 
 @pytest.mark.parametrize(
     "address",
-    ["https://huggingface.co", "https://huggingface.co/spaces/a/b", "https://example.org/a/b",
-     "https://www.modelscope.cn/datasets/a/b", "https://huggingface.co/a/b/nowhere"],
-)  # fmt: skip
+    [
+        "https://huggingface.co",
+        "https://huggingface.co/spaces/a/b",
+        "https://example.org/a/b",
+        "https://www.modelscope.cn/datasets/a/b",
+        "https://huggingface.co/a/b/nowhere",
+    ],
+)
 def test_the_page_of_something_else_is_refused(address: str) -> None:
     with pytest.raises(UserError, match="is not the page of a model"):
         model_in(address)

@@ -38,9 +38,13 @@ STEEP = ["training.learning_rate=0.05", "training.kl_mode=off", "lr_scheduler_ty
 def stopped(tiny_base: Path, novels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("best") / "run"
     done = invoke(
-        "train", *small_run(tiny_base, novels, folder), *STEEP, "max_steps=60",
-        "save_steps=5", "early_stopping_patience=2",
-    )  # fmt: skip
+        "train",
+        *small_run(tiny_base, novels, folder),
+        *STEEP,
+        "max_steps=60",
+        "save_steps=5",
+        "early_stopping_patience=2",
+    )
     assert done.returncode == 0, done.stderr
     assert "with the lowest held-out NLL" in done.stderr
     assert "(stopped early)" in done.stderr
@@ -68,9 +72,7 @@ def test_the_adapter_is_the_best_one(
 ) -> None:
     best = json.loads((stopped / "summary.json").read_text("utf-8"))["best_step"]
     until = tmp_path / "until"
-    done = invoke(
-        "train", *small_run(tiny_base, novels, until), *STEEP, f"max_steps={best}"
-    )  # fmt: skip
+    done = invoke("train", *small_run(tiny_base, novels, until), *STEEP, f"max_steps={best}")
     assert done.returncode == 0, done.stderr
     one, two = (load_file(each / "adapter_model.safetensors") for each in (stopped, until))
     assert all(torch.equal(one[name], two[name]) for name in one)

@@ -37,9 +37,13 @@ _LENGTHS: tuple[dict[str, Any], ...] = (
 _ANCHORS: tuple[dict[str, Any], ...] = ({"anchor": "off"}, {"anchor": "self", "anchor_ratio": 0.1})
 _REST: tuple[dict[str, Any], ...] = (
     {"reference_cache": "off", "save_steps": 2},
-    {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 8, "max_length": 128,
-     "gradient_checkpointing": True},
-)  # fmt: skip
+    {
+        "per_device_train_batch_size": 1,
+        "gradient_accumulation_steps": 8,
+        "max_length": 128,
+        "gradient_checkpointing": True,
+    },
+)
 _ALL = [
     ({"use_peft": peft, "learning_rate": rate, **mode, **length, **anchor, **rest}, tokens)
     for peft, rate, mode, length, anchor, rest, tokens in itertools.product(
@@ -110,9 +114,9 @@ def test_no_advice_is_against_another_or_against_itself() -> None:
                     assert wanted.setdefault(name, way) == way, (settings, found)
         weak = {"forgetting", "memorising", "overfitting", "not_fluent", "budget_exceeded"}
         if weak & {finding.rule for finding in found}:
-            assert not re.search(r"[Rr]aise|onger:|larger adapter", " ".join(
-                finding.advice[0] for finding in found
-            ))  # fmt: skip
+            assert not re.search(
+                r"[Rr]aise|onger:|larger adapter", " ".join(finding.advice[0] for finding in found)
+            )
             for finding in found:
                 beta = finding.change.get("training.kl_beta")
                 if beta is not None and run.budget is not None:

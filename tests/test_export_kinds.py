@@ -95,11 +95,16 @@ def test_vllm_gets_a_name_for_each_strength(run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "outcome"),
     [
-        ({"r": 8}, 8), ({"r": 9}, 16), ({"r": 300}, 320), ({"r": 600}, "r 600"),
-        ({"use_dora": True}, "use_dora"), ({"alpha_pattern": {"q": 1}}, "alpha_pattern"),
-        ({"modules_to_save": ["lm_head"]}, "modules_to_save"), ({"bias": "all"}, "bias"),
+        ({"r": 8}, 8),
+        ({"r": 9}, 16),
+        ({"r": 300}, 320),
+        ({"r": 600}, "r 600"),
+        ({"use_dora": True}, "use_dora"),
+        ({"alpha_pattern": {"q": 1}}, "alpha_pattern"),
+        ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
+        ({"bias": "all"}, "bias"),
     ],
-)  # fmt: skip
+)
 def test_what_vllm_takes(settings: dict, outcome: object, tmp_path: Path) -> None:
     from styledial.errors import AdapterError
 

@@ -81,8 +81,9 @@ def test_every_reader_gets_pefts_scaling(tmp_path: Path) -> None:
     held = load_file(adapter / "adapter_model.safetensors")
     alpha = reader.get_field("adapter.lora.alpha").contents()
     for module, name, own in (
-        ("layers.0.mlp.up_proj", "blk.0.ffn_up", 8), ("layers.1.mlp.up_proj", "blk.1.ffn_up", 40),
-    ):  # fmt: skip
+        ("layers.0.mlp.up_proj", "blk.0.ffn_up", 8),
+        ("layers.1.mlp.up_proj", "blk.1.ffn_up", 40),
+    ):
         b, a = (held[f"base_model.model.model.{module}.lora_{part}.weight"] for part in "BA")
         expected = 0.5 * own / 4**0.5 * b @ a
         w_b, w_a = (written[f"{name}.weight.lora_{part}"] for part in "ba")

@@ -28,10 +28,24 @@ def test_a_printed_name_is_its_card(typed: str, card: str) -> None:
 
 @pytest.mark.parametrize(
     ("model", "gib"),
-    [("3050", 4), ("3060", 6), ("3070", 8), ("3080", 8), ("3080 Ti", 16), ("4050", 6), ("4060", 8),
-     ("4070", 8), ("4080", 12), ("4090", 16), ("5060", 8), ("5070", 8), ("5070 Ti", 12),
-     ("5080", 16), ("5090", 24)],
-)  # fmt: skip
+    [
+        ("3050", 4),
+        ("3060", 6),
+        ("3070", 8),
+        ("3080", 8),
+        ("3080 Ti", 16),
+        ("4050", 6),
+        ("4060", 8),
+        ("4070", 8),
+        ("4080", 12),
+        ("4090", 16),
+        ("5060", 8),
+        ("5070", 8),
+        ("5070 Ti", 12),
+        ("5080", 16),
+        ("5090", 24),
+    ],
+)
 def test_a_laptop_card_has_its_own_memory(model: str, gib: int) -> None:
     """It was refused, or taken for the desktop card of that name, which has twice as much."""
     card = card_named(f"NVIDIA GeForce RTX {model} Laptop GPU")

@@ -54,11 +54,14 @@ def test_a_name_of_another_tool_leads_to_ours(typed: str, ours: str) -> None:
         ("eval_steps=50", "a dozen times"),
         ("optim=adamw_8bit", "AdamW"),
         ("overwrite_output_dir=true", "--overwrite"),
-        ("use_gradient_checkpointing=unsloth", "`training.gradient_checkpointing` is, allowed: true or false"),
+        (
+            "use_gradient_checkpointing=unsloth",
+            "`training.gradient_checkpointing` is, allowed: true or false",
+        ),
         ("val_size=200", "`data.validation_split` is, allowed: a number, > 0, <= 0.5"),
         ("lr_scheduler_kwargs={min_lr_rate: 0.1}", "training.min_lr_ratio"),
     ],
-)  # fmt: skip
+)
 def test_what_has_no_setting_gets_a_sentence(typed: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         resolve(assignments=[typed])

@@ -104,8 +104,11 @@ def test_many_prompts_become_json_lines(run: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     written = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
     assert [(each["prompt"], each["kl_beta"]) for each in written] == [
-        ("他推开门", 0.0), ("他推开门", 0.03), ("话说\n武松", 0.0), ("话说\n武松", 0.03),
-    ]  # fmt: skip
+        ("他推开门", 0.0),
+        ("他推开门", 0.03),
+        ("话说\n武松", 0.0),
+        ("话说\n武松", 0.03),
+    ]
     assert invoke(*args).stderr == done.stderr
 
 
@@ -158,9 +161,13 @@ def test_a_chat_with_a_base_continues_one_text(run: Path, tmp_path: Path) -> Non
     output, code = chat(run, lines=lines)
     assert code == 0
     for words in (
-        "continues your text", "strength: KL 0.03", "strength: KL 0 (the base)",
-        "/strength x: allowed are", "/nope: no such command", str(saved),
-    ):  # fmt: skip
+        "continues your text",
+        "strength: KL 0.03",
+        "strength: KL 0 (the base)",
+        "/strength x: allowed are",
+        "/nope: no such command",
+        str(saved),
+    ):
         assert words in output, words
     text = saved.read_text(encoding="utf-8")
     assert text.startswith("他推开门")

@@ -35,12 +35,20 @@ def test_a_mode_runs_the_base_over_what_it_says_and_lands(
         monkeypatch.setattr(*each)
     out: Path = tmp_path / "run"
     done = invoke(
-        "train", "model.model_name_or_path=bundled", "data.data_dir=bundled", "data.max_length=48",
-        f"data.anchor={anchor}", "model.lora_r=4", "training.learning_rate=0.003",
-        "training.per_device_train_batch_size=4", "training.gradient_accumulation_steps=2",
-        "training.max_steps=12", "training.kl_beta=0.03", f"training.kl_mode={mode}",
+        "train",
+        "model.model_name_or_path=bundled",
+        "data.data_dir=bundled",
+        "data.max_length=48",
+        f"data.anchor={anchor}",
+        "model.lora_r=4",
+        "training.learning_rate=0.003",
+        "training.per_device_train_batch_size=4",
+        "training.gradient_accumulation_steps=2",
+        "training.max_steps=12",
+        "training.kl_beta=0.03",
+        f"training.kl_mode={mode}",
         f"training.output_dir={out}",
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     assert set(passes) == read
     summary = json.loads((out / "summary.json").read_text())

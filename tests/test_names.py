@@ -114,7 +114,7 @@ SCENES = (
     "沈砚青把剑放下，说起路上的事来，众人大笑。",
     "陆小舟在船头坐着。陆小舟叫道：“先生看那山。”众人抬头。陆小舟取出笛子，吹了一曲，那先生不住点头。"
     "陆小舟收了笛子，又吃了一杯酒，众人大笑。",
-)  # fmt: skip
+)
 ENGLISH = (
     "At dusk the door opened and Marrow came in. They all knew Marrow, and nobody liked old Marrow "
     "much. But the captain smiled. Well, said the captain, sit down. Then Marrow sat down. ",

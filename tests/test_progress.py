@@ -129,9 +129,9 @@ def test_a_terminal_that_cannot_redraw_gets_lines() -> None:
     leader, follower = pty.openpty()
     env = {**os.environ, "TERM": "dumb", "STYLEDIAL_LANG": "en"}
     code = textwrap.dedent(SHOWS).replace(
-        "from styledial import progress", "from styledial import progress; "
-        "progress.screens.BETWEEN_LINES = 0.1"
-    )  # fmt: skip
+        "from styledial import progress",
+        "from styledial import progress; progress.screens.BETWEEN_LINES = 0.1",
+    )
     with subprocess.Popen([sys.executable, "-c", code], stdout=follower, stderr=follower, env=env):
         os.close(follower)
         said = b""

@@ -42,12 +42,21 @@ def adapter(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for each in LITTLE_TEXT:
             patch.setattr(*each)
         done = invoke(
-            "train", f"model_name_or_path={smollm2}", f"data_dir={novels}", f"output_dir={out}",
-            "max_length=64", "max_steps=6", "per_device_train_batch_size=4",
-            "gradient_accumulation_steps=1", "learning_rate=0.002", "anchor=off", "kl_beta=0.3",
-            f"general={ASSETS / 'general/a7.txt'}", "evaluate_at_end=off",
+            "train",
+            f"model_name_or_path={smollm2}",
+            f"data_dir={novels}",
+            f"output_dir={out}",
+            "max_length=64",
+            "max_steps=6",
+            "per_device_train_batch_size=4",
+            "gradient_accumulation_steps=1",
+            "learning_rate=0.002",
+            "anchor=off",
+            "kl_beta=0.3",
+            f"general={ASSETS / 'general/a7.txt'}",
+            "evaluate_at_end=off",
             "gradient_checkpointing=false",
-        )  # fmt: skip
+        )
     assert done.returncode == 0, done.stderr
     return out
 

@@ -375,10 +375,13 @@ def test_a_finding_turns_its_light(run: Path) -> None:
     found = replace(read_run(run), summary=BASE)
     words = ("", "")
     for rule, severity, at, state in [
-        ("budget_not_reached", "advice", 0, "watch"), ("not_fluent", "warning", 1, "bad"),
-        ("forgetting", "warning", 2, "bad"), ("memorising", "warning", 3, "bad"),
-        ("too_little_data", "advice", 4, "watch"), ("budget_binding", "info", 0, "good"),
-    ]:  # fmt: skip
+        ("budget_not_reached", "advice", 0, "watch"),
+        ("not_fluent", "warning", 1, "bad"),
+        ("forgetting", "warning", 2, "bad"),
+        ("memorising", "warning", 3, "bad"),
+        ("too_little_data", "advice", 4, "watch"),
+        ("budget_binding", "info", 0, "good"),
+    ]:
         lights = verdict.lights(found, [Finding(rule, severity, words, words)])
         assert lights[at].state == state, rule
     # A mild finding doesn't make a bad light better.

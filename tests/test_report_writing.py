@@ -36,12 +36,15 @@ def content_of(**more: object) -> dict:
             {"name": "strong", "scale": None, "kl": 0.14},
         ],
         "prompts": [
-            {"prompt": "他", "texts": {"base": [["走", 0.0]], "light": [["来", 0.0]], "adapter": words}},
+            {
+                "prompt": "他",
+                "texts": {"base": [["走", 0.0]], "light": [["来", 0.0]], "adapter": words},
+            },
             {"prompt": "天", "texts": {"base": [["黑", 0.0]], "adapter": [["晚", 0.0]]}},
         ],
         "book": [["洒家", 2.0]],
         **more,
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture
@@ -58,8 +61,13 @@ def test_words_are_marked_by_how_much_more_likely_they_became(small: Path) -> No
     found = writing(read_run(small))
     assert found.first
     assert found.first.versions[2].words == [
-        Word("俺", 1, "2.0 ×"), Word("也"), Word(" "), Word("thither", 2, "5.0 ×"), Word("，"), Word(""),
-    ]  # fmt: skip
+        Word("俺", 1, "2.0 ×"),
+        Word("也"),
+        Word(" "),
+        Word("thither", 2, "5.0 ×"),
+        Word("，"),
+        Word(""),
+    ]
     assert MARKED <= 2 < STRONGLY <= 5
     assert found.book == [Word("洒家", 2, "7.4 ×")]
 
@@ -69,8 +77,11 @@ def test_strengths_stand_in_order_and_what_is_out_of_reach_is_named(small: Path)
     assert found.first
     versions = [(each.name, bool(each.words), each.chosen) for each in found.first.versions]
     assert versions == [
-        ("Before", True, False), ("Light", True, False), ("Medium", True, True), ("Strong", False, False),
-    ]  # fmt: skip
+        ("Before", True, False),
+        ("Light", True, False),
+        ("Medium", True, True),
+        ("Strong", False, False),
+    ]
     assert any("training.kl_beta=0.175" in note for note in found.notes)
     summary = json.loads((small / "summary.json").read_text())
     write_json(small / "summary.json", {**summary, "kl_final": 0.05})

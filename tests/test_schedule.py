@@ -55,9 +55,15 @@ def test_an_optimizer_gets_these_rates() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "warmup"),
-    [([], 10), (["warmup_ratio=0.1"], 20), (["warmup_steps=7"], 7), (["warmup_steps=0"], 0),
-     (["warmup_steps=7", "warmup_ratio=0.1"], 7), (["warmup_steps=none"], 10)],
-)  # fmt: skip
+    [
+        ([], 10),
+        (["warmup_ratio=0.1"], 20),
+        (["warmup_steps=7"], 7),
+        (["warmup_steps=0"], 0),
+        (["warmup_steps=7", "warmup_ratio=0.1"], 7),
+        (["warmup_steps=none"], 10),
+    ],
+)
 def test_warmup_in_updates_or_as_a_part(typed: list[str], warmup: int) -> None:
     assert schedule_of(resolve(assignments=typed), 200).warmup == warmup
 

@@ -65,9 +65,13 @@ def test_the_first_line_comes_before_torch(
     code = f"import sys; sys.modules['torch'] = None; sys.argv = ['styledial', *{args!r}]\n"
     code += "from styledial.cli.main import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env={**ENV, "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**ENV, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     lines = done.stderr.splitlines()
     assert lines[0].startswith(first)
     assert lines[-1].startswith(last)

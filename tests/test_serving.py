@@ -25,10 +25,13 @@ IDS = list(range(5, 25))
 @pytest.mark.parametrize(
     ("model", "scale"),
     [
-        ("style", 1.0), ("style@base", 0.0), ("style@0", 0.0), ("style@0.08", scale_for(POINTS, 0.08)),
+        ("style", 1.0),
+        ("style@base", 0.0),
+        ("style@0", 0.0),
+        ("style@0.08", scale_for(POINTS, 0.08)),
         ("style@light", scale_for(POINTS, 0.065)),
     ],
-)  # fmt: skip
+)
 def test_a_name_is_a_scale(model: str, scale: float) -> None:
     assert Names("style", POINTS).scale_of(model) == scale
 

@@ -149,9 +149,12 @@ BOOKS = Novels("bundled", 3, 1_000_000, chinese=True)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("gpu", "base"),
-    [("RTX 3060", "Qwen/Qwen2.5-1.5B"), ("RTX 4090", "Qwen/Qwen2.5-7B"),
-     ("A100 80GB", "Qwen/Qwen2.5-14B")],
-)  # fmt: skip
+    [
+        ("RTX 3060", "Qwen/Qwen2.5-1.5B"),
+        ("RTX 4090", "Qwen/Qwen2.5-7B"),
+        ("A100 80GB", "Qwen/Qwen2.5-14B"),
+    ],
+)
 def test_the_largest_base_that_fits_the_card(
     gpu: str, base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,5 +111,9 @@ def test_parts_of_a_word_are_one_word() -> None:
         ("家", 2.0),
     ]
     assert _joined(pieces) == [
-        (" thither", 1.2), (",", 0.1), (" don't", 0.2), ("俺", 1.0), ("家", 2.0),
-    ]  # fmt: skip
+        (" thither", 1.2),
+        (",", 0.1),
+        (" don't", 0.2),
+        ("俺", 1.0),
+        ("家", 2.0),
+    ]

@@ -48,11 +48,15 @@ _OPTIMIZER = (
 )
 _PACKED = ("texts are always packed into full rows", "文本总是打包成整行")
 _OPTION = "is an option of the command, not a setting"
-_SHARDED = ("several GPUs are used through torchrun; training.fsdp shards the base",
-            "多卡用 torchrun 启动；training.fsdp 决定是否分片")  # fmt: skip
+_SHARDED = (
+    "several GPUs are used through torchrun; training.fsdp shards the base",
+    "多卡用 torchrun 启动；training.fsdp 决定是否分片",
+)
 _HUB = ("nothing is uploaded; publish the output folder yourself", "不会上传；请自行发布输出文件夹")
-_PLAIN = ("novels are continued as they are; a chat template is used for dialogues alone",
-          "小说按原文续写；对话模板只用于对话数据")  # fmt: skip
+_PLAIN = (
+    "novels are continued as they are; a chat template is used for dialogues alone",
+    "小说按原文续写；对话模板只用于对话数据",
+)
 _LAYERS = (
     "an adapter is trained on the layers of model.lora_target_modules and nothing else",
     "只训练 model.lora_target_modules 所列层上的适配器",

@@ -34,8 +34,10 @@ def passed(run: Record) -> float | None:
     """The same of a run's record."""
     training = run.config.training
     summary = {
-        "kl_mode": training.kl_mode, "kl_beta": training.kl_beta, "kl_final": run.kl_now,
-    }  # fmt: skip
+        "kl_mode": training.kl_mode,
+        "kl_beta": training.kl_beta,
+        "kl_final": run.kl_now,
+    }
     return overshoot(summary, adapter=run.config.model.use_peft)
 
 

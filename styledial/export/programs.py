@@ -28,7 +28,7 @@ def _adapters(name: str, base: str, at: At) -> list[tuple[str, tuple[str, ...], 
         ("llama.cpp", ("gguf-lora",), f"llama-server -m BASE.gguf --lora-scaled {file}:{scale}"),
         ("koboldcpp", ("gguf-lora",), kobold),
         ("Ollama", ("ollama",), f"ollama create {name}-{at.name} -f Modelfile.{at.name}"),
-    ]  # fmt: skip
+    ]
 
 
 def _whole(name: str) -> list[tuple[str, tuple[str, ...], str]]:

@@ -48,9 +48,15 @@ class LlamaCpp:
     def next_token(self, ids: list[int], vocabulary: int, *, scale: float) -> torch.Tensor:
         """Log-probabilities [vocabulary] of the token after `ids`, at temperature 1."""
         found = self.complete(
-            ids, scale=scale, n_predict=1, logprobs=vocabulary, temperature=1.0, top_k=0,
-            top_p=1.0, min_p=0.0,
-        )  # fmt: skip
+            ids,
+            scale=scale,
+            n_predict=1,
+            logprobs=vocabulary,
+            temperature=1.0,
+            top_k=0,
+            top_p=1.0,
+            min_p=0.0,
+        )
         (place,) = found["choices"][0]["logprobs"]["content"]
         logits = torch.full((vocabulary,), -torch.inf, dtype=torch.float64)
         for each in place["top_logprobs"]:

@@ -177,7 +177,7 @@ def _columns(runs: Sequence[Compared]) -> list[tuple[str, list[str], tuple[Place
         ("token/s", [whole(c.figure("tokens_per_second")) for c in runs], more),
         (say("memory", "内存"), [memory_size(c.figure("peak_memory_bytes")) for c in runs], more),
         (say("time", "用时"), [duration(c.figure("wall_seconds")) for c in runs], ("more",)),
-    ]  # fmt: skip
+    ]
 
 
 def _words() -> set[str]:
