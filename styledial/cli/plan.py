@@ -130,8 +130,22 @@ def _named_card(gpu: str | None, memory: str | None) -> Card | None:
     from styledial.memory import gpus
 
     if gpu is not None:
-        return gpus.card_named(gpu)
+        card = gpus.card_named(gpu)
+        for other in gpus.other_sizes(card):
+            if other.startswith(card.name):  # named without its memory: the usual one
+                progress.line(_size_taken(card, other))
+        return card
     return gpus.memory_card(memory) if memory is not None else None
+
+
+def _size_taken(card: Card, other: str) -> str:
+    from styledial.units import memory_size
+
+    return say(
+        f"{card.name}: the one with {memory_size(card.memory)}; for the other write "
+        f'--gpu "{other}".',
+        f'{card.name}：按 {memory_size(card.memory)} 的版本估算；另一版本请写 --gpu "{other}"。',
+    )
 
 
 def _planned(asked: Config, card: Card | None, processes: int) -> tuple[Config, Plan]:
