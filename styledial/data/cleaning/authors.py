@@ -36,7 +36,7 @@ _MARK = re.compile(
 )
 # What is under such a line in a chapter is the author's too, to the end of the chapter.
 _HEADS = re.compile(r"作者有话要?说\s*[:：]?.*|A note from .{1,40}|Author.?s Notes?\s*:?", re.I)
-_STORY = re.compile('[他她]|[道说說][：，]?[“「]|^[“「『"]')
+_SAID = re.compile('[道说說][：，]?[“「]|^[“「『"]')
 
 
 def drop_authors_notes(paragraphs: Iterable[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
@@ -67,10 +67,14 @@ def _is_note(text: str) -> bool:
     """Whether a line speaks to readers: by its mark and one such word, or by two of them."""
     if len(text) > _LONGEST_LINE:
         return False
-    told = _STORY.search(text) is not None  # most paragraphs: the words aren't looked for in them
+    told = _tells(text)  # most paragraphs: the words aren't looked for in them
     if _MARK.match(text):
         return not told or bool(_words(text))
     return not told and len(_words(text)) >= 2
+
+
+def _tells(text: str) -> bool:
+    return "他" in text or "她" in text or _SAID.search(text) is not None
 
 
 def _words(text: str) -> set[str]:
@@ -98,7 +102,7 @@ def _judged(
 def _speaks(held: list[Paragraph]) -> bool:
     """Whether the text under an author's heading speaks to readers, and doesn't tell a story."""
     texts = [p.line.text for p in held if p.line.text and not _HEADS.fullmatch(p.line.text)]
-    told = sum(_STORY.search(text) is not None for text in texts)
+    told = sum(map(_tells, texts))
     said = sum(bool(_words(text)) for text in texts)
     if sum(map(len, texts)) > _LONGEST_NOTE or told * 2 > len(texts):
         return False

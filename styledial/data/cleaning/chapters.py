@@ -75,7 +75,7 @@ def _is_contents(text: str, titles: Titles) -> bool:
     """Whether a line is of a table of contents: its heading, many titles, a title with a page."""
     if _CONTENTS.fullmatch(text) or _lists_many(text):
         return True
-    if not _LEADERS.fullmatch(text):
+    if not text[-1].isdecimal() or not _LEADERS.fullmatch(text):
         return False
     return titles(re.split(r"[.…·．]{3,}|\s{3,}", text)[0])
 

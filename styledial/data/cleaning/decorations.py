@@ -35,7 +35,7 @@ def without_addition(text: str) -> str:
 
 def undecorated(text: str) -> str:
     """`text` without stars and rules round it; a line of nothing else is left as it is."""
-    if ruled := _RULED.fullmatch(text):
+    if text[0] in "-–—" and (ruled := _RULED.fullmatch(text)):
         return ruled["inner"]
     if not (_STAR.match(text) or _STAR.match(text[-1:])):
         return text

@@ -59,7 +59,7 @@ _RULE = r"[-=*~_—…※☆★◇◆○●#＊\s]"
 _FORMULA = (
     "一秒记住|请记住本|记住本站|记住网址|记住本书|收藏本站|无弹窗|最新最快|更新速度|"
     "最快更新|txt(?:全集|下载|电子书)|"
-    "电子书下载|手机用户请|正在手打|(?:点击)?下一页继续阅读|请点击下一页|点此举报|"
+    "电子书下载|手机用户请|正在手打|下一页继续阅读|请点击下一页|点此举报|"
     "微信公众号[:：]|公众号.{0,16}(?:免费|看书|书屋|文学|小说)|首发域名|"
     "百度(?:搜索|一下).{0,24}(?:最新章节|免费|小说网|书)|本站所有(?:小说|作品|章节|内容)|网友上传|"
     "大神.{0,8}新书|按.{0,12}键(?:返回|进入)|喜欢本书.{0,4}请分享|广大书友|每页显示\\d+行|"
@@ -85,7 +85,7 @@ _WISH = "下载|下載|购买|預覽|预览|删除|刪除|作者所有|支持|�
 _WORK = "扫描|扫校|校对|录入|OCR|排版|制作|整理|上传|责任编辑|文字整理"
 
 _SURE = {"stamp", "separator", "navigation"}  # reasons that no sentence gives by chance
-# Each pattern has to account for the whole line.
+# Each pattern has to account for the whole line; what follows it has to be in the line too.
 _PATTERNS = (
     ("stamp", rf"[（(\[【]?(?:更新|发布|發布)(?:时间|時間|日期)?[:：]?\s*{_WHEN}.{{0,60}}"),
     ("stamp", r"(?:本章)?(?:字数|字數)[:：]\s*\d+.{0,30}"),
@@ -103,8 +103,8 @@ _PATTERNS = (
         r"[（(【\[]?(?:本章完|本章未完[^。]{0,16}|未完待续|待续|全文完|全书完|本书完|完结|完本)"
         r"(?!了)[^。！？，]{0,10}[)）】\]]?[。.]?",
     ),
-    ("notice", rf"(?=.*(?:{_RIGHTS}))(?=.*(?:{_WISH})).{{6,200}}"),
-    ("advertisement", rf"(?=.*(?:{_FORMULA})).{{4,160}}"),
+    ("notice", ".{6,200}", _RIGHTS, _WISH),
+    ("advertisement", ".{4,160}", _FORMULA),
     (
         "advertisement",
         r"[\s（(【]*(?:(?:跪|继续|顺便)?求[^。，！!]{1,6}[。，！!、～~\s]*)+[）)】]*(?<=[票藏阅订赏花论荐）)！!])",
@@ -137,9 +137,12 @@ _PATTERNS = (
         rf"[（(【\[]?(?:{_WORK})(?:者[:：]?|人[:：]?|[:：]) ?[^。，！？“”]{{1,40}}[)）】\]]?",
     ),
     ("notice", r"\*{3}\s*(?:START|END) OF (?:THE|THIS) PROJECT GUTENBERG.*"),
-    ("notice", r".*Project Gutenberg(?:-tm|™|'s)? (?:eBook|License|Literary).*"),
+    ("notice", ".*", r"Project Gutenberg(?:-tm|™|'s)? (?:eBook|License|Literary)"),
 )
-_RULES = tuple((reason, re.compile(pattern, re.I)) for reason, pattern in _PATTERNS)
+_RULES = tuple(
+    (reason, [re.compile(pattern, re.I) for pattern in (whole, *parts)])
+    for reason, whole, *parts in _PATTERNS
+)
 
 
 def drop_junk(
@@ -154,7 +157,7 @@ def drop_junk(
         if is_theft_notice(text):
             ledger.drop(line, "notice")
             continue
-        reason = next((why for why, rule in _RULES if rule.fullmatch(text)), None)
+        reason = next((why for why, rule in _RULES if _fits(text, rule)), None)
         if reason and reason not in _SURE and _NARRATED.search(text):
             reason = None
         if reason and is_title(text):
@@ -163,6 +166,10 @@ def drop_junk(
             ledger.drop(line, reason)
             continue
         yield from _without_address(line, ledger)
+
+
+def _fits(text: str, rule: list[re.Pattern[str]]) -> bool:
+    return bool(rule[0].fullmatch(text)) and all(part.search(text) for part in rule[1:])
 
 
 def _is_hinted(text: str) -> bool:

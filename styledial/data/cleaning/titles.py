@@ -138,7 +138,7 @@ class Titles:
 
 def _is_marked(text: str) -> bool:
     """Whether the line is a title by its own marks, whatever the book."""
-    if (found := NUMBERED.fullmatch(text)) is not None:
+    if "第" in text and (found := NUMBERED.fullmatch(text)) is not None:
         return _reads_as_title(found["rest"], found["unit"], len(text))
     if len(text) > LONGEST_MARKED - 10:
         return False

@@ -31,11 +31,17 @@ _FORMS |= {0x301D: "“", 0x301E: "”", 0xFF02: '"', 0xFF07: "'"}
 _TO_FORM = re.compile("[" + "".join(re.escape(chr(c)) for c in _FORMS) + "]")
 
 _WIDE = {",": "，", ";": "；", ":": "：", "?": "？", "!": "！", ".": "。", "(": "（", ")": "）"}
-_AFTER_HAN = re.compile(f'(?<=[{HAN}”’」』》）])[,;:?!](?!//)|(?<=[{HAN}])\\.(?=$|[{HAN}“”「」"])')
+# Each begins with the characters that it looks for and asks what is before them afterwards: a
+# pattern that begins with a look back is tried at every place of the line.
+_AFTER_HAN = re.compile(
+    f'[,;:?!.](?:(?<=[{HAN}”’」』》）][,;:?!])(?!//)|(?<=[{HAN}]\\.)(?=$|[{HAN}“”「」"]))'
+)
 _BRACKETS = re.compile(f"\\((?=[{HAN}])|(?<=[{HAN}。！？，])\\)")
 _DOTS = re.compile(r"\.{3,}|[．。·・]{3,}|…+|⋯+")
-_DASHES = re.compile("[－—]{2,}|(?<=[" + HAN + "，。！？”])--+")
-_INNER_SPACES = re.compile("(?<=\\S)(?:  +|[ ]*\u3000[ \u3000]*)(?=\\S)")
+_DASHES = re.compile(f"[－—-](?:(?<=[－—])[－—]+|(?<=[{HAN}，。！？”]-)-+)")
+_INNER_SPACES = re.compile(
+    "[ \u3000](?<=\\S.)(?:(?<= )(?: +|[ ]*\u3000[ \u3000]*)|(?<=\u3000)[ \u3000]*)(?=\\S)"
+)
 _LOOSE_SPACE = re.compile(f"(?<=[{HAN}，。！？；：、”’」』]) (?=[“‘「『”’」』，。！？；：、])")
 _ANY_ASCII_MARK = re.compile(r"[,;:?!.()\-．。·・…⋯－—]")
 _CHINESE = re.compile(f"[{HAN}\u3000-\u303f\uff00-\uffef]|[…—．·⋯－]{{2}}|…$")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import inf
 
 from styledial.data.reading.letters import SAME, Likelihood, best, likelihood
 from styledial.data.reading.sample import foreign_letters
@@ -58,14 +59,18 @@ class Reading:
         return self.likelihood.plausible and self.text.count("\0") <= len(self.text) // 50
 
 
-def read_as(raw: bytes, encoding: str, against: float = 0.0, language: str = "") -> Reading | None:
+def read_as(
+    raw: bytes, encoding: str, against: float = 0.0, language: str = "", most: float = inf
+) -> Reading | None:
     """`raw` under `encoding`, priced in `language` if given, else in the one where it is the
-    cheapest; None where the encoding can't be tried."""
+    cheapest; None where the encoding can't be tried, or costs more than `most` for certain."""
     try:
         text = raw.decode(encoding, "replace")
     except (UnicodeError, LookupError):
         return None
-    found = likelihood(text, language) if language else best(text)
+    found = likelihood(text, language) if language else best(text, most)
+    if found and not found.language:
+        return None
     bits = found.bits if found else float(len(raw)) * 8
     if encoding in CHINESE and _ONLY_HAN.fullmatch(text):
         against -= _FOR_HAN
@@ -75,8 +80,13 @@ def read_as(raw: bytes, encoding: str, against: float = 0.0, language: str = "")
 def readings(raw: bytes) -> list[Reading]:
     """`raw` under every candidate that isn't far behind, the likeliest first."""
     start = _whole_lines(raw, _FIRST)
-    tried = [read_as(start, name, against) for name, against in CANDIDATES]
-    first = sorted((r for r in tried if r), key=lambda r: r.bits)
+    tried: list[Reading] = []
+    most = inf
+    for name, against in CANDIDATES:
+        if reading := read_as(start, name, against, most=most):
+            tried.append(reading)
+            most = min(most, reading.bits + _FAR)
+    first = sorted(tried, key=lambda r: r.bits)
     near = [r.encoding for r in first if r.bits < first[0].bits + _FAR]
     if len(start) == len(raw):
         return [r for r in first if r.encoding in near]

@@ -14,6 +14,7 @@ import json
 import unicodedata
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,8 @@ _SHORT = 10.0  # a few letters may be rarer than many can be
 _STRANGE_CASE = 9.0  # a capital inside a word
 _MARKS = "“”‘’„‚«»‹›–—…·¿¡°§№\u00a0\u00ad\u200c\u200d\ufeff\u3000"
 _MARKS += "、。，！？；：「」『』（）《》【】〜～・"
-SAME = str.maketrans("șțȘȚ", "şţŞŢ")  # Romanian is written with either; old encodings have one
+_LOOSE = "șțȘȚ"
+SAME = str.maketrans(_LOOSE, "şţŞŢ")  # Romanian is written with either; old encodings have one
 
 
 @dataclass(frozen=True)
@@ -69,19 +71,24 @@ def likelihood(text: str, language: str) -> Likelihood:
     return _model(language).judge(_Units(text))
 
 
-def best(text: str) -> Likelihood | None:
+def best(text: str, most: float = inf) -> Likelihood | None:
     """The likeliest language of those whose script it may be; None for text without any letter
-    known here."""
+    known here. Where that costs more than `most` bits for certain, a lower bound without a name."""
     units = _Units(text)
     if not units.codes.size:
         return None
     scripts = np.bincount(_scripts()[units.codes], minlength=len(_SCRIPTS)).tolist()
     letters = sum(scripts[1:]) or 1
-    found = []
+    models = []
     for name in _tables():
         share = sum(scripts[s] for s in _scripts_of(name)) / letters
         if share > 0.2 or (letters == 1 and name == "en"):
-            found.append(_model(name).judge(units))
+            models.append(_model(name))
+    if most < inf and models and not any(model.ideographic for model in models):
+        floor = float(_least_costs()[units.codes].sum() + units.case.sum())
+        if floor > most:
+            return Likelihood("", floor, 0.0, units.foreign)
+    found = [model.judge(units) for model in models]
     return min(found, key=lambda one: one.bits, default=None)
 
 
@@ -94,7 +101,9 @@ class _Units:
 
     def __init__(self, text: str) -> None:
         if not text.isascii():
-            text = unicodedata.normalize("NFC", text).translate(SAME)
+            text = unicodedata.normalize("NFC", text)
+            if any(letter in text for letter in _LOOSE):  # translating takes long
+                text = text.translate(SAME)
         self.codes = np.frombuffer(text.encode("utf-16-le", "surrogatepass"), dtype="<u2")
         self.outside = _letters()[self.codes] & (self.codes > 0x7F) | (self.codes == 0xFFFD)
         self.foreign = int(self.outside.sum())
@@ -158,6 +167,10 @@ class _Model:
         self.cost = np.where(self.place == count + 1, costs, 0.0)
         self.cost = np.where(_letters(), self.cost, _other_costs())
 
+    def least(self) -> np.ndarray:
+        """What each unit costs at least, whatever stands before it."""
+        return self.cost + self.pairs.min(axis=0)[self.place]
+
     def judge(self, units: _Units) -> Likelihood:
         costs = self.cost[units.codes]
         if not self.ideographic:
@@ -195,6 +208,13 @@ def _tables() -> dict[str, dict[str, object]]:
 @cache
 def _model(name: str) -> _Model:
     return _Model(name, _tables()[name])
+
+
+@lru_cache(maxsize=1)
+def _least_costs() -> np.ndarray:
+    """What each unit costs at least in any language that is written with letters."""
+    models = map(_model, _tables())
+    return np.minimum.reduce([model.least() for model in models if not model.ideographic])
 
 
 def _case_costs(units: np.ndarray) -> np.ndarray:
