@@ -29,6 +29,7 @@ GROUPS: dict[tuple[str, str], dict[str, tuple[str, str, str]]] = {
     ("General ability", "通用能力"): {
         "general_nll": ("loss on general text", "通用文本 loss", "-"),
         "general_kl": ("KL on general text", "通用文本上的 KL", "-"),
+        "chat_kl": ("KL on chat answers", "对话回答上的 KL", "-"),
     },
     ("Memorisation", "照抄"): {
         "name_leakage": ("passages with the books' names", "出现书中人名地名的片段", "-"),

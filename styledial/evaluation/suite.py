@@ -28,6 +28,7 @@ from styledial.data.characters import characters_of
 from styledial.data.pack import PackedRows
 from styledial.errors import AdapterError
 from styledial.evaluation.bench import Bench
+from styledial.evaluation.chat import CHINESE, ENGLISH, Chat
 from styledial.evaluation.copying import Copying, Extraction
 from styledial.evaluation.distance import GeneralText, StyleText
 from styledial.evaluation.fluency import Fluency
@@ -35,6 +36,7 @@ from styledial.evaluation.leakage import Leakage
 from styledial.evaluation.result import CONFIDENCE, RESAMPLES, SEED, Evaluator, Result
 from styledial.evaluation.rhythm import Rhythm
 from styledial.evaluation.style import StyleScore
+from styledial.evaluation.words import is_chinese
 from styledial.evaluation.writing import Passage, Passages, openings, sample
 from styledial.language import say, typed
 from styledial.models.policy import Policy
@@ -136,6 +138,9 @@ def evaluate(
     counted = partial(characters_of, texts.heldout.select(rows), tokenizer)
     run(say("style text", "风格文本"), StyleText(style, counted))
     run(say("general text", "通用文本"), GeneralText(general))
+    if tokenizer.chat_template:
+        asked = CHINESE if is_chinese("".join(texts.prompts)) else ENGLISH
+        run(say("answers in a chat", "对话回答"), Chat(policy, tokenizer, asked, reading, seed))
     passages = openings(texts.heldout, texts.style, passages=effort.passages, tokens=effort.tokens)
     if passages:
         known = like.passages.base if like and like.passages else None

@@ -15,6 +15,7 @@ the tokenizer can't write would give them away.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -102,8 +103,11 @@ def pieces_of(rows: PackedRows, length: int, most: int) -> np.ndarray:
     return np.where(kept < 0, ~kept, kept)
 
 
-def sample(model: PreTrainedModel, passages: Passages, *, seed: int, words: str) -> list[Passage]:
-    """Continue every opened prompt; the same seed gives the same text on the same device."""
+def sample(
+    model: PreTrainedModel, passages: Passages, *, seed: int, words: str, **more: Any
+) -> list[Passage]:
+    """Continue every opened prompt; the same seed gives the same text on the same device. `more`:
+    what else `generate` is told."""
     ids = extend(
         model,
         passages.prompts[passages.opened],
@@ -114,6 +118,7 @@ def sample(model: PreTrainedModel, passages: Passages, *, seed: int, words: str)
         temperature=1.0,
         top_k=0,
         top_p=1.0,
+        **more,
     )
     ends = end_tokens(model)
     found = []
@@ -133,7 +138,8 @@ def extend(
     words: str = "",
     **how: Any,
 ) -> np.ndarray:
-    """int64 [P, p] -> [P, tokens], 64 prompts at a time; what follows an end mark is padding."""
+    """int64 [P, p] -> [P, tokens], 64 prompts at a time; what follows an end mark is padding, and
+    so is what is negative in front of a prompt (side_by_side)."""
     was_training = model.training
     model.eval()
     ends = end_tokens(model)
@@ -142,15 +148,16 @@ def extend(
         torch.manual_seed(seed)
         for start in tracked(range(0, len(prompts), _BATCH), words):
             part = torch.from_numpy(prompts[start : start + _BATCH]).to(model.device)
+            padding = ends[0] if ends else 0
             with counting(part.shape[1], tokens) as count:
                 ids = model.generate(
-                    input_ids=part,
-                    attention_mask=torch.ones_like(part),
+                    input_ids=part.where(part >= 0, padding),
+                    attention_mask=(part >= 0).long(),
                     max_new_tokens=tokens,
                     stopping_criteria=count,
                     repetition_penalty=1.0,
                     use_cache=True,
-                    pad_token_id=ends[0] if ends else 0,
+                    pad_token_id=padding,
                     **how,
                 )[:, part.shape[1] :]
             written[start : start + len(part), : ids.shape[1]] = ids.cpu().numpy()
@@ -158,6 +165,12 @@ def extend(
                 written[start : start + len(part), ids.shape[1] :] = ends[0]
     model.train(was_training)
     return written
+
+
+def side_by_side(prompts: Sequence[Sequence[int]]) -> np.ndarray:
+    """Prompts of any lengths as int64 [P, p] for `extend`, with -1 in front of shorter ones."""
+    longest = max(map(len, prompts))
+    return np.array([[-1] * (longest - len(ids)) + list(ids) for ids in prompts], dtype=np.int64)
 
 
 def end_tokens(model: PreTrainedModel) -> list[int]:
