@@ -100,6 +100,8 @@ def make_updates(
         anchor=anchor,
         references=references,
         direction=training.kl_direction,
+        mask_target=training.masks_target,
+        kl_rows=training.kl_rows,
         max_grad_norm=training.max_grad_norm,
     )
     hooks = Hooks(phase=phase, after_step=after_step)

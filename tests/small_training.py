@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from forked import Forks
@@ -55,8 +55,10 @@ def five_updates(
     before: Callable[[Policy], None] = lambda policy: None,
     steps: int = STEPS,
     log_every: int = 1,
+    **kinds: Any,
 ) -> Outcome:
-    """`phase` is called with what begins and may raise; `before` gets the policy once it is built."""
+    """`phase` is called with what begins and may raise; `before` gets the policy once it is built;
+    `kinds` are what KL Components are to read."""
     from accelerate import Accelerator
     from transformers import get_scheduler
 
@@ -88,6 +90,7 @@ def five_updates(
         counters=UpdateCounters(torch.device("cpu")),
         anchor=Anchor(rows, RowOrder(len(rows), 3, 1, 1, 1), 1.0),
         references=References(policy, None, None),
+        **kinds,
     )
     hooks = Hooks(on_step_down=orders.append, on_log=logged.append, phase=phase)
     state = train(parts, order, TrainState(), total_steps=steps, log_every=log_every, hooks=hooks)

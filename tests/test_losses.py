@@ -21,27 +21,37 @@ def inputs(rows: int, width: int, vocabulary: int, dtype: torch.dtype, seed: int
     return h, h + 0.3 * make(rows, width), head, targets, weights
 
 
-def naive(h, r, head, targets, weights, direction):
+def naive(h, r, head, targets, weights, direction, masked=False):
     log_p, log_q = (h @ head.T).log_softmax(-1), (r @ head.T).log_softmax(-1)
     nll = F.cross_entropy(h @ head.T, targets, reduction="none", ignore_index=IGNORE_INDEX)
+    kl = counted = distance(log_p, log_q, direction)
+    if masked:  # the logits without the target's, in a table of their own
+        others = torch.ones_like(log_p, dtype=torch.bool)
+        others.scatter_(1, targets.clamp_min(0).unsqueeze(1), False)
+        rest = [logs[others].view(len(logs), -1).log_softmax(-1) for logs in (log_p, log_q)]
+        counted = distance(*rest, direction)
+    return (weights[0] * nll + weights[1] * counted).sum(), nll, kl
+
+
+def distance(log_p, log_q, direction):
     p, q = Categorical(logits=log_p), Categorical(logits=log_q)
-    kl = kl_divergence(p, q) if direction == "reverse" else kl_divergence(q, p)
-    return (weights[0] * nll + weights[1] * kl).sum(), nll, kl
+    return kl_divergence(p, q) if direction == "reverse" else kl_divergence(q, p)
 
 
+@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("direction", ["reverse", "forward"])
 @pytest.mark.parametrize(
     ("rows", "width", "vocabulary", "chunk"),
     [(37, 16, 101, 8), (5, 8, 30, 64), (64, 4, 1000, 64), (24, 8, 152_064, 16)],
 )
-def test_equals_the_naive_computation(direction, rows, width, vocabulary, chunk) -> None:
+def test_equals_the_naive_computation(direction, rows, width, vocabulary, chunk, masked) -> None:
     h, r, head, targets, weights = inputs(rows, width, vocabulary, torch.float32)
     h1, h2 = h.clone().requires_grad_(), h.clone().requires_grad_()
-    ours = fused_nll_kl(
-        h1, r, OutputHead(head), targets, *weights, direction=direction, chunk_size=chunk
-    )
+    how = {"direction": direction, "mask_target": masked, "chunk_size": chunk}
+    ours = fused_nll_kl(h1, r, OutputHead(head), targets, *weights, **how)
     # The authority computes in fp64, so that the difference seen is our own rounding.
-    loss, nll, kl = naive(h2.double(), r.double(), head.double(), targets, weights, direction)
+    exact = h2.double(), r.double(), head.double()
+    loss, nll, kl = naive(*exact, targets, weights, direction, masked)
     ours.loss.backward()
     loss.backward()
     for mine, theirs in ((ours.loss, loss), (ours.nll, nll), (ours.kl, kl), (h1.grad, h2.grad)):
@@ -64,9 +74,10 @@ def head_of(weight, bias=False, scale=1.0, cap=None) -> OutputHead:
     return OutputHead(weight, made, scale, cap)
 
 
+@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("direction", ["reverse", "forward"])
 @pytest.mark.parametrize("kind", HEADS)
-def test_gradcheck(direction, kind) -> None:
+def test_gradcheck(direction, kind, masked) -> None:
     h, r, weight, targets, weights = inputs(7, 5, 11, torch.float64)
     head = head_of(weight, **HEADS[kind])
     learnt = [h, weight] if head.bias is None else [h, weight, head.bias]
@@ -77,7 +88,7 @@ def test_gradcheck(direction, kind) -> None:
     def loss(h, weight, bias=None):
         ours = OutputHead(weight, bias, head.scale, head.cap)
         how = {"direction": direction, "reference_head": reference_head, "chunk_size": 3}
-        return fused_nll_kl(h, r, ours, targets, *weights, **how).loss
+        return fused_nll_kl(h, r, ours, targets, *weights, mask_target=masked, **how).loss
 
     assert torch.autograd.gradcheck(loss, learnt)
 

@@ -34,7 +34,7 @@ def build_controller(config: Config, device: torch.device) -> Controller:
     """Lambda for the budget, or the fixed one."""
     training = config.training
     if training.kl_target is not None and training.mode.has_controller:
-        return KLController(training.kl_target, device=device)
+        return KLController(training.kl_target, share=training.kl_rows, device=device)
     return FixedCoefficient(training.mode.fixed_lambda(training.kl_beta), device=device)
 
 

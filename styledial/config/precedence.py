@@ -79,7 +79,14 @@ def without_effect(config: Config) -> list[str]:
     kind = training.lr_scheduler_type
     no_warmup = ("lr_scheduler_type is constant", "lr_scheduler_type 为 constant")
     by_steps = ("warmup_steps is set", "已设置 warmup_steps")
+    no_kl = (
+        f"kl_mode {training.kl_mode} has no KL on the novels",
+        f"kl_mode 为 {training.kl_mode}，小说上不计 KL",
+    )
+    no_kl_here = None if training.mode.reads_kl else no_kl
     void = {
+        "kl_rows": no_kl_here,
+        "kl_mask_target": no_kl_here,
         "warmup_steps": no_warmup if kind == "constant" else None,
         "warmup_ratio": no_warmup if kind == "constant" else training.warmup_steps and by_steps,
         "min_lr_ratio": None

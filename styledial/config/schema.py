@@ -254,6 +254,23 @@ class TrainingSettings(Section):
         "reverse：KL(微调后 || 基座)，指南的强度分档以此为准；forward：KL(基座 || 微调后)。",
         resume=SAME,
     )
+    kl_rows: float = setting(
+        1.0,
+        "Fraction of each update's rows that KL on the novels is read on, an unbiased estimate: "
+        "less is faster, as the base reads only these rows.",
+        "每次更新中计算小说 KL 的行所占比例（无偏估计）：越小越快，基座只需读这些行。",
+        gt=0,
+        le=1,
+        resume=SAME,
+    )
+    kl_mask_target: Literal["on", "off"] = setting(
+        OFF,
+        "on: KL in training leaves the true next token out of both distributions, so that it does "
+        "not oppose learning that token; kl_beta still means the whole KL.",
+        "on：训练中的 KL 在两个分布中都不计真实的下一个 token，不与学习该 token 相抵；kl_beta "
+        "仍指完整的 KL。",
+        resume=SAME,
+    )
     per_device_train_batch_size: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = setting(
         AUTO_BATCH,
         "Sequences per step and GPU; the first thing to lower when memory runs out. auto: the "
@@ -434,6 +451,11 @@ class TrainingSettings(Section):
     def mode(self) -> KLMode:
         """kl_mode, and what it means."""
         return KLMode(self.kl_mode)
+
+    @property
+    def masks_target(self) -> bool:
+        """Whether the KL in the loss leaves the true next token out."""
+        return self.kl_mask_target != OFF
 
     @property
     def kl_target(self) -> float | None:

@@ -51,6 +51,10 @@ class Batch(NamedTuple):
         """The same batch on `device`; the copy does not block."""
         return Batch(*(None if x is None else x.to(device, non_blocking=True) for x in self))  # type: ignore[arg-type]
 
+    def part(self, rows: Sequence[int]) -> Batch:
+        """A copy of these rows."""
+        return Batch(*(None if x is None else x[list(rows)] for x in self))  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True)
 class PackedRows:

@@ -26,6 +26,7 @@ from styledial.memory import skeleton, within
 from styledial.memory.trace import GRAIN, Trace, Tracker
 from styledial.models.policy import Policy
 from styledial.training import step
+from styledial.training.kl_sample import most_in
 from styledial.training.objective import LossSettings
 from styledial.training.row_order import RowOrder
 
@@ -119,7 +120,10 @@ class _Run:
             for group in self.optimizer.param_groups:
                 group["foreach"] = True
         self.coefficient = build_controller(config, torch.device("cpu")).coefficient
-        self.settings = LossSettings(config.training.kl_direction, ANCHOR_WEIGHT, on_gpu)
+        training = config.training
+        self.settings = LossSettings(
+            training.kl_direction, training.masks_target, ANCHOR_WEIGHT, on_gpu
+        )
         self.wrapped = _Wrapped(policy, mixed_precision(policy, on_gpu=on_gpu))
         for parameter in self.weights:
             parameter.register_post_accumulate_grad_hook(
@@ -152,7 +156,10 @@ class _Run:
             self.policy,
             self.wrapped,
             step.MicroBatch(
-                _batch(count, self.config.data.max_length, self.packed), anchor, tokens=1
+                _batch(count, self.config.data.max_length, self.packed),
+                anchor,
+                tokens=1,
+                kl_rows=None if anchor else self.kl_rows(count),
             ),
             coefficient=self.coefficient,
             settings=self.settings,
@@ -160,6 +167,11 @@ class _Run:
             backward=lambda loss: loss.backward(),
             phase=self.phase,
         )
+
+    def kl_rows(self, count: int) -> list[int] | None:
+        """The most rows of a micro-batch that KL is read on; None where it is on all of them."""
+        share = self.config.training.kl_rows
+        return None if share == 1 else list(range(most_in(count, share)))
 
     def optimizer_step(self) -> None:
         self.phase("optimizer")

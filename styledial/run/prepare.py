@@ -167,6 +167,8 @@ def _assemble(
         anchor=anchor,
         references=references,
         direction=config.training.kl_direction,
+        mask_target=config.training.masks_target,
+        kl_rows=config.training.kl_rows,
         max_grad_norm=config.training.max_grad_norm,
     )
     checkpointer = _checkpointer(config, folder, core, screen)

@@ -16,7 +16,7 @@ from styledial.distributed.sharded_tensors import is_sharded
 from styledial.models.policy import Policy
 from styledial.training import step
 from styledial.training.checkpoint import TrainState
-from styledial.training.losses import Direction
+from styledial.training.divergence import Direction
 from styledial.training.nonfinite import UpdateCounters, UpdateCounts
 from styledial.training.objective import LossSettings
 from styledial.training.row_order import RowOrder
@@ -102,7 +102,8 @@ class Components:
     """What is trained, on what, and with what; none of it is replaced while the loop runs.
 
     `wrapped` is the policy as accelerate prepared it; it alone takes the forward that needs
-    gradients, and it doesn't sum them. Without `references` there is no KL.
+    gradients, and it doesn't sum them. Without `references` there is no KL. `kl_rows`: the share
+    of each update's rows that KL is read on.
     """
 
     policy: Policy
@@ -117,6 +118,8 @@ class Components:
     anchor: Anchor | None = None
     references: References | None = None
     direction: Direction = "reverse"
+    mask_target: bool = False
+    kl_rows: float = 1.0
     max_grad_norm: float = 1.0
 
     @cached_property
@@ -131,8 +134,9 @@ class Components:
 
     @cached_property
     def loss_settings(self) -> LossSettings:
-        """Direction of the KL and weight of the anchor."""
-        return LossSettings(self.direction, self.anchor.weight if self.anchor else 0.0)
+        """What KL is read, and the weight of the anchor."""
+        weight = self.anchor.weight if self.anchor else 0.0
+        return LossSettings(self.direction, self.mask_target, weight)
 
     def backward(self, loss: Tensor) -> None:
         """Gradients of this process's part of the update's sum."""

@@ -29,6 +29,7 @@ from styledial.progress import tracked
 from styledial.training import step
 from styledial.training.checkpoint import TrainState
 from styledial.training.components import Components, Hooks, StepMetrics
+from styledial.training.kl_sample import kl_rows_of
 from styledial.training.nonfinite import skip_step_where
 from styledial.training.out_of_memory import reserve_state, with_step_down
 from styledial.training.row_order import RowOrder
@@ -36,17 +37,27 @@ from styledial.training.row_order import RowOrder
 
 @dataclass(frozen=True)
 class Update:
-    """One update (`number` is 0-based) and the tokens in it that carry loss, over all processes."""
+    """One update (`number` is 0-based) and the tokens in it that carry loss, over all processes.
+
+    kl_rows: the rows that KL is read on, each for `kl_factor` rows; None for all of them.
+    """
 
     number: int
     tokens: int
     anchor_tokens: int
+    kl_rows: frozenset[int] | None = None
+    kl_factor: float = 1.0
 
     @classmethod
     def of(cls, parts: Components, order: RowOrder, number: int) -> Update:
         """Count the tokens of update `number`; the device is not needed."""
-        tokens = sum(map(parts.rows.targets_in, order.update(number)))
-        return cls(number, tokens, parts.anchor.tokens_of(number) if parts.anchor else 0)
+        rows = order.update(number)
+        tokens = sum(map(parts.rows.targets_in, rows))
+        anchor_tokens = parts.anchor.tokens_of(number) if parts.anchor else 0
+        if parts.kl_rows == 1 or not (parts.references and parts.references.of_style):
+            return cls(number, tokens, anchor_tokens)
+        chosen = kl_rows_of(rows, parts.kl_rows, order.seed, number)
+        return cls(number, tokens, anchor_tokens, chosen, len(rows) / len(chosen))
 
 
 class Sums(NamedTuple):
@@ -132,14 +143,10 @@ def gradients(
         found = step.micro_batch(
             parts.policy,
             parts.wrapped,
-            step.MicroBatch(
-                share.batch().to(device),
-                share.anchor,
-                update.anchor_tokens if share.anchor else update.tokens,
-            ),
+            _micro_batch(parts, update, share, device),
             coefficient=parts.controller.coefficient,
             settings=parts.loss_settings,
-            reference=_reference(parts, share),
+            reference=_reference(parts, update, share),
             backward=parts.backward,
             phase=phase,
         )
@@ -238,7 +245,32 @@ def _shares(parts: Components, order: RowOrder, number: int, rank: int) -> list[
     return shares
 
 
-def _reference(parts: Components, share: _Share) -> Callable[[Batch], Tensor] | None:
+def _micro_batch(
+    parts: Components, update: Update, share: _Share, device: torch.device
+) -> step.MicroBatch:
+    batch = share.batch().to(device)
+    if share.anchor:
+        return step.MicroBatch(batch, True, update.anchor_tokens)
+    read = _kl_rows(update, share)
+    if read is None:
+        return step.MicroBatch(batch, False, update.tokens)
+    if not read and parts.sharded:  # every process makes every pass; this row counts for nothing
+        return step.MicroBatch(batch, False, update.tokens, [0], 0.0)
+    return step.MicroBatch(batch, False, update.tokens, read, update.kl_factor)
+
+
+def _kl_rows(update: Update, share: _Share) -> list[int] | None:
+    """Places in the micro-batch of the rows that KL is read on; None for all."""
+    if update.kl_rows is None or share.anchor:
+        return None
+    return [place for place, row in enumerate(share.chosen) if row in update.kl_rows]
+
+
+def _reference(
+    parts: Components, update: Update, share: _Share
+) -> Callable[[Batch], Tensor] | None:
     if parts.references is None or not (share.anchor or parts.references.of_style):
         return None
-    return partial(parts.references, rows=share.chosen, anchor=share.anchor)
+    read = _kl_rows(update, share)
+    rows = share.chosen if read is None else [share.chosen[place] for place in read]
+    return partial(parts.references, rows=rows, anchor=share.anchor)

@@ -13,6 +13,9 @@ With p = softmax(h W^T), q = softmax(r W^T), y the next token:
     forward KL(q || p)         sum q (log q - log p)                            p - q
 
 p is the tuned model and q the base: `reverse` is KL(tuned || base), `forward` KL(base || tuned).
+`mask_target` (arXiv 2605.29498) puts p' and q' in their place in the loss, both without y and
+normalised anew: their gradient in the logit of y is 0, so KL doesn't oppose NLL there.
+
 The gradients follow from d softmax; the reverse form is that of Ziegler et al. 2019 (arXiv
 1909.08593) written for a whole distribution instead of one sampled token. Temperature is 1.
 
@@ -22,7 +25,7 @@ of several per cent exactly where p and q nearly agree, which is where a KL budg
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,8 +34,8 @@ from torch.autograd.function import once_differentiable
 from styledial.data.pack import IGNORE_INDEX
 from styledial.models.head import OutputHead
 from styledial.models.head_products import into_hidden, logits
+from styledial.training.divergence import Direction, Weights, divergence, softmax
 
-Direction = Literal["reverse", "forward"]
 # Rows at a time: four fp32 buffers of CHUNK x V live at once on a GPU (0.31 GB at V = 152k), two
 # on a CPU.
 CHUNK = 128
@@ -43,7 +46,8 @@ _CACHED = 2**18
 class TokenLosses(NamedTuple):
     """`loss` is a scalar with gradient; `nll` and `kl` are fp32 [N] in nats, detached.
 
-    Rows whose target is IGNORE_INDEX have nll 0; their kl is computed all the same.
+    `kl` is of whole distributions, whatever the loss leaves out. Rows whose target is IGNORE_INDEX
+    have nll 0; their kl is computed all the same.
     """
 
     loss: Tensor
@@ -60,6 +64,7 @@ def fused_nll_kl(
     kl_weight: Tensor,
     *,
     direction: Direction = "reverse",
+    mask_target: bool = False,
     reference_head: OutputHead | None = None,
     chunk_size: int = CHUNK,
     on_gpu: bool | None = None,
@@ -75,6 +80,7 @@ def fused_nll_kl(
         targets: int64 [N], the next token or IGNORE_INDEX.
         nll_weight, kl_weight: [N], what a token counts for; tensors, so that lambda never
             leaves the device.
+        mask_target: the KL in the loss leaves the true token out of both distributions.
         reference_head: where the base has its own head; `head` if None.
         on_gpu: whether to take a GPU's kernels; None asks where the tensors are.
 
@@ -92,13 +98,20 @@ def fused_nll_kl(
         targets,
         nll_weight,
         kl_weight,
-        _How(direction, chunk_size, needs, policy_hidden.is_cuda if on_gpu is None else on_gpu),
+        _How(
+            direction,
+            mask_target,
+            chunk_size,
+            needs,
+            policy_hidden.is_cuda if on_gpu is None else on_gpu,
+        ),
     )
     return TokenLosses(loss, nll, kl)
 
 
 class _How(NamedTuple):
     direction: Direction
+    mask_target: bool
     chunk_size: int
     needs_grad: bool
     on_gpu: bool
@@ -125,8 +138,8 @@ class _FusedNllKl(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         exact = torch.float64 if h.dtype == torch.float64 else torch.float32
         rows = h.shape[0]
-        nll = torch.zeros(rows, dtype=exact, device=h.device)
-        kl = torch.zeros(rows, dtype=exact, device=h.device)
+        # counted: the KL that is in the loss, which may leave the target out
+        nll, kl, counted = (torch.zeros(rows, dtype=exact, device=h.device) for _ in range(3))
         grads = _Gradients.of(h, weight, bias, exact) if how.needs_grad else None
         buffers = _Buffers.of(h, heads.policy, exact, how, with_reference=r is not None)
         for start in range(0, rows, buffers.rows):
@@ -140,12 +153,19 @@ class _FusedNllKl(torch.autograd.Function):
             for first in range(0, len(z), buffers.block):
                 some = slice(first, min(first + buffers.block, len(z)))
                 here = slice(start + some.start, start + some.stop)
-                policy = _softmax(z[some], buffers.policy)
+                policy = softmax(z[some], buffers.policy)
                 picked = policy.log_sum - policy.z.gather(1, target[some])
                 nll[here] = (picked * kept[some]).squeeze(1)
                 if z_r is not None and buffers.reference is not None:
-                    reference = _softmax(z_r[some], buffers.reference)
-                    kl[here] = _divergence(policy, reference, w_nll[some], w_kl[some], how)
+                    reference = softmax(z_r[some], buffers.reference)
+                    kl[here], counted[here] = divergence(
+                        policy,
+                        reference,
+                        Weights(w_nll[some], w_kl[some]),
+                        how.direction,
+                        target[some] if how.mask_target else None,
+                        needs_grad=how.needs_grad,
+                    )
                 elif how.needs_grad:
                     torch.mul(policy.e, w_nll[some] / policy.sum, out=policy.z)
             if grads is not None:
@@ -155,7 +175,7 @@ class _FusedNllKl(torch.autograd.Function):
                 grads.add(gradient, h, part, heads.policy, how)
         ctx.dtypes = h.dtype, weight.dtype
         ctx.grads = grads
-        loss = (nll * nll_weight).sum() + (kl * kl_weight).sum()
+        loss = (nll * nll_weight).sum() + (counted * kl_weight).sum()
         ctx.mark_non_differentiable(nll, kl)
         return loss, nll, kl
 
@@ -260,29 +280,6 @@ def _chunk_logits(
     return z, z_r
 
 
-class _Softmax(NamedTuple):
-    """Of logits z [n, V]: e = exp(z - highest), its sum [n, 1], and the highest z [n, 1].
-
-    Probabilities are e / sum and log-probabilities z - log_sum; neither is ever written out,
-    the [n, 1] factors join later products instead.
-    """
-
-    z: Tensor
-    e: Tensor
-    sum: Tensor
-    highest: Tensor
-
-    @property
-    def log_sum(self) -> Tensor:
-        """log sum exp z, [n, 1]."""
-        return self.highest + self.sum.log()
-
-    def above(self, other: _Softmax) -> Tensor:
-        """log_sum - other.log_sum, [n, 1], from parts that are near each other: two log_sums of
-        12 are rounded by 1e-6, which is visible in a KL of 0.05."""
-        return self.highest - other.highest + (self.sum / other.sum).log()
-
-
 def _block_rows(hidden: Tensor, rows: int, vocabulary: int, *, on_gpu: bool) -> int:
     """Rows whose element-wise work is done together.
 
@@ -292,58 +289,3 @@ def _block_rows(hidden: Tensor, rows: int, vocabulary: int, *, on_gpu: bool) -> 
     if on_gpu or hidden.device.type != "cpu":
         return rows
     return max(1, min(rows, _CACHED // vocabulary))
-
-
-def _softmax(z: Tensor, e: Tensor) -> _Softmax:
-    """`e` [at least n, V] is overwritten."""
-    highest = z.amax(dim=-1, keepdim=True)
-    e = torch.sub(z, highest, out=e[: len(z)]).exp_()
-    # Summed apart from exp: torch.sum adds pairwise, where log_softmax adds one by one and is
-    # off by 2e-6 at V = 152k, which is visible in a KL of 0.05.
-    total = e.sum(dim=-1, keepdim=True)
-    return _Softmax(z, e, total, highest)
-
-
-def _divergence(
-    policy: _Softmax, reference: _Softmax, w_nll: Tensor, w_kl: Tensor, how: _How
-) -> Tensor:
-    """KL of each row [n]; the gradient in the logits takes the place of the policy's z, the other
-    buffers are overwritten."""
-    of = _reverse if how.direction == "reverse" else _forward
-    return of(policy, reference, w_nll, w_kl, how.needs_grad)
-
-
-def _reverse(
-    policy: _Softmax, reference: _Softmax, w_nll: Tensor, w_kl: Tensor, needs_grad: bool
-) -> Tensor:
-    """KL(p || q) of each row; otherwise as `_divergence`."""
-    difference = torch.sub(policy.z, reference.z, out=reference.z)
-    offset = policy.above(reference)
-    kl = _row_dot(policy.e, difference, spare=reference.e) / policy.sum - offset
-    if needs_grad:
-        # p (w_nll + w_kl (difference - offset - kl)), the constants of a row gathered first
-        factor = (w_nll - w_kl * (offset + kl)) / policy.sum
-        difference.mul_(w_kl / policy.sum).add_(factor)
-        torch.mul(difference, policy.e, out=policy.z)
-    return kl.squeeze(1)
-
-
-def _forward(
-    policy: _Softmax, reference: _Softmax, w_nll: Tensor, w_kl: Tensor, needs_grad: bool
-) -> Tensor:
-    """KL(q || p) of each row; otherwise as `_divergence`."""
-    difference = torch.sub(reference.z, policy.z, out=reference.z)
-    offset = reference.above(policy)
-    kl = _row_dot(reference.e, difference, spare=policy.z) / reference.sum - offset
-    if needs_grad:
-        p = policy.e.mul_((w_nll + w_kl) / policy.sum)
-        torch.sub(p, reference.e.mul_(w_kl / reference.sum), out=policy.z)
-    return kl.squeeze(1)
-
-
-def _row_dot(a: Tensor, b: Tensor, spare: Tensor) -> Tensor:
-    """[n, 1]: sum(a * b) over the vocabulary; `spare` [n, V] is overwritten.
-
-    Not bmm: it adds one by one, and the positive and negative terms of a small KL cancel.
-    """
-    return torch.mul(a, b, out=spare).sum(dim=-1, keepdim=True)

@@ -12,7 +12,8 @@ from torch import Tensor
 from styledial.data.pack import IGNORE_INDEX, Batch, PackedRows
 from styledial.models.policy import Policy
 from styledial.progress import tracked
-from styledial.training.losses import Direction, fused_nll_kl
+from styledial.training.divergence import Direction
+from styledial.training.losses import fused_nll_kl
 
 
 @dataclass(frozen=True)

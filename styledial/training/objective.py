@@ -4,12 +4,14 @@
     anchor text     weight * KL(base || tuned)
 
 each a mean over the tokens of its kind in the whole update; the loss of an update is their sum.
-Dividing by 1 + lambda keeps the size of the gradient, and with it the meaning of the learning
-rate, while lambda moves.
+KL on style text may be read on a part of the rows, each of which then counts for several
+(kl_sample.py). Dividing by 1 + lambda keeps the size of the gradient, and with it the meaning of
+the learning rate, while lambda moves.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +19,8 @@ from torch import Tensor
 
 from styledial.data.pack import IGNORE_INDEX
 from styledial.models.head import OutputHead
-from styledial.training.losses import Direction, fused_nll_kl
+from styledial.training.divergence import Direction
+from styledial.training.losses import fused_nll_kl
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class LossSettings:
     """
 
     direction: Direction = "reverse"
+    mask_target: bool = False
     anchor_weight: float = 0.0
     on_gpu: bool | None = None
 
@@ -44,31 +48,49 @@ def objective(
     coefficient: Tensor,
     tokens: int,
     settings: LossSettings,
+    kl_rows: Sequence[int] | None = None,
+    kl_factor: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Loss of one micro-batch, and its [3] sums of nll, kl and anchor kl over tokens (nats).
 
     hidden, reference: [B, T, d]; targets: [B, T]; tokens: of this micro-batch's kind in the whole
     update. `anchor`: whether these rows are anchor text, on which only the forward
-    KL(base || tuned) counts, whatever the direction of the style text's.
+    KL(base || tuned) counts, whatever the direction of the style text's. kl_rows: the rows that
+    `reference` is of, where it isn't all of them; their KL counts `kl_factor` times.
     """
-    targets = targets.flatten()
     kept = (targets != IGNORE_INDEX).float()
     if anchor:
         nll_weight, kl_weight = torch.zeros_like(kept), kept * (settings.anchor_weight / tokens)
     else:
         nll_weight = kept / (tokens * (1 + coefficient))
-        kl_weight = nll_weight * coefficient
-    losses = fused_nll_kl(
-        hidden.flatten(0, 1),
-        None if reference is None else reference.flatten(0, 1),
-        head,
-        targets,
-        nll_weight,
-        kl_weight,
-        direction="forward" if anchor else settings.direction,
-        reference_head=reference_head,
-        on_gpu=settings.on_gpu,
-    )
-    nll, kl = losses.nll.sum(), (losses.kl * kept).sum()
+        kl_weight = nll_weight * coefficient * kl_factor
+    loss, nll, kl = torch.zeros((3,), device=hidden.device).unbind()
+    for rows, held in _by_reference(reference, kl_rows, len(hidden)):
+        losses = fused_nll_kl(
+            hidden[rows].flatten(0, 1),
+            None if held is None else held.flatten(0, 1),
+            head,
+            targets[rows].flatten(),
+            nll_weight[rows].flatten(),
+            kl_weight[rows].flatten(),
+            direction="forward" if anchor else settings.direction,
+            mask_target=settings.mask_target and not anchor,
+            reference_head=reference_head,
+            on_gpu=settings.on_gpu,
+        )
+        loss = loss + losses.loss
+        nll = nll + losses.nll.sum()
+        kl = kl + (losses.kl * kept[rows].flatten()).sum() * kl_factor
     none = torch.zeros_like(kl)
-    return losses.loss, torch.stack([none, none, kl] if anchor else [nll, kl, none]).float()
+    return loss, torch.stack([none, none, kl] if anchor else [nll, kl, none]).float()
+
+
+def _by_reference(
+    reference: Tensor | None, kl_rows: Sequence[int] | None, count: int
+) -> Iterator[tuple[slice | list[int], Tensor | None]]:
+    """The micro-batch's rows that KL is read on with their reference, then the others."""
+    if reference is None or kl_rows is None or len(kl_rows) == count:
+        yield slice(None), reference
+        return
+    yield list(kl_rows), reference
+    yield [row for row in range(count) if row not in kl_rows], None

@@ -10,7 +10,7 @@ a loop's variables, the hidden states of one would still be there during the nex
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -32,11 +32,14 @@ class MicroBatch(NamedTuple):
     """Rows [B, T] on the device, of style text or all of `anchor` text.
 
     tokens: those of its kind that carry loss in the whole update, over all processes.
+    kl_rows: the rows that KL is read on, each for `kl_factor` rows of its update; None for all.
     """
 
     batch: Batch
     anchor: bool
     tokens: int
+    kl_rows: Sequence[int] | None = None
+    kl_factor: float = 1.0
 
 
 def micro_batch(
@@ -53,11 +56,13 @@ def micro_batch(
     """Add one micro-batch's gradients to those that are there; returns objective's [3] sums.
 
     `wrapped` is the policy as accelerate prepared it. `reference` gives the base's hidden states
-    [B, T, d]; None leaves KL out. `phase` is told what begins (PHASES).
+    [B, T, d] of a batch; None leaves KL out. `phase` is told what begins (PHASES).
     """
     batch = rows.batch
     phase("reference")
-    held = reference(batch) if reference else None
+    held = None
+    if reference and (rows.kl_rows is None or rows.kl_rows):
+        held = reference(batch if rows.kl_rows is None else batch.part(rows.kl_rows))
     phase("forward")
     hidden = wrapped(batch.input_ids, batch.position_ids)
     phase("loss")
@@ -71,6 +76,8 @@ def micro_batch(
         coefficient=coefficient,
         tokens=rows.tokens,
         settings=settings,
+        kl_rows=rows.kl_rows,
+        kl_factor=rows.kl_factor,
     )
     del hidden, held  # the graph keeps what backward needs of them
     phase("backward")
