@@ -25,11 +25,12 @@ def written_aside(path: Path) -> Iterator[Path]:
     os.close(handle)
     aside = Path(name)
     try:
-        yield aside
-        sync(aside)
-        share(aside)
-        aside.replace(path)
-        sync(path.parent)
+        with _named(path):
+            yield aside
+            sync(aside)
+            share(aside)
+            aside.replace(path)
+            sync(path.parent)
     finally:
         aside.unlink(missing_ok=True)
 
@@ -41,14 +42,15 @@ def folder_written_aside(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
     try:
-        yield aside
-        for path in (*aside.rglob("*"), aside):
-            share(path)
-            sync(path)
-        if target.is_dir():
-            target.rmdir()
-        aside.rename(target)
-        sync(target.parent)
+        with _named(target):
+            yield aside
+            for path in (*aside.rglob("*"), aside):
+                share(path)
+                sync(path)
+            if target.is_dir():
+                target.rmdir()
+            aside.rename(target)
+            sync(target.parent)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -69,14 +71,32 @@ _REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG,
 
 
 def disk_problem(error: BaseException) -> str | None:
-    """Why the disk took no more, in the system's words; None where `error` is of another kind.
+    """Why the disk took no more, in the system's words; None where `error` is of another kind."""
+    number = _number(error)
+    return os.strerror(number) if number in _REFUSALS else None
+
+
+def _number(error: BaseException) -> int | None:
+    """The system's number of `error`.
 
     Libraries in Rust (safetensors, tokenizers) raise errors of their own, with the number inside.
     """
-    number = error.errno if isinstance(error, OSError) else None
-    if number is None and (found := re.search(r"\b(?:os error|code:) (\d+)", str(error))):
-        number = int(found[1])
-    return os.strerror(number) if number in _REFUSALS else None
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    found = re.search(r"\b(?:os error|code:) (\d+)", str(error))
+    return int(found[1]) if found else None
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """A disk's refusal in this block names the file that was to be written, not the one aside."""
+    try:
+        yield
+    except Exception as error:
+        if disk_problem(error) is None:
+            raise
+        number = _number(error)
+        raise OSError(number, os.strerror(number or 0), str(path)) from error
 
 
 def share(path: Path) -> None:

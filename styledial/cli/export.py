@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from styledial.cli.options import Adapter, BaseNow
+from styledial.cli.outputs import at_home_folder
 from styledial.language import say
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ Output = Annotated[
     typer.Option(
         "--output",
         "-o",
+        callback=at_home_folder,
         help=say("The new folder; left out: ADAPTER-TO.", "新文件夹；不写则为 适配器-用途。"),
     ),
 ]

@@ -18,6 +18,7 @@ from styledial.cli.options import (
     asked_strength,
     trusting,
 )
+from styledial.cli.outputs import at_home_folder
 from styledial.commands import command, next_lines, rows
 from styledial.config.as_written import chosen
 from styledial.errors import UserError
@@ -37,7 +38,10 @@ _DTYPES = ("auto", "bfloat16", "float16", "float32")
 def merge(
     adapter: Adapter,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help=say("The new folder.", "新文件夹。"))
+        Path,
+        typer.Option(
+            "--output", "-o", callback=at_home_folder, help=say("The new folder.", "新文件夹。")
+        ),
     ],
     base: BaseNow = None,
     trust_remote_code: TrustCode = False,

@@ -7,34 +7,17 @@ from pathlib import Path
 import typer
 
 from styledial.errors import UserError
+from styledial.places import at_home, check_new
 
 
 def new_folder(param: typer.CallbackParam, value: Path | None) -> Path | None:
     """Raises UserError where `value` can't be a folder: it or something above it is a file."""
-    if value is None:
-        return None
-    value = value.expanduser()
-    _check_above(param, value)
-    if value.exists() and not value.is_dir():
-        raise UserError(
-            f"{_name(param)} {value}: is a file; name a folder.",
-            f"{_name(param)} {value}：是文件；请写文件夹。",
-        )
-    return value
+    return _checked(param, value, folder=True)
 
 
 def new_file(param: typer.CallbackParam, value: Path | None) -> Path | None:
     """Raises UserError where `value` can't be a file: it is a folder, or a file is above it."""
-    if value is None:
-        return None
-    value = value.expanduser()
-    _check_above(param, value)
-    if value.is_dir():
-        raise UserError(
-            f"{_name(param)} {value}: is a folder; name a file.",
-            f"{_name(param)} {value}：是文件夹；请写文件名。",
-        )
-    return value
+    return _checked(param, value, folder=False)
 
 
 def new_page(param: typer.CallbackParam, value: Path | None) -> Path | None:
@@ -59,13 +42,17 @@ def _is_our_page(path: Path) -> bool:
     return start.startswith("<!doctype html>") and "StyleDial" in start
 
 
-def _check_above(param: typer.CallbackParam, value: Path) -> None:
-    above = next((each for each in value.absolute().parents if each.exists()), None)
-    if above is not None and not above.is_dir():
-        raise UserError(
-            f"{_name(param)} {value}: {above} is a file; choose another place.",
-            f"{_name(param)} {value}：{above} 是文件；请换一个位置。",
-        )
+def at_home_folder(param: typer.CallbackParam, value: Path | None) -> Path | None:
+    """`value` with ~ filled in; what writes there says that it must be new."""
+    return None if value is None else at_home(_name(param), value)
+
+
+def _checked(param: typer.CallbackParam, value: Path | None, *, folder: bool) -> Path | None:
+    if value is None:
+        return None
+    value = at_home(_name(param), value)
+    check_new(_name(param), value, folder=folder)
+    return value
 
 
 def _name(param: typer.CallbackParam) -> str:

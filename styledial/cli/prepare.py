@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from styledial.cli.opening import working
+from styledial.cli.outputs import new_file, new_page
 from styledial.cli.streams import show_any_character
 from styledial.cli.typer_words import Command, run
 from styledial.commands import command, next_lines
-from styledial.errors import DataError, StyleDialError
+from styledial.errors import StyleDialError, UserError
 from styledial.language import say
+from styledial.places import check_new
 from styledial.progress import stage
 from styledial.units import duration
 
@@ -32,6 +34,9 @@ EPILOG = say(
     "示例：styledial prepare novels -o novels.jsonl",
 )
 
+_MANIFEST = ".manifest.json"
+# What is in the manifest, in a passage's line, in a dialogue's.
+_KEYS = ({"books", "notes"}, {"text", "book", "chapter", "split"}, {"messages", "book", "split"})
 
 Folder = Annotated[
     Path,
@@ -48,6 +53,7 @@ Out = Annotated[
     typer.Option(
         "-o",
         "--out",
+        callback=new_file,
         help=say(
             "Passages, one a line; the manifest is written beside it.",
             "输出的段落，每行一段；清单写在旁边。",
@@ -80,6 +86,7 @@ Html = Annotated[
     typer.Option(
         "--html",
         metavar="FILE",
+        callback=new_page,
         help=say(
             "A page to look at: chapters, what was dropped, what is odd.",
             "写出可查看的网页：章节、去掉的内容、可疑之处。",
@@ -132,12 +139,10 @@ def prepare(
     from styledial.data.overrides import Overrides
 
     show_any_character()
-    _refuse_folder("-o", out, "novels.jsonl")
-    if html:
-        _refuse_folder("--html", html, "report.html")
+    manifest, talks, store = beside(out)
+    _refuse_foreign(manifest, talks)
     overrides = Overrides(tuple(keep or ()), tuple(drop or ()), tuple(encoding or ()))
     out.parent.mkdir(parents=True, exist_ok=True)
-    manifest, talks, store = beside(out)
     began = time.monotonic()
     with working(say(f"prepare {folder}", f"整理 {folder}")):
         from styledial.data.manifest import summary, write_manifest
@@ -174,12 +179,26 @@ def prepare(
         typer.echo(line)
 
 
-def _refuse_folder(option: str, out: Path, example: str) -> None:
-    if out.is_dir():
-        raise DataError(
-            f"{option} {out}: is a folder. Name a file, such as {out / example}.",
-            f"{option} {out}：是文件夹。请写文件名，例如 {out / example}。",
-        )
+def _refuse_foreign(*files: Path) -> None:
+    """Raises UserError where what is written beside -o, unasked, would replace another's file."""
+    for path in files:
+        check_new("-o", path, folder=False)
+        if path.exists() and not _is_ours(path):
+            raise UserError(
+                f"-o: {path} exists already and isn't what prepare wrote; it is left as it is. "
+                "Name another file.",
+                f"-o：{path} 已存在，且不是 prepare 写下的，未改动；请换一个文件名。",
+            )
+
+
+def _is_ours(path: Path) -> bool:
+    """By its first line, or as the manifest it is."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            first = json.loads(file.read() if path.name.endswith(_MANIFEST) else file.readline())
+        return set(first) in _KEYS
+    except (OSError, ValueError, TypeError):
+        return path.stat().st_size == 0
 
 
 def _write_page(html: Path, folder: Path, prepared: Prepared) -> None:
@@ -203,7 +222,7 @@ def beside(out: Path) -> tuple[Path, Path, Path]:
     """(manifest, dialogues, working folder) of an output file, all next to it."""
     stem = out.name.removesuffix(".jsonl")
     return (
-        out.with_name(f"{stem}.manifest.json"),
+        out.with_name(f"{stem}{_MANIFEST}"),
         out.with_name(f"{stem}.dialogues.jsonl"),
         out.with_name(f".{stem}.work"),
     )

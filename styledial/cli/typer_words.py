@@ -6,14 +6,22 @@ what it gives: phrase by phrase, those that this program can cause.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from styledial.errors import UserError
+from styledial.files import disk_problem
 from styledial.language import language
+
+# What the system says of a path that nobody can open.
+_IMPOSSIBLE = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP}
 
 _PHRASES = [
     (r"^Usage: ", "用法："),
@@ -63,6 +71,39 @@ class Command(TyperCommand):
     def get_help(self, ctx: Any) -> str:
         """As typer writes it, its own words translated."""
         return in_users_language(super().get_help(ctx))
+
+    def invoke(self, ctx: Any) -> Any:
+        """The command itself; what a disk or a path refuses is one sentence.
+
+        Raises UserError for that.
+        """
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if said := _refused(error):
+                raise said from error
+            raise
+
+
+def _refused(error: Exception) -> UserError | None:
+    reason = disk_problem(error)
+    if reason is None and isinstance(error, OSError) and error.errno in _IMPOSSIBLE:
+        reason = os.strerror(error.errno or 0)
+    if isinstance(error, RuntimeError) and "home directory" in str(error):  # Path.expanduser
+        return UserError(
+            "A path begins with ~ and the name of a user who isn't known on this machine; write "
+            "the path itself.",
+            "有路径以 ~用户名 开头，但本机没有这个用户；请直接写路径。",
+        )
+    if reason is None:
+        return None
+    place = str(getattr(error, "filename", None) or Path.cwd())[:200]
+    return UserError(
+        f"{place}: the system refused to read or write it ({reason}). What was finished before is "
+        "kept. Make room or get the permission, or name another place, and run the command again.",
+        f"{place}：系统拒绝读写（{reason}）。此前完成的内容都在。请腾出空间或取得权限，"
+        "或换一个位置，然后重新运行此命令。",
+    )
 
 
 class Group(TyperGroup):

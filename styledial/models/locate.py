@@ -25,6 +25,7 @@ from styledial.run_folder.layout import ADAPTER_SETTINGS
 
 _BUNDLED = Path(__file__).resolve().parents[1] / "assets" / "base"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_ON_A_HUB = re.compile(r"(?:[\w.-]+/)?[\w.-]{1,96}(?:@.*)?", re.ASCII)
 Say = Callable[[str], None]
 
 
@@ -116,6 +117,8 @@ def _is_path(name: str) -> bool:
     if "/" not in name and known(split_revision(name)[0]):
         return False  # Qwen2.5-7B, without its owner
     if name.startswith((".", "/", "~", "\\")) or name.count("/") != 1:
+        return True
+    if not _ON_A_HUB.fullmatch(name):
         return True
     return (
         known(split_revision(name)[0]) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from styledial.distributed.ranks import Place
 from styledial.errors import UserError
 from styledial.models.identity import check_same_base, remembered_base
 from styledial.models.locate import absolute
+from styledial.places import check_new
 from styledial.run_folder import layout
 
 _BASE = "model.model_name_or_path"
@@ -19,6 +21,10 @@ _BASE = "model.model_name_or_path"
 def check_folders(config: Config) -> None:
     """Raises UserError where a run's own files would get among what it reads: novels, general
     text, base; or where it would clear a folder that the user keeps."""
+    for name in ("training.output_dir", "training.reference_cache"):
+        value = config.value_of(name)
+        if value not in (OFF, "auto"):
+            check_new(name, Path(value).expanduser(), folder=True)
     output = _resolved(config.training.output_dir)
     for name, en, zh in (
         ("data.data_dir", "so its samples would be read as novels", "其中的样例会被当作小说读入"),
@@ -50,7 +56,7 @@ def _folder(value: str) -> Path | None:
 
 
 def _resolved(value: str) -> Path:
-    return Path(value).expanduser().resolve()
+    return Path(os.path.realpath(Path(value).expanduser()))  # of a loop of links, too
 
 
 def with_absolute_base(config: Config) -> Config:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from styledial.errors import UserError
+from styledial.places import check_new
 from styledial.run_folder import checkpoint_files, layout
 from styledial.run_folder.manifest import Entry, described
 from styledial.run_folder.metrics import read_metrics
@@ -43,7 +44,7 @@ def claimed(folder: Path, claim: Claim) -> Iterator[RunFolder]:
     Where the block fails before the run has saved anything, an earlier run that was set aside is
     put back.
     """
-    _check_kind(folder)
+    check_new("training.output_dir", folder, folder=True)
     if not (folder / layout.OWN).exists():  # somebody else's folder gets no lock of ours
         _check(RunFolder(folder), claim)
     with _open(folder) as run:
@@ -82,14 +83,6 @@ def _open(folder: Path) -> Iterator[RunFolder]:
     finally:
         del _owned[place]
         run.close()
-
-
-def _check_kind(folder: Path) -> None:
-    if os.path.lexists(folder) and not folder.is_dir():
-        raise UserError(
-            f"training.output_dir: {folder} is a file; name a folder.",
-            f"training.output_dir：{folder} 是文件；请写文件夹。",
-        )
 
 
 def _check(run: RunFolder, claim: Claim) -> None:

@@ -7,11 +7,13 @@ imported.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from styledial.errors import AdapterError, UserError
 from styledial.language import say
+from styledial.places import check_new
 from styledial.run_folder.layout import (
     ADAPTER_SETTINGS,
     MODEL_SETTINGS,
@@ -84,14 +86,10 @@ def check_adapter(adapter: Path) -> None:
 
 def check_target(target: Path) -> None:
     """Raises UserError unless `target` can become a new folder; asked before the work is done."""
-    if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
+    there = os.path.lexists(target)
+    if there and (target.is_symlink() or not target.is_dir() or any(target.iterdir())):
         raise UserError(
             f"{target}: exists already and is left as it is; choose another folder with -o.",
             f"{target}：已存在，未改动；请用 -o 另选文件夹。",
         )
-    held = next((each for each in target.absolute().parents if each.exists()), None)
-    if held is not None and not held.is_dir():
-        raise UserError(
-            f"{target}: {held} is a file; choose another folder with -o.",
-            f"{target}：{held} 是文件；请用 -o 另选文件夹。",
-        )
+    check_new("-o", target, folder=True)

@@ -1,0 +1,90 @@
+"""Whether something can be written at a path: asked before any work, so that none is lost.
+
+check_new("--output", path, folder=False)    UserError says what is in the way
+at_home("--output", path)                    ~ filled in
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from styledial.errors import UserError
+
+# A file is written aside under a longer name first; file systems take 255 bytes.
+_LONGEST = 200
+
+
+def at_home(name: str, path: Path) -> Path:
+    """`path` with ~ filled in; `name` is the option. Raises UserError for an unknown user."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        user = path.parts[0]
+        raise UserError(
+            f"{name} {path}: there is no user {user[1:]} on this machine, whose home {user} would "
+            "be; write the path itself.",
+            f"{name} {path}：本机没有用户 {user[1:]}，无法得知 {user} 是哪个文件夹；请直接写路径。",
+        ) from None
+
+
+def check_new(name: str, path: Path, *, folder: bool) -> None:
+    """Raises UserError where no file, or with `folder` no folder, can be written at `path`.
+
+    One that is there already is no error. `name` is the option or setting.
+    """
+    found = _of_name(path) or _of_what_is_there(path, folder) or _of_what_is_above(path)
+    if found:
+        shown = str(path)[:_LONGEST]
+        en, zh = (name + " ", name + " ") if name.startswith("-") else (name + ": ", name + "：")
+        raise UserError(f"{en}{shown}: {found[0]}.", f"{zh}{shown}：{found[1]}。")
+
+
+def _of_name(path: Path) -> tuple[str, str] | None:
+    if any(len(os.fsencode(part)) > _LONGEST for part in path.parts):
+        return (
+            f"a name is longer than {_LONGEST} bytes; choose a shorter one",
+            f"名称超过 {_LONGEST} 字节；请换一个短一些的",
+        )
+    if path.name != path.name.strip() and not path.exists():
+        return (
+            "the name begins or ends with a space; write it without",
+            "名称的首尾有空格；请去掉",
+        )
+    return None
+
+
+def _of_what_is_there(path: Path, folder: bool) -> tuple[str, str] | None:
+    if not os.path.lexists(path):
+        return None
+    if not path.exists():
+        return "is a link that leads nowhere; choose another name", "是失效的链接；请换一个名称"
+    if folder:
+        return None if path.is_dir() else ("is a file; name a folder", "是文件；请写文件夹")
+    if path.is_dir():
+        return "is a folder. Name a file, in it or elsewhere", "是文件夹。请写文件名"
+    if not path.is_file():
+        return "is not an ordinary file; choose another name", "不是普通文件；请换一个名称"
+    if path.is_symlink():
+        there = path.resolve()
+        return f"is a link; name the file itself, {there}", f"是链接；请直接写文件 {there}"
+    return None
+
+
+def _of_what_is_above(path: Path) -> tuple[str, str] | None:
+    above = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
+    if not above.exists():
+        return (
+            f"{above} is a link that leads nowhere; choose another place",
+            f"{above} 是失效的链接；请换一个位置",
+        )
+    if above != path and not above.is_dir():
+        return f"{above} is a file; choose another place", f"{above} 是文件；请换一个位置"
+    held = above if above.is_dir() else above.absolute().parent
+    if not os.access(held, os.W_OK | os.X_OK):
+        return (
+            f"nothing can be written to {held}, which is read-only or somebody else's; choose "
+            "another place",
+            f"{held} 只读或不属于你，无法写入；请换一个位置",
+        )
+    return None
