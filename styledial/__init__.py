@@ -26,16 +26,21 @@ __version__ = "0.1.0"
 
 
 def load(
-    folder: str | Path, kl_beta: float | None = None, *, base: str | None = None
+    folder: str | Path,
+    kl_beta: float | None = None,
+    *,
+    base: str | None = None,
+    answers: bool | None = None,
 ) -> StyleModel:
     """A run, an exported adapter, a merged folder or a plain base, ready to write.
 
     `kl_beta` is the strength (None: as trained; 0: the base), `base` says where an adapter's base
-    is now. Raises UserError for what can't be loaded and for a strength that it can't have.
+    is now, `answers` whether it answers in its chat template (None: where the base was taught to).
+    Raises UserError for what can't be loaded and for a strength that it can't have.
     """
     from styledial.inference.model import load as load_model
 
-    return load_model(folder, kl_beta, base=base)
+    return load_model(folder, kl_beta, base=base, answers=answers)
 
 
 def train(

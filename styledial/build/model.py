@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from styledial.config import Config
+from styledial.models.generation import answers_by_template
 from styledial.models.load import load_base, recompute_activations
 from styledial.models.policy import Policy, with_all_weights, with_lora
 from styledial.models.quantise import check_choice
@@ -14,7 +15,9 @@ from styledial.training.schedule import Schedule, scheduler
 from styledial.training.step import trained
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from styledial.build.texts import Texts
 
 
 def build_policy(config: Config) -> Policy:
@@ -62,6 +65,17 @@ def policy_on(base: PreTrainedModel, config: Config) -> Policy:
         use_dora=model.use_dora,
         use_rslora=model.use_rslora,
     )
+
+
+def answers_prompts(
+    config: Config, texts: Texts, policy: Policy, tokenizer: PreTrainedTokenizerBase
+) -> bool:
+    """Whether samples and passages are answers to a user's message: as model.chat says; left to
+    itself, where the base was taught to answer, or the run teaches it by dialogues."""
+    asked = config.model.chat
+    if asked == "auto" and texts.dialogues:
+        asked = "on"
+    return answers_by_template(policy.causal_lm, tokenizer, asked)
 
 
 def build_optimizer(config: Config, policy: Policy, total_steps: int) -> tuple[Any, Any]:

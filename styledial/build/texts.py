@@ -46,7 +46,7 @@ class Material:
 @dataclass(frozen=True)
 class Texts:
     """Everything that is read: packed rows of the novels and of the general text, and how
-    many books and chapters the novels are."""
+    many books and chapters the novels are, and how many dialogues there are."""
 
     style: PackedRows
     heldout: PackedRows
@@ -54,6 +54,7 @@ class Texts:
     prompts: tuple[str, ...]
     books: int = 0
     chapters: int = 0
+    dialogues: int = 0
     read: int = MOST.heldout  # held-out tokens that KL and style NLL are read on, at most
 
     def halves(self) -> tuple[list[int], list[int]]:
@@ -128,6 +129,7 @@ def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedToken
         sample_prompts(material.opening()),
         books=len({p.book for p in material.passages}),
         chapters=len({(p.book, p.chapter) for p in material.passages}),
+        dialogues=len(material.dialogues),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from styledial.cli.options import BaseNow
+from styledial.cli.options import BaseNow, Plain
 from styledial.errors import UserError
 from styledial.language import say
 
@@ -44,6 +44,7 @@ def chat(
     max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1)] = 300,
     seed: Annotated[int, typer.Option(min=0)] = 42,
     temperature: Annotated[float, typer.Option(min=0.0)] = 0.8,
+    plain: Plain = False,
 ) -> None:
     """Read lines until the end of input or /quit; answers are written as they come."""
     from styledial.inference.model import load
@@ -51,7 +52,7 @@ def chat(
     from styledial.inference.strengths import parse_kl
 
     kl_beta = None if strength is None else parse_kl("--strength", strength)
-    loaded = load(model, kl_beta, base=base)
+    loaded = load(model, kl_beta, base=base, answers=False if plain else None)
     session = Session(loaded, max_new_tokens, temperature, seed, system)
     kind = say("answers", "回答") if loaded.is_chat else say("continues your text", "续写你的文字")
     typer.echo(f"{model}: {kind}; {strength_line(loaded)}", err=True)

@@ -15,6 +15,7 @@ from styledial.cli.options import (
     Adapter,
     BaseNow,
     DataDir,
+    Plain,
     StrengthOption,
     asked_strength,
     refresh,
@@ -115,6 +116,7 @@ def evaluate(
     bench_limit: BenchLimit = None,
     bench_tasks: BenchFolder = None,
     as_json: AsJson = False,
+    plain: Plain = False,
 ) -> None:
     """Evaluate a finished run. At another strength than the saved one it is only shown."""
     wanted = asked_strength(strength)
@@ -148,6 +150,7 @@ def evaluate(
                 seed=seed,
                 base_now=base,
                 probe=probes,
+                plain=plain,
             )
         asked = at.kl if wanted else None
         found.settings.update(effort="full", kl_beta=asked, scale=at.scale, against=against)

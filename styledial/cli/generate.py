@@ -12,6 +12,7 @@ from styledial.cli.opening import importing, working
 from styledial.cli.options import (
     Adapter,
     BaseNow,
+    Plain,
     StrengthOption,
     TrustCode,
     asked_strength,
@@ -75,8 +76,12 @@ def generate(
     base: BaseNow = None,
     trust_remote_code: TrustCode = False,
     temperature: Temperature = 0.8,
+    plain: Plain = False,
 ) -> None:
-    """Print the prompt and its continuation. Raises UserError for an empty prompt."""
+    """Print the prompt and its continuation, or the answer of a base that answers.
+
+    Raises UserError for an empty prompt.
+    """
     _check(prompt, prompts, compare, strength)
     prompt = None if prompt is None else typed_text("--prompt", prompt)
     wanted = asked_strength(strength)
@@ -105,7 +110,10 @@ def generate(
         strengths = None if compare is None else parse_compared(compare)
         texts = [prompt] if prompt is not None else read_prompts(str(prompts))
         kl = chosen.kl if chosen and wanted else None
-        model = load(adapter, kl, base=base, **trusting(trust_remote_code))
+        answers = False if plain else None
+        model = load(adapter, kl, base=base, answers=answers, **trusting(trust_remote_code))
+        if model.is_chat:
+            progress.line(_answered())
         how = {"max_new_tokens": max_new_tokens, "seed": seed, "temperature": temperature}
         for each in write_each(model, texts, strengths, **how):
             with progress.paused():
@@ -133,10 +141,17 @@ def _check(
         )
 
 
+def _answered() -> str:
+    return say(
+        "The prompt is a message in the base's chat template; --plain continues it as text.",
+        "提示按基座的对话模板作为消息提问；--plain 则直接续写。",
+    )
+
+
 def _shown(written: dict[str, Any], *, as_json: bool, headed: bool) -> str:
     if as_json:
         return json.dumps(written, ensure_ascii=False)
-    text = str(written["prompt"] + written["text"])
+    text = str(written["text"] if written["answers"] else written["prompt"] + written["text"])
     if not headed:
         return text
     kl = written["kl_beta"]

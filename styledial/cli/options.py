@@ -67,6 +67,16 @@ TrustCode = Annotated[
         ),
     ),
 ]
+Plain = Annotated[
+    bool,
+    typer.Option(
+        "--plain",
+        help=say(
+            "Continue texts as they are, also with a base that answers.",
+            "按原文续写，即使基座是对话模型。",
+        ),
+    ),
+]
 DataDir = Annotated[
     str | None,
     typer.Option(

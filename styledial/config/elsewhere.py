@@ -54,8 +54,9 @@ _SHARDED = (
 )
 _HUB = ("nothing is uploaded; publish the output folder yourself", "不会上传；请自行发布输出文件夹")
 _PLAIN = (
-    "novels are continued as they are; a chat template is used for dialogues alone",
-    "小说按原文续写；对话模板只用于对话数据",
+    "novels are learnt as they are; the chat template is the base's own, and model.chat says "
+    "whether samples use it",
+    "小说按原文学习；对话模板取基座自带的，样例是否使用由 model.chat 决定",
 )
 _LAYERS = (
     "an adapter is trained on the layers of model.lora_target_modules and nothing else",

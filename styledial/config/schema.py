@@ -113,6 +113,14 @@ class ModelSettings(Section):
         "基座权重精度；auto 在支持的 GPU 上取 bfloat16，CPU 上取 float32。",
         resume=SAME,
     )
+    chat: Literal["auto", "on", "off"] = setting(
+        "auto",
+        "Write samples and passages as answers in the base's chat template; auto: where the base "
+        "is an instruct model, or the texts hold dialogues; off: continue texts.",
+        "样例与评估段落是否按基座的对话模板以回答形式生成；auto：基座为对话模型或数据含对话时使用；"
+        "off：一律续写。",
+        resume=SAID,
+    )
     attn_implementation: Literal["sdpa", "eager", "flash_attention_2"] = setting(
         "sdpa",
         "Attention kernel; flash_attention_2 needs the flash-attn package and a GPU.",

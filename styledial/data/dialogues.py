@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from styledial.data.chat import rendered
 from styledial.data.passage import Dialogue
 from styledial.data.tokens import quoted, rendered_ids
 from styledial.errors import DataError, ModelError
@@ -163,8 +164,8 @@ def render_dialogue(
     """(input_ids, loss_mask): the model's own chat template, loss 1 on the answers only.
 
     What is learnt is what will be served: the text before an answer is exactly what
-    `apply_chat_template(..., add_generation_prompt=True)` gives at that turn, tokenised apart
-    from the answer as it will be, and the answer with the token that ends it is the rest.
+    `data.chat.rendered(..., answer_next=True)` gives at that turn, tokenised apart from the answer
+    as it will be, and the answer with the token that ends it is the rest.
     Raises ModelError where the model has no chat template, or one whose prompt for a turn isn't
     the beginning of its rendering with the answer: it would be trained on other tokens than it
     is asked with. DataError where the template refuses the messages.
@@ -205,11 +206,7 @@ def _render(
     tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str, str]], answer_next: bool
 ) -> str:
     try:
-        return str(
-            tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=answer_next
-            )
-        )
+        return rendered(tokenizer, messages, answer_next=answer_next)
     except Exception as error:  # templates raise what their authors wrote, e.g. "no system role"
         reason = str(error)
         raise DataError(

@@ -1,5 +1,9 @@
 """The fixed prompts that show a run's effect, in the language of its novels."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 _CHINESE = (
     "他推开门，看见",
     "天色渐渐暗了，路上的行人",
@@ -12,7 +16,19 @@ _OTHER = (
 )
 
 
+_REQUESTS = ("请续写这个故事：", "Continue this story: ")
+
+
+def go_on_from(prompts: Sequence[str]) -> str:
+    """What a model that answers is asked, before the text, in the language of the `prompts`."""
+    return _REQUESTS[0 if _is_chinese("".join(prompts)) else 1]
+
+
 def sample_prompts(text: str) -> tuple[str, ...]:
     """Chinese prompts where more than a fifth of `text` is Chinese, else English ones."""
+    return _CHINESE if _is_chinese(text) else _OTHER
+
+
+def _is_chinese(text: str) -> bool:
     chinese = sum("\u4e00" <= character <= "\u9fff" for character in text)
-    return _CHINESE if chinese > 0.2 * max(len(text), 1) else _OTHER
+    return chinese > 0.2 * max(len(text), 1)

@@ -32,6 +32,11 @@ def opening_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return ids
 
 
+def control_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """The ids of all control tokens, marked as special or known by their brackets."""
+    return {*tokenizer.all_special_ids, *_controls(tokenizer).ids}
+
+
 def text_ids(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, goes_on: bool = False
 ) -> list[int]:

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from styledial.data.chat import prompt_ids
 from styledial.data.pack import PackedRows
-from styledial.data.tokens import rendered_ids
 from styledial.evaluation.distance import NATS, kl_of
 from styledial.evaluation.result import Result, of_sums
-from styledial.evaluation.writing import end_tokens, extend, side_by_side
+from styledial.evaluation.writing import extend, side_by_side
+from styledial.models.generation import end_tokens
 from styledial.models.policy import Policy
 from styledial.training.measure import read_rows
 
@@ -107,9 +108,7 @@ class Chat:
 
 def asked(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
     """A question's ids up to where the answer begins, as it is asked in a chat."""
-    message = [{"role": "user", "content": prompt}]
-    rendered = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
-    return rendered_ids(tokenizer, str(rendered))
+    return prompt_ids(tokenizer, prompt, answers=True)
 
 
 def answered(
@@ -119,8 +118,9 @@ def answered(
     learnt."""
     questions = [asked(tokenizer, prompt) for prompt in prompts]
     how: dict[str, Any] = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
-    written = extend(base, side_by_side(questions), tokens=TOKENS, seed=seed, **how)
-    ends = end_tokens(base)
+    ends = end_tokens(base, tokenizer)
+    opened = side_by_side(questions)
+    written = extend(base, opened, tokens=TOKENS, seed=seed, ends=ends, **how)
     texts = []
     for question, answer in zip(questions, written, strict=True):
         stop = np.flatnonzero(np.isin(answer, ends))

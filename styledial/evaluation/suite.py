@@ -25,7 +25,9 @@ import numpy as np
 from styledial.build.texts import Texts
 from styledial.config import OFF, Config
 from styledial.data.characters import characters_of
+from styledial.data.chat import Request
 from styledial.data.pack import PackedRows
+from styledial.data.prompts import go_on_from
 from styledial.errors import AdapterError
 from styledial.evaluation.bench import Bench
 from styledial.evaluation.chat import CHINESE, ENGLISH, Chat
@@ -39,6 +41,7 @@ from styledial.evaluation.style import StyleScore
 from styledial.evaluation.words import is_chinese
 from styledial.evaluation.writing import Passage, Passages, openings, sample
 from styledial.language import say, typed
+from styledial.models.generation import end_tokens
 from styledial.models.policy import Policy
 from styledial.progress import stage
 from styledial.run_folder.claims import writing
@@ -114,6 +117,7 @@ def evaluate(
     general_sums: np.ndarray | None = None,
     like: Evaluation | None = None,
     probe: PackedRows | None = None,
+    answers: bool = False,
 ) -> Evaluation:
     """Measure `policy` on held-out and general text and on what it writes.
 
@@ -122,7 +126,7 @@ def evaluate(
     use, as kl_final is. Passages are sampled with `seed`. Metrics for which there is too little
     text are left out. `like` is another adapter's evaluation on the same base, texts, effort and
     seed: the base's passages are taken from it. `probe` are rows of books that were not trained
-    on, on which extraction is tried too.
+    on, on which extraction is tried too. A model that `answers` writes its passages as answers.
     """
     metrics: dict[str, Result] = {}
 
@@ -141,10 +145,12 @@ def evaluate(
     if tokenizer.chat_template:
         asked = CHINESE if is_chinese("".join(texts.prompts)) else ENGLISH
         run(say("answers in a chat", "对话回答"), Chat(policy, tokenizer, asked, reading, seed))
-    passages = openings(texts.heldout, texts.style, passages=effort.passages, tokens=effort.tokens)
+    request = Request.of(tokenizer, go_on_from(texts.prompts)) if answers else None
+    size: dict[str, int] = {"passages": effort.passages, "tokens": effort.tokens}
+    passages = openings(texts.heldout, texts.style, request=request, **size)
     if passages:
         known = like.passages.base if like and like.passages else None
-        passages = _written(policy, passages, seed, known)
+        passages = _written(policy, tokenizer, passages, seed, known)
         run(say("style of passages", "段落的风格"), StyleScore(passages, tokenizer))
         run(say("words and rhythm", "虚词与句子节奏"), Rhythm(passages, tokenizer))
         run(say("fluency", "流畅度"), Fluency(passages, policy, reading["batch_size"]))
@@ -157,6 +163,7 @@ def evaluate(
         other = Extraction(policy, probe, effort.places, PROBE)
         run(say("copies of books that were not read", "未参与训练的书的照抄"), other)
     settings = _settings(effort, passages, extraction, seed, reading["direction"])
+    settings["answers"] = answers
     return Evaluation(metrics, settings, passages=passages)
 
 
@@ -201,14 +208,22 @@ def _settings(
     }
 
 
-def _written(policy: Policy, passages: Passages, seed: int, base: list[Passage] | None) -> Passages:
+def _written(
+    policy: Policy,
+    tokenizer: PreTrainedTokenizerBase,
+    passages: Passages,
+    seed: int,
+    base: list[Passage] | None,
+) -> Passages:
     """The passages of both models."""
     theirs = say("the base writes", "基座续写")
     ours = say("the tuned model writes", "微调模型续写")
     if base is None:
         with policy.as_base() as model:
-            base = sample(model, passages, seed=seed, words=theirs)
-    tuned = sample(policy.model, passages, seed=seed, words=ours)
+            ends = end_tokens(model, tokenizer)
+            base = sample(model, passages, seed=seed, words=theirs, ends=ends)
+    ends = end_tokens(policy.causal_lm, tokenizer)
+    tuned = sample(policy.model, passages, seed=seed, words=ours, ends=ends)
     return passages.written_by(tuned, base)
 
 
@@ -222,6 +237,8 @@ def evaluate_at_end(
     general_sums: np.ndarray,
     trained_tokens: int,
     note: Callable[[str, str], None],
+    *,
+    answers: bool,
 ) -> Evaluation | None:
     """A run's own evaluation, written to its folder; None where it is off or didn't work.
 
@@ -241,6 +258,7 @@ def evaluate_at_end(
             seed=config.training.seed,
             style_sums=style_sums,
             general_sums=general_sums,
+            answers=answers,
         )
         found.settings.update(
             effort=wanted, kl_beta=None, scale=1.0, against="base", data_dir=config.data.data_dir

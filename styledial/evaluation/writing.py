@@ -4,6 +4,9 @@
                      [ prompt           | the base's ]
                      [ prompt           | the tuned model's ]
 
+A model that answers is asked in its chat template to go on from the prompt; the answer is what
+stands beside the book.
+
 Everything is sampled at temperature 1 from the full distribution: only such text has the
 model's own statistics. Lower temperatures and top-p make any text more alike and more common,
 by different amounts for two models, and would be measured along. One seed for both models, so
@@ -22,8 +25,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from styledial.data.chat import Request
 from styledial.data.pack import PackedRows
-from styledial.models.generation import counting
+from styledial.models.generation import counting, text_ends
 from styledial.progress import tracked
 
 if TYPE_CHECKING:
@@ -47,7 +51,8 @@ class Passage:
 class Passages:
     """`opened` are the places whose prompts were continued; `book` has every place's own text.
 
-    prompts: int64 [places, p]. `reference` are pieces of the training text, cut in the same way.
+    prompts: int64 [places, p], with the request around them where there is one. `reference` are
+    pieces of the training text, cut in the same way.
     """
 
     prompts: np.ndarray
@@ -69,22 +74,36 @@ class Passages:
 
 
 def openings(
-    heldout: PackedRows, style: PackedRows, *, passages: int, tokens: int
+    heldout: PackedRows,
+    style: PackedRows,
+    *,
+    passages: int,
+    tokens: int,
+    request: Request | None = None,
 ) -> Passages | None:
     """Prompts from held-out running text, spread evenly over it; None where there is too little.
 
     A prompt has up to 32 tokens, at most a quarter of a row; the continuation `tokens`, or as
-    many as a row has left.
+    many as a row has left. `request`: what a model that answers is asked around it.
     """
     prompt = min(32, heldout.max_length // 4)
     tokens = min(tokens, heldout.max_length + 1 - prompt)
     pieces = pieces_of(heldout, prompt + tokens, _MOST_BOOKS)
+    if request:  # which opens with the control token of a text's start, where there is one
+        pieces = pieces[pieces[:, 0] != request.before[0]]
     if len(pieces) < 10:  # a handful says nothing, and the classifier needs its folds
         return None
     opened = np.linspace(0, len(pieces) - 1, min(passages, len(pieces))).round().astype(int)
     book = [Passage(place, piece[prompt:], False) for place, piece in enumerate(pieces)]
     reference = [piece[prompt:] for piece in pieces_of(style, prompt + tokens, 2000)]
-    return Passages(pieces[:, :prompt], opened.tolist(), book, reference, tokens, [], [])
+    prompts = _within(request, pieces[:, :prompt]) if request else pieces[:, :prompt]
+    return Passages(prompts, opened.tolist(), book, reference, tokens, [], [])
+
+
+def _within(request: Request, prompts: np.ndarray) -> np.ndarray:
+    """[places, p] -> [places, before + p + behind]."""
+    around = [np.tile(ids, (len(prompts), 1)) for ids in (request.before, request.behind)]
+    return np.concatenate([around[0], prompts, around[1]], axis=1).astype(np.int64)
 
 
 def pieces_of(rows: PackedRows, length: int, most: int) -> np.ndarray:
@@ -104,13 +123,21 @@ def pieces_of(rows: PackedRows, length: int, most: int) -> np.ndarray:
 
 
 def sample(
-    model: PreTrainedModel, passages: Passages, *, seed: int, words: str, **more: Any
+    model: PreTrainedModel,
+    passages: Passages,
+    *,
+    seed: int,
+    words: str,
+    ends: list[int] | None = None,
+    **more: Any,
 ) -> list[Passage]:
-    """Continue every opened prompt; the same seed gives the same text on the same device. `more`:
-    what else `generate` is told."""
+    """Continue every opened prompt; the same seed gives the same text on the same device. `ends`
+    as for `extend`, `more`: what else `generate` is told."""
+    ends = text_ends(model) if ends is None else ends
     ids = extend(
         model,
         passages.prompts[passages.opened],
+        ends=ends,
         tokens=passages.tokens,
         words=words,
         seed=seed,
@@ -120,7 +147,6 @@ def sample(
         top_p=1.0,
         **more,
     )
-    ends = end_tokens(model)
     found = []
     for place, row in zip(passages.opened, ids, strict=True):
         stop = np.flatnonzero(np.isin(row, ends))
@@ -136,13 +162,15 @@ def extend(
     tokens: int,
     seed: int,
     words: str = "",
+    ends: list[int] | None = None,
     **how: Any,
 ) -> np.ndarray:
-    """int64 [P, p] -> [P, tokens], 64 prompts at a time; what follows an end mark is padding, and
-    so is what is negative in front of a prompt (side_by_side)."""
+    """int64 [P, p] -> [P, tokens], 64 prompts at a time; what follows one of `ends` (None: those of
+    generation_config.json) is padding, and so is what is negative in front of a prompt
+    (side_by_side)."""
+    ends = text_ends(model) if ends is None else ends
     was_training = model.training
     model.eval()
-    ends = end_tokens(model)
     written = np.zeros((len(prompts), tokens), dtype=np.int64)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -158,6 +186,7 @@ def extend(
                     repetition_penalty=1.0,
                     use_cache=True,
                     pad_token_id=padding,
+                    eos_token_id=ends or None,
                     **how,
                 )[:, part.shape[1] :]
             written[start : start + len(part), : ids.shape[1]] = ids.cpu().numpy()
@@ -171,12 +200,6 @@ def side_by_side(prompts: Sequence[Sequence[int]]) -> np.ndarray:
     """Prompts of any lengths as int64 [P, p] for `extend`, with -1 in front of shorter ones."""
     longest = max(map(len, prompts))
     return np.array([[-1] * (longest - len(ids)) + list(ids) for ids in prompts], dtype=np.int64)
-
-
-def end_tokens(model: PreTrainedModel) -> list[int]:
-    """The ids that end a text; a model may have several, or none."""
-    ends = model.generation_config.eos_token_id
-    return [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
 
 
 def as_text(tokenizer: PreTrainedTokenizerBase, ids: np.ndarray) -> str:

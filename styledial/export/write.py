@@ -17,6 +17,7 @@ from styledial.models.adapter import load_adapter, scale_adapter, write_adapter
 from styledial.models.identity import FILE as BASE
 from styledial.models.load import quiet_libraries
 from styledial.models.merge import check_target, left_by_merge, merge_adapter
+from styledial.run_folder.described import how_it_writes
 from styledial.run_folder.layout import SUMMARY
 
 KINDS = ("peft", "merged", "gguf-lora", "gguf", "ollama", "vllm")
@@ -99,6 +100,7 @@ def _peft(source: Source, options: Options, folder: Path, done: Exported) -> Non
         described = {
             "model": source.base.model, "kl_beta": at.kl, "kl_final": at.kl,
             "dialled_from": source.adapter.resolve().name, "adapter_scale": at.scale,
+            **how_it_writes(source.adapter),
         }  # fmt: skip
         write_json(place / SUMMARY, described)
         write_json(place / BASE, asdict(source.base))

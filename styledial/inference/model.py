@@ -15,13 +15,20 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from styledial.data.tokens import opening_ids, quoted, rendered_ids, text_ids
+from jinja2.exceptions import TemplateError
+
+from styledial.data.chat import Message, asked_ids, prompt_ids
 from styledial.dial import FILE as DIAL
 from styledial.dial import DialPoint, load_dial, strongest
 from styledial.errors import UserError
 from styledial.inference.strengths import scale_at
 from styledial.models.adapter import load_adapter, load_plain, scaled
-from styledial.models.generation import Sampling, continue_ids, streamed_ids
+from styledial.models.generation import (
+    Sampling,
+    answers_by_template,
+    continue_ids,
+    streamed_ids,
+)
 from styledial.models.load import quiet_libraries
 from styledial.models.policy import Policy
 from styledial.run_folder import described
@@ -31,11 +38,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _MOST_CHARACTERS = 64  # no token has more of them, but for runs of spaces
-Message = dict[str, str]  # {"role": "system" | "user" | "assistant", "content": ...}
 
 
 class StyleModel:
-    """A model that writes. Not for several threads at once: they would share the strength."""
+    """A model that writes. Not for several threads at once: they would share the strength.
+
+    `is_chat`: whether a prompt is a message that it answers by its chat template (None: where it
+    was taught to); others continue a text.
+    """
 
     def __init__(
         self,
@@ -45,7 +55,12 @@ class StyleModel:
         name: str,
         points: Sequence[DialPoint] = (),
         trained: float | None = None,
+        answers: bool | None = None,
     ) -> None:
+        plain = model.causal_lm if isinstance(model, Policy) else model
+        if answers is None:
+            answers = answers_by_template(plain, tokenizer)
+        self.is_chat = answers and bool(tokenizer.chat_template)
         self.tokenizer = tokenizer
         self.name = name
         self._model = model
@@ -71,10 +86,9 @@ class StyleModel:
         self._scale = 0.0 if kl_beta == 0 else scale_at(self._dial(), kl_beta)
         self._strength = float(kl_beta)
 
-    @property
-    def is_chat(self) -> bool:
-        """Whether the model has a chat template: it answers; others continue a text."""
-        return bool(self.tokenizer.chat_template)
+    def asked(self, prompt: str) -> str | list[Message]:
+        """A prompt as this model is given it: a message to answer, or a text to continue."""
+        return [{"role": "user", "content": prompt}] if self.is_chat else prompt
 
     def generate(
         self,
@@ -124,18 +138,22 @@ class StyleModel:
     def _encoded(self, prompt: str | Sequence[Message]) -> list[int]:
         if isinstance(prompt, str):
             self._check_length(len(prompt) / _MOST_CHARACTERS)  # before an hour of tokenising
-            return [*opening_ids(self.tokenizer), *text_ids(self.tokenizer, [prompt])]
-        if not self.is_chat:
+            return prompt_ids(self.tokenizer, prompt, answers=False)
+        if not self.tokenizer.chat_template:
             raise UserError(
                 f"{self.name}: has no chat template, so it can't answer messages; give it a text "
                 "to continue.",
                 f"{self.name}：没有对话模板，无法回答消息；请给出要续写的文字。",
             )
-        talk = [{**each, "content": quoted(self.tokenizer, each["content"])} for each in prompt]
-        rendered = self.tokenizer.apply_chat_template(
-            talk, tokenize=False, add_generation_prompt=True
-        )
-        return rendered_ids(self.tokenizer, str(rendered))
+        try:
+            return asked_ids(self.tokenizer, prompt)
+        except TemplateError as error:  # a template refuses what its author had no use for
+            raise UserError(
+                f"{self.name}: its chat template refuses these messages ({error}). Leave out the "
+                "system message, or ask for plain continuation: --plain.",
+                f"{self.name}：其对话模板拒绝了这些消息（{error}）。请去掉系统消息，"
+                "或改用直接续写：--plain。",
+            ) from None
 
     @contextlib.contextmanager
     def _at_strength(self) -> Iterator[Any]:
@@ -155,14 +173,20 @@ class StyleModel:
 
 
 def load(
-    folder: str | Path, kl_beta: float | None = None, *, base: str | None = None, **loading: Any
+    folder: str | Path,
+    kl_beta: float | None = None,
+    *,
+    base: str | None = None,
+    answers: bool | None = None,
+    **loading: Any,
 ) -> StyleModel:
     """A run, an exported adapter, a merged folder or a plain base, ready to write.
 
     `kl_beta` is the strength (None: as trained; 0: the base), `base` says where an adapter's base
-    is now; `loading`: options of `load_base`. Costs the base's weights in memory. Raises UserError
-    for what can't be loaded, and for a strength out of reach or that was never measured
-    (`styledial dial` measures it).
+    is now, `answers` whether it answers prompts by its chat template (None: as the run did, or
+    where the base was taught to); `loading`: options of `load_base`. Costs the base's weights in
+    memory. Raises UserError for what can't be loaded, and for a strength out of reach or that was
+    never measured (`styledial dial` measures it).
     """
     quiet_libraries()
     place = Path(folder).expanduser()
@@ -171,9 +195,12 @@ def load(
         policy, tokenizer = load_adapter(place, base=base, **loading)
         points = load_dial(place) if (place / DIAL).is_file() else []
         trained = summary.get("kl_final", summary.get("kl_beta"))
-        model = StyleModel(policy, tokenizer, name=str(place), points=points, trained=trained)
+        if answers is None:
+            answers = summary.get("answers")
+        kept: dict[str, Any] = {"points": points, "trained": trained, "answers": answers}
+        model = StyleModel(policy, tokenizer, name=str(place), **kept)
     else:
-        model = StyleModel(*load_plain(str(folder)), name=str(folder))
+        model = StyleModel(*load_plain(str(folder)), name=str(folder), answers=answers)
     if kl_beta is not None:
         model.strength = kl_beta
     return model

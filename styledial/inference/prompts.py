@@ -84,6 +84,7 @@ def write_each(
         for kl_beta in strengths or (None,):
             if kl_beta is not None:
                 model.strength = kl_beta
-            text = model.generate(prompt, **how)
+            text = model.generate(model.asked(prompt), **how)
             found = {"prompt": prompt, "text": text, "kl_beta": model.strength}
+            found["answers"] = model.is_chat
             yield {**found, "seed": how["seed"]}

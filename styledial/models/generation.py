@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from styledial.data.tokens import continuation, opening_ids, text_ids
+from styledial.data.chat import prompt_ids, turn_ends, was_taught_to_answer
+from styledial.data.tokens import continuation
 from styledial.distributed.sharded_tensors import model_is_sharded
 from styledial.language import say
 from styledial.models.limits import check_ids
@@ -44,6 +45,33 @@ class Sampling:
         }
 
 
+def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The ids at which writing ends: those of generation_config.json, the tokenizer's own and the
+    ends of a turn in its chat template. A model may have none."""
+    return sorted({*_own_ends(model, tokenizer), *turn_ends(tokenizer)})
+
+
+def answers_by_template(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, asked: str = "auto"
+) -> bool:
+    """Whether a prompt is a user's message to this model, not a text to go on from: as `asked`,
+    on or off, or by whether it was taught to answer. Always off without a chat template."""
+    if asked == "off" or not tokenizer.chat_template:
+        return False
+    return asked == "on" or was_taught_to_answer(tokenizer, _own_ends(model, tokenizer))
+
+
+def text_ends(model: PreTrainedModel) -> list[int]:
+    """The ids that end a text by generation_config.json; a model may have several, or none."""
+    ends = model.generation_config.eos_token_id
+    return [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
+
+
+def _own_ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    own = tokenizer.eos_token_id
+    return {*text_ends(model), *([] if own is None else [own])}
+
+
 def continue_text(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -54,13 +82,15 @@ def continue_text(
     temperature: float = 0.8,
     top_p: float = 0.95,
     repetition_penalty: float = 1.05,
+    answers: bool = False,
 ) -> str:
-    """The text that `model` writes after `prompt` (the prompt itself is not returned).
+    """The text that `model` writes after `prompt` (the prompt itself is not returned), or that it
+    `answers` to it.
 
     The same seed gives the same text on the same device. temperature 0 takes the likeliest
     token each time.
     """
-    before = [*opening_ids(tokenizer), *text_ids(tokenizer, [prompt])]
+    before = prompt_ids(tokenizer, prompt, answers=answers)
     how = Sampling(max_new_tokens, seed, temperature, top_p, repetition_penalty)
     return continue_ids(model, tokenizer, before, how)
 
@@ -100,6 +130,7 @@ def _written(
             input_ids=input_ids,
             attention_mask=torch.ones_like(input_ids),
             pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
+            eos_token_id=end_tokens(model, tokenizer) or None,
             use_cache=True,
             synced_gpus=model_is_sharded(model),  # nobody ends early: all gather each layer
             **how.options(),

@@ -26,6 +26,16 @@ def one_epoch_an_update(order: RowOrder) -> Words:
     )
 
 
+def answers() -> Words:
+    """Of a base that is asked by its chat template."""
+    return (
+        "The base answers messages: samples and passages are answers in its chat template, without "
+        "thinking. model.chat: off continues texts instead.",
+        "基座是对话模型：样例与评估段落按其对话模板以回答形式生成（关闭思考）。"
+        "若要直接续写，请设 model.chat: off。",
+    )
+
+
 def mode(config: Config) -> Words:
     """Of a kl_mode that isn't `budget`."""
     beta = config.training.kl_beta

@@ -74,7 +74,14 @@ def conclude(
     figures = _measure(parts, reading)
     request.check()
     seed = parts.config.training.seed
-    after = sample(parts.core.policy, parts.tokenizer, parts.texts.prompts, seed, base=False)
+    after = sample(
+        parts.core.policy,
+        parts.tokenizer,
+        parts.texts.prompts,
+        seed,
+        base=False,
+        answers=parts.answers,
+    )
     if not own:
         return {}
     prompts = parts.texts.prompts
@@ -151,7 +158,9 @@ def _write_strength_samples(
     """For the report alone: a failure here is a sentence, no more."""
     if model_is_sharded(parts.core.policy):
         return  # the others have left
-    how: dict[str, Any] = {"kl": kl, "seed": parts.config.training.seed, "reading": reading}
+    how: dict[str, Any] = {
+        "kl": kl, "seed": parts.config.training.seed, "reading": reading, "answers": parts.answers,
+    }  # fmt: skip
     try:
         write_strength_samples(
             own, parts.core.policy, parts.tokenizer, samples, parts.texts.heldout, **how
@@ -185,6 +194,7 @@ def _evaluate(parts: Parts, figures: _Figures, reading: dict[str, Any]) -> Evalu
             figures.general_sums,
             parts.state.tokens,
             parts.screen.note,
+            answers=parts.answers,
         )
 
 
@@ -218,6 +228,7 @@ def _summary(
         "kl_beta": training.kl_beta,
         "kl_mode": training.kl_mode,
         "kl_direction": training.kl_direction,
+        "answers": parts.answers,
         **landing,
         "kl_final": style.kl,
         "style_nll_base": style.nll_base,

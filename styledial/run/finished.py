@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from styledial.build.model import answers_prompts
 from styledial.build.readings import MOST
 from styledial.build.texts import Texts, prepare_texts, read_material
 from styledial.config import Config
@@ -33,7 +34,7 @@ from styledial.run.described import described_run
 from styledial.run.probe import pack_probe, read_probe
 from styledial.run.strengths import Chosen
 from styledial.run_folder.claims import writing
-from styledial.run_folder.described import describe_adapter, summary_of
+from styledial.run_folder.described import describe_adapter, how_it_writes, summary_of
 from styledial.run_folder.layout import BASE, DATA_MANIFEST, DIAL, EXPORT, SUMMARY
 from styledial.training.measure import BaseStates, measure
 
@@ -88,19 +89,22 @@ def evaluate_run(
     seed: int = 42,
     base_now: str | None = None,
     probe: Sequence[Path] = (),
+    plain: bool = False,
 ) -> Evaluation:
     """Measure a finished run at `scale` times its adapter, on the text that it held out.
 
     `against`, another adapter of the same base, is measured on the same text and shown beside
     it; the two are in memory one after the other. `base_now` says where the base is now. `probe`
-    are books that the run has not read, on which extraction is tried too. Raises AdapterError
-    where the base doesn't fit, DataError where a probe can't be used.
+    are books that the run has not read, on which extraction is tried too. `plain`: passages go on
+    from their prompts, whatever the base is. Raises AdapterError where the base doesn't fit,
+    DataError where a probe can't be used.
     """
     if against is not None:
         _check_same_base(folder, against)
     others = read_probe(probe, folder, described_run(folder, data_dir)) if probe else []
     run = reopen(folder, data_dir, base_now)
-    how: dict[str, Any] = {"effort": effort, "seed": seed}
+    answers = not plain and answers_prompts(run.config, run.texts, run.policy, run.tokenizer)
+    how: dict[str, Any] = {"effort": effort, "seed": seed, "answers": answers}
     if probe:
         how["probe"] = pack_probe(others, run.tokenizer, run.config)
     with scaled(run.policy, scale) if run.policy.is_adapter else contextlib.nullcontext():
@@ -194,7 +198,7 @@ def export_strengths(
         strength = chosen.scale
         described = {
             "model": base.model, "kl_beta": chosen.kl, "kl_final": chosen.kl,
-            "dialled_from": folder.name, "adapter_scale": chosen.scale,
+            "dialled_from": folder.name, "adapter_scale": chosen.scale, **how_it_writes(folder),
         }  # fmt: skip
         under = f"{EXPORT}/{name}"
         with writing(folder) as run:

@@ -6,7 +6,7 @@ plan memory -> texts -> model -> meet the other processes -> optimizer, anchor, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache as cached
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from styledial.build.kl import build_anchor, build_controller, build_references
-from styledial.build.model import build_optimizer, build_policy, mixed_precision
+from styledial.build.model import (
+    answers_prompts,
+    build_optimizer,
+    build_policy,
+    mixed_precision,
+)
 from styledial.build.readings import Readings, readings
 from styledial.build.shared_texts import read_texts
 from styledial.build.texts import Texts, style_order
 from styledial.config import Config
 from styledial.config.show import flat
+from styledial.data.prompts import go_on_from
 from styledial.data.tokens import opening_ids, text_ids
 from styledial.distributed import ranks
 from styledial.distributed.consensus import Consensus
@@ -53,7 +59,7 @@ if TYPE_CHECKING:
 @dataclass
 class Parts:
     """Everything that the updates and the conclusion need. `core`: what the loop is made of;
-    `before`: the base's samples."""
+    `before`: the base's samples; `answers`: whether samples are answers in a chat template."""
 
     config: Config
     folder: Path
@@ -67,6 +73,7 @@ class Parts:
     order: RowOrder
     steps: int
     before: list[str]
+    answers: bool
     checkpointer: resume.Checkpointer
     state: TrainState
     trackers: trackers.Trackers
@@ -148,7 +155,13 @@ def _assemble(
     optimizer, scheduler = build_optimizer(config, policy, steps)
     base_digest(policy)  # while every process has whole weights
     wrapped, optimizer = _on_device(policy, optimizer, accelerator, sharded, here, screen)
-    before = sample(policy, tokenizer, texts.prompts, config.training.seed, base=True)
+    answers = answers_prompts(config, texts, policy, tokenizer)
+    if answers:
+        opening = go_on_from(texts.prompts)
+        texts = replace(texts, prompts=tuple(opening + each for each in texts.prompts))
+        screen.note(*messages.answers())
+    seed = config.training.seed
+    before = sample(policy, tokenizer, texts.prompts, seed, base=True, answers=answers)
     first_steps = (snapshot.state.first_steps if snapshot else 0) or steps
     anchor = build_anchor(config, policy, texts.style, order, tokenizer, cache, first_steps, here)
     references = build_references(
@@ -187,6 +200,7 @@ def _assemble(
         order=order,
         steps=steps,
         before=before,
+        answers=answers,
         checkpointer=checkpointer,
         state=state,
         trackers=_trackers(config, folder, accelerator, state, screen, resuming=resuming),

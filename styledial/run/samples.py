@@ -35,13 +35,16 @@ def sample(
     seed: int,
     *,
     base: bool,
+    answers: bool,
 ) -> list[str]:
-    """What the tuned model, or the `base`, writes on from each prompt."""
+    """What the tuned model, or the `base`, writes on from each prompt or `answers` to it."""
     words = say("samples of the base", "基座样例") if base else say("samples", "样例")
 
     def write(model: Any) -> list[str]:
         return [
-            continue_text(model, tokenizer, prompt, max_new_tokens=TOKENS, seed=seed)
+            continue_text(
+                model, tokenizer, prompt, max_new_tokens=TOKENS, seed=seed, answers=answers
+            )
             for prompt in tracked(prompts, words)
         ]
 

@@ -26,6 +26,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from styledial.data.chat import prompt_ids
 from styledial.data.pack import PackedRows
 from styledial.data.tokens import opening_ids, text_ids
 from styledial.dial import SCALES
@@ -73,10 +74,12 @@ def write_strength_samples(
     kl: float,
     seed: int,
     reading: dict[str, Any],
+    answers: bool,
 ) -> None:
     """Write the file for a finished model whose held-out KL is `kl`.
 
-    `written`: the run's own samples, by the base and by this model; `reading` as for `measure`.
+    `written`: the run's own samples, by the base and by this model; `reading` as for `measure`;
+    `answers` as for `sample`.
     """
     strengths = _strengths(policy, heldout, kl, reading)
     texts = [{BASE: each.before, ADAPTER: each.after} for each in written]
@@ -84,9 +87,9 @@ def write_strength_samples(
         if each.name not in (BASE, ADAPTER) and each.scale is not None and written:
             with scaled(policy, each.scale):
                 first = [written[0].prompt]
-                [text] = samples.sample(policy, tokenizer, first, seed, base=False)
+                [text] = samples.sample(policy, tokenizer, first, seed, base=False, answers=answers)
             texts[0][each.name] = text
-    weigh = functools.partial(_words, policy, tokenizer)
+    weigh = functools.partial(_words, policy, tokenizer, answers=answers)
     prompts = [
         {
             "prompt": each.prompt,
@@ -151,10 +154,12 @@ def _whole_sentences(text: str) -> str:
     return text[ends[0] : ends[-1]].strip() if ends else ""
 
 
-def _words(policy: Policy, tokenizer: PreTrainedTokenizerBase, prompt: str, text: str) -> Words:
-    """`text`, which goes on from `prompt`, in words that together are it again, each with its log
-    ratio: the sum of its tokens'."""
-    before = opening_ids(tokenizer) + (text_ids(tokenizer, [prompt]) if prompt else [])
+def _words(
+    policy: Policy, tokenizer: PreTrainedTokenizerBase, prompt: str, text: str, *, answers: bool
+) -> Words:
+    """`text`, which goes on from `prompt` or `answers` it, in words that together are it again,
+    each with its log ratio: the sum of its tokens'."""
+    before = prompt_ids(tokenizer, prompt, answers=answers) if prompt else opening_ids(tokenizer)
     ids = text_ids(tokenizer, [text], goes_on=bool(prompt))
     if not ids:
         return [(text, 0.0)] if text else []

@@ -37,6 +37,13 @@ def summary_of(folder: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def how_it_writes(folder: Path) -> dict[str, bool]:
+    """Of a run's summary, what an adapter that is made of it has to know too: whether it answers
+    prompts by its base's chat template."""
+    found = summary_of(folder).get("answers")
+    return {"answers": found} if isinstance(found, bool) else {}
+
+
 def prompt_of(folder: Path) -> str:
     """A prompt in the language of the run's novels: the first of its samples, or of the run that an
     exported adapter lies in."""

@@ -1,0 +1,102 @@
+"""A base's chat template: how an instruct model is asked, and which tokens end its answer.
+
+    messages -> [quoted] -> template -> ids     its own control tokens are real ones; a control
+                                                token that a message writes out stays text
+
+Thinking models answer at once: their templates are asked for that, and where one opens a thought
+all the same, the thought is closed. Not every base with a template was taught to answer: those of
+Qwen2.5 and Qwen3 bring one, but end a text by <|endoftext|>, not by the <|im_end|> of a turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from styledial.data.tokens import control_ids, opening_ids, quoted, rendered_ids, text_ids
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Message = dict[str, str]  # {"role": "system" | "user" | "assistant", "content": ...}
+
+# What templates ask for: Qwen3, GLM 4.5, SmolLM3 | DeepSeek V3.1, Granite | Seed-OSS. A template
+# that knows none of them takes no notice.
+_AT_ONCE: dict[str, Any] = {"enable_thinking": False, "thinking": False, "thinking_budget": 0}
+# Behind a prompt that ends so, this is where the answer begins (R1 and its kind | gpt-oss).
+_OPENS = {"<think>": "\n\n</think>\n\n", "<|start|>assistant": "<|channel|>final<|message|>"}
+# In place of messages that are to be found again in what a template made of them.
+_ASKED, _SAID, _THEN = "\ue000Q\ue000", "\ue000A\ue000", "\ue000Q2\ue000"
+
+
+def rendered(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, answer_next: bool
+) -> str:
+    """The template's text for `messages`, thinking off; with `answer_next` up to where the answer
+    begins. What the template itself raises goes on: its author wrote it."""
+    text = str(
+        tokenizer.apply_chat_template(
+            list(messages), tokenize=False, add_generation_prompt=answer_next, **_AT_ONCE
+        )
+    )
+    if not answer_next:
+        return text
+    opened = next((each for each in _OPENS if text.rstrip().endswith(each)), None)
+    return text.rstrip() + _OPENS[opened] if opened else text
+
+
+def asked_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
+    """The ids behind which the answer to `messages` begins."""
+    talk = [{**each, "content": quoted(tokenizer, each["content"])} for each in messages]
+    return rendered_ids(tokenizer, rendered(tokenizer, talk, answer_next=True))
+
+
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, *, answers: bool) -> list[int]:
+    """A prompt's ids: of a text to go on from or, for a model that `answers`, a user's message."""
+    if answers:
+        return asked_ids(tokenizer, [{"role": "user", "content": prompt}])
+    return [*opening_ids(tokenizer), *text_ids(tokenizer, [prompt])]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A user's message around a text: the ids before it and behind it, up to the answer."""
+
+    before: tuple[int, ...]
+    behind: tuple[int, ...]
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerBase, words: str) -> Request:
+        """The message `words`, with the text after them."""
+        message = {"role": "user", "content": f"{words}{_ASKED}"}
+        before, behind = rendered(tokenizer, [message], answer_next=True).split(_ASKED)
+        return cls(*(tuple(rendered_ids(tokenizer, each)) for each in (before, behind)))
+
+
+def turn_ends(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """The tokens that end an answer in the tokenizer's chat template: the first control token
+    behind it, where it is the last message and where a question follows. None where the template
+    puts no such token there, or there is no template."""
+    if not tokenizer.chat_template:
+        return frozenset()
+    talk = [{"role": "user", "content": _ASKED}, {"role": "assistant", "content": _SAID}]
+    controls, ends = control_ids(tokenizer), set()
+    for then in ([], [{"role": "user", "content": _THEN}]):
+        try:
+            text = rendered(tokenizer, [*talk, *then], answer_next=False)
+        except Exception:  # a template is a program; it may want other turns than these
+            continue
+        behind = text.rpartition(_SAID)[2].partition(_THEN)[0]
+        ids = tokenizer(behind, add_special_tokens=False)["input_ids"] if behind else []
+        ends.update([each for each in ids if each in controls][:1])
+    return frozenset(ends)
+
+
+def was_taught_to_answer(tokenizer: PreTrainedTokenizerBase, ends: Collection[int]) -> bool:
+    """Whether a model that ends its texts by one of `ends` is an instruct model: it has a chat
+    template, and ends a turn of it by one of them."""
+    if not tokenizer.chat_template:
+        return False
+    of_turn = turn_ends(tokenizer)
+    return not of_turn or not of_turn.isdisjoint(ends)
