@@ -14,12 +14,26 @@ import gguf
 from safetensors.torch import load_file
 
 
-def write_base(folder: Path, path: Path, family: str, *, heads_interleaved: bool = False) -> Path:
-    """The model in `folder` in float32, its token ids with placeholder texts."""
+def write_base(
+    folder: Path,
+    path: Path,
+    family: str,
+    *,
+    heads_interleaved: bool = False,
+    own_tokenizer: bool = False,
+    **told: str,
+) -> Path:
+    """The model in `folder` in float32, its token ids with placeholder texts or, of a byte-level
+    one, with its `own_tokenizer`; `told`: what general.NAME says."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     writer = gguf.GGUFWriter(path, family)
     _settings(writer, config)
-    _vocabulary(writer, config["vocab_size"])
+    for name, value in told.items():
+        writer.add_string(f"general.{name.replace('__', '.')}", value)
+    if own_tokenizer:
+        _tokenizer_of(writer, folder)
+    else:
+        _vocabulary(writer, config["vocab_size"])
     arch = next(key for key, word in gguf.MODEL_ARCH_NAMES.items() if word == family)
     names = gguf.get_tensor_name_map(arch, config["num_hidden_layers"])
     for name, weight in load_file(folder / "model.safetensors").items():
@@ -57,6 +71,22 @@ def _settings(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
     if config.get("attn_logit_softcapping"):
         writer.add_attn_logit_softcapping(config["attn_logit_softcapping"])
         writer.add_final_logit_softcapping(config["final_logit_softcapping"])
+
+
+def _tokenizer_of(writer: gguf.GGUFWriter, folder: Path) -> None:
+    model = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    ids = {**model["model"]["vocab"], **{t["content"]: t["id"] for t in model["added_tokens"]}}
+    special = {t["content"] for t in model["added_tokens"]}
+    tokens = sorted(ids, key=ids.__getitem__)
+    kinds = (gguf.TokenType.NORMAL, gguf.TokenType.CONTROL)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("qwen2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([kinds[token in special] for token in tokens])
+    writer.add_token_merges([" ".join(pair) for pair in model["model"]["merges"]])
+    writer.add_eos_token_id(config["eos_token_id"])
+    writer.add_add_bos_token(False)
 
 
 def _vocabulary(writer: gguf.GGUFWriter, size: int) -> None:

@@ -47,7 +47,7 @@ def models(
     with working(say(f"checking {name}", f"检查 {name}")):
         answer = _answer(name, folder, use_mirror=use_mirror)
     typer.echo(answer)
-    if name == BUNDLED or folder.is_dir():
+    if name == BUNDLED or folder.exists():
         memory = command("plan", f"model.model_name_or_path={name}")
         for line in next_lines([(say("the memory that it needs", "需要多少显存"), memory)]):
             typer.echo(line)
@@ -62,6 +62,8 @@ def _answer(name: str, folder: Path, *, use_mirror: bool) -> str:
         from styledial.models.locate import find_base
         from styledial.models.support import TESTED, check_supported
 
+    if folder.is_file():
+        return _answer_of_gguf(name)
     if name == BUNDLED or folder.is_dir():
         folder = Path(find_base(name))
         config = read_config(folder)
@@ -86,6 +88,16 @@ def _answer(name: str, folder: Path, *, use_mirror: bool) -> str:
         say(f"{name}: yes, it can be trained (model type {kind}", f"{name}：可以训练（类型 {kind}")
         + ("" if seen else say("; a family not tested here", "；未专门测试的系列"))
         + say(").", "）。")
+    )
+
+
+def _answer_of_gguf(name: str) -> str:
+    from styledial.models.configuration import model_config
+
+    kind = model_config(name).model_type
+    return say(
+        f"{name}: yes, it can be trained (model type {kind}, dequantised when it is loaded).",
+        f"{name}：可以训练（类型 {kind}，加载时反量化）。",
     )
 
 

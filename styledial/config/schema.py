@@ -34,8 +34,9 @@ class ModelSettings(Section):
 
     model_name_or_path: str = setting(
         "Qwen/Qwen2.5-7B",
-        "Base model: a name on the hub, a local folder, or `bundled` (a tiny one, for trying out).",
-        "基座模型：模型名、本地文件夹，或 bundled（自带的极小模型，用于试跑）。",
+        "Base model: a name on the hub, a local folder or GGUF file, or `bundled` (a tiny one, for "
+        "trying out).",
+        "基座模型：模型名、本地文件夹或 GGUF 文件，或 bundled（自带的极小模型，用于试跑）。",
         min_length=1,
         resume=SAME,
     )

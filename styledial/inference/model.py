@@ -209,7 +209,7 @@ def load(
 def is_plain_model(named: str) -> bool:
     """Whether `named` is a whole model, by its folder or its name on the hub, and no run."""
     place = Path(named).expanduser()
-    if place.is_dir():
+    if place.exists():
         return described.is_plain_model(place)
     is_name = named.count("/") == 1 and not named.startswith((".", "/", "~"))
     return named == "bundled" or (is_name and not place.parent.is_dir())

@@ -204,7 +204,7 @@ def base_of(folder: Path, base: str | None = None) -> Base:
     found = remembered_base(folder) or Base(str(describe_adapter(folder)["model"]))
     name = absolute(base) if base else at_commit(absolute(found.model), found.revision)
     try:
-        here = Path(find_base(name)).is_dir()
+        here = Path(find_base(name)).exists()
     except ModelError as error:
         if base:
             raise

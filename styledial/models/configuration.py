@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from styledial.errors import ModelError
 from styledial.models.chatglm.layout import glm_config, is_original
+from styledial.models.gguf_base import gguf_config
 from styledial.models.inspect import read_config
 from styledial.models.locate import find_base, split_revision
 from styledial.models.registry import known
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
 def model_config(name: str, *, trust_remote_code: bool = False) -> PretrainedConfig:
     """transformers' configuration of what `model_name_or_path` names.
 
-    A folder or a finished download is read; the guide's six are known offline; any other name
-    asks the hub for its config.json alone. Raises ModelError.
+    A folder, a GGUF file or a finished download is read; the guide's six are known offline; any
+    other name asks the hub for its config.json alone. Raises ModelError.
     """
     from transformers import AutoConfig
 
     folder = Path(find_base(name))
+    if folder.is_file():
+        return gguf_config(folder)
     if folder.is_dir():
         raw = read_config(folder)
         if is_original(raw):

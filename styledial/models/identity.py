@@ -14,11 +14,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from styledial.errors import AdapterError
+from styledial.models.gguf_base import fingerprint, origin_of
 from styledial.models.inspect import read_config
 from styledial.models.locate import absolute, source_folder
 from styledial.models.shards import sampled_weights, weight_files
@@ -40,6 +41,7 @@ _WORDS = {
     "tokenizer": ("tokenizer", "分词器"),
     "weights": ("weights", "权重"),
     "code": ("Python code", "Python 代码"),
+    "gguf": ("GGUF file", "GGUF 文件"),
 }
 
 
@@ -54,6 +56,7 @@ class Base:
     loading: Mapping[str, Any] = field(default_factory=dict)
     identity: Mapping[str, str] = field(default_factory=dict)
     revision: str | None = None  # of the hub, where the base was downloaded
+    origin: Mapping[str, Any] | None = None  # of a GGUF file: where it says that it comes from
 
 
 def describe_base(name_or_path: str, loading: Mapping[str, Any]) -> Base:
@@ -62,7 +65,11 @@ def describe_base(name_or_path: str, loading: Mapping[str, Any]) -> Base:
     folder = source_folder(name_or_path, trust_remote_code=trusted)
     kept = {key: loading[key] for key in LOADING if key in loading}
     return Base(
-        absolute(name_or_path), kept, identify(folder, with_code=trusted), _revision(folder)
+        absolute(name_or_path),
+        kept,
+        identify(folder, with_code=trusted),
+        _revision(folder),
+        asdict(origin_of(folder)) if folder.is_file() else None,
     )
 
 
@@ -81,6 +88,7 @@ def remembered_base(folder: Path) -> Base | None:
             dict(content["loading"]),
             dict(content["identity"]),
             content.get("revision"),
+            content.get("origin"),
         )
     except (ValueError, KeyError, TypeError):
         raise AdapterError(
@@ -110,7 +118,10 @@ def check_same_base(run: Path, base: Base, name_or_path: str, remedy: tuple[str,
 
 
 def identify(folder: Path, *, with_code: bool = False) -> dict[str, str]:
-    """Fingerprints of a base's parts; `with_code` adds its Python files, where those are run."""
+    """Fingerprints of a base's parts; `with_code` adds its Python files, where those are run. Of a
+    GGUF file there is one, as it is a whole."""
+    if folder.is_file():
+        return {"gguf": fingerprint(folder)}
     config = {key: value for key, value in read_config(folder).items() if key not in _PASSING}
     found = {
         "config": _hash([json.dumps(config, sort_keys=True).encode()]),

@@ -14,6 +14,7 @@ from styledial.errors import ModelError
 from styledial.language import say
 from styledial.models.base_files import written_dtype
 from styledial.models.classes import auto_class, with_attention
+from styledial.models.gguf_base import is_gguf, origin_of
 from styledial.models.locate import (
     absolute,
     find_base,
@@ -133,14 +134,24 @@ def load_base(
         raise _not_loaded(name_or_path, error) from None
     _check_all_loaded(name_or_path, report)
     # An adapter names its base by this: the hub's name, not the cache folder of this machine.
-    repo, revision = split_revision(absolute(name_or_path))
-    model.name_or_path, model.base_revision = on_hugging_face(repo), revision
+    model.name_or_path, model.base_revision = _named(name_or_path)
     model.base_folder = folder
     model.file_dtype = written_dtype(folder) or str(precision).removeprefix("torch.")
     if load_in_4bit:
         same_arithmetic(model)
     check_behaviour(frozen(model), name_or_path)
     return model
+
+
+def _named(name_or_path: str) -> tuple[str, str | None]:
+    """What an adapter calls this base, and its revision on the hub: a GGUF's origin where the file
+    tells it, else its place."""
+    place = absolute(name_or_path)
+    if Path(place).exists():
+        origin = origin_of(Path(place)).repository if is_gguf(Path(place)) else None
+        return origin or place, None
+    repo, revision = split_revision(place)
+    return on_hugging_face(repo), revision
 
 
 def _from_pretrained(folder: Path, attention: str, trust: bool, **options: Any) -> Any:
@@ -227,7 +238,7 @@ def _not_loaded(name: str, error: Exception) -> ModelError:
             f"model.model_name_or_path：{name} 需要的程序包未安装或无法使用（{reason[1]}）。"
             "请安装后重试。",
         )
-    if not Path(name).expanduser().is_dir():
+    if not Path(name).expanduser().exists():
         return not_available(name, *reason)
     return ModelError(
         f"model.model_name_or_path: {name} could not be loaded ({reason[0]}). Restore its files, "

@@ -4,6 +4,7 @@ bundled               -> the tiny model in the package
 a folder              -> itself
 a name on the hub     -> its StyleDial download, else Hugging Face's cache, else a download now
 a ChatGLM3 in there   -> its cached conversion
+a GGUF file           -> its model dequantised, cached
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from styledial.hub.home import model_folder
 from styledial.language import typed
 from styledial.models.chatglm.convert import converted
 from styledial.models.chatglm.layout import is_original
+from styledial.models.gguf_base import ENDING, dequantised, is_gguf
 from styledial.models.inspect import check_folder, read_config
 from styledial.models.registry import known, on_hugging_face, on_modelscope
 from styledial.models.support import check_supported
@@ -42,6 +44,8 @@ def ready_folder(
     long. Raises ModelError with what to do for anything unfit.
     """
     folder = source_folder(name_or_path, trust_remote_code=trust_remote_code, say=say)
+    if folder.is_file():
+        return dequantised(folder)
     config = read_config(folder)
     if is_original(config):
         return converted(folder, say)
@@ -54,25 +58,29 @@ def ready_folder(
 def source_folder(
     name_or_path: str, *, trust_remote_code: bool = False, say: Say | None = None
 ) -> Path:
-    """The base's folder as its authors publish it: before a conversion, downloaded if need be."""
+    """The base's folder, or GGUF file, as its authors publish it: before a conversion, downloaded
+    if need be."""
     folder = Path(find_base(name_or_path))
-    return folder if folder.is_dir() else _downloaded(name_or_path, trust_remote_code, say)
+    return folder if folder.exists() else _downloaded(name_or_path, trust_remote_code, say)
 
 
 def find_base(name_or_path: str) -> str:
-    """The bundled model's folder, a folder, a finished download's folder, or the hub name.
+    """The bundled model's folder, a folder, a GGUF file, a finished download's folder, or the hub
+    name.
 
     Raises ModelError for a path that isn't a model folder; no hub is asked here.
     """
     if name_or_path == "bundled":
         return str(_BUNDLED)
     path = Path(name_or_path).expanduser()
+    if is_gguf(path):
+        return str(path)
     if path.is_file():
         raise ModelError(
-            f"model.model_name_or_path: {name_or_path} is a file; name the folder that holds "
-            "config.json and the .safetensors files.",
-            f"model.model_name_or_path：{name_or_path} 是文件；请写包含 config.json 和 "
-            ".safetensors 的文件夹。",
+            f"model.model_name_or_path: {name_or_path} is a file and no GGUF; name the folder that "
+            "holds config.json and the .safetensors files, or a GGUF file.",
+            f"model.model_name_or_path：{name_or_path} 是文件，又不是 GGUF；请写包含 "
+            "config.json 和 .safetensors 的文件夹，或 GGUF 文件。",
         )
     if path.is_dir():
         _check_is_plain_model(path)
@@ -101,6 +109,13 @@ def _check_is_plain_model(path: Path) -> None:
             "无法确定哪个是基座。请把 adapter_* 文件移到别的文件夹。",
         )
     if not (path / "config.json").is_file():
+        if files := sorted(path.glob(f"*{ENDING}")):
+            raise ModelError(
+                f"model.model_name_or_path: {path} is a folder with a GGUF file; name the file: "
+                f"{typed(files[0])}.",
+                f"model.model_name_or_path：{path} 是存放 GGUF 的文件夹；请写文件本身："
+                f"{typed(files[0])}。",
+            )
         raise ModelError(
             f"model.model_name_or_path: {path} has no config.json, so it isn't a "
             "model folder; name the folder that does.",
@@ -116,7 +131,7 @@ def _is_path(name: str) -> bool:
     """
     if "/" not in name and known(split_revision(name)[0]):
         return False  # Qwen2.5-7B, without its owner
-    if name.startswith((".", "/", "~", "\\")) or name.count("/") != 1:
+    if name.startswith((".", "/", "~", "\\")) or name.count("/") != 1 or name.endswith(ENDING):
         return True
     if not _ON_A_HUB.fullmatch(name):
         return True
@@ -129,17 +144,17 @@ def _is_path(name: str) -> bool:
 
 def _no_folder(name: str) -> ModelError:
     return ModelError(
-        f"model.model_name_or_path: {name}: no such folder. Name a model's folder, or a model on "
-        "the hub as OWNER/NAME (`styledial models` lists the known ones).",
-        f"model.model_name_or_path：{name}：没有这个文件夹。请写模型所在的文件夹，"
+        f"model.model_name_or_path: {name}: no such folder or file. Name a model's folder, a GGUF "
+        "file, or a model on the hub as OWNER/NAME (`styledial models` lists the known ones).",
+        f"model.model_name_or_path：{name}：没有这个文件夹或文件。请写模型所在的文件夹、GGUF 文件，"
         "或以 OWNER/NAME 的形式写模型名（`styledial models` 列出已知模型）。",
     )
 
 
 def absolute(name_or_path: str) -> str:
-    """A folder's absolute path, so that it is found from everywhere; a name stays as it is."""
+    """The absolute path of a folder or file, found from everywhere; a name stays as it is."""
     path = Path(name_or_path).expanduser()
-    here = name_or_path != "bundled" and path.is_dir()
+    here = name_or_path != "bundled" and path.exists()
     return str(path.absolute()) if here else name_or_path
 
 
@@ -155,7 +170,7 @@ def at_commit(name: str, commit: str | None) -> str:
     repo, asked = split_revision(name)
     if asked == commit or not commit or not _COMMIT.fullmatch(commit):
         return name
-    if name == "bundled" or Path(name).expanduser().is_dir() or _is_path(name):
+    if name == "bundled" or Path(name).expanduser().exists() or _is_path(name):
         return name
     exact = f"{repo}@{commit}"
     return name if _downloaded_before(name) and not _downloaded_before(exact) else exact

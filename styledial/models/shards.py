@@ -143,15 +143,19 @@ def sampled_weights(files: list[Path]) -> Iterator[bytes]:
     places: list[tuple[str, Header, Path, int, int]] = []
     for path in files:
         if path.suffix != ".safetensors":
-            size = path.stat().st_size
-            yield f"{path.name} {size}".encode()
-            yield from _blocks(path, 0, size, 64)
+            yield f"{path.name} {path.stat().st_size}".encode()
+            yield from sampled_file(path)
             continue
         for name, header in safetensors_headers(path).items():
             places.append((name, header, path, *header.place))
     for name, header, path, start, end in sorted(places, key=lambda each: each[0]):
         yield f"{name} {header.dtype} {header.shape}".encode()
         yield from _blocks(path, start, end, 3)
+
+
+def sampled_file(path: Path) -> Iterator[bytes]:
+    """Blocks all over a file."""
+    return _blocks(path, 0, path.stat().st_size, 64)
 
 
 def _blocks(path: Path, start: int, end: int, count: int) -> Iterator[bytes]:

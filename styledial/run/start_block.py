@@ -29,6 +29,7 @@ from styledial.errors import ModelError
 from styledial.language import say
 from styledial.memory.gpus import found_card
 from styledial.memory.show import text_tokens
+from styledial.models.gguf_base import in_words
 from styledial.models.inspect import read_config
 from styledial.models.locate import find_base
 from styledial.models.registry import known
@@ -100,6 +101,8 @@ def _base(name: str) -> tuple[int | None, str]:
     """Parameters, where they are known, and the base in words."""
     model = known(name)
     folder = Path(find_base(name))
+    if folder.is_file():
+        return None, f"{folder.parent / in_words(folder)}"
     if not folder.is_dir():
         if model is None:
             return None, say(f"{name}: to be downloaded", f"{name}：将下载")

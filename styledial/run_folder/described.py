@@ -23,7 +23,10 @@ from styledial.run_folder.layout import (
 
 
 def is_plain_model(folder: Path) -> bool:
-    """Whether `folder` is a model without a run beside it, as `styledial merge` writes one."""
+    """Whether `folder` is a model without a run beside it, as `styledial merge` writes one, or a
+    GGUF file."""
+    if folder.is_file():
+        return folder.suffix == ".gguf"
     run = (folder / SUMMARY).is_file() or (folder / ADAPTER_SETTINGS).is_file()
     return not run and (folder / MODEL_SETTINGS).is_file()
 

@@ -14,31 +14,22 @@ from typing import Any
 
 from styledial.errors import ModelError, UserError
 from styledial.files import folder_written_aside, write_json
-from styledial.hub.home import home, require_space
+from styledial.hub.home import require_space
 from styledial.models.chatglm.layout import Sizes, check_is_chatglm3, glm_config
 from styledial.models.chatglm.tokenizer import build_tokenizer
 from styledial.models.chatglm.weights import original_name, to_glm
+from styledial.models.conversions import RECORD, is_conversion, kept_conversion
 from styledial.models.inspect import read_config
 from styledial.models.shards import opened, weight_files
 
-RECORD = "conversion.json"
 _VERSION = 2  # of what this file writes; older cached conversions are made anew
 Progress = Callable[[str], None]
 
 
 def converted(folder: Path, progress: Progress | None = None) -> Path:
     """The cached conversion of `folder`, made now if there is none of these very files."""
-    from filelock import FileLock
-
-    key = _fingerprint(folder)
-    target = home() / "converted" / f"{folder.resolve().name}-{key[:12]}"
-    if not _is_conversion(target, key):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Under torchrun every process comes here; one converts, the others wait for it.
-        with FileLock(f"{target}.lock"):
-            if not _is_conversion(target, key):
-                convert(folder, target, progress)
-    return target
+    name, key = folder.resolve().name, _fingerprint(folder)
+    return kept_conversion(name, key, lambda target: convert(folder, target, progress))
 
 
 def convert(folder: Path, target: Path, progress: Progress | None = None) -> Path:
@@ -48,7 +39,7 @@ def convert(folder: Path, target: Path, progress: Progress | None = None) -> Pat
     whole ChatGLM3, UserError if `target` holds something else or the disk is too small.
     """
     key = _fingerprint(folder)
-    if _is_conversion(target, key):
+    if is_conversion(target, key):
         return target
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(
@@ -189,8 +180,3 @@ def _fingerprint(folder: Path) -> str:
             stat = path.stat()
             parts.append(f"{path.name} {stat.st_size} {stat.st_mtime_ns}")
     return hashlib.sha256("\n".join([str(_VERSION), *parts]).encode()).hexdigest()
-
-
-def _is_conversion(target: Path, key: str) -> bool:
-    record = target / RECORD
-    return record.is_file() and json.loads(record.read_text(encoding="utf-8"))["source"] == key

@@ -1,0 +1,146 @@
+"""A GGUF file as base: dequantised once, trained on, remembered by the file itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from gguf_bases import requantised, write_base
+from running import invoke, small_run
+
+from styledial.errors import AdapterError, ModelError
+from styledial.models.adapter import base_of
+from styledial.models.gguf_base import in_words, origin_of
+from styledial.models.load import load_base, load_tokenizer
+from styledial.models.locate import find_base
+
+REPOSITORY = "owner/tiny-model"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(autouse=True)
+def own_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STYLEDIAL_HOME", str(home))
+
+
+@pytest.fixture(scope="module")
+def gguf_file(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
+    told = {"name": "Tiny", "source__url": f"https://huggingface.co/{REPOSITORY}"}
+    return write_base(tiny_base, path, "qwen2", own_tokenizer=True, **told)
+
+
+def test_the_same_model_and_tokens(gguf_file: Path, tiny_base: Path) -> None:
+    model, folder = load_base(str(gguf_file)), load_base(str(tiny_base))
+    for name, weight in folder.state_dict().items():
+        assert torch.equal(weight, model.state_dict()[name]), name
+    text = "他推开门，看见 1984 年。\n<|endoftext|>"
+    tokenizer, own = load_tokenizer(str(gguf_file)), load_tokenizer(str(tiny_base))
+    assert tokenizer(text)["input_ids"] == own(text)["input_ids"]
+    assert tokenizer.eos_token_id == own.eos_token_id
+
+
+def test_quantised_weights_keep_their_values_in_16_bits(gguf_file: Path, tmp_path: Path) -> None:
+    model = load_base(str(requantised(gguf_file, tmp_path / "q8.gguf", "Q8_0")), dtype="float32")
+    exact = load_base(str(gguf_file)).state_dict()
+    assert model.file_dtype == "float16"
+    for name, weight in model.state_dict().items():
+        assert weight.sub(exact[name]).abs().max() < exact[name].abs().max() / 200, name
+
+
+def test_what_a_file_says_of_itself(gguf_file: Path) -> None:
+    assert in_words(gguf_file).startswith("tiny.gguf: qwen2, F32, ")
+    origin = origin_of(gguf_file)
+    assert (origin.name, origin.repository, origin.quantisation) == ("Tiny", REPOSITORY, "F32")
+
+
+def test_files_that_are_no_base(gguf_file: Path, tiny_base: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(gguf_file.read_bytes()[:100_000])
+    text = tmp_path / "text.gguf"
+    text.write_text("no model", encoding="utf-8")
+    lora = write_base(tiny_base, tmp_path / "lora.gguf", "qwen2", type="adapter")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    shutil.copy(gguf_file, folder / "it.gguf")
+    for path, says in (
+        (cut, "is damaged or incomplete"),
+        (text, "is a file and no GGUF"),
+        (lora, "holds no language model"),
+        (folder, "name the file: .*it.gguf"),
+        (tmp_path / "none.gguf", "no such folder or file"),
+        ("models/none.gguf", "no such folder or file"),
+    ):
+        with pytest.raises(ModelError, match=says):
+            load_base(str(path))
+
+
+@pytest.fixture(scope="module")
+def run(
+    gguf_file: Path, novels: Path, home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "style"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STYLEDIAL_HOME", str(home))
+        done = invoke("train", *small_run(gguf_file, novels, folder), "max_steps=2")
+    assert done.returncode == 0, done.stderr
+    assert "tiny.gguf: qwen2, F32" in done.stderr
+    return folder
+
+
+def test_an_adapter_names_where_the_file_comes_from(run: Path, gguf_file: Path) -> None:
+    settings = json.loads((run / "adapter_config.json").read_text(encoding="utf-8"))
+    assert settings["base_model_name_or_path"] == REPOSITORY
+    base = json.loads((run / "base.json").read_text(encoding="utf-8"))
+    assert base["model"] == str(gguf_file)
+    assert base["origin"]["repository"] == REPOSITORY
+    assert list(base["identity"]) == ["gguf"]
+
+
+def test_a_moved_file_is_the_same_base_and_another_is_not(
+    run: Path, gguf_file: Path, tmp_path: Path
+) -> None:
+    moved = shutil.copy(gguf_file, tmp_path / "elsewhere.gguf")
+    assert base_of(run, str(moved)).model == str(moved)
+    other = requantised(gguf_file, tmp_path / "q8.gguf", "Q8_0")
+    with pytest.raises(AdapterError, match="GGUF file differ"):
+        base_of(run, str(other))
+    assert find_base(str(moved)) == str(moved)
+
+
+def test_every_command_knows_it(run: Path, gguf_file: Path, tmp_path: Path) -> None:
+    resumed = invoke("train", "--config", run / "train_config.yaml", "--resume", "max_steps=3")
+    assert resumed.returncode == 0, resumed.stderr
+    for args in (
+        ("generate", run, "--prompt", "他", "--max-new-tokens", 4),
+        ("generate", gguf_file, "--prompt", "他", "--max-new-tokens", 4),
+        ("dial", run),
+        ("merge", run, "-o", tmp_path / "merged"),
+        ("models", gguf_file),
+    ):
+        done = invoke(*args)
+        assert done.returncode == 0, done.stderr
+    assert "can be trained (model type qwen2" in done.stderr
+    merged = load_base(str(tmp_path / "merged"))
+    assert merged.file_dtype == "float32"
+
+
+@pytest.mark.slow
+def test_file_and_folder_give_the_same_kl(
+    run: Path, tiny_base: Path, novels: Path, tmp_path: Path
+) -> None:
+    done = invoke("train", *small_run(tiny_base, novels, tmp_path / "run"), "max_steps=3")
+    assert done.returncode == 0, done.stderr
+    found = [
+        json.loads((folder / "summary.json").read_text(encoding="utf-8"))["kl_final"]
+        for folder in (run, tmp_path / "run")
+    ]
+    assert found[0] == pytest.approx(found[1], abs=1e-3)
+    assert found[1] > 1e-5
