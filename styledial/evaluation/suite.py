@@ -145,9 +145,7 @@ def evaluate(
     if tokenizer.chat_template:
         asked = CHINESE if is_chinese("".join(texts.prompts)) else ENGLISH
         run(say("answers in a chat", "对话回答"), Chat(policy, tokenizer, asked, reading, seed))
-    request = Request.of(tokenizer, go_on_from(texts.prompts)) if answers else None
-    size: dict[str, int] = {"passages": effort.passages, "tokens": effort.tokens}
-    passages = openings(texts.heldout, texts.style, request=request, **size)
+    passages = _openings(texts, tokenizer, effort, answers)
     if passages:
         known = like.passages.base if like and like.passages else None
         passages = _written(policy, tokenizer, passages, seed, known)
@@ -165,6 +163,15 @@ def evaluate(
     settings = _settings(effort, passages, extraction, seed, reading["direction"])
     settings["answers"] = answers
     return Evaluation(metrics, settings, passages=passages)
+
+
+def _openings(
+    texts: Texts, tokenizer: PreTrainedTokenizerBase, effort: Effort, answers: bool
+) -> Passages | None:
+    """Where passages begin; a model that `answers` is asked to go on from there."""
+    request = Request.of(tokenizer, go_on_from(texts.prompts)) if answers else None
+    size: dict[str, int] = {"passages": effort.passages, "tokens": effort.tokens}
+    return openings(texts.heldout, texts.style, request=request, **size)
 
 
 def _sums(known: np.ndarray | None, *args: Any, **reading: Any) -> Callable[[], np.ndarray]:

@@ -156,10 +156,7 @@ def _assemble(
     base_digest(policy)  # while every process has whole weights
     wrapped, optimizer = _on_device(policy, optimizer, accelerator, sharded, here, screen)
     answers = answers_prompts(config, texts, policy, tokenizer)
-    if answers:
-        opening = go_on_from(texts.prompts)
-        texts = replace(texts, prompts=tuple(opening + each for each in texts.prompts))
-        screen.note(*messages.answers())
+    texts = _as_requests(texts, screen) if answers else texts
     seed = config.training.seed
     before = sample(policy, tokenizer, texts.prompts, seed, base=True, answers=answers)
     first_steps = (snapshot.state.first_steps if snapshot else 0) or steps
@@ -205,6 +202,13 @@ def _assemble(
         state=state,
         trackers=_trackers(config, folder, accelerator, state, screen, resuming=resuming),
     )
+
+
+def _as_requests(texts: Texts, screen: Screen) -> Texts:
+    """With prompts that ask a model that answers to go on from them."""
+    screen.note(*messages.answers())
+    opening = go_on_from(texts.prompts)
+    return replace(texts, prompts=tuple(opening + each for each in texts.prompts))
 
 
 def _readings(config: Config, policy: Policy, order: RowOrder, steps: int) -> Readings:
