@@ -28,10 +28,11 @@ from styledial.progress import line, stage
 from styledial.units import disk_size
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig
+    from torch import Tensor
+    from transformers import PretrainedConfig, PreTrainedModel
 
 ENDING = ".gguf"
-_VERSION = 1  # of what is written here; older conversions are made anew
+_VERSION = 2  # of what is written here; older conversions are made anew
 _INSTALL = "pip install 'styledial[gguf]'"
 _REPOSITORIES = (
     "general.source.huggingface.repository", "general.source.repo_url", "general.source.url",
@@ -127,10 +128,17 @@ def _convert(path: Path, header: _Header, target: Path, key: str) -> None:
         settings["architectures"] = [type(model).__name__]
         tokenizer.save_pretrained(aside)
         model.generation_config.save_pretrained(aside)
-        save_torch_state_dict(model.state_dict(), aside)
+        save_torch_state_dict(_without_ties(model), aside)
         # transformers' own save asks for what a GGUF's quantiser doesn't do.
         write_json(aside / "config.json", {**settings, "dtype": header.dtype})
         write_json(aside / RECORD, {"version": _VERSION, "source": key, **asdict(header.origin)})
+
+
+def _without_ties(model: PreTrainedModel) -> dict[str, Tensor]:
+    """Its weights, a tied one under the name that transformers keeps: under the other it would be
+    drawn at random first each time it is loaded, and the run's own draws would be others."""
+    tied = model.all_tied_weights_keys
+    return {name: weight for name, weight in model.state_dict().items() if name not in tied}
 
 
 def _read(path: Path, what: str, **options: Any) -> Any:
