@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from styledial.errors import AdapterError
 from styledial.files import folder_written_aside
@@ -12,6 +15,7 @@ from styledial.language import say
 from styledial.models.base_files import copy_model_files, copy_tokenizer, has_tokenizer
 from styledial.models.identity import FILE as BASE
 from styledial.models.identity import remembered_base
+from styledial.models.rounding import by_chance
 from styledial.progress import stage
 from styledial.run_folder.described import check_adapter, check_target
 
@@ -80,14 +84,21 @@ def left_by_merge(adapter: Path) -> tuple[str, str] | None:
 
 
 def _merged(tuned: Any, scale: float) -> Any:
+    """The plain model; layer by layer through float32, and from there by chance to what it had."""
     from peft.helpers import rescale_adapter_scale
+    from peft.tuners.tuners_utils import BaseTunerLayer
 
     from styledial.models.dora import scale_norms
 
     scale_norms(tuned, scale)
-    with rescale_adapter_scale(tuned, scale):
+    generator = torch.Generator().manual_seed(0)  # the same merge each time
+    with rescale_adapter_scale(tuned, scale), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="All adapters are already merged")
         try:
-            return tuned.merge_and_unload(safe_merge=True)
+            for layer in tuned.modules():
+                if isinstance(layer, BaseTunerLayer):
+                    _merge_layer(layer, generator)
+            return tuned.merge_and_unload(safe_merge=True)  # what isn't a layer: whole modules
         except ValueError as error:  # weights that are NaN or infinite once merged
             raise AdapterError(
                 f"the adapter can't be merged ({str(error).strip().rstrip('.')}); its weights are "
@@ -95,6 +106,16 @@ def _merged(tuned: Any, scale: float) -> Any:
                 f"适配器无法合并（{str(error).strip().rstrip('.')}）；"
                 "其权重已损坏，请从备份恢复，或重新训练。",
             ) from None
+
+
+def _merge_layer(layer: Any, generator: torch.Generator) -> None:
+    weights = dict(layer.get_base_layer().named_parameters())
+    before = {name: weight.dtype for name, weight in weights.items()}
+    for weight in weights.values():
+        weight.data = weight.data.float()
+    layer.merge(safe_merge=True)
+    for name, weight in weights.items():
+        weight.data = by_chance(weight.data, before[name], generator)
 
 
 def _size(model: Any) -> int:
