@@ -14,6 +14,14 @@ from pathlib import Path
 from typing import Any
 
 
+def expanded(path: str | Path) -> Path:
+    """The path with its ~ replaced; "~nobody" stays as it is, a folder that isn't there."""
+    try:
+        return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises for "~nobody"
+    except ValueError:  # a NUL in it; whoever opens the path hears of it
+        return Path(path)
+
+
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well.

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from running import invoke, small_run
 from typer.testing import CliRunner
 
 import styledial
-from styledial.cli.chat import printable
 from styledial.cli.main import app
+from styledial.cli.streams import printable
 from styledial.errors import ConfigError, UserError
 from styledial.inference.prompts import parse_compared, read_prompts
+from styledial.inference.session import Session
+from styledial.inference.side_by_side import stream_each
 
 SHORT = {"max_new_tokens": 12}
 PROMPT = "他推开门"
@@ -178,10 +182,6 @@ def test_a_chat_with_a_base_continues_one_text(run: Path, tmp_path: Path) -> Non
 
 
 def test_a_chat_with_an_instruct_model_uses_its_template(tiny_base: Path, tmp_path: Path) -> None:
-    import shutil
-
-    from styledial.inference.session import Session
-
     folder = Path(shutil.copytree(tiny_base, tmp_path / "instruct"))
     (folder / "chat_template.jinja").write_text(
         "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[answer]", encoding="utf-8"
@@ -195,9 +195,100 @@ def test_a_chat_with_an_instruct_model_uses_its_template(tiny_base: Path, tmp_pa
     first = session.turns[-1]["content"]
     again = "".join(session.retry())
     assert session.turns[-1]["content"] == again != first
-    shown = model.tokenizer.decode(model._ids(session._asked()))
+    shown = model.tokenizer.decode(model.ids_of(session._asked()))
     assert shown == f"[system]短[user]门[assistant]{again}[answer]"
+
+
+def test_a_line_too_long_is_refused_and_the_chat_goes_on(run: Path) -> None:
+    long = "门" * 3_400_000  # 10 MB
+    output, code = chat(run, lines=f"{long}\n他推开门\n/save ~nobody-here\0\n/save {'x' * 300}\n")
+    assert code == 0
+    assert "tokens; the model reads" in output
+    assert output.count("cannot be written") == 2
+    assert len(output) < 5_000  # and after it the short line was continued
+    session = Session(styledial.load(run), max_new_tokens=4)
+    with pytest.raises(UserError, match="the model reads"):
+        "".join(session.write(long))
+    assert session.turns == []
+    assert "".join(session.write("他推开门"))
+
+
+HOSTILE = [
+    "\x1b[2J\x07他推开门",
+    "</s><|im_end|>${x}",
+    "\u202e\u200b\ufdd0\U0010ffff",
+    "'; rm -rf ~ #",
+]
+
+
+@pytest.mark.parametrize("prompt", HOSTILE)
+def test_prompts_of_any_characters_are_text(prompt: str, run: Path, tmp_path: Path) -> None:
+    done = invoke("generate", run, "--prompt", prompt, "--max-new-tokens", 4)
+    assert done.returncode == 0
+    assert prompt.removeprefix("\x1b[2J") in done.stderr  # click leaves such codes out of a pipe
+    output, code = chat(run, lines=f"{prompt}\n")
+    assert code == 0
+    assert "\x1b" not in output
+
+
+@pytest.mark.parametrize("named", ["~nobody-here/run", "../..", "/dev/null", "a/b/c", "."])
+def test_what_is_no_model_is_said(named: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for args in (("chat", named), ("generate", named, "--prompt", "x"), ("serve", named)):
+        done = invoke(*args)
+        assert done.returncode == 2, args
+        assert named[:200] in done.stderr
+
+
+def test_an_adapter_whose_base_is_gone_or_another(
+    run: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    moved = Path(shutil.copytree(run, tmp_path / "moved"))
+    (moved / "notes.exe").write_bytes(b"MZ\0unknown")  # a stranger's file is left alone
+    base = json.loads((moved / "base.json").read_text())
+    (moved / "base.json").write_text(json.dumps({**base, "model": str(tmp_path / "gone")}))
+    other = Path(shutil.copytree(tiny_base, tmp_path / "other"))
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "rope_theta": 5.0}))
+    for command in ("generate", "chat", "serve"):
+        more = ["--prompt", "x"] if command == "generate" else []
+        done = invoke(command, moved, *more)
+        assert done.returncode == 2, command
+        assert "--base FOLDER" in done.stderr, command
+        done = invoke(command, moved, *more, "--base", other)
+        assert done.returncode == 2, command
+        assert "not the base" in done.stderr or "another base" in done.stderr, done.stderr
+    done = invoke("generate", moved, "--prompt", "x", "--max-new-tokens", 4, "--base", tiny_base)
+    assert done.returncode == 0, done.stderr
+    assert (moved / "notes.exe").read_bytes() == b"MZ\0unknown"
 
 
 def test_nothing_written_commands_the_terminal() -> None:
     assert printable("门\x1b[2J\x07\n\tok") == "门[2J\n\tok"
+
+
+def test_texts_written_side_by_side_are_those_written_alone(model, tiny_base: Path) -> None:
+    how = {"max_new_tokens": 30, "seed": 5}
+    strengths = [0, 0.03, 0.1]
+    texts = ["", "", ""]
+    order = []
+    state = torch.get_rng_state()
+    for number, piece in stream_each(model, PROMPT, strengths, **how):
+        texts[number] += piece
+        order.append(number)
+    assert order[:6] == [0, 1, 2, 0, 1, 2]
+    assert torch.equal(torch.get_rng_state(), state)
+    alone = []
+    for each in strengths:
+        model.strength = each
+        alone.append(model.generate(PROMPT, **how))
+    assert texts == alone
+    assert len(set(texts)) == 3
+    with pytest.raises(UserError, match="reaches strengths above 0"):
+        next(stream_each(model, PROMPT, [0, 9]))
+    stream = stream_each(model, PROMPT, [0, 0.03], max_new_tokens=10_000)
+    next(stream)
+    stream.close()
+    plain = styledial.load(tiny_base)
+    [whole] = ["".join(piece for _, piece in stream_each(plain, PROMPT, [None], **how))]
+    assert whole == plain.generate(PROMPT, **how) == texts[0]

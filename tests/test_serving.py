@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import threading
@@ -55,15 +56,17 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     from styledial.models.gguf_lora import write_gguf_lora
     from styledial.serving import engine
-    from styledial.serving.proxy import serving
+    from styledial.serving.proxy import listening
 
     folder = tmp_path_factory.mktemp("served")
     base = build("llama", folder / "base", kind="llama")
     adapter, _, _ = exported(base, folder)
     write_base(base, folder / "base.gguf", "llama", heads_interleaved=True)
     write_gguf_lora(adapter, base, folder / "lora.gguf", name="style")
-    running = engine.start(folder / "base.gguf", folder / "lora.gguf", context=256, parallel=2)
-    with serving(Names("style", POINTS), running, 0) as server:
+    with listening(Names("style", POINTS), 0) as server:
+        server.engine = engine.start(
+            folder / "base.gguf", folder / "lora.gguf", context=256, parallel=2
+        )
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -135,12 +138,40 @@ def test_what_is_refused(address: str) -> None:
     assert completion(address, "style", prompt=[5] * 1_000)[0] == 400  # longer than the context
 
 
+def test_hostile_requests_are_answered(address: str, capfd: pytest.CaptureFixture[str]) -> None:
+    huge = "门" * 3_400_000  # 10 MB in UTF-8
+    assert completion(address, "style", prompt=huge)[0] in (200, 400)  # llama.cpp's to say
+    assert completion(address, "style", prompt="a\x00\x1b[2J\ud800")[0] in (200, 400)
+    assert completion(address, "style\ud800\x1b[2J")[0] == 400
+    assert completion(address, "../../etc/passwd")[0] == 400
+    assert raw(address, b"[" * 1_000_000) == 400  # deeper than json goes
+    assert raw(address, b"\xff\xfe") == 400
+    assert raw(address, b"", length="\xb2") == 400
+    assert raw(address, b"", length=str(65 << 20)) == 400
+    left = socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])))
+    left.sendall(b"POST /v1/completions HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: 90\r\n\r\n")
+    left.close()  # without its 90 bytes
+    assert completion(address, "style")[0] == 200
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def raw(address: str, body: bytes, length: str = "") -> int:
+    """The status for a body that isn't JSON."""
+    connection = http.client.HTTPConnection(address.removeprefix("http://"))
+    connection.putrequest("POST", "/v1/completions")
+    connection.putheader("Content-Length", length.encode("latin-1") or str(len(body)))
+    connection.endheaders()
+    connection.send(body)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
 def test_a_port_that_is_taken_is_said() -> None:
-    from styledial.serving.engine import Engine
-    from styledial.serving.proxy import serving
+    from styledial.serving.proxy import listening
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(UserError, match=r"--port .*choose another"):
-            serving(Names("style", []), Engine("", "", None), taken.getsockname()[1])
+            listening(Names("style", []), taken.getsockname()[1])

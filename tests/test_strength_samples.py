@@ -11,9 +11,9 @@ import torch
 from running import invoke, small_run
 
 from styledial.data.tokens import text_ids
+from styledial.evaluation.favoured import _joined
 from styledial.models.adapter import load_adapter, scaled
 from styledial.run.finished import reopen
-from styledial.run.strength_samples import _joined
 from styledial.strength import NAMED, band_near
 from styledial.training.measure import log_ratios, measure
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from styledial.cli.options import BaseNow, Plain
+from styledial.cli.streams import printable
 from styledial.errors import UserError
 from styledial.language import say
 
@@ -91,11 +92,6 @@ def _stream(pieces: Iterator[str]) -> None:
         pieces.close()  # type: ignore[attr-defined]
     sys.stdout.write("\n")
     sys.stdout.flush()
-
-
-def printable(text: str) -> str:
-    """Without the control characters that a terminal would act on."""
-    return "".join(c for c in text if c in "\n\t" or c.isprintable() or ord(c) > 0x9F)
 
 
 def _reader() -> Callable[[], str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -18,7 +19,7 @@ from styledial.cli.options import (
     asked_strength,
     trusting,
 )
-from styledial.cli.streams import typed_text
+from styledial.cli.streams import printable, typed_text
 from styledial.errors import UserError
 from styledial.language import say
 from styledial.strength import name_of
@@ -118,7 +119,7 @@ def generate(
         for each in write_each(model, texts, strengths, **how):
             with progress.paused():
                 shown = _shown(each, as_json=prompts is not None, headed=compare is not None)
-                typer.echo(shown)
+                typer.echo(printable(shown) if sys.stdout.isatty() else shown)
 
 
 def _check(

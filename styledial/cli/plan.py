@@ -149,20 +149,14 @@ def _size_taken(card: Card, other: str) -> str:
 
 
 def _planned(asked: Config, card: Card | None, processes: int) -> tuple[Config, Plan]:
-    """The plan, and the configuration it is of: with `auto`, the largest batch that fits."""
+    """The plan, and the configuration it is of; what was chosen for `auto` is said."""
     from styledial.memory import fit as fitting
     from styledial.memory import show
-    from styledial.memory.plan import plan as planned
 
-    if asked.training.per_device_train_batch_size != "auto" or card is None:
-        return asked, planned(asked, card=card, processes=processes)
-    resolved = fitting.of_one_row(asked)
-    found = planned(resolved, card=card, processes=processes)
-    largest = fitting.largest_batch(asked, card, processes=processes, smallest=found)
-    if largest:
-        resolved, found = largest.config, largest.plan
-    chosen = {n: resolved.value_of(n) for n in (fitting.BATCH, fitting.ACCUMULATION)}
-    typer.echo(show.as_settings(chosen), err=True)
+    resolved, found = fitting.plan_as_trained(asked, card, processes)
+    if resolved is not asked:
+        chosen = {n: resolved.value_of(n) for n in (fitting.BATCH, fitting.ACCUMULATION)}
+        typer.echo(show.as_settings(chosen), err=True)
     return resolved, found
 
 
@@ -173,11 +167,9 @@ def _lines(
     from styledial.memory import fit as fitting
     from styledial.memory import show
 
-    lines = list(show.table(found))
-    if card is not None:
-        lines.append(show.verdict(found, card))
-        if fit and not fitting.fits(found, card):
-            with progress.stage(say("looking for what fits", "寻找放得下的配置")):
-                other = fitting.nearest(asked, found, card, processes=processes)
-            lines.append(say(*show.nearest_words(asked, other)))
+    lines = show.plan_lines(found, card)
+    if fit and card is not None and not fitting.fits(found, card):
+        with progress.stage(say("looking for what fits", "寻找放得下的配置")):
+            other = fitting.nearest(asked, found, card, processes=processes)
+        lines.append(say(*show.nearest_words(asked, other)))
     return [*lines, *show.pace(resolved, found, card)]

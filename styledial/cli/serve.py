@@ -54,14 +54,14 @@ def _serve(source: Source, base: Path, port: int, context: int, parallel: int) -
     from styledial.models.gguf_lora import write_gguf_lora
     from styledial.serving import engine
     from styledial.serving.names import Names
-    from styledial.serving.proxy import serving
+    from styledial.serving.proxy import listening
 
     with tempfile.TemporaryDirectory(prefix="styledial-") as place:
         lora = Path(place) / "lora.gguf"
-        write_gguf_lora(source.adapter, source.base_folder, lora, name=source.name)
-        running = engine.start(base, lora, context=context, parallel=parallel)
         names = Names(source.name, source.points)
-        with serving(names, running, port) as server:
+        with listening(names, port) as server:
+            write_gguf_lora(source.adapter, source.base_folder, lora, name=source.name)
+            server.engine = engine.start(base, lora, context=context, parallel=parallel)
             for line in _examples(names, server.server_address[1]):
                 typer.echo(line)
             server.serve_forever()

@@ -41,6 +41,11 @@ def show_any_character() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def printable(text: str) -> str:
+    """Without the control characters that a terminal would act on."""
+    return "".join(c for c in text if c in "\n\t" or c.isprintable() or ord(c) > 0x9F)
+
+
 def typed_text(option: str, text: str) -> str:
     """What was typed for `option`, also by a terminal in GBK on a system in UTF-8.
 

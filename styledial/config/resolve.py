@@ -98,10 +98,19 @@ def preset_path(name: str) -> Path:
             f"--preset {name}: no such preset; available: {names}.{hint_en}",
             f"--preset {name}：没有这个预设；可选 {names}。{hint_zh}",
         )
+    return _shipped() / PRESETS[name]
+
+
+def demo_path() -> Path:
+    """The demo's configuration: the bundled model and novels."""
+    return _shipped() / "demo.yaml"
+
+
+def _shipped() -> Path:
     package = Path(__file__).resolve().parents[1]
     installed = package / "presets"
     # In this order: any package may leave a folder `configs` beside an installed one.
-    return (installed if installed.is_dir() else package.parent / "configs") / PRESETS[name]
+    return installed if installed.is_dir() else package.parent / "configs"
 
 
 def _command_line(options: Mapping[str, Any], assignments: Iterable[str]) -> Source:

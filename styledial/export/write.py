@@ -11,7 +11,7 @@ from styledial.export import gguf, measured, ollama, vllm
 from styledial.export.card import card
 from styledial.export.programs import ONE_MODEL
 from styledial.export.source import At, Source, chosen, read_source
-from styledial.files import folder_written_aside, write_json, write_text
+from styledial.files import expanded, folder_written_aside, write_json, write_text
 from styledial.language import say, typed
 from styledial.models.adapter import load_adapter, scale_adapter, write_adapter
 from styledial.models.identity import FILE as BASE
@@ -140,7 +140,7 @@ def _gguf_lora(source: Source, options: Options, folder: Path, done: Exported) -
 
 def gguf_file(named: str) -> Path:
     """The GGUF of the base that --base-gguf names; raises UserError where it isn't there."""
-    path = Path(named).expanduser()
+    path = expanded(named)
     if not path.is_file() or not _is_gguf(path):
         raise UserError(
             f"--base-gguf {named}: is not a GGUF file; name the base's own, as a file.",

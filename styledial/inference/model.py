@@ -21,6 +21,7 @@ from styledial.data.chat import Message, asked_ids, prompt_ids
 from styledial.dial import FILE as DIAL
 from styledial.dial import DialPoint, load_dial, strongest
 from styledial.errors import UserError
+from styledial.files import expanded
 from styledial.inference.strengths import scale_at
 from styledial.models.adapter import load_adapter, load_plain, scaled
 from styledial.models.generation import (
@@ -65,6 +66,7 @@ class StyleModel:
         self.name = name
         self._model = model
         self._points = points
+        self._trained = trained
         self._strength = trained
         self._scale = 1.0
 
@@ -76,15 +78,29 @@ class StyleModel:
     @strength.setter
     def strength(self, kl_beta: float) -> None:
         """Raises UserError for a strength out of reach, and for a model that has only its own."""
-        if not (isinstance(self._model, Policy) and self._model.is_adapter):
+        if kl_beta == math.inf and self.policy:  # max
+            kl_beta = strongest(self._dial()).kl
+        self._scale = self.scale_of(kl_beta)
+        self._strength = float(kl_beta)
+
+    def scale_of(self, kl_beta: float | None) -> float:
+        """The adapter's scale with this KL, 0 for the base, None as it is now; raises UserError as
+        `strength` does."""
+        if kl_beta is None:
+            return self._scale
+        if not (self.policy and self.policy.is_adapter):
             raise UserError(
                 f"{self.name}: is one whole model, whose strength is fixed; load the adapter.",
                 f"{self.name}：是完整模型，强度已固定；请加载适配器。",
             )
-        if kl_beta == math.inf:  # max
-            kl_beta = strongest(self._dial()).kl
-        self._scale = 0.0 if kl_beta == 0 else scale_at(self._dial(), kl_beta)
-        self._strength = float(kl_beta)
+        if kl_beta in (0, self._trained):
+            return float(kl_beta != 0)
+        return scale_at(self._dial(), kl_beta)
+
+    @property
+    def policy(self) -> Policy | None:
+        """The tuned model with its base; None of a whole model, which has none beside it."""
+        return self._model if isinstance(self._model, Policy) else None
 
     def asked(self, prompt: str) -> str | list[Message]:
         """A prompt as this model is given it: a message to answer, or a text to continue."""
@@ -103,8 +119,8 @@ class StyleModel:
         The same seed gives the same text on the same device; temperature 0 is greedy decoding.
         """
         how = Sampling(max_new_tokens, seed, temperature)
-        with self._at_strength() as model:
-            return continue_ids(model, self.tokenizer, self._ids(prompt), how)
+        with self.at_scale(self._scale) as model:
+            return continue_ids(model, self.tokenizer, self.ids_of(prompt), how)
 
     def stream(
         self,
@@ -116,10 +132,11 @@ class StyleModel:
     ) -> Iterator[str]:
         """As `generate`, in pieces as they are written; one that is left early stops writing."""
         how = Sampling(max_new_tokens, seed, temperature)
-        with self._at_strength() as model:
-            yield from streamed_ids(model, self.tokenizer, self._ids(prompt), how)
+        with self.at_scale(self._scale) as model:
+            yield from streamed_ids(model, self.tokenizer, self.ids_of(prompt), how)
 
-    def _ids(self, prompt: str | Sequence[Message]) -> list[int]:
+    def ids_of(self, prompt: str | Sequence[Message]) -> list[int]:
+        """What the model reads for `prompt`. Raises UserError for one that is too long."""
         ids = self._encoded(prompt)
         self._check_length(len(ids))
         return ids
@@ -156,16 +173,17 @@ class StyleModel:
             ) from None
 
     @contextlib.contextmanager
-    def _at_strength(self) -> Iterator[Any]:
+    def at_scale(self, scale: float) -> Iterator[Any]:
+        """What writes at `scale` times the adapter, 0 for the base, as long as the block lasts."""
         model = self._model
         if not isinstance(model, Policy):
             yield model
             return
         here: AbstractContextManager[Any] = contextlib.nullcontext(model.model)
-        if model.is_adapter and self._scale == 0:
+        if model.is_adapter and scale == 0:
             here = model.as_base()
-        scale = scaled(model, self._scale) if self._scale not in (0, 1) else None
-        with scale or contextlib.nullcontext(), here as writing:
+        turned = scaled(model, scale) if scale not in (0, 1) else None
+        with turned or contextlib.nullcontext(), here as writing:
             yield writing
 
     def _dial(self) -> Sequence[DialPoint]:
@@ -189,7 +207,7 @@ def load(
     never measured (`styledial dial` measures it).
     """
     quiet_libraries()
-    place = Path(folder).expanduser()
+    place = expanded(folder)
     if not is_plain_model(str(folder)):
         summary = describe_adapter(place)
         policy, tokenizer = load_adapter(place, base=base, **loading)
@@ -208,7 +226,7 @@ def load(
 
 def is_plain_model(named: str) -> bool:
     """Whether `named` is a whole model, by its folder or its name on the hub, and no run."""
-    place = Path(named).expanduser()
+    place = expanded(named)
     if place.exists():
         return described.is_plain_model(place)
     is_name = named.count("/") == 1 and not named.startswith((".", "/", "~"))

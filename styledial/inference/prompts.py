@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from styledial.errors import UserError
+from styledial.files import expanded
 from styledial.inference.model import StyleModel
 from styledial.inference.strengths import parse_kl
 
@@ -35,7 +35,7 @@ def read_prompts(named: str) -> list[str]:
 
 def _file(named: str) -> str:
     try:
-        return Path(named).expanduser().read_text(encoding="utf-8-sig")
+        return expanded(named).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = "not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise UserError(

@@ -7,13 +7,13 @@ empty line lets it go on.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from styledial.errors import UserError
-from styledial.files import write_text
+from styledial.files import expanded, write_text
 from styledial.inference.model import Message, StyleModel
 from styledial.inference.strengths import parse_kl
 from styledial.language import say
@@ -58,6 +58,10 @@ class Session:
             for piece in stream:
                 pieces.append(piece)
                 yield piece
+        except UserError:  # too long: without the line that was refused, the talk goes on
+            if self.turns and self.turns[-1]["role"] == "user":
+                self.turns.pop()
+            raise
         finally:
             stream.close()  # type: ignore[attr-defined]
             if pieces:
@@ -103,18 +107,18 @@ class Session:
 
     def _save(self, typed: str) -> str:
         """As Markdown, or as JSON lines where the name says so; never over another file."""
-        path = Path(typed or time.strftime("chat-%Y%m%d-%H%M%S.md")).expanduser()
-        if path.exists() or path.is_symlink():
-            raise UserError(
-                f"/save {path}: exists already; give another name.",
-                f"/save {path}：已存在；请换个名字。",
-            )
+        path = expanded(typed or time.strftime("chat-%Y%m%d-%H%M%S.md"))
         try:
+            if os.path.lexists(path):
+                raise UserError(
+                    f"/save {path}: exists already; give another name.",
+                    f"/save {path}：已存在；请换个名字。",
+                )
             write_text(path, self.as_text(lines=path.suffix == ".jsonl"))
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a NUL in the name is a ValueError
+            why = getattr(error, "strerror", None) or str(error)
             raise UserError(
-                f"/save {path}: cannot be written ({error.strerror}).",
-                f"/save {path}：无法写入（{error.strerror}）。",
+                f"/save {path}: cannot be written ({why}).", f"/save {path}：无法写入（{why}）。"
             ) from None
         return str(path)
 

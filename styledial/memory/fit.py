@@ -100,6 +100,16 @@ def largest_batch(
     return best
 
 
+def plan_as_trained(asked: Config, card: Card | None, processes: int = 1) -> tuple[Config, Plan]:
+    """The plan, and the configuration it is of: with `auto`, the largest batch that fits."""
+    if asked.training.per_device_train_batch_size != "auto" or card is None:
+        return asked, plan(asked, card=card, processes=processes)
+    resolved = of_one_row(asked)
+    found = plan(resolved, card=card, processes=processes)
+    largest = largest_batch(asked, card, processes=processes, smallest=found)
+    return (largest.config, largest.plan) if largest else (resolved, found)
+
+
 def nearest(
     config: Config,
     planned: Plan,

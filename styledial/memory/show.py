@@ -51,6 +51,11 @@ def table(plan: Plan) -> Iterator[str]:
     )
 
 
+def plan_lines(plan: Plan, card: Card | None) -> list[str]:
+    """The table, and whether it fits."""
+    return [*table(plan), *([verdict(plan, card)] if card is not None else [])]
+
+
 def verdict(plan: Plan, card: Card) -> str:
     """Whether it fits the card, with the margin."""
     limit = card.memory * (1 - MARGIN)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -148,18 +148,15 @@ def streamed_ids(
 
     A piece never ends within a character. Where the caller stops, so does the writing.
     """
-    watch = _Watch(len(before))
+    tokens: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+    watch = Watch(len(before), tokens.put)
     thread = threading.Thread(target=watch.run, args=(model, tokenizer, before, how), daemon=True)
     thread.start()
-    ids: list[int] = []
-    shown = ""
+    text = GrowingText(tokenizer, before)
     try:
-        while (token := watch.tokens.get()) is not None:
-            ids.append(token)
-            text = continuation(tokenizer, before, ids)
-            if text.startswith(shown) and len(text) > len(shown):
-                yield text[len(shown) :]
-                shown = text
+        while (token := tokens.get()) is not None:
+            if piece := text.add(token):
+                yield piece
     finally:
         watch.left.set()
         thread.join()
@@ -167,14 +164,39 @@ def streamed_ids(
         raise watch.error
 
 
-class _Watch:
-    """transformers' streamer and stopping criterion in one: new tokens into a queue, None last."""
+class GrowingText:
+    """The text of ids that come one by one behind `before`."""
 
-    def __init__(self, opening: int) -> None:
-        self.tokens: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, before: list[int]) -> None:
+        self._tokenizer, self._before = tokenizer, before
+        self._ids: list[int] = []
+        self._shown = ""
+
+    def add(self, token: int) -> str:
+        """What this token adds; nothing as long as a character isn't whole."""
+        self._ids.append(token)
+        text = continuation(self._tokenizer, self._before, self._ids)
+        if not text.startswith(self._shown):
+            return ""
+        piece, self._shown = text[len(self._shown) :], text
+        return piece
+
+
+class Watch:
+    """transformers' streamer and stopping criterion in one: `take` gets each new token, None last.
+
+    `between` is called after each token, by the thread that writes. Set `left` to stop it.
+    """
+
+    def __init__(
+        self,
+        opening: int,
+        take: Callable[[int | None], None],
+        between: Callable[[], None] = lambda: None,
+    ) -> None:
         self.left = threading.Event()
         self.error: BaseException | None = None
-        self._opening = opening
+        self._opening, self._take, self._between = opening, take, between
 
     def run(
         self,
@@ -183,24 +205,26 @@ class _Watch:
         before: list[int],
         how: Sampling,
     ) -> None:
+        """Write; what goes wrong is kept in `error`, for the thread that reads to raise."""
         try:
             _written(model, tokenizer, before, how, streamer=self, stopping_criteria=[self._stop])
-        except BaseException as error:  # raised again by the thread that reads
+        except BaseException as error:
             self.error = error
         finally:
-            self.tokens.put(None)
+            self._take(None)
 
     def put(self, ids: torch.Tensor) -> None:
         """Called first with the prompt, then with each token."""
         new = ids.flatten().tolist()
         skipped, self._opening = min(self._opening, len(new)), max(self._opening - len(new), 0)
         for token in new[skipped:]:
-            self.tokens.put(token)
+            self._take(token)
 
     def end(self) -> None:
         """The end is said by `run`, after an error too."""
 
     def _stop(self, ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        self._between()
         return torch.full((len(ids),), self.left.is_set(), dtype=torch.bool, device=ids.device)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from styledial.errors import ModelError
+from styledial.files import expanded
 from styledial.language import say
 from styledial.models.base_files import written_dtype
 from styledial.models.classes import auto_class, with_attention
@@ -63,7 +64,7 @@ def load_tokenizer(
     """
     from transformers import AutoTokenizer
 
-    folder = Path(name_or_path).expanduser()
+    folder = expanded(name_or_path)
     if not (folder / "tokenizer_config.json").is_file() or (folder / "config.json").is_file():
         folder = ready_folder(
             name_or_path, trust_remote_code=trust_remote_code, check=False, say=line
@@ -238,7 +239,7 @@ def _not_loaded(name: str, error: Exception) -> ModelError:
             f"model.model_name_or_path：{name} 需要的程序包未安装或无法使用（{reason[1]}）。"
             "请安装后重试。",
         )
-    if not Path(name).expanduser().exists():
+    if not expanded(name).exists():
         return not_available(name, *reason)
     return ModelError(
         f"model.model_name_or_path: {name} could not be loaded ({reason[0]}). Restore its files, "

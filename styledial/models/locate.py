@@ -15,6 +15,7 @@ from pathlib import Path
 
 from styledial.commands import command
 from styledial.errors import ModelError
+from styledial.files import expanded
 from styledial.hub.home import model_folder
 from styledial.language import typed
 from styledial.models.chatglm.convert import converted
@@ -72,7 +73,7 @@ def find_base(name_or_path: str) -> str:
     """
     if name_or_path == "bundled":
         return str(_BUNDLED)
-    path = Path(name_or_path).expanduser()
+    path = expanded(name_or_path)
     if is_gguf(path):
         return str(path)
     if path.is_file():
@@ -153,7 +154,7 @@ def _no_folder(name: str) -> ModelError:
 
 def absolute(name_or_path: str) -> str:
     """The absolute path of a folder or file, found from everywhere; a name stays as it is."""
-    path = Path(name_or_path).expanduser()
+    path = expanded(name_or_path)
     here = name_or_path != "bundled" and path.exists()
     return str(path.absolute()) if here else name_or_path
 
@@ -170,7 +171,7 @@ def at_commit(name: str, commit: str | None) -> str:
     repo, asked = split_revision(name)
     if asked == commit or not commit or not _COMMIT.fullmatch(commit):
         return name
-    if name == "bundled" or Path(name).expanduser().exists() or _is_path(name):
+    if name == "bundled" or expanded(name).exists() or _is_path(name):
         return name
     exact = f"{repo}@{commit}"
     return name if _downloaded_before(name) and not _downloaded_before(exact) else exact

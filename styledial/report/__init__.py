@@ -55,21 +55,26 @@ def write_report(folder: Path, target: Path | None = None) -> Path:
     A file that the run doesn't have is named on the page with the command that makes it. Raises
     UserError where there is no run. Reads only; some seconds, no GPU.
     """
-    run = read_run(folder)
-    with stage(say("writing the report", "生成报告")):
-        page = render(
-            "report.html",
-            verdict=verdict.verdict(run),
-            writing=writing.writing(run),
-            curves=[section(run) for section in CURVES],
-            figures_of_run=[section(run) for section in FIGURES],
-        )
+    page = report_page(folder)
     if target:
         write_text(target, page)
         return target
     with claims.writing(folder) as owned:
         owned.write_text(FILE, page)
     return folder / FILE
+
+
+def report_page(folder: Path) -> str:
+    """The report of the run in `folder` as HTML. Raises UserError where there is no run."""
+    run = read_run(folder)
+    with stage(say("writing the report", "生成报告")):
+        return render(
+            "report.html",
+            verdict=verdict.verdict(run),
+            writing=writing.writing(run),
+            curves=[section(run) for section in CURVES],
+            figures_of_run=[section(run) for section in FIGURES],
+        )
 
 
 def report_at_end(folder: Path, note: Callable[[str, str], None]) -> None:

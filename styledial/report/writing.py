@@ -109,19 +109,20 @@ def _words(found: Any) -> list[Word]:
     words: list[Word] = []
     for each in found if isinstance(found, list) else []:
         if isinstance(each, list) and len(each) == 2 and isinstance(each[0], str):
-            words += _word(each[0], each[1] if is_number(each[1]) else 0.0)
+            words += marked(each[0], each[1] if is_number(each[1]) else 0.0)
     return words
 
 
-def _word(text: str, ratio: float) -> list[Word]:
-    """With the space before it on its own: a mark begins with the word."""
+def marked(text: str, ratio: float) -> list[Word]:
+    """A word with its mark, if its log ratio earns one; with the space before it on its own, so
+    that a mark begins with the word."""
     bare = text.lstrip()
     level = (ratio >= math.log(MARKED)) + (ratio >= math.log(STRONGLY))
     if not level or not any(character.isalnum() for character in bare):
         return [Word(text)]
     times = math.exp(min(ratio, 10.0))
-    marked = Word(bare, level, f"{times:.1f} ×" if times < 100 else "> 100 ×")
-    return [Word(text[: len(text) - len(bare)]), marked] if len(bare) < len(text) else [marked]
+    word = Word(bare, level, f"{times:.1f} ×" if times < 100 else "> 100 ×")
+    return [Word(text[: len(text) - len(bare)]), word] if len(bare) < len(text) else [word]
 
 
 def _out_of_reach(run: Run, strengths: Sequence[dict[str, Any]]) -> list[str]:

@@ -9,8 +9,8 @@
                   "texts": {"base": WORDS, "light": WORDS, "adapter": WORDS}}, ...],
      "book": WORDS}
 
-WORDS is a text cut into words, [["俺", 1.83], ...]: each with log p_tuned - log p_base in nats, of
-the adapter as saved, whatever strength wrote the text. The report marks words by it.
+WORDS is a text cut into words, [["俺", 1.83], ...], as evaluation/favoured.py weighs them with the
+adapter as saved, whatever strength wrote the text. The report marks words by it.
 
 Cost, at the end of a run: one sample for each further strength, of the first prompt only (three at
 most; a run writes six anyway); one forward pass of both models over all samples and a passage of
@@ -28,8 +28,9 @@ from typing import TYPE_CHECKING, Any
 
 from styledial.data.chat import prompt_ids
 from styledial.data.pack import PackedRows
-from styledial.data.tokens import opening_ids, text_ids
+from styledial.data.tokens import opening_ids
 from styledial.dial import SCALES
+from styledial.evaluation.favoured import favoured_words
 from styledial.evaluation.writing import as_text, pieces_of
 from styledial.models.adapter import scaled
 from styledial.models.policy import Policy
@@ -39,7 +40,7 @@ from styledial.run_folder.layout import STRENGTH_SAMPLES
 from styledial.run_folder.ownership import RunFolder
 from styledial.strength import NAMED, band_near
 from styledial.training.landing import find_scale
-from styledial.training.measure import halves, log_ratios, measure
+from styledial.training.measure import halves, measure
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -51,8 +52,6 @@ _TOKENS = 1_024
 _PLACES = 16  # where a passage of the book is looked for
 _TOLERANCE = 0.03  # relative, of the KL of a named strength
 _SENTENCE_END = re.compile(r"[。！？!?.][”’」』\"']*\s*|\n+")
-
-Words = list[tuple[str, float]]
 
 
 @dataclass(frozen=True)
@@ -89,15 +88,13 @@ def write_strength_samples(
                 first = [written[0].prompt]
                 [text] = samples.sample(policy, tokenizer, first, seed, base=False, answers=answers)
             texts[0][each.name] = text
-    weigh = functools.partial(_words, policy, tokenizer, answers=answers)
-    prompts = [
-        {
-            "prompt": each.prompt,
-            "texts": {name: weigh(each.prompt, text) for name, text in of.items()},
-        }
-        for each, of in zip(written, texts, strict=True)
-    ]
-    book = weigh("", _passage(tokenizer, heldout))
+    weigh = functools.partial(favoured_words, policy, tokenizer)
+    prompts = []
+    for sample, of in zip(written, texts, strict=True):
+        before = prompt_ids(tokenizer, sample.prompt, answers=answers)
+        weighed = {name: weigh(before, text) for name, text in of.items()}
+        prompts.append({"prompt": sample.prompt, "texts": weighed})
+    book = weigh(opening_ids(tokenizer), _passage(tokenizer, heldout), goes_on=False)
     run.write_json(
         STRENGTH_SAMPLES,
         {
@@ -152,53 +149,3 @@ def _passage(tokenizer: PreTrainedTokenizerBase, heldout: PackedRows) -> str:
 def _whole_sentences(text: str) -> str:
     ends = [end.end() for end in _SENTENCE_END.finditer(text)]
     return text[ends[0] : ends[-1]].strip() if ends else ""
-
-
-def _words(
-    policy: Policy, tokenizer: PreTrainedTokenizerBase, prompt: str, text: str, *, answers: bool
-) -> Words:
-    """`text`, which goes on from `prompt` or `answers` it, in words that together are it again,
-    each with its log ratio: the sum of its tokens'."""
-    before = prompt_ids(tokenizer, prompt, answers=answers) if prompt else opening_ids(tokenizer)
-    ids = text_ids(tokenizer, [text], goes_on=bool(prompt))
-    if not ids:
-        return [(text, 0.0)] if text else []
-    ratios = log_ratios(policy, [*before, *ids])
-    # The very first token of a text is nobody's target.
-    of_text = ratios[len(before) - 1 :] if before else [0.0, *ratios]
-    return _joined(_pieces(tokenizer, before, ids, of_text, text))
-
-
-def _pieces(
-    tokenizer: PreTrainedTokenizerBase,
-    before: list[int],
-    ids: list[int],
-    ratios: Sequence[float],
-    text: str,
-) -> Words:
-    """The text of each token; tokens that are parts of one character are taken together."""
-    start = len(tokenizer.decode(before, skip_special_tokens=True))
-    found: Words = []
-    done, ratio = 0, 0.0
-    for i, of_token in enumerate(ratios):
-        ratio += of_token
-        whole = tokenizer.decode([*before, *ids[: i + 1]], skip_special_tokens=True)[start:]
-        if len(whole) > done and text.startswith(whole):
-            found.append((text[done : len(whole)], ratio))
-            done, ratio = len(whole), 0.0
-    return [*found, (text[done:], 0.0)] if done < len(text) else found
-
-
-def _joined(pieces: Words) -> Words:
-    """Pieces of one word of an alphabet put together; Chinese stays as its tokens have it."""
-    found: Words = []
-    for piece, ratio in pieces:
-        if found and _in_word(found[-1][0][-1]) and _in_word(piece[0]):
-            found[-1] = (found[-1][0] + piece, found[-1][1] + ratio)
-        else:
-            found.append((piece, ratio))
-    return [(word, round(ratio, 3)) for word, ratio in found]
-
-
-def _in_word(character: str) -> bool:
-    return (character.isalnum() and character < "\u2e80") or character in "'’"

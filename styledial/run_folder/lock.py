@@ -124,10 +124,7 @@ class Lock:
             return None
 
     def _owner(self) -> dict[str, Any]:
-        try:
-            return dict(json.loads((self._own / OWNER).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return {}
+        return _named_owner(self._own)
 
     def _taken(self) -> Taken:
         until = time.monotonic() + 1.0  # it may have taken the lock a moment ago
@@ -141,6 +138,32 @@ class Lock:
             f"{self._run}：正被另一个 StyleDial 进程使用（主机 {host}，pid {pid}，开始于 "
             f"{started}）。请等它结束、将其停止，或换一个文件夹。",
         )
+
+
+def owner_here(own: Path) -> int | None:
+    """The process of this machine that holds the lock in `own`; None where none does.
+
+    Asks the kernel only where owner.json names a process that runs, so no start is disturbed.
+    """
+    owner = _named_owner(own)
+    pid = owner.get("pid")
+    if owner.get("host") != socket.gethostname() or not isinstance(pid, int) or not _runs(pid):
+        return None
+    try:
+        handle = os.open(own / LOCK, os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        return pid if _lock(handle) is None else None
+    finally:
+        os.close(handle)
+
+
+def _named_owner(own: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((own / OWNER).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def _lock(handle: int) -> bool | None:

@@ -8,6 +8,7 @@ through a name of its own), and passes on two paths.
 from __future__ import annotations
 
 import json
+import sys
 import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,19 +20,15 @@ from styledial.serving.names import Names
 
 HOST = "127.0.0.1"
 _PATHS = ("/v1/chat/completions", "/v1/completions")
-_MOST_BYTES = 16 << 20
+_MOST_BYTES = 64 << 20  # JSON may write a character of three bytes in six
 _LOOPBACK = ("127.0.0.1", "localhost")
 
 
-def serving(names: Names, engine: Engine, port: int) -> ThreadingHTTPServer:
-    """A server on 127.0.0.1, ready for `serve_forever`. Raises UserError for a port that is
-    taken."""
-
-    class Handler(_Handler):
-        served, upstream = names, engine
-
+def listening(names: Names, port: int) -> Server:
+    """A server on 127.0.0.1; give it its `engine`, then `serve_forever`. Raises UserError for a
+    port that is taken, before an engine is loaded for minutes."""
     try:
-        return _Server((HOST, port), Handler)
+        return Server((HOST, port), names)
     except OSError as error:
         raise UserError(
             f"--port {port}: cannot be listened on ({error.strerror}); choose another, or 0 for "
@@ -40,14 +37,25 @@ def serving(names: Names, engine: Engine, port: int) -> ThreadingHTTPServer:
         ) from None
 
 
-class _Server(ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
+    """Passes requests for `names` on to `engine`."""
+
     daemon_threads = True
     allow_reuse_address = False  # two servers on a port would take turns on some systems
+    engine: Engine
+
+    def __init__(self, address: tuple[str, int], names: Names) -> None:
+        super().__init__(address, _Handler)
+        self.names = names
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that leaves early is no error."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    served: Names
-    upstream: Engine
+    server: Server
     protocol_version = "HTTP/1.0"  # the end of the connection ends a stream
 
     def do_GET(self) -> None:
@@ -55,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._is_local():
             return
         if self.path == "/v1/models":
-            models = [{"id": name, "object": "model"} for name in self.served.listed()]
+            models = [{"id": name, "object": "model"} for name in self.server.names.listed()]
             self._json(200, {"object": "list", "data": models})
         elif self.path == "/health":
             self._json(200, {"status": "ok"})
@@ -71,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             asked = self._asked()
-            scale = self.served.scale_of(str(asked.get("model") or self.served.name))
+            scale = self.server.names.scale_of(str(asked.get("model") or self.server.names.name))
         except UserError as error:
             self._error(400, str(error))
             return
@@ -79,14 +87,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _asked(self) -> dict[str, Any]:
         length = self.headers.get("Content-Length", "")
-        if not length.isdigit() or int(length) > _MOST_BYTES:
+        if not (length.isascii() and length.isdigit()) or int(length) > _MOST_BYTES:
             raise UserError(
                 f"the request needs a Content-Length of at most {_MOST_BYTES:,} bytes.",
                 f"请求须有 Content-Length，且不超过 {_MOST_BYTES:,} 字节。",
             )
         try:
             found = json.loads(self.rfile.read(int(length)))
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
             raise UserError("the request is not a JSON object.", "请求不是 JSON 对象。")
@@ -94,11 +102,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self, asked: dict[str, Any]) -> None:
         request = urllib.request.Request(
-            self.upstream.address + self.path,
+            self.server.engine.address + self.path,
             data=json.dumps(asked).encode(),
             headers={
                 "Content-Type": "application/json",
-                "Authorization": f"Bearer {self.upstream.key}",
+                "Authorization": f"Bearer {self.server.engine.key}",
             },
         )
         try:
@@ -127,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._json(status, {"error": {"message": message, "type": "invalid_request_error"}})
 
     def _json(self, status: int, content: dict[str, Any]) -> None:
-        body = json.dumps(content, ensure_ascii=False).encode()
+        body = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
