@@ -142,3 +142,16 @@ def test_interrupting_is_not_an_error_report(capsys: pytest.CaptureFixture) -> N
         guarded(command)
     assert caught.value.code == 130
     assert capsys.readouterr().err == "stopped\n"
+
+
+def test_a_name_that_no_file_can_have_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for command in (["chat"], ["generate", "--prompt", "x"], ["studio"], ["report"]):
+        monkeypatch.setattr(sys, "argv", ["styledial", *command, "x" * 300])
+        with pytest.raises(SystemExit) as caught:
+            guarded(partial(run, app))
+        assert caught.value.code == 2
+        said = capsys.readouterr().err
+        assert len(said) < 400, command
+        assert "too long" in said or "studio" in command, said

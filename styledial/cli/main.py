@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -29,6 +30,7 @@ from styledial.cli import (
     report,
     serve,
     start,
+    studio,
     train,
 )
 from styledial.cli.streams import show_any_character
@@ -90,6 +92,7 @@ app.command("compare", cls=Command, help=compare.HELP)(compare.compare)
 app.command("merge", cls=Command, help=merge.HELP)(merge.merge)
 app.command("export", cls=Command, help=export.HELP)(export.export)
 app.command("serve", cls=Command, help=serve.HELP)(serve.serve)
+app.command("studio", cls=Command, help=studio.HELP)(studio.studio)
 
 
 _OUT_OF_MEMORY = say(
@@ -122,6 +125,10 @@ def guarded(command: Callable[[], None]) -> None:
         progress.complain(str(error))
         raise SystemExit(error.exit_code) from None
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            name = f"{str(error.filename)[:60]}..."
+            progress.complain(say(f"{name}: is too long for a name.", f"{name}：名称太长。"))
+            raise SystemExit(2) from None
         # Named by its class, so that the command line doesn't import torch to ask.
         if type(error).__name__ == "OutOfMemoryError":
             print(_OUT_OF_MEMORY, file=sys.stderr)
