@@ -13,8 +13,6 @@ from styledial.language import say
 # (unit, bytes in it, decimals), largest first; the last takes what is smaller.
 _MEMORY = (("GiB", 2**30, 2), ("MiB", 2**20, 0))
 _DISK = (("GB", 10**9, 1), ("MB", 10**6, 1), ("kB", 10**3, 1), ("B", 1, 0))
-# Less than this in nats per token is called no change.
-NOTHING = 0.0005
 
 
 def memory_size(count: float) -> str:

@@ -22,7 +22,6 @@ from styledial.report.numbers import duration, general, memory_size, number, sig
 from styledial.report.parts import Figure
 from styledial.report.verdict import sentence
 from styledial.run_folder.reader import Run, read_run
-from styledial.strength import band_near, band_of, strength_word
 from styledial.units import percent
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> {{ 7*7 }} `<b>`"
@@ -306,7 +305,7 @@ BASE = {"kl_mode": "budget", "kl_beta": 0.1, "kl_final": 0.101, "style_nll": 4.5
     [
         (
             {},
-            "Style strength: medium. Closer to the books; general ability almost unchanged.",
+            "Style strength: medium. Closer to the novels; general ability nearly unchanged.",
             "风格强度：中等。更像原著，通用能力几乎没变。",
         ),
         (
@@ -320,20 +319,24 @@ BASE = {"kl_mode": "budget", "kl_beta": 0.1, "kl_final": 0.101, "style_nll": 4.5
             "，超过目标强度。",
         ),
         (
-            {"kl_final": 0.094},
+            {"kl_final": 0.094, "adapter_scale": 0.9},
             "Style strength: medium. ",
             "风格强度：中等。",
         ),  # landed on the other half of the text
         ({"kl_mode": "off", "kl_final": 0.19}, "Style strength: strong. ", "风格强度：强"),
-        ({"kl_final": 0.02}, "Style strength: very light, short", "风格强度：很弱，没学到"),
-        ({"style_nll": 5.1}, "Further from the books; ", "离原著更远"),
-        ({"style_nll": 5.0}, "No closer to the books; ", "没有更像原著"),
+        (
+            {"kl_final": 0.02},
+            "Style strength: barely noticeable, short",
+            "风格强度：几乎看不出，没学到",
+        ),
+        ({"style_nll": 5.1}, "Further from the novels; ", "离原著更远"),
+        ({"style_nll": 5.0}, "No closer to the novels; ", "没有更像原著"),
         ({"general_nll": 3.9}, "general ability slightly better.", "通用能力略有提升"),
-        ({"general_nll": 4.0}, "general ability almost unchanged.", "通用能力几乎没变"),
-        ({"general_nll": 4.03}, "general ability slightly weaker.", "通用能力略有下降"),
-        ({"general_nll": 4.2}, "general ability clearly weaker.", "通用能力明显下降"),
+        ({"general_nll": 4.0}, "general ability nearly unchanged.", "通用能力几乎没变"),
+        ({"general_nll": 4.03}, "general ability slightly worse.", "通用能力略有下降"),
+        ({"general_nll": 4.2}, "general ability clearly worse.", "通用能力明显下降"),
         ({"kl_final": None}, "Style strength: not measured.", "风格强度：未测量"),
-        ({"general_nll": None}, "Style strength: medium. Closer to the books.", "更像原著。"),
+        ({"general_nll": None}, "Style strength: medium. Closer to the novels.", "更像原著。"),
     ],
 )
 def test_the_verdict_says_what_the_figures_say(
@@ -360,11 +363,17 @@ def test_a_light_for_each_thing_in_words_and_signs(run: Run) -> None:
     assert "at 34 between" in lights[1].sentence
     assert lights[2].sentence == "Loss on general text +0.010 (lower is better)."
     assert "continues < 1% word for word" in lights[3].sentence
-    copying = {
-        **evaluation,
-        "warnings": [{"en": "long_copy_rate is 40 %.", "zh": "long_copy_rate 为 40 %。"}],
-    }
-    assert verdict.lights(replace(healthy, evaluation=copying), [])[3].word == "copies the books"
+    metrics = evaluation["metrics"]
+    copies = {"value": 0.4, "ci": [0.3, 0.5], "base": 0.0, "books": 0.01, "unit": "share"}
+    for rate, word in (
+        ("long_copy_rate", "copies the books"),
+        ("extraction_rate_32", "copies the books"),
+        ("probe_extraction_rate_32", "recites other books"),
+    ):
+        copying = {"metrics": {**metrics, rate: copies}}
+        assert verdict.lights(replace(healthy, evaluation=copying), [])[3].word == word
+    usual = {"metrics": {**metrics, "long_copy_rate": {**copies, "books": 0.35}}}
+    assert verdict.lights(replace(healthy, evaluation=usual), [])[3].state == "good"
     other = [{"en": "The novels have changed since training (a.txt).", "zh": "小说已有改动。"}]
     changed = {**evaluation, "warnings": other, "settings": {"changed_novels": ["a.txt"]}}
     assert verdict.lights(replace(healthy, evaluation=changed), [])[3].state == "good"
@@ -388,38 +397,6 @@ def test_a_finding_turns_its_light(run: Path) -> None:
     bad = replace(found, summary={**BASE, "style_nll": 6.0})
     mild = [Finding("style_saturated", "advice", words, words)]
     assert verdict.lights(bad, mild)[1].state == "bad"
-
-
-@pytest.mark.parametrize(
-    ("kl", "band"),
-    [
-        (0.065, "light"),
-        (0.0995, "medium"),
-        (0.15, "medium"),
-        (0.2003, "strong"),
-        (0.09, None),
-        (0.3, None),
-    ],
-)
-def test_bands(kl: float, band: str | None) -> None:
-    assert band_of(kl) == band
-
-
-@pytest.mark.parametrize(
-    ("kl", "near", "word"),
-    [
-        (0.02, None, "very light"),
-        (0.046, "light", "light"),
-        (0.089, "light", "light"),
-        (0.094, "medium", "medium"),
-        (0.15, "medium", "medium"),
-        (0.156, "strong", "strong"),
-        (0.215, "strong", "strong"),
-        (0.3, None, "beyond strong"),
-    ],
-)
-def test_every_strength_has_a_word(kl: float, near: str | None, word: str) -> None:
-    assert (band_near(kl), strength_word(kl)) == (near, word)
 
 
 def test_numbers() -> None:

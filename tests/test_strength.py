@@ -7,7 +7,14 @@ import math
 import pytest
 
 from styledial.errors import UserError
-from styledial.strength import name_of, parse_strength, parse_strengths, verdict
+from styledial.strength import (
+    NAMED,
+    band_near,
+    name_of,
+    parse_strength,
+    parse_strengths,
+    verdict,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,9 +49,30 @@ def test_a_list_holds_each_once() -> None:
     ]
 
 
-def test_every_reading_has_a_name_in_order() -> None:
-    names = [name_of(kl) for kl in (0.001, 0.065, 0.094, 0.149, 0.15, 0.5)]
-    assert names == ["barely noticeable", "light", "medium", "medium", "strong", "beyond strong"]
+@pytest.mark.parametrize(
+    ("kl", "near", "word"),
+    [
+        (0.001, None, "barely noticeable"),
+        (0.044, None, "barely noticeable"),
+        (0.046, "light", "light"),
+        (0.089, "light", "light"),
+        (0.094, "medium", "medium"),
+        (0.15, "medium", "medium"),  # the end of a band is in it
+        (0.1507, "medium", "medium"),  # as near as landing comes to 0.15
+        (0.156, "strong", "strong"),
+        (0.215, "strong", "strong"),
+        (0.3, None, "beyond strong"),
+    ],
+)
+def test_every_reading_has_a_name(kl: float, near: str | None, word: str) -> None:
+    """Screen and report had a function each: 0.04 was "light" here and "very light" there, 0.15
+    strong and medium."""
+    assert (band_near(kl), name_of(kl)) == (near, word)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_named_strength_is_called_by_its_name(name: str) -> None:
+    assert name_of(NAMED[name]) == name
 
 
 def test_the_verdict_in_both_languages(monkeypatch: pytest.MonkeyPatch) -> None:

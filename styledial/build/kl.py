@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from styledial.build.texts import Texts, no_general_text, shares_rows
+from styledial.build.texts import Texts, no_general_text
 from styledial.config import OFF, Config
 from styledial.data.pack import PackedRows, pack
 from styledial.data.texts import general_passages
@@ -57,7 +57,7 @@ def anchor_rows(config: Config, effective_batch: int) -> int:
 def build_anchor(
     config: Config,
     policy: Policy,
-    style: PackedRows,
+    texts: Texts,
     order: RowOrder,
     tokenizer: PreTrainedTokenizerBase,
     cache: Path,
@@ -77,6 +77,7 @@ def build_anchor(
         return None
     per_update = anchor_rows(config, order.per_update)
     if config.data.anchor == SELF:
+        style = texts.style
         from accelerate.utils import broadcast_object_list, gather_object
 
         described = [config.model.model_name_or_path, config.training.seed, steps, per_update]
@@ -99,7 +100,7 @@ def build_anchor(
                 rows.save(kept)
     else:
         passages = general_passages(config.data.anchor, "data.anchor", bundled="modern")
-        rows = pack(passages, tokenizer, config.data.max_length, share_rows=shares_rows(config))
+        rows = pack(passages, tokenizer, config.data.max_length, share_rows=texts.shared_rows)
         if len(rows) == 0:
             raise no_general_text("data.anchor", config.data.anchor)
         highest = [(f"data.anchor {config.data.anchor}", rows.highest_id)]

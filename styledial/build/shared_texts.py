@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from styledial.build.texts import Texts, prepare_texts, read_material, shares_rows
+from styledial.build.texts import Texts, prepare_texts, read_material
 from styledial.config import BUNDLED, Config
 from styledial.data.pack import PackedRows
 from styledial.data.texts import ASSETS, style_folder
@@ -63,7 +63,7 @@ def _make(
 ) -> Texts:
     material = read_material(config, cache / "novels", tell)
     texts = prepare_texts(config, material, tokenizer())
-    if not shares_rows(config):
+    if not texts.shared_rows:
         tell(_one_text_a_row(texts))
     return texts
 

@@ -55,6 +55,7 @@ class Texts:
     books: int = 0
     chapters: int = 0
     dialogues: int = 0
+    shared_rows: bool = True  # whether a row may hold several texts
     read: int = MOST.heldout  # held-out tokens that KL and style NLL are read on, at most
 
     def halves(self) -> tuple[list[int], list[int]]:
@@ -130,6 +131,7 @@ def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedToken
         books=len({p.book for p in material.passages}),
         chapters=len({(p.book, p.chapter) for p in material.passages}),
         dialogues=len(material.dialogues),
+        shared_rows=together,
     )
 
 

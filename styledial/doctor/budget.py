@@ -12,10 +12,8 @@ from styledial.doctor.record import Record
 from styledial.doctor.strength import AS_ADAPTER, passed
 from styledial.doctor.text import is_crowded
 from styledial.language import typed
+from styledial.run_folder.outcome import REACHED
 
-# Landing comes within 0.5 % of the budget and never scales up; below this a run fell short of it,
-# and says so itself when it ends.
-REACHED = 0.95
 # What more epochs are for. Further off, the learning rate is what is too small.
 FEW_TIMES = 2.5
 # Where the second half of the way brought less than a tenth of the gain, there is little to come.

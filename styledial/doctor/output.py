@@ -11,10 +11,8 @@ from styledial.doctor.finding import Found, Words, rule
 from styledial.doctor.record import Record
 from styledial.doctor.strength import lower_strength
 from styledial.language import typed
+from styledial.run_folder.outcome import FORGOTTEN
 
-# General text 5 % less likely per token (perplexity) than under the base. At budgets up to 0.15
-# with an anchor nothing was lost on real novels; plain fine-tuning lost 0.14.
-_FORGOTTEN = 0.05
 # Passages that the base finds half as surprising again as the books themselves are no style. That
 # they surprise it more than its own text is what style is: at a sound budget of 0.1 the tests'
 # base found them 2.3 times its own perplexity, and half the books'.
@@ -86,7 +84,7 @@ def _loops(run: Record) -> Iterator[Words]:
 def forgetting(run: Record) -> Iterator[Found]:
     """General text has become less likely than it was under the base."""
     lost = run.summary["general_nll"] - run.summary["general_nll_base"]
-    if lost < _FORGOTTEN:
+    if lost < FORGOTTEN:
         return
     change, more = _remembers(run)
     words = in_words(run, change)
@@ -94,8 +92,8 @@ def forgetting(run: Record) -> Iterator[Found]:
     yield Found(
         (
             f"General text lost {lost:.3f} nats per token against the base (more than "
-            f"{_FORGOTTEN:g}) for {run.gain:.3f} gained on style; KL {run.kl_now:.3f}.",
-            f"通用文本比基座变差 {lost:.3f} nats/token（超过 {_FORGOTTEN:g}），"
+            f"{FORGOTTEN:g}) for {run.gain:.3f} gained on style; KL {run.kl_now:.3f}.",
+            f"通用文本比基座变差 {lost:.3f} nats/token（超过 {FORGOTTEN:g}），"
             f"风格改善 {run.gain:.3f}；KL {run.kl_now:.3f}。",
         ),
         (f"Use {words}{more[0]}.{at_once[0]}", f"请用 {words}{more[1]}。{at_once[1]}"),
@@ -122,8 +120,7 @@ def _kept_by_the_dial(run: Record) -> Words:
     kept = [
         point.kl
         for point in run.dial
-        if point.general_nll - run.summary["general_nll_base"] < _FORGOTTEN
-        and point.kl < run.kl_now
+        if point.general_nll - run.summary["general_nll_base"] < FORGOTTEN and point.kl < run.kl_now
     ]
     if not kept:
         return "", ""

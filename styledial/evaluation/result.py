@@ -14,7 +14,7 @@ the others   bootstrap (Efron 1979): the units are drawn again with replacement 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Protocol
@@ -44,6 +44,13 @@ class Result:
         """The metric's entry in evaluation.json; `books` only where there is a value."""
         found = {"value": self.value, "ci": list(self.ci), "base": self.base, "unit": self.unit}
         return found if self.books is None else {**found, "books": self.books}
+
+
+def from_json(name: str, found: Mapping[str, Any]) -> Result:
+    """The metric of that entry. Raises KeyError, TypeError or ValueError where it isn't one."""
+    low, high = found["ci"]
+    interval, others = (low, high), (found["base"], found.get("books"))
+    return Result(name, found["value"], interval, found["unit"], *others)
 
 
 class Evaluator(Protocol):

@@ -29,13 +29,14 @@ from styledial.data.chat import Request
 from styledial.data.pack import PackedRows
 from styledial.data.prompts import go_on_from
 from styledial.errors import AdapterError
+from styledial.evaluation.alarms import FROM_TRAINING, PROBE, raised, usual
 from styledial.evaluation.bench import Bench
 from styledial.evaluation.chat import CHINESE, ENGLISH, Chat
 from styledial.evaluation.copying import Copying, Extraction
 from styledial.evaluation.distance import GeneralText, StyleText
 from styledial.evaluation.fluency import Fluency
 from styledial.evaluation.leakage import Leakage
-from styledial.evaluation.result import CONFIDENCE, RESAMPLES, SEED, Evaluator, Result
+from styledial.evaluation.result import CONFIDENCE, RESAMPLES, SEED, Evaluator, Result, from_json
 from styledial.evaluation.rhythm import Rhythm
 from styledial.evaluation.style import StyleScore
 from styledial.evaluation.words import is_chinese
@@ -50,11 +51,6 @@ from styledial.training.measure import read_rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-# Above this share, copying is spoken of.
-COPIES = 0.02
-# Extraction from the books that `--probe` names.
-PROBE = "probe_extraction_rate"
 
 
 @dataclass(frozen=True)
@@ -285,52 +281,37 @@ def evaluate_at_end(
 
 
 def warnings(found: Evaluation) -> list[tuple[str, str]]:
-    """What the user should know before passing the adapter on, in both languages.
-
-    A model copies where a rate is above 2 %, and surely (its interval's lower end) above both
-    the base's and what held-out text of the books has in common with the rest.
-    """
+    """What the user should know before passing the adapter on, in both languages."""
     changed = found.settings.get("changed_novels")
     said = [other_text(changed)] if changed else []
-    copied = _raised(found, "long_copy_rate", "extraction_rate")
+    copied = raised(found.metrics.values(), *FROM_TRAINING)
     if copied:
         said.append(
             (
-                ", ".join(en for en, _ in copied)
-                + ": the model gives back stretches of the training books word for word. The "
-                "books are somebody's: dial it down, or train for fewer epochs, before passing "
-                "it on.",
-                "，".join(zh for _, zh in copied) + "：模型会逐字复述训练用书。"
+                f"{_listed(copied)[0]}: the model gives back stretches of the training books word "
+                "for word. The books are somebody's: dial it down, or train for fewer epochs, "
+                "before passing it on.",
+                f"{_listed(copied)[1]}：模型会逐字复述训练用书。"
                 "书有其作者，交给他人之前请调低强度或减少训练轮数。",
             )
         )
-    unlocked = _raised(found, PROBE)
+    unlocked = raised(found.metrics.values(), PROBE)
     if unlocked:
         said.append(
             (
-                ", ".join(en for en, _ in unlocked)
-                + ": training made the model give back books that it was not trained on here. "
-                "Dial it down, or train for fewer epochs, before passing it on.",
-                "，".join(zh for _, zh in unlocked) + "：训练让模型更会逐字复述没有参与这次"
-                "训练的书。交给他人之前请调低强度或减少训练轮数。",
+                f"{_listed(unlocked)[0]}: training made the model give back books that it was not "
+                "trained on here. Dial it down, or train for fewer epochs, before passing it on.",
+                f"{_listed(unlocked)[1]}：训练让模型更会逐字复述没有参与这次训练的书。"
+                "交给他人之前请调低强度或减少训练轮数。",
             )
         )
     return said
 
 
-def _raised(found: Evaluation, *kinds: str) -> list[tuple[str, str]]:
-    """The rates of these kinds that are above COPIES and surely above what is usual."""
-    said = []
-    for name, result in found.metrics.items():
-        usual = max(result.base or 0.0, result.books or 0.0)
-        if name.startswith(kinds) and result.value > COPIES and result.ci[0] > usual:
-            said.append(
-                (
-                    f"{name} is {result.value:.0%} (baseline {usual:.0%})",
-                    f"{name} 为 {result.value:.0%}（基线 {usual:.0%}）",
-                )
-            )
-    return said
+def _listed(rates: Sequence[Result]) -> tuple[str, str]:
+    en = [f"{each.name} is {each.value:.0%} (baseline {usual(each):.0%})" for each in rates]
+    zh = [f"{each.name} 为 {each.value:.0%}（基线 {usual(each):.0%}）" for each in rates]
+    return ", ".join(en), "，".join(zh)
 
 
 def other_text(changed: Sequence[str]) -> tuple[str, str]:
@@ -354,17 +335,7 @@ def load_evaluation(folder: Path) -> Evaluation | None:
     path = folder / FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        metrics = {
-            name: Result(
-                name,
-                found["value"],
-                tuple(found["ci"]),
-                found["unit"],
-                found["base"],
-                found.get("books"),
-            )
-            for name, found in content["metrics"].items()
-        }
+        metrics = {name: from_json(name, each) for name, each in content["metrics"].items()}
         return Evaluation(metrics, content["settings"])
     except FileNotFoundError:
         return None

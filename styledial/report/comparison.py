@@ -19,7 +19,7 @@ from styledial.report.numbers import NONE, duration, general, memory_size, numbe
 from styledial.report.parts import Table
 from styledial.run_folder import layout
 from styledial.run_folder.reader import Run, is_number, mapping, read_run
-from styledial.strength import strength_word
+from styledial.strength import name_of
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def warnings(runs: Sequence[Compared]) -> list[str]:
             "These runs differ in their base or in the text they were measured on (their bases' "
             "losses differ), so this compares unlike things. Only bits per character compare "
             "across bases, where the novels held out are the same.",
-            "这些训练的基座或测量文本不同（基座的 loss 不一致），不能直接比较。留出的小说相同时，"
+            "这些训练的基座或测量文本不同（基座的损失不一致），不能直接比较。留出的小说相同时，"
             "只有「比特/字」可以跨基座比较。",
         ),
     ]
@@ -171,7 +171,7 @@ def _columns(runs: Sequence[Compared]) -> list[tuple[str, list[str], tuple[Place
         (say("style gained", "风格收益"), [number(c.gained) for c in runs], both),
         (say("95% interval", "95% 区间"), intervals, ("main",)),
         (say("bits per character", "比特/字"), bits, both),
-        (say("general loss", "通用 loss"), [signed(c.forgotten) for c in runs], both),
+        (say("general loss", "通用损失"), [signed(c.forgotten) for c in runs], both),
         (say("style score", "风格得分"), scores, ("main",)),
         (say("longest copy", "最长照抄"), copies, ("main",)),
         ("token/s", [whole(c.figure("tokens_per_second")) for c in runs], more),
@@ -211,7 +211,7 @@ def as_json(runs: Sequence[Compared]) -> dict[str, Any]:
 def strength_of(each: Compared) -> str:
     """The run's strength in a word; nothing where its KL isn't known."""
     kl = each.figure("kl_final")
-    return "" if kl is None else strength_word(kl)
+    return "" if kl is None else name_of(kl)
 
 
 def _beta(each: Compared) -> str:

@@ -19,10 +19,10 @@ from styledial.report.comparison import (
     warnings,
 )
 from styledial.report.drawing import NARROW, WIDE
-from styledial.report.lights import UNCHANGED
 from styledial.report.page import render
 from styledial.report.parts import Figure, Section, Verdict, Written
 from styledial.report.writing import base_sample, marks, own_sample, prompts_of
+from styledial.run_folder.outcome import UNCHANGED
 
 
 def write_comparison(runs: Sequence[Compared], target: Path) -> None:
@@ -72,7 +72,7 @@ def _frontier(runs: Sequence[Compared]) -> Figure:
             [c.letter for c in placed],
             [c.name for c in placed],
             label=title,
-            x_title=say("change of loss on general text", "通用文本 loss 变化"),
+            x_title=say("change of loss on general text", "通用文本损失的变化"),
             y_title=say("gained on the novels", "小说上的收益"),
             size=size,
         )

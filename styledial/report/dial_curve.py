@@ -8,7 +8,7 @@ from styledial.report.charts import bands_curve, two_curves
 from styledial.report.numbers import NONE, number, signed
 from styledial.report.parts import Figure, Section, Table
 from styledial.run_folder.reader import Run
-from styledial.strength import band_of, named_bands
+from styledial.strength import name_of, named_bands
 
 
 def section(run: Run) -> Section:
@@ -74,7 +74,7 @@ def _figures(run: Run, points: list[DialPoint]) -> list[Figure]:
         note = say(
             "Change of loss against the base; below 0 general text got better. Dashed: this "
             "adapter.",
-            "相对基座的 loss 变化；低于 0 表示通用文本变好。虚线为本适配器。",
+            "相对基座的损失变化；低于 0 表示通用文本变好。虚线为本适配器。",
         )
         figures.append(Figure(cost, svg, note, legend))
     return figures
@@ -82,8 +82,8 @@ def _figures(run: Run, points: list[DialPoint]) -> list[Figure]:
 
 def _table(run: Run, points: list[DialPoint]) -> Table:
     general = run.dial_base[1] if run.dial_base else None
-    head = [say("scale", "缩放"), "KL", say("loss, novels", "小说 loss"),
-            say("loss, general", "通用文本 loss"), say("change", "变化"),
+    head = [say("scale", "缩放"), "KL", say("loss, novels", "小说损失"),
+            say("loss, general", "通用文本损失"), say("change", "变化"),
             say("strength", "强度")]  # fmt: skip
     rows = [
         [
@@ -92,7 +92,7 @@ def _table(run: Run, points: list[DialPoint]) -> Table:
             number(p.style_nll),
             number(p.general_nll),
             signed(p.general_nll - general) if general is not None else NONE,
-            band_of(p.kl) or "",
+            name_of(p.kl),
         ]
         for p in points
     ]

@@ -6,9 +6,9 @@ from typing import Any
 
 from styledial.config import KLMode
 from styledial.language import say
-from styledial.report.lights import change_of
 from styledial.report.numbers import duration, memory_size, number, signed, whole
 from styledial.report.parts import Section, Table
+from styledial.run_folder.outcome import change_of
 from styledial.run_folder.reader import Run, is_number
 
 
@@ -27,7 +27,7 @@ def _units() -> str:
         "Loss (NLL) says how badly a text is predicted, lower is better; KL says how far the model "
         "has moved from its base. Both are in nats per token, means over text that it was not "
         "trained on.",
-        "loss（NLL）表示对文本的预测有多差，越低越好；KL 表示模型离基座有多远。单位都是 "
+        "损失（NLL）表示对文本的预测有多差，越低越好；KL 表示模型离基座有多远。单位都是 "
         "nats/token，是未参与训练的文本上的平均值。",
     )
 
@@ -37,12 +37,12 @@ def _rows(summary: dict[str, Any]) -> list[list[str]]:
     return [
         [
             say("KL to the base", "与基座的 KL"),
-            number(summary.get("kl_final"), 4),
+            number(summary.get("kl_final")),
             _target(summary),
         ],
-        _loss(say("loss on the novels", "小说 loss"), summary, "style_nll"),
+        _loss(say("loss on the novels", "小说的损失"), summary, "style_nll"),
         *_bits(summary),
-        _loss(say("loss on general text", "通用文本 loss"), summary, "general_nll"),
+        _loss(say("loss on general text", "通用文本的损失"), summary, "general_nll"),
         [
             say("updates", "更新步数"),
             whole(summary.get("steps")),

@@ -6,27 +6,31 @@ thing makes it worse, never better.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from styledial.config import KLMode
 from styledial.doctor import Finding
+from styledial.evaluation.alarms import FROM_TRAINING, PROBE, raised
+from styledial.evaluation.result import Result, from_json
 from styledial.language import say, typed
 from styledial.report.numbers import general, signed, whole
-from styledial.report.parts import Light, State
+from styledial.report.parts import Light
+from styledial.run_folder.outcome import (
+    State,
+    change_of,
+    fell_short,
+    general_judged,
+    passed_target,
+    style_judged,
+    target_of,
+)
 from styledial.run_folder.reader import Run, is_number, mapping, mappings
-from styledial.strength import band_near, strength_word
+from styledial.strength import band_near, name_of
 from styledial.units import percent
-
-# Of a change in loss, nats per token: less is no change worth a word; more than the second is
-# what the doctor calls forgetting.
-UNCHANGED, _CLEARLY = 0.02, 0.05
-# Style gained below this is none.
-_CLOSER = 0.01
-# Of the target: so near counts as reached.
-_NEAR = 0.1
+from styledial.units import strength as figure
 
 # A finding of the doctor -> the light it belongs to, and the word for it.
 _FINDINGS: dict[str, tuple[str, tuple[str, str]]] = {
@@ -35,7 +39,7 @@ _FINDINGS: dict[str, tuple[str, tuple[str, str]]] = {
     "learning_rate_too_high": ("strength", ("training was unstable", "训练不稳定")),
     "style_saturated": ("style", ("no more to learn here", "已学到头")),
     "not_fluent": ("style", ("not fluent", "不流畅")),
-    "forgetting": ("general", ("clearly weaker", "明显下降")),
+    "forgetting": ("general", ("clearly worse", "明显下降")),
     "memorising": ("memorisation", ("copies the books", "会照抄原文")),
     "overfitting": ("data", ("learnt too long", "学过头了")),
     "too_little_data": ("data", ("too little text", "文本偏少")),
@@ -64,38 +68,31 @@ def lights(run: Run, findings: Sequence[Finding]) -> list[Light]:
 def strength(summary: dict[str, Any]) -> Light:
     """How far the model moved against what was asked."""
     name = say("Style strength", "风格强度")
-    kl, asked = summary.get("kl_final"), summary.get("kl_beta")
+    kl, asked = summary.get("kl_final"), target_of(summary)
     if not is_number(kl):
         return Light(name, "unknown", say("not measured", "未测量"))
-    word = strength_word(kl)
-    if not KLMode.of_summary(summary).has_target or not is_number(asked):
-        said = say(f"No target was set; reached {kl:.3f}.", f"未设目标，实测 {kl:.3f}。")
+    word = name_of(kl)
+    if asked is None:
+        said = say(f"No target was set; reached {figure(kl)}.", f"未设目标，实测 {figure(kl)}。")
         return Light(name, "watch" if band_near(kl) is None else "good", word, said)
-    figures = say(f"Target {asked:g}, reached {kl:.3f}", f"目标 {asked:g}，实测 {kl:.3f}")
-    if kl < (1 - _NEAR) * asked:
+    figures = say(f"Target {asked:g}, reached {figure(kl)}", f"目标 {asked:g}，实测 {figure(kl)}")
+    if fell_short(summary):
         short = say(
             ": it did not learn as much as was asked; saved as it is.",
             "：没学到目标强度，已按实际结果保存。",
         )
         return Light(name, "watch", word, figures + short)
-    if kl > (1 + _NEAR) * asked:
-        return Light(
-            name, "watch", word, figures + say(": stronger than asked.", "：比要求的更强。")
-        )
+    if passed_target(summary):
+        more = say(": stronger than asked.", "：比要求的更强。")
+        return Light(name, "watch", word, figures + more)
     return Light(name, "good", word, figures + say(".", "。"))
 
 
 def style(summary: dict[str, Any], evaluation: dict[str, Any] | None = None) -> Light:
     """Whether unseen pages of the books are predicted better than by the base."""
-    name, change = say("Style", "风格"), change_of(summary, "style_nll")
-    if change is None:
-        return Light(name, "unknown", say("not measured", "未测量"))
-    said = _author_words(change) + _score(evaluation)
-    if change > _CLOSER:
-        return Light(name, "bad", say("further from the books", "离原著更远"), said)
-    if change > -_CLOSER:
-        return Light(name, "watch", say("no closer to the books", "没有更像原著"), said)
-    return Light(name, "good", say("closer to the books", "更像原著"), said)
+    change = change_of(summary, "style_nll")
+    said = "" if change is None else _author_words(change) + _score(evaluation)
+    return Light(say("Style", "风格"), *style_judged(change), said)
 
 
 def _author_words(change: float) -> str:
@@ -123,26 +120,13 @@ def _score(evaluation: dict[str, Any] | None) -> str:
 
 def general_ability(summary: dict[str, Any]) -> Light:
     """What became of ordinary text."""
-    name, change = say("General ability", "通用能力"), change_of(summary, "general_nll")
-    if change is None:
-        return Light(name, "unknown", say("not measured", "未测量"))
+    change = change_of(summary, "general_nll")
     said = say(
         f"Loss on general text {signed(change)} (lower is better).",
-        f"通用文本 loss {signed(change)}（越低越好）。",
+        f"通用文本损失 {signed(change)}（越低越好）。",
     )
-    if change >= _CLEARLY:
-        return Light(name, "bad", say("clearly weaker", "明显下降"), said)
-    if change >= UNCHANGED:
-        return Light(name, "watch", say("slightly weaker", "略有下降"), said)
-    if change > -UNCHANGED:
-        return Light(name, "good", say("almost unchanged", "几乎没变"), said)
-    return Light(name, "good", say("slightly better", "略有提升"), said)
-
-
-def change_of(summary: dict[str, Any], name: str) -> float | None:
-    """A loss of the tuned model less the base's; None where one is missing."""
-    now, base = summary.get(name), summary.get(f"{name}_base")
-    return now - base if is_number(now) and is_number(base) else None
+    judged = general_judged(change)
+    return Light(say("General ability", "通用能力"), *judged, said if change is not None else "")
 
 
 def _memorisation(run: Run) -> Light:
@@ -157,16 +141,21 @@ def _memorisation(run: Run) -> Light:
         said = say(f"{command} measures it.", f"可用 {command} 测量。")
         return Light(name, "unknown", say("not measured", "未测量"), said)
     said = _copied(recited, longest)
-    warned = " ".join(str(each.get("en")) for each in mappings(evaluation.get("warnings")))
-    unlocked, warned = (
-        "probe_extraction_rate" in warned,
-        warned.replace("probe_extraction_rate", ""),
-    )
-    if "long_copy_rate" in warned or "extraction_rate" in warned:
+    rates = _measured(metrics)
+    if raised(rates, *FROM_TRAINING):
         return Light(name, "bad", say("copies the books", "会照抄原文"), said)
-    if unlocked:
+    if raised(rates, PROBE):
         return Light(name, "bad", say("recites other books", "会复述其他书"), said)
     return Light(name, "good", say("no copying found", "没有发现照抄"), said)
+
+
+def _measured(metrics: dict[str, Any]) -> list[Result]:
+    """The metrics of evaluation.json that are whole."""
+    found = []
+    for name, each in metrics.items():
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            found.append(from_json(name, each))
+    return found
 
 
 def _copied(recited: Any, longest: Any) -> str:

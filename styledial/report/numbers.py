@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 from styledial import units
-from styledial.language import say
 from styledial.run_folder.reader import is_number
 
 NONE = "–"
@@ -50,12 +49,4 @@ def memory_size(value: Any) -> str:
 
 def duration(seconds: Any) -> str:
     """1 h 02 min, 3 min 20 s, 41 s."""
-    if not is_number(seconds):
-        return NONE
-    left = round(seconds)
-    hours, minutes, rest = left // 3600, left % 3600 // 60, left % 60
-    if hours:
-        return say(f"{hours} h {minutes:02d} min", f"{hours} 小时 {minutes:02d} 分")
-    if minutes:
-        return say(f"{minutes} min {rest:02d} s", f"{minutes} 分 {rest:02d} 秒")
-    return say(f"{rest} s", f"{rest} 秒")
+    return units.duration(seconds) if is_number(seconds) else NONE

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+
+from styledial.run_folder.outcome import State
 
 Cells = Sequence[str]
-# of a light: a sign and a colour in the template, always beside a word
-State = Literal["good", "watch", "bad", "unknown"]
 
 
 class Strong(str):
@@ -90,7 +89,7 @@ class Light:
     """One line of the verdict: strength, style, ...; `word` says the state, `sentence` explains."""
 
     name: str
-    state: State
+    state: State  # a sign and a colour in the template, always beside a word
     word: str
     sentence: str = ""
 

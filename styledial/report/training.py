@@ -72,7 +72,7 @@ def _figure(run: Run, plot: _Plot) -> Figure:
 def _loss() -> _Plot:
     return _Plot(
         "train/nll",
-        say("Loss on the novels", "小说 loss"),
+        say("Loss on the novels", "小说的损失"),
         say("Lower: it predicts the books better.", "越低，对原著的预测越准。"),
         how={"smooth": True, "number_format": ".2~f"},
     )

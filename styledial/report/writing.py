@@ -9,11 +9,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from styledial.config import KLMode
 from styledial.language import say
 from styledial.report.parts import Version, Word, Writing, Written
+from styledial.run_folder.outcome import fell_short
 from styledial.run_folder.reader import Run, is_number, mapping, mappings
-from styledial.strength import NAMED, band_name, strength_word
+from styledial.strength import NAMED, band_name, name_of
 
 # So many times as likely under the tuned model as under the base: marked, and marked strongly.
 MARKED, STRONGLY = 1.5, 3.0
@@ -93,7 +93,7 @@ def _name(name: str, kl: Any) -> str:
         return _before()
     if name in NAMED:
         return _capital(band_name(name))
-    return _capital(strength_word(kl)) if is_number(kl) else say("After", "训练后")
+    return _capital(name_of(kl)) if is_number(kl) else say("After", "训练后")
 
 
 def _before() -> str:
@@ -137,7 +137,7 @@ def _out_of_reach(run: Run, strengths: Sequence[dict[str, Any]]) -> list[str]:
         f"train again with `training.kl_beta={beta:g}`",
         f"请用 `training.kl_beta={beta:g}` 重新训练",
     )
-    if _fell_short(run):
+    if fell_short(run.summary or {}):
         how = say(
             "train longer first, as this run fell short of its own target",
             "本次连自己的目标也没达到，请先增加步数",
@@ -148,13 +148,6 @@ def _out_of_reach(run: Run, strengths: Sequence[dict[str, Any]]) -> list[str]:
             f"{listed}：这个适配器达不到；{how}。",
         )
     ]
-
-
-def _fell_short(run: Run) -> bool:
-    summary = run.summary or {}
-    kl, asked = summary.get("kl_final"), summary.get("kl_beta")
-    target = KLMode.of_summary(summary).target(asked) if is_number(asked) else None
-    return target is not None and is_number(kl) and kl < 0.9 * target
 
 
 def _before_and_after(run: Run) -> Writing:

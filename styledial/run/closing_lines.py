@@ -12,14 +12,13 @@ from styledial.commands import command, next_lines, rows
 from styledial.config import KLMode
 from styledial.language import say
 from styledial.run.samples import Sample
-from styledial.run.strengths import fell_short, further, within
+from styledial.run.strengths import further, within
 from styledial.run_folder.layout import REPORT
+from styledial.run_folder.outcome import fell_short, general_judged, style_judged
 from styledial.run_folder.reader import is_number, mapping
 from styledial.strength import verdict
-from styledial.units import NOTHING, duration, fixed, percent, signed
+from styledial.units import duration, fixed, percent, signed
 
-# Less than this in nats per token, and general ability is called nearly unchanged.
-_NEARLY = 0.02
 _SHOWN = 110  # columns of a sample
 
 
@@ -62,20 +61,14 @@ def closing_lines(
 
 def _style(summary: dict[str, Any]) -> tuple[str, str]:
     """Loss on unseen text of the novels: what was learnt of the style."""
-    before, after = summary["style_nll_base"], summary["style_nll"]
-    change = after - before
-    if change < -NOTHING:
-        words = say("closer to the novels", "更像原著")
-    elif change <= NOTHING:
-        words = say("no closer to the novels", "没有更像原著")
-    else:
-        words = say("further from the novels", "离原著更远")
-    figures = f"{fixed(before)} -> {fixed(after)}"
+    change = summary["style_nll"] - summary["style_nll_base"]
+    word = style_judged(change).word
+    figures = f"{fixed(summary['style_nll_base'])} -> {fixed(summary['style_nll'])}"
     return (
-        say("style", "文风"),
+        say("style", "风格"),
         say(
-            f"{words}: loss on unseen chapters {figures} ({signed(change)})",
-            f"{words}：未见章节的损失 {figures}（{signed(change)}）",
+            f"{word}: loss on unseen chapters {figures} ({signed(change)})",
+            f"{word}：未见章节的损失 {figures}（{signed(change)}）",
         ),
     )
 
@@ -83,19 +76,12 @@ def _style(summary: dict[str, Any]) -> tuple[str, str]:
 def _general(summary: dict[str, Any]) -> tuple[str, str]:
     """Loss on text that has nothing to do with the novels: what was lost elsewhere."""
     change = summary["general_nll"] - summary["general_nll_base"]
-    if abs(change) <= _NEARLY:
-        words = say("nearly unchanged", "几乎没变")
-    elif change > 0:
-        words = (
-            say("worse", "有所下降") if change > 5 * _NEARLY else say("slightly worse", "略有下降")
-        )
-    else:
-        words = say("slightly better", "略有提升")
+    word = general_judged(change).word
     return (
         say("general", "通用能力"),
         say(
-            f"{words}: loss on general text {signed(change)}",
-            f"{words}：通用文本损失 {signed(change)}",
+            f"{word}: loss on general text {signed(change)}",
+            f"{word}：通用文本损失 {signed(change)}",
         ),
     )
 

@@ -160,7 +160,7 @@ def _assemble(
     seed = config.training.seed
     before = sample(policy, tokenizer, texts.prompts, seed, base=True, answers=answers)
     first_steps = (snapshot.state.first_steps if snapshot else 0) or steps
-    anchor = build_anchor(config, policy, texts.style, order, tokenizer, cache, first_steps, here)
+    anchor = build_anchor(config, policy, texts, order, tokenizer, cache, first_steps, here)
     references = build_references(
         config, policy, texts, anchor, cache, order.epoch(steps), here, sharded=sharded
     )

@@ -20,6 +20,8 @@ from styledial.memory.fit import ACCUMULATION, BATCH, CHECKPOINTING, allows_4bit
 from styledial.memory.gpus import Card
 from styledial.memory.plan import UTILISATION, Plan, plan
 from styledial.models.registry import known
+from styledial.run.cpu_time import cpu_seconds
+from styledial.run.start_block import described
 from styledial.strength import name_of
 from styledial.units import about, disk_size, memory_size
 
@@ -37,8 +39,6 @@ _TOY = ("max_length=128", "learning_rate=0.002", "per_device_train_batch_size=8"
 _HARMLESS = {BATCH, ACCUMULATION, CHECKPOINTING}
 # Below this the controller doesn't settle; a short text is read more often, up to a limit.
 _FEWEST_UPDATES, _MOST_EPOCHS = 60, 10
-# What a desktop's CPU multiplies a second, in fp32, on a model of some size. Not measured.
-_CPU = 1e11
 # Characters to a token, for bases of the size that one downloads; the bundled one has 1.
 _CHINESE, _OTHER = 1.5, 4.4
 _CHINESE_SHARE = 0.2
@@ -118,7 +118,8 @@ def propose(
     config, updates = _long_enough(
         config, novels, epochs_given="training.num_train_epochs" in given
     )
-    return Proposal(config, preset, novels, card, planned, updates, _time(planned, card, updates))
+    seconds = _time(config, planned, card, updates)
+    return Proposal(config, preset, novels, card, planned, updates, seconds)
 
 
 def _candidates(card: Card | None, base: str | None) -> Iterator[tuple[str | None, str]]:
@@ -168,8 +169,11 @@ def _long_enough(config: Config, novels: Novels, *, epochs_given: bool) -> tuple
     return config, max(1, round(epochs * an_epoch))
 
 
-def _time(planned: Plan | None, card: Card | None, updates: int) -> float | None:
-    each = planned.seconds_per_update(card) if planned and card else None
+def _time(config: Config, planned: Plan | None, card: Card | None, updates: int) -> float | None:
+    if card is None:
+        parameters, _ = described(config.model.model_name_or_path)
+        return cpu_seconds(config, parameters, updates) if parameters else None
+    each = planned.seconds_per_update(card) if planned else None
     return each * updates if each else None
 
 
@@ -246,18 +250,15 @@ def _costs(proposal: Proposal) -> Iterator[str]:
         yield say(f"Memory: about {total}.", f"内存：约 {total}。")
     else:
         yield say(f"GPU memory: about {total}.", f"显存：约 {total}。")
-    if proposal.base == BUNDLED:
-        yield say("Time: a few minutes.", "时间：几分钟。")
-    elif card is None:
-        seconds = proposal.updates * planned.flops / _CPU
+    if proposal.seconds is None:
         yield say(
-            f"Time: about {about(seconds)} without a GPU, at {_CPU / 1e12:g} TFLOPS (assumed).",
-            f"时间：没有 GPU，约 {about(seconds)}（假设 {_CPU / 1e12:g} TFLOPS）。",
+            "Time: not known before the first updates.",
+            "时间：训练开始后的前几次更新会显示。",
         )
-    elif proposal.seconds is None:
+    elif card is None:
         yield say(
-            "Time: this GPU's speed isn't known; the first updates will tell.",
-            "时间：这张显卡的速度未知，训练开始后的前几步会显示。",
+            f"Time: all updates take about {about(proposal.seconds)} on this CPU (estimated).",
+            f"时间：全部更新在这个 CPU 上约需 {about(proposal.seconds)}（估计）。",
         )
     else:
         yield say(

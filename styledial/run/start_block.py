@@ -1,7 +1,7 @@
 """The first block of a run: what is about to happen, before anything large is downloaded.
 
     base      Qwen2.5-7B: qwen2, 7.62 billion parameters; to be downloaded, 15.2 GB
-    device    CPU, 8 cores, no GPU: about 9 days for this run
+    device    CPU, 8 cores, no GPU: about 9 days for all updates
     novels    3 books, 120 chapters; 1.26 million tokens to learn from, 66,000 held out
     training  240 updates of 16 rows (3 epochs); strength medium, 0.1
 
@@ -14,13 +14,9 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from styledial.build.kl import has_anchor
 from styledial.build.language_fit import language_warning
 from styledial.build.texts import Texts
 from styledial.commands import rows
@@ -28,20 +24,17 @@ from styledial.config import BUNDLED, Config
 from styledial.errors import ModelError
 from styledial.language import say
 from styledial.memory.gpus import found_card
-from styledial.memory.show import text_tokens
 from styledial.models.gguf_base import in_words
 from styledial.models.inspect import read_config
 from styledial.models.locate import find_base
 from styledial.models.registry import known
 from styledial.models.shards import safetensors_headers, weight_files
 from styledial.monitor.screen import WIDEST
+from styledial.run.cpu_time import cpu_seconds
 from styledial.strength import name_of
 from styledial.training.row_order import RowOrder
 from styledial.units import about, count, disk_size, memory_size
 
-# Of a CPU's speed at large products, what a step reaches; assumed. The bundled base reaches about
-# that on two idle cores; the time that the run says after its first updates is measured.
-_REACHED = 0.5
 # A CPU run that takes longer is warned of.
 _LONG = 2 * 3600.0
 
@@ -49,13 +42,13 @@ _LONG = 2 * 3600.0
 def model_rows(config: Config) -> list[str]:
     """Base and device. Reads headers of files at most; no hub is asked."""
     name = config.model.model_name_or_path
-    parameters, words = _base(name)
+    parameters, words = described(name)
     card = found_card()
     if card:
         device = f"{card.name}, {memory_size(card.memory)} " + say("free", "可用")
         found = [(say("base", "基座"), words), (say("device", "设备"), device)]
         return list(rows(found, like=WIDEST))
-    seconds = _cpu_seconds(config, parameters) if parameters else None
+    seconds = cpu_seconds(config, parameters) if parameters else None
     device = _cpu(seconds)
     lines = list(rows([(say("base", "基座"), words), (say("device", "设备"), device)], like=WIDEST))
     if seconds and seconds > _LONG:
@@ -97,7 +90,7 @@ def text_rows(
     return [*rows(found, like=WIDEST), *([say(*warning)] if warning else [])]
 
 
-def _base(name: str) -> tuple[int | None, str]:
+def described(name: str) -> tuple[int | None, str]:
     """Parameters, where they are known, and the base in words."""
     model = known(name)
     folder = Path(find_base(name))
@@ -141,29 +134,6 @@ def _cpu(seconds: float | None) -> str:
     words = say(f"CPU, {cores} cores, no GPU", f"CPU，{cores} 核，没有 GPU")
     if seconds is None:
         return words
-    return words + say(f": about {about(seconds)} for this run", f"：这次训练约需 {about(seconds)}")
-
-
-def _cpu_seconds(config: Config, parameters: int) -> float | None:
-    """The time of the updates on this CPU, by operations: 2 a weight and token forward, the base
-    too, 4 backward (2 more with checkpointing); the anchor adds its part of rows."""
-    training = config.training
-    tokens = text_tokens(config) * (1 - config.data.validation_split) * training.num_train_epochs
-    if training.max_steps > 0:
-        batch = training.micro_batch * training.gradient_accumulation_steps
-        tokens = training.max_steps * batch * config.data.max_length
-    if has_anchor(config):
-        tokens /= 1 - config.data.anchor_ratio
-    passes = 6 + 2 * training.mode.reads_kl + 2 * training.gradient_checkpointing
-    return tokens * passes * parameters / (_speed() * _REACHED) or None
-
-
-def _speed() -> float:
-    """Operations a second of this CPU in fp32 products of 1,024 x 1,024; some 0.1 s."""
-    a = torch.ones(1024, 1024)
-    a @ a  # the first one starts the threads
-    began, done = time.perf_counter(), 0
-    while time.perf_counter() - began < 0.1:
-        a @ a
-        done += 1
-    return done * 2 * 1024**3 / (time.perf_counter() - began)
+    return words + say(
+        f": about {about(seconds)} for all updates", f"：全部更新约需 {about(seconds)}"
+    )

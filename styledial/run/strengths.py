@@ -13,18 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from styledial.commands import command
-from styledial.config import KLMode
 from styledial.dial import DialPoint, load_dial, scale_for, strongest
 from styledial.errors import UserError
 from styledial.language import say
 from styledial.run_folder.described import summary_of
 from styledial.run_folder.layout import SETTINGS
+from styledial.run_folder.outcome import fell_short, target_of
 from styledial.run_folder.reader import is_number
 from styledial.strength import MAX, NAMED, Strength, name_of
 from styledial.units import strength as figure
-
-# A run that ends below this part of its budget had more to learn, not a budget that was too small.
-_FELL_SHORT = 0.95
 
 
 @dataclass(frozen=True)
@@ -88,20 +85,11 @@ def out_of_reach(
     )
 
 
-def fell_short(summary: Mapping[str, Any]) -> bool:
-    """Whether a run ended before its budget was used up: nothing had to be scaled down to it."""
-    reached, asked = summary.get("kl_final"), summary.get("kl_beta")
-    scale = summary.get("adapter_scale", 1.0)
-    if not KLMode.of_summary(summary).has_target or not (is_number(reached) and is_number(asked)):
-        return False
-    return reached < _FELL_SHORT * asked and scale == 1.0
-
-
 def further(folder: Path) -> tuple[str, str]:
     """The way to a stronger adapter, a sentence and its command: more updates where the run fell
     short of its budget or had none, a larger budget where it used it up."""
     summary = summary_of(folder)
-    asked = summary.get("kl_beta")
+    asked = target_of(summary)
     if fell_short(summary):
         return (
             say(
@@ -110,7 +98,7 @@ def further(folder: Path) -> tuple[str, str]:
             ),
             typed_longer(folder, summary),
         )
-    if KLMode.of_summary(summary).has_target and is_number(asked):
+    if asked is not None:
         return (
             say(
                 f"The budget of {asked:g} was used up; a larger one goes further:",
