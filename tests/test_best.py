@@ -30,8 +30,8 @@ def test_the_lowest_reading_is_kept() -> None:
     assert Best().state() == {}
 
 
-# A learning rate at which held-out loss soon rises again.
-STEEP = ["training.learning_rate=0.05", "training.kl_mode=off", "lr_scheduler_type=constant"]
+# A learning rate at which held-out loss soon rises again: at one reading of a dozen at least.
+STEEP = ["training.learning_rate=0.02", "training.kl_mode=off", "lr_scheduler_type=constant"]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def stopped(tiny_base: Path, novels: Path, tmp_path_factory: pytest.TempPathFact
         *STEEP,
         "max_steps=60",
         "save_steps=5",
-        "early_stopping_patience=2",
+        "early_stopping_patience=1",
     )
     assert done.returncode == 0, done.stderr
     assert "with the lowest held-out NLL" in done.stderr
@@ -63,7 +63,7 @@ def test_a_run_stops_where_held_out_loss_no_longer_falls(stopped: Path) -> None:
     after = [step for step in readings if step > lowest]
     assert (summary["best_step"], summary["stopped_early"]) == (lowest, True)
     assert summary["best_val_nll"] == pytest.approx(readings[lowest])
-    assert len(after) == 2
+    assert len(after) == 1
     assert summary["steps"] == max(after) < 60
 
 
@@ -82,7 +82,7 @@ def test_a_run_resumed_in_between_is_the_same(
     stopped: Path, tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:
     args = [*small_run(tiny_base, novels, tmp_path / "cut"), *STEEP, "save_steps=5"]
-    args += ["early_stopping_patience=2", "max_steps=60"]
+    args += ["early_stopping_patience=1", "max_steps=60"]
     last = json.loads((stopped / "summary.json").read_text("utf-8"))["steps"]
     shutil.copytree(stopped, tmp_path / "cut")
     for path in (tmp_path / "cut/checkpoints").iterdir():
@@ -108,7 +108,7 @@ def test_a_resumed_run_that_had_stopped_early_makes_no_update(
     before = json.loads((stopped / "summary.json").read_text("utf-8"))
     args = [*small_run(tiny_base, novels, stopped), *STEEP, "save_steps=5", "max_steps=60"]
     weights = (stopped / "adapter_model.safetensors").read_bytes()
-    done = invoke("train", *args, "early_stopping_patience=2", "--resume")
+    done = invoke("train", *args, "early_stopping_patience=1", "--resume")
     assert done.returncode == 0, done.stderr
     after = json.loads((stopped / "summary.json").read_text("utf-8"))
     assert (after["steps"], after["best_step"]) == (before["steps"], before["best_step"])

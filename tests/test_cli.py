@@ -49,7 +49,7 @@ def invoke(args: list[str]) -> tuple[str, int]:
         (["train", "--strength", "light", "--kl_beta", "0.1"], "give one of them", 2),
         (["train", "--strength", "light", "kl_mode=off"], "needs training.kl_mode: budget", 2),
         (["evaluate", "nowhere"], "no adapter here", 2),
-        (["plan", "--gpu", "RTX 9999"], "RTX 4090", 2),
+        (["plan", "--gpu", "RTX 9999"], "--memory 24GB", 2),
         (["plan", "--memory", "lots"], "24GB or 8192MB", 2),
         (["plan", "--memory", "1GB", "--gpu", "T4"], "give only one of them", 2),
         (

