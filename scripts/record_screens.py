@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
-import platform
 import pty
 import re
 import shlex
@@ -273,15 +272,15 @@ def environment(language: str) -> dict[str, str]:
 
 
 def replaced(document: str, name: str, block: str) -> str:
-    """`document` with `block` in place of what stands behind the comment `name`, up to the next
-    heading, comment or paragraph."""
+    """`document` with `block` in place of the block of code or the table behind the comment
+    `name`."""
     mark = f"<!-- {name} -->\n"
     if mark not in document:
         sys.exit(f"no comment {mark.strip()} in the document")
     before, after = document.split(mark)
-    old = re.match(r"\n*(```.*?\n```\n|(\|.*\n)+|\n*)", after, flags=re.DOTALL)
+    old = re.match(r"\n*(```.*?\n```\n|(\|[^\n]*\n)+)?\n*", after, flags=re.DOTALL)
     assert old
-    return f"{before}{mark}\n{block}\n{after[old.end() :]}"
+    return f"{before}{mark}\n{block}\n{after[old.end() :]}".rstrip("\n") + "\n"
 
 
 def fenced(text: str) -> str:
@@ -346,7 +345,8 @@ def write(made: dict[tuple[str, str, str], Recording], languages: list[str], who
             document = replaced(document, f"{name}, {kind}", fenced(found.left))
         if whole:
             document = replaced(document, "times", times(made, language))
-            on = f"{date.today().isoformat()}, {os.cpu_count()} {platform.machine()}"
+            cores = {"en": f"{os.cpu_count()} CPU cores", "zh": f"{os.cpu_count()} 个 CPU 核"}
+            on = f"{date.today().isoformat()}, {cores[language]}"
             document = re.sub(r"<!-- on -->.*<!-- -->", f"<!-- on -->{on}<!-- -->", document)
         DOCUMENTS[language].write_text(document, encoding="utf-8")
 

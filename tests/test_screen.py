@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shlex
@@ -13,8 +14,10 @@ import pytest
 from rich.cells import cell_len
 from running import ENV, ROOT, invoke, small_run
 
+from styledial.doctor import last_words
 from styledial.run.closing_lines import closing_lines as closing
 from styledial.run.strengths import further
+from styledial.units import duration, percent
 
 SUMMARY = {
     "kl_beta": 0.1, "kl_mode": "budget", "kl_final": 0.0938, "adapter_scale": 0.8, "steps": 40,
@@ -89,14 +92,50 @@ def test_a_run_begins_with_what_it_is_about_to_do(run: Path) -> None:
     assert "strength: light (0.065)" in block["training"]
 
 
-def test_the_figures_at_the_end_are_those_of_the_files(run: Path) -> None:
-    """The bar said 0.153, the landing 0.0575, the closing lines 0.0630, each of them "KL"."""
+def closing_block(run: Path) -> list[str]:
+    """The lines of the closing block that are about the run: without samples, commands, paths."""
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    text = said(run)
-    assert f"asked 0.065, reached {summary['kl_final']:.3f}" in text
-    assert f"{summary['style_nll_base']:.3f} -> {summary['style_nll']:.3f}" in text
-    change = summary["general_nll"] - summary["general_nll_base"]
-    assert f"loss on general text {change:+.3f}" in text
+    metrics = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))["metrics"]
+    how = {"evaluation": metrics, "findings": last_words(run), "is_adapter": True}
+    lines = "\n".join(closing(summary, [], run, **how)).splitlines()
+    end = next(at for at, line in enumerate(lines) if line.startswith(("Output files", "输出文件")))
+    return [line for line in lines[:end] if line and not line.startswith("    ")]
+
+
+def figures(text: str) -> list[str]:
+    """Every figure in a text, with its sign and its unit of time or share; a true minus is one."""
+    plain = re.sub(r"`[^`]*`", "", text.replace("\u2212", "-"))
+    return re.findall(r"(?<![\w.])[+-]?\d[\d,]*(?:\.\d+)?%?(?![\w.]*\d)", plain)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_each_figure_at_the_end_is_in_the_summary_and_in_the_report(
+    run: Path, language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bar said 0.153, the landing 0.0575, the closing lines 0.0630, each of them "KL"."""
+    monkeypatch.setenv("STYLEDIAL_LANG", language)
+    lines = closing_block(run)
+    if language == "en":  # it is what the run said
+        assert [line for line in lines if line not in said(run)] == []
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    found = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))["metrics"]
+    change = {
+        name: summary[name] - summary[f"{name}_base"] for name in ("style_nll", "general_nll")
+    }
+    expected = [
+        f"{summary['kl_beta']:g}", f"{summary['kl_final']:.3f}",
+        f"{summary['style_nll_base']:.3f}", f"{summary['style_nll']:.3f}",
+        f"{change['style_nll']:+.3f}", f"{change['general_nll']:+.3f}",
+        percent(found["long_copy_rate"]["value"]), f"{found['longest_copy']['value']:.0f}",
+    ]  # fmt: skip
+    first = [line for line in lines if line.startswith(("style strength", "风格强度", "  "))][:4]
+    assert figures("\n".join(first)) == expected
+    report = run / "report.html"
+    assert invoke("report", run, "-o", report).returncode == 0
+    text = html.unescape(re.sub(r"<[^>]*>", " ", report.read_text(encoding="utf-8")))
+    assert duration(summary["wall_seconds"]) in text
+    shown = set(figures(text))
+    assert [each for line in lines for each in figures(line) if each not in shown] == []
 
 
 def test_each_command_advised_at_the_end_works_as_printed(run: Path) -> None:

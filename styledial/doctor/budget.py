@@ -131,8 +131,8 @@ def budget_not_reached(run: Record) -> Iterator[Found]:
     if times > FEW_TIMES and run.steps >= FEW_UPDATES:
         return  # learning_rate_too_low
     change = longer(run, times)
-    en = f"KL {run.kl:.4f} of the budget {run.budget:g} after {run.steps} updates "
-    zh = f"{run.steps} 步（{run.epochs:.1f} 轮）后 KL 为 {run.kl:.4f}，预算 {run.budget:g}"
+    en = f"KL {run.kl_now:.3f} of the budget {run.budget:g} after {run.steps} updates "
+    zh = f"{run.steps} 步（{run.epochs:.1f} 轮）后 KL 为 {run.kl_now:.3f}，预算 {run.budget:g}"
     en += f"({run.epochs:.1f} epochs)"
     if rising is not None:
         en += f"; the second half of the way brought {rising:.0%} of the gain: still learning"
@@ -157,9 +157,9 @@ def style_saturated(run: Record) -> Iterator[Found]:
     words = in_words(run, change)
     yield Found(
         (
-            f"KL {run.kl:.3f} of the budget {run.budget:g}, and the second half of the way brought "
-            f"{max(rising, 0):.0%} of the gain: the model has learnt what it can.",
-            f"KL {run.kl:.3f}，预算 {run.budget:g}；后半程只带来 {max(rising, 0):.0%} "
+            f"KL {run.kl_now:.3f} of the budget {run.budget:g}, and the second half of the way "
+            f"brought {max(rising, 0):.0%} of the gain: the model has learnt what it can.",
+            f"KL {run.kl_now:.3f}，预算 {run.budget:g}；后半程只带来 {max(rising, 0):.0%} "
             "的改善：模型已学到它能学的。",
         ),
         (

@@ -12,6 +12,7 @@ from styledial.doctor.curve import still_rising, times_more
 from styledial.doctor.finding import Found, rule
 from styledial.doctor.length import FEW_UPDATES
 from styledial.doctor.record import Record
+from styledial.units import strength as figure
 
 # What a run without a budget is to reach at least: the lowest of the guide's bands.
 _LIGHT = 0.05
@@ -44,10 +45,10 @@ def learning_rate_too_low(run: Record) -> Iterator[Found]:
     words = in_words(run, change)
     yield Found(
         (
-            f"After {run.steps} updates KL is {run.kl:.2g}, {aim[0]}; style gained "
+            f"After {run.steps} updates KL is {figure(run.kl_now)}, {aim[0]}; style gained "
             f"{run.gain:.3f} nats per token. KL grows as the square of the updates, so that takes "
             f"about {times:.0f} times as many.",
-            f"{run.steps} 步后 KL 为 {run.kl:.2g}，{aim[1]}；风格改善 {run.gain:.3f} "
+            f"{run.steps} 步后 KL 为 {figure(run.kl_now)}，{aim[1]}；风格改善 {run.gain:.3f} "
             f"nats/token。KL 按步数的平方增长，约需 {times:.0f} 倍的步数。",
         ),
         (
