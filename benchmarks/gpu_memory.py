@@ -124,8 +124,8 @@ def train_on_random_weights(config: Config) -> float:
     settings = config.model
     base = random_base(config)
     frozen(base)
-    if config.training.gradient_checkpointing:
-        recompute_activations(base)
+    if config.training.recomputed:
+        recompute_activations(base, every=round(1 / config.training.recomputed))
     policy = with_lora(
         base,
         r=settings.lora_r,

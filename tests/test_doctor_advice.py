@@ -36,7 +36,7 @@ _LENGTHS: tuple[dict[str, Any], ...] = (
 )
 _ANCHORS: tuple[dict[str, Any], ...] = ({"anchor": "off"}, {"anchor": "self", "anchor_ratio": 0.1})
 _REST: tuple[dict[str, Any], ...] = (
-    {"reference_cache": "off", "save_steps": 2},
+    {"reference_cache": "off", "save_steps": 2, "gradient_checkpointing": True},
     {
         "per_device_train_batch_size": 1,
         "gradient_accumulation_steps": 8,

@@ -56,7 +56,7 @@ def test_a_name_of_another_tool_leads_to_ours(typed: str, ours: str) -> None:
         ("overwrite_output_dir=true", "--overwrite"),
         (
             "use_gradient_checkpointing=unsloth",
-            "`training.gradient_checkpointing` is, allowed: true or false",
+            "`training.gradient_checkpointing` is, allowed: true or false or one of auto, every_second",
         ),
         ("val_size=200", "`data.validation_split` is, allowed: a number, > 0, <= 0.5"),
         ("lr_scheduler_kwargs={min_lr_rate: 0.1}", "training.min_lr_ratio"),

@@ -13,12 +13,12 @@ from real_updates import small_config, small_model
 from running import invoke, small_run
 from torch.distributed import HashStore
 
-from styledial.config import PRESETS, resolve
+from styledial.config import PRESETS, Config, resolve
 from styledial.config.resolve import preset_path
 from styledial.distributed.ranks import Place
 from styledial.errors import UserError
-from styledial.memory import fit, gpus, settle
-from styledial.memory.plan import plan
+from styledial.memory import fit, gpus, host, settle
+from styledial.memory.plan import Plan, plan
 from styledial.memory.savings import savings
 from styledial.memory.settle import settle as settled
 from styledial.models import fsdp
@@ -67,6 +67,83 @@ def test_auto_takes_the_largest_batch_that_fits(model: Path) -> None:
     assert roomy
     assert roomy.changes == {fit.BATCH: 16, fit.ACCUMULATION: 1}
     assert fit.largest_batch(auto, gpus.memory_card("100MB")) is None
+
+
+def rungs(config: Config) -> list[Plan]:
+    return [plan(config.with_values({fit.CHECKPOINTING: rung}, "test")) for rung in fit.RUNGS]
+
+
+def test_what_is_computed_twice_is_the_least_that_fits(model: Path) -> None:
+    """The rungs in order need less memory and more products; the micro-batch is cut only where it
+    still has a thousand tokens."""
+    config = small_config(model, f"{fit.BATCH}=8", f"{fit.ACCUMULATION}=2")
+    none, second, whole = rungs(config)
+    assert none.total > second.total > whole.total
+    assert none.flops < second.flops < whole.flops
+    # Of the layers' forward products about a half: the last layer's own end is never recomputed.
+    assert 0.4 < (second.flops - none.flops) / (whole.flops - none.flops) < 0.6
+    for card, rung in (
+        (gpus.memory_card("80GB"), False),
+        (card_between(second, none), "every_second"),
+        (card_between(whole, second), True),
+    ):
+        found = fit.fastest(config, card)
+        assert found is not None
+        assert found.changes == {fit.CHECKPOINTING: rung}
+        assert found.config.training.micro_batch == 8
+        assert found.plan.total == plan(found.config).total
+    assert fit.fastest(config, gpus.memory_card("100MB")) is None
+    two = config.with_values({fit.BATCH: 16, fit.ACCUMULATION: 1}, "test")
+    cut = fit.fastest(two, card_between(none, rungs(two)[0]))
+    assert cut is not None  # in two micro-batches of 1,024 tokens nothing is computed twice
+    assert cut.changes == {fit.CHECKPOINTING: False, fit.BATCH: 8, fit.ACCUMULATION: 2}
+    assert cut.plan.flops == pytest.approx(rungs(two)[0].flops, rel=0.01)
+
+
+def test_what_the_user_says_of_checkpointing_stays(model: Path, with_card) -> None:
+    with_card(gpus.memory_card("80GB"))
+    for typed, kept in (("true", True), ("every-second", "every_second"), ("no", False)):
+        config = small_config(model, f"{fit.CHECKPOINTING}={typed}")
+        told: list[str] = []
+        trained, planned = settled(config, when_too_large="refuse", here=ALONE, store=None,
+                                   note=lambda en, zh, told=told: told.append(en))  # fmt: skip
+        assert trained.training.gradient_checkpointing == kept
+        assert planned is not None
+        assert not any("auto" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("free", "chosen", "said"),
+    [
+        (80 * gpus.GIB, False, "far more than this run needs"),
+        (None, False, "nothing is computed twice"),
+        (1, True, None),
+    ],
+)
+def test_on_a_cpu_the_machines_memory_decides(
+    free: int | None, chosen: object, said: str | None, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small_config(model)
+    if free is None:  # enough, and not plainly so
+        kept = config.with_values({fit.CHECKPOINTING: False}, "test")
+        free = int(plan(kept, device="cpu").total / 0.6)
+    monkeypatch.setattr(host, "free_memory", lambda: free)
+    monkeypatch.setattr(gpus, "found_card", lambda: None)
+    told: list[str] = []
+    trained, planned = settled(
+        config, when_too_large="refuse", here=ALONE, store=None, note=lambda en, zh: told.append(en)
+    )
+    assert trained.training.gradient_checkpointing is chosen
+    assert planned is None
+    assert [said in line for line in told] == ([True] if said else [])
+
+
+@pytest.mark.parametrize("settings", [(), ("attn_implementation=eager",), ("use_peft=false",)])
+def test_what_plainly_fits_does_fit(settings: tuple[str, ...], model: Path) -> None:
+    config = small_config(model, f"{fit.CHECKPOINTING}=false", *settings)
+    needs = plan(config, device="cpu").total
+    assert not host.plainly_fits(config, gpus.Card("CPU", needs, margin=0, is_gpu=False))
+    assert host.plainly_fits(config, gpus.Card("CPU", 20 * needs, margin=0, is_gpu=False))
 
 
 def test_the_nearest_changes_the_result_last(model: Path) -> None:
@@ -220,7 +297,7 @@ def test_all_processes_take_what_fits_the_smallest_of_their_gpus(
     assert results[0][0].training.per_device_train_batch_size == 4
     assert results[0][1].total == four.total
     assert results[1][1] is None
-    assert sum("auto is 4; an update has 16 rows" in line for line in told) == 1
+    assert sum(f"{fit.BATCH}=4" in line and "16 rows on each GPU" in line for line in told) == 1
 
 
 @pytest.mark.parametrize("batch", ["auto", "4"])
@@ -250,13 +327,14 @@ def test_a_model_that_cannot_be_planned_still_trains(
         raise RuntimeError("no fake kernel")
 
     with_card(gpus.memory_card("24GB"))
-    monkeypatch.setattr(settle, "plan", fails)
+    for module in (settle, fit):
+        monkeypatch.setattr(module, "plan", fails)
     told: list[str] = []
     config = small_config(model)
     found = settled(
         config, when_too_large="refuse", here=ALONE, store=None, note=lambda en, zh: told.append(en)
     )
-    assert found == (config, None)
+    assert found == (config.with_values({fit.CHECKPOINTING: True}, "auto"), None)
     assert "no fake kernel" in told[-1]
     assert "memory: not planned" in told[-1]
 

@@ -20,6 +20,7 @@ from styledial.models.configuration import model_config
 CASES = {
     "qwen2": ("qwen2", False, []),
     "qwen2, no checkpointing": ("qwen2", False, ["gradient_checkpointing=false"]),
+    "qwen2, every second layer": ("qwen2", False, ["gradient_checkpointing=every_second"]),
     "qwen2, packed": ("qwen2", True, []),
     "qwen2, packed, no checkpointing": ("qwen2", True, ["gradient_checkpointing=false"]),
     "qwen2, accumulation": (

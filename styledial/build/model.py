@@ -52,8 +52,8 @@ def check_quantisation(config: Config) -> None:
 def policy_on(base: PreTrainedModel, config: Config) -> Policy:
     """What `config` trains on a frozen base, be it loaded or, for the memory plan, shapes alone."""
     model = config.model
-    if config.training.gradient_checkpointing:
-        recompute_activations(base)
+    if config.training.recomputed:
+        recompute_activations(base, every=round(1 / config.training.recomputed))
     if not model.use_peft:
         return with_all_weights(base)
     return with_lora(

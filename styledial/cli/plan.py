@@ -154,9 +154,11 @@ def _planned(asked: Config, card: Card | None, processes: int) -> tuple[Config, 
     from styledial.memory import show
 
     resolved, found = fitting.plan_as_trained(asked, card, processes)
-    if resolved is not asked:
-        chosen = {n: resolved.value_of(n) for n in (fitting.BATCH, fitting.ACCUMULATION)}
-        typer.echo(show.as_settings(chosen), err=True)
+    if card is not None and fitting.is_automatic(asked) and fitting.fits(found, card):
+        changes = {n: resolved.value_of(n) for n in fitting.CHANGED[:3]}
+        typer.echo(
+            say(*show.chosen_words(fitting.Fitted(resolved, found, changes), card)), err=True
+        )
     return resolved, found
 
 
@@ -169,7 +171,8 @@ def _lines(
 
     lines = show.plan_lines(found, card)
     if fit and card is not None and not fitting.fits(found, card):
+        least = fitting.with_least_memory(asked)
         with progress.stage(say("looking for what fits", "寻找放得下的配置")):
-            other = fitting.nearest(asked, found, card, processes=processes)
-        lines.append(say(*show.nearest_words(asked, other)))
+            other = fitting.nearest(least, found, card, processes=processes)
+        lines.append(say(*show.nearest_words(least, other)))
     return [*lines, *show.pace(resolved, found, card)]

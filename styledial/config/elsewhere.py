@@ -102,8 +102,10 @@ WHY_NOT: dict[str, tuple[str, str]] = {
     "overwrite_output_dir": (f"replacing a run {_OPTION}: --overwrite",
                              "覆盖已有训练是命令选项：--overwrite"),
     "resume_from_checkpoint": (f"going on {_OPTION}: --resume", "继续训练是命令选项：--resume"),
-    "gradient_checkpointing_kwargs": ("training.gradient_checkpointing is true or false",
-                                      "training.gradient_checkpointing 只有 true 或 false"),
+    "gradient_checkpointing_kwargs": ("training.gradient_checkpointing is auto, true, false "
+                                      "or every_second",
+                                      "training.gradient_checkpointing 只有 auto、true、false 或 "
+                                      "every_second"),
     **dict.fromkeys(("save_strategy", "logging_strategy", "logging_dir", "save_only_model",
                      "logging_first_step"),
                     ("see training.save_steps and training.logging_steps",

@@ -380,10 +380,12 @@ class TrainingSettings(Section):
         min_length=1,
         resume=FREE,
     )
-    gradient_checkpointing: bool = setting(
-        True,
-        "Recompute activations in the backward pass: far less memory, a third slower or more.",
-        "反向时重算激活：大幅省显存，慢三分之一以上。",
+    gradient_checkpointing: bool | Literal["auto", "every_second"] = setting(
+        "auto",
+        "Recompute activations in the backward pass: far less memory, a third slower or more. "
+        "auto: of none, every second layer and all layers, the fastest that fits the memory.",
+        "反向时重算激活：大幅省显存，慢三分之一以上。auto：在不重算、每两层重算一层、全部重算之间，"
+        "选显存放得下的最快的一种。",
         resume=FREE,
     )
     report_to: Tracker | list[Tracker] = setting(
@@ -481,6 +483,12 @@ class TrainingSettings(Section):
         """Sequences per step and GPU; AUTO_BATCH for an `auto` that no plan has settled."""
         size = self.per_device_train_batch_size
         return AUTO_BATCH if size == "auto" else size
+
+    @property
+    def recomputed(self) -> float:
+        """The part of the layers whose activations are computed twice; all for an `auto` that no
+        plan has settled."""
+        return {False: 0.0, "every_second": 0.5}.get(self.gradient_checkpointing, 1.0)
 
     @field_validator("max_steps")
     @classmethod

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from styledial.config.allowed import as_yaml
 from styledial.doctor.finding import Found, rule
 from styledial.doctor.record import Record
 from styledial.run_folder.metrics import seconds_of
@@ -118,13 +119,15 @@ def slow_checkpoints(run: Record) -> Iterator[Found]:
 def memory_headroom(run: Record) -> Iterator[Found]:
     """Activations are computed twice to save memory that nobody needs."""
     used = _used(run)
-    if not run.config.training.gradient_checkpointing or used > _HALF:
+    setting = as_yaml(run.config.training.gradient_checkpointing)
+    if not run.config.training.recomputed or used > _HALF:
         return
     total = run.summary["memory_bytes"] / 2**30
     yield Found(
         (
-            f"At most {used:.0%} of {total:.0f} GiB were used, and gradient_checkpointing is on.",
-            f"{total:.0f} GiB 中最多用了 {used:.0%}，而 gradient_checkpointing 为 true。",
+            f"At most {used:.0%} of {total:.0f} GiB were used, and gradient_checkpointing is "
+            f"{setting}.",
+            f"{total:.0f} GiB 中最多用了 {used:.0%}，而 gradient_checkpointing 为 {setting}。",
         ),
         (
             "gradient_checkpointing: false is faster (the forward pass is then made once); if "

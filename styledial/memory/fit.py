@@ -1,7 +1,15 @@
 """Fitting a GPU: the largest micro-batch, and the closest configuration that fits.
 
-`per_device_train_batch_size: auto` takes the largest micro-batch that fits. A configuration that
-doesn't fit is changed, one step after the other, each kept, until some micro-batch fits:
+`per_device_train_batch_size: auto` takes the largest micro-batch that fits, and
+`gradient_checkpointing: auto` the least that is computed twice: of the ladder
+
+    false            every activation is kept          the fewest products
+    every_second     those of every second layer
+    true             the layers' inputs alone          a forward pass more
+
+the first rung with a micro-batch that fits, of not too few tokens; the rows of an update stay. A
+configuration that doesn't fit is changed, one step after the other, each kept, until some
+micro-batch fits:
 
     a smaller micro-batch, more accumulation     the same result
     gradient_checkpointing: true                 the same result, slower
@@ -20,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from styledial.config.show import effective_batch
 from styledial.errors import ModelError
-from styledial.memory.gpus import MARGIN, Card
+from styledial.memory.gpus import Card
 from styledial.memory.plan import Plan, plan
 from styledial.models.quantise import check_choice
 
@@ -34,9 +42,13 @@ CHECKPOINTING, LENGTH, IN_4BIT = (
     "model.load_in_4bit",
 )
 CHANGED = (BATCH, ACCUMULATION, CHECKPOINTING, IN_4BIT, LENGTH)
+RUNGS: tuple[bool | str, ...] = (False, "every_second", True)  # of gradient_checkpointing
 _SHORTEST = 128  # tokens; below, a passage has no context to learn from
 # A micro-batch of more tokens is no faster on any card; and more accumulation is no setting.
 _MOST_TOKENS, _MOST_ACCUMULATION = 16_384, 4096
+# Of fewer tokens at once a GPU's products wait for the weights to be read: what is saved by keeping
+# activations would be lost by cutting the micro-batch up.
+_FEWEST_TOKENS = 1024
 
 Tell = Callable[["Config"], None]
 
@@ -51,8 +63,8 @@ class Fitted:
 
 
 def fits(planned: Plan, card: Card) -> bool:
-    """Whether the plan leaves MARGIN of the card free."""
-    return planned.total <= card.memory * (1 - MARGIN)
+    """Whether the plan leaves the card's margin free."""
+    return planned.total <= card.memory * (1 - card.margin)
 
 
 def of_one_row(config: Config) -> Config:
@@ -62,6 +74,39 @@ def of_one_row(config: Config) -> Config:
     return config.with_values({BATCH: size, ACCUMULATION: rows // size}, "auto")
 
 
+def is_automatic(config: Config) -> bool:
+    """Whether the plan is to choose the micro-batch or what is computed twice."""
+    training = config.training
+    return "auto" in (training.per_device_train_batch_size, training.gradient_checkpointing)
+
+
+def with_least_memory(config: Config) -> Config:
+    """`config` with everything computed twice, where it leaves that to the plan."""
+    if config.training.gradient_checkpointing != "auto":
+        return config
+    return config.with_values({CHECKPOINTING: True}, "auto")
+
+
+def fastest(
+    config: Config, card: Card, *, processes: int = 1, tell: Tell = lambda tried: None
+) -> Fitted | None:
+    """`config` with what it leaves to the plan chosen: the first rung of the ladder with a
+    micro-batch that fits `card`, and the largest there is of those; None where nothing fits."""
+    if config.training.gradient_checkpointing != "auto":
+        return largest_batch(config, card, processes=processes, tell=tell)
+    for rung in RUNGS:
+        found = largest_batch(
+            config.with_values({CHECKPOINTING: rung}, "auto"),
+            card,
+            processes=processes,
+            fewest_tokens=0 if rung is True else _FEWEST_TOKENS,
+            tell=tell,
+        )
+        if found:
+            return Fitted(found.config, found.plan, {CHECKPOINTING: rung} | found.changes)
+    return None
+
+
 def largest_batch(
     config: Config,
     card: Card,
@@ -69,6 +114,7 @@ def largest_batch(
     processes: int = 1,
     source: str = "auto",
     smallest: Plan | None = None,
+    fewest_tokens: int = 0,
     tell: Tell = lambda tried: None,
 ) -> Fitted | None:
     """`config` with the largest micro-batch that fits `card`; None where not even one row does.
@@ -76,10 +122,13 @@ def largest_batch(
     As large as an update's rows where the batch size is `auto`, else as large as it is set; always
     one that divides the update's rows, which stay as many. A micro-batch that is larger needs
     more, so sizes are looked for as in a sorted list, after the smallest. `source` is noted with
-    the values; `smallest` is the plan of `of_one_row(config)` if there is one already; `tell`
-    is called with each configuration that is tried.
+    the values; `smallest` is the plan of `of_one_row(config)` if there is one already;
+    `fewest_tokens` leaves out smaller micro-batches, where there are larger ones; `tell` is called
+    with each configuration that is tried.
     """
     rows, sizes = effective_batch(config, 1), _sizes(config)
+    enough = [size for size in sizes if size * config.data.max_length >= fewest_tokens]
+    sizes = enough or sizes[-1:]
     best = None
     low, high = 0, len(sizes)  # sizes below `low` fit, those from `high` on don't
     at = 0
@@ -101,13 +150,17 @@ def largest_batch(
 
 
 def plan_as_trained(asked: Config, card: Card | None, processes: int = 1) -> tuple[Config, Plan]:
-    """The plan, and the configuration it is of: with `auto`, the largest batch that fits."""
-    if asked.training.per_device_train_batch_size != "auto" or card is None:
-        return asked, plan(asked, card=card, processes=processes)
-    resolved = of_one_row(asked)
-    found = plan(resolved, card=card, processes=processes)
-    largest = largest_batch(asked, card, processes=processes, smallest=found)
-    return (largest.config, largest.plan) if largest else (resolved, found)
+    """The plan, and the configuration it is of: with `auto`, the fastest that fits; the least there
+    is where nothing does, and where no card says what would."""
+    least = with_least_memory(asked)
+    if card is None or not is_automatic(asked):
+        return least, plan(least, card=card, processes=processes)
+    found = fastest(asked, card, processes=processes)
+    if found:
+        return found.config, found.plan
+    if asked.training.per_device_train_batch_size == "auto":
+        least = of_one_row(least)
+    return least, plan(least, card=card, processes=processes)
 
 
 def nearest(
@@ -124,7 +177,7 @@ def nearest(
     alone are too large, only changes to them are looked at.
     """
     of_one = config.training.per_device_train_batch_size in ("auto", 1)
-    heavy = planned.breakdown["weights"] > card.memory * (1 - MARGIN)
+    heavy = planned.breakdown["weights"] > card.memory * (1 - card.margin)
     for made in changes_in_turn(config):
         if (heavy and IN_4BIT not in made) or (of_one and not made):
             continue
@@ -144,7 +197,7 @@ def changes_in_turn(config: Config) -> Iterator[dict[str, Any]]:
     """Nothing, then each of the changes that `config` allows with all before it."""
     made: dict[str, Any] = {}
     yield made
-    if not config.training.gradient_checkpointing:
+    if config.training.recomputed < 1:
         made = made | {CHECKPOINTING: True}
         yield made
     if allows_4bit(config):

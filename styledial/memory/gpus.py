@@ -23,7 +23,8 @@ MARGIN = 0.05
 class Card:
     """memory: bytes that a run can have; tflops: 0 where unknown; bf16: whether it computes in
     bfloat16; hopper: whether cuBLAS takes its larger workspace; total: bytes of a card that is
-    here, what others use of it included."""
+    here, what others use of it included; margin: the part that is left free when something is to
+    fit; is_gpu: false for the memory of the machine itself."""
 
     name: str
     memory: int
@@ -31,6 +32,8 @@ class Card:
     bf16: bool = True
     hopper: bool = False
     total: int = 0
+    margin: float = MARGIN
+    is_gpu: bool = True
 
 
 def _card(name: str, gib: float, tflops: float, *, bf16: bool = True, hopper: bool = False) -> Card:

@@ -100,12 +100,13 @@ def plan(
     """What training as `config` says will need at its worst moment.
 
     `card` settles the precision of `dtype: auto` and the size of cuBLAS's workspace. `device`
-    "cpu" plans for this machine's CPU, with nothing but the tensors in use. `packed`: whether
+    "cpu", or the memory of a machine for a card, plans for a CPU, with nothing but the tensors in
+    use. `packed`: whether
     rows hold several texts; None takes the worse case that the configuration allows. `layers`
     plans a model of so many layers. Costs 5 to 15 s of one core for a 7B to a 14B, no GPU, no
     weights and, for the guide's six, no network. Raises UserError as training would.
     """
-    on_gpu = device == "cuda"
+    on_gpu = device == "cuda" and (card is None or card.is_gpu)
     bf16 = card is None or card.bf16
     dtype = weights_dtype(config.model.dtype, on_gpu=on_gpu, bf16=bf16)
     shape = model_config(

@@ -41,7 +41,7 @@ def _changes(config: Config) -> Iterator[dict[str, Any]]:
         size //= 2
     if config.data.max_length >= 32:
         yield {LENGTH: config.data.max_length // 2}
-    yield {CHECKPOINTING: not training.gradient_checkpointing}
+    yield {CHECKPOINTING: training.recomputed < 1}
     if allows_4bit(config):
         yield {IN_4BIT: True}
     if model.use_peft and model.lora_r > 1:

@@ -1,7 +1,9 @@
 """A run's memory settled before anything is loaded: planned, compared with the GPU, changed or not.
 
-no GPU, or a base that is sharded (fsdp)         nothing to compare with: continues without a plan
-batch size `auto`                                the largest that fits
+a base that is sharded (fsdp)                    nothing to compare with: continues without a plan
+no GPU                                           compared with the machine's free memory, for
+                                                 gradient_checkpointing `auto` alone
+batch size or gradient_checkpointing `auto`      the fastest that fits
 too large                                        refused with the nearest that fits; changed to
                                                  it with --fit; continues with --ignore-plan
 """
@@ -15,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from styledial.config import resolve
-from styledial.config.show import effective_batch
 from styledial.distributed.ranks import Place, from_all, from_first
 from styledial.errors import UserError
 from styledial.memory import gpus
@@ -23,14 +24,18 @@ from styledial.memory.fit import (
     ACCUMULATION,
     BATCH,
     CHANGED,
+    CHECKPOINTING,
+    Fitted,
+    fastest,
     fits,
-    largest_batch,
+    is_automatic,
     nearest,
     of_one_row,
+    with_least_memory,
 )
-from styledial.memory.gpus import MARGIN
+from styledial.memory.host import host_card, plainly_fits
 from styledial.memory.plan import Plan, plan
-from styledial.memory.show import as_settings, nearest_words
+from styledial.memory.show import as_settings, chosen_words, nearest_words
 from styledial.models.fsdp import will_shard
 from styledial.run_folder import layout
 from styledial.units import memory_size
@@ -94,27 +99,66 @@ class _Decision:
     note: Note
 
     def made(self) -> _Settled:
-        config, training, card = self.config, self.config.training, self.card
+        config, card = self.config, self.card
         if card is None:
-            if self.automatic:
-                return self.unplanned("there is no GPU", "没有 GPU")
-            return _Settled({}, None)
-        if self.here.count > 1 and training.fsdp == "on":
+            return self.on_a_cpu()
+        if self.here.count > 1 and config.training.fsdp == "on":
             return self.unplanned("the base is sharded (fsdp)", "基座由 fsdp 分片")
         self.note(f"memory: estimating for {card.name} ...", f"显存：正在为 {card.name} 估算……")
-        asked = of_one_row(config) if self.automatic else config
         try:
-            planned = plan(asked, card=card, processes=self.here.count)
+            found = None
+            if is_automatic(config):
+                found = fastest(config, card, processes=self.here.count)
+            planned = found.plan if found else self.least()
         except Exception as error:  # a model that can't be run on fakes may still train
-            known = isinstance(error, UserError)
-            reason = str(error) if known else f"{type(error).__name__}: {error}"
-            return self.unplanned(f"the estimate failed ({reason})", f"估算失败（{reason}）")
+            return self.unplanned(*_why_not(error))
         if self.will_be_sharded(planned, card):
             return self.unplanned("fsdp will shard the base", "基座将由 fsdp 分片")
-        return self.fitting(planned, card) if fits(planned, card) else self.too_large(planned, card)
+        if found or fits(planned, card):
+            return self.fitting(Fitted(config, planned, {}) if found is None else found, card)
+        return self.too_large(planned, card)
+
+    def least(self) -> Plan:
+        """The plan of the configuration; of the smallest there is, where it leaves a choice."""
+        config = of_one_row(self.config) if self.automatic_batch else self.config
+        return plan(with_least_memory(config), card=self.card, processes=self.here.count)
+
+    def on_a_cpu(self) -> _Settled:
+        """Only gradient_checkpointing is chosen: a larger micro-batch is no faster there."""
+        rows = self.config.training.micro_batch
+        changes: dict[str, Any] = {}
+        if self.automatic_batch:
+            changes[BATCH] = rows
+            self.note(
+                f"{BATCH}: auto is {rows} without a GPU.",
+                f"{BATCH}：没有 GPU，auto 取 {rows}。",
+            )
+        if self.config.training.gradient_checkpointing != "auto":
+            return _Settled(changes, None)
+        config = self.config.with_values(changes, "auto")
+        card = host_card(self.here.local_count)
+        if card and plainly_fits(config, card):
+            # Not worth a plan: a small model on a machine with memory.
+            free = memory_size(card.memory)
+            self.note(
+                f"auto: {as_settings({CHECKPOINTING: False})}: {free} are free, far more than "
+                "this run needs.",
+                f"auto：{as_settings({CHECKPOINTING: False})}："
+                f"可用内存 {free}，远多于本次训练所需。",
+            )
+            return _Settled(changes | {CHECKPOINTING: False}, None)
+        try:
+            found = fastest(config, card) if card else None
+        except Exception as error:  # as above
+            return _Settled(changes | self.unplanned(*_why_not(error)).changes, None)
+        if found is None or card is None:
+            # It is run all the same: a CPU's memory grows onto the disk.
+            return _Settled(changes | {CHECKPOINTING: True}, None)
+        self.note(*chosen_words(found, card))
+        return _Settled(changes | found.changes, None)
 
     @property
-    def automatic(self) -> bool:
+    def automatic_batch(self) -> bool:
         return self.config.training.per_device_train_batch_size == "auto"
 
     def will_be_sharded(self, planned: Plan, card: gpus.Card) -> bool:
@@ -129,54 +173,53 @@ class _Decision:
         )
 
     def unplanned(self, en: str, zh: str) -> _Settled:
-        rows = self.config.training.micro_batch
-        self.note(
-            f"memory: not planned, {en}."
-            + (f" {BATCH}: auto is {rows}." if self.automatic else ""),
-            f"显存：不做估算，{zh}。" + (f"{BATCH}：auto 取 {rows}。" if self.automatic else ""),
-        )
-        return _Settled({BATCH: rows} if self.automatic else {}, None)
-
-    def fitting(self, planned: Plan, card: gpus.Card) -> _Settled:
+        """What `auto` is without a plan: a few rows, and everything computed twice."""
         changes: dict[str, Any] = {}
-        if self.automatic:
-            found = largest_batch(self.config, card, processes=self.here.count, smallest=planned)
-            assert found is not None  # one row fits
-            training, planned = found.config.training, found.plan
-            micro_batch = training.micro_batch
-            changes = {BATCH: micro_batch, ACCUMULATION: training.gradient_accumulation_steps}
-            rows = effective_batch(found.config, 1)
-            self.note(
-                f"{BATCH}: auto is {micro_batch}; an update has {rows} rows on each GPU.",
-                f"{BATCH}：auto 取 {micro_batch}；每张 GPU 每次更新 {rows} 行。",
-            )
+        if self.automatic_batch:
+            changes[BATCH] = self.config.training.micro_batch
+        if self.config.training.gradient_checkpointing == "auto":
+            changes[CHECKPOINTING] = True
+        takes = as_settings(changes)
+        self.note(
+            f"memory: not planned, {en}." + (f" auto is {takes}." if changes else ""),
+            f"显存：不做估算，{zh}。" + (f"auto 取 {takes}。" if changes else ""),
+        )
+        return _Settled(changes, None)
+
+    def fitting(self, found: Fitted, card: gpus.Card) -> _Settled:
+        planned = found.plan
+        if found.changes:
+            self.note(*chosen_words(found, card))
         self.note(
             # A row of the run's first block: see run/start_block.py.
             f"  memory    {memory_size(planned.total)} planned, {memory_size(card.memory)} free",
             f"  显存  估算 {memory_size(planned.total)}，可用 {memory_size(card.memory)}",
         )
-        return _Settled(changes, planned)
+        return _Settled(found.changes, planned)
 
     def too_large(self, planned: Plan, card: gpus.Card) -> _Settled:
         """Continue anyway, with the closest configuration that fits, or raise UserError."""
         needs = memory_size(planned.total)
-        free = f"{memory_size(card.memory)} free, {MARGIN:.0%} of which is kept"
-        free_zh = f"可用 {memory_size(card.memory)}，其中 {MARGIN:.0%} 须留出"
+        free = f"{memory_size(card.memory)} free, {card.margin:.0%} of which is kept"
+        free_zh = f"可用 {memory_size(card.memory)}，其中 {card.margin:.0%} 须留出"
+        config = with_least_memory(self.config)
+        # As `auto` is where nothing fits; nobody has to type it.
+        unsaid = {} if config is self.config else {CHECKPOINTING: True}
         if self.when_too_large == "ignore":
             self.note(
                 f"memory: {needs} estimated, {card.name} has {free}; continuing because of "
                 "--ignore-plan.",
                 f"显存：估算 {needs}，{card.name} {free_zh}；--ignore-plan：继续训练。",
             )
-            return _Settled(self.one_row() if self.automatic else {}, planned)
-        other = nearest(self.config, planned, card, processes=self.here.count, tell=self.tell_tried)
-        words = nearest_words(self.config, other)
+            return _Settled(unsaid | (self.one_row() if self.automatic_batch else {}), planned)
+        other = nearest(config, planned, card, processes=self.here.count, tell=self.tell_tried)
+        words = nearest_words(config, other)
         if self.when_too_large == "fit" and other:
             self.note(
                 f"--fit: {needs} do not fit {card.name} ({free}); {words[0]}",
                 f"--fit：{card.name}（{free_zh}）放不下 {needs}；{words[1]}",
             )
-            return _Settled(other.changes, other.plan)
+            return _Settled(unsaid | other.changes, other.plan)
         advice = (
             " Use these settings, or let --fit apply them.",
             "请加上这些设置，或用 --fit 自动采用。",
@@ -197,3 +240,9 @@ class _Decision:
     def tell_tried(self, tried: Config) -> None:
         changes = as_settings({name: tried.value_of(name) for name in CHANGED})
         self.note(f"memory: trying {changes}", f"显存：尝试 {changes}")
+
+
+def _why_not(error: Exception) -> tuple[str, str]:
+    known = isinstance(error, UserError)
+    reason = str(error) if known else f"{type(error).__name__}: {error}"
+    return f"the estimate failed ({reason})", f"估算失败（{reason}）"

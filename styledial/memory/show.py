@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from styledial.config.allowed import as_yaml
+from styledial.config.show import effective_batch
 from styledial.data.texts import style_folder
 from styledial.language import say
 from styledial.memory.fit import BATCH, Fitted, changes_in_turn, fits
-from styledial.memory.gpus import GIB, MARGIN, Card
+from styledial.memory.gpus import GIB, Card
 from styledial.memory.part_names import part_name, phase_name
 from styledial.memory.plan import UTILISATION, Plan
 from styledial.memory.savings import Saving
@@ -58,20 +59,42 @@ def plan_lines(plan: Plan, card: Card | None) -> list[str]:
 
 def verdict(plan: Plan, card: Card) -> str:
     """Whether it fits the card, with the margin."""
-    limit = card.memory * (1 - MARGIN)
+    limit = card.memory * (1 - card.margin)
     numbers = f"{memory_size(plan.total)} / {memory_size(card.memory)}"
     if fits(plan, card):
         return say(
             f"Fits {card.name}: {numbers}, {memory_size(limit - plan.total)} left after a margin "
-            f"of {MARGIN:.0%}.",
+            f"of {card.margin:.0%}.",
             f"{card.name} 放得下：{numbers}，"
-            f"除 {MARGIN:.0%} 余量外还剩 {memory_size(limit - plan.total)}。",
+            f"除 {card.margin:.0%} 余量外还剩 {memory_size(limit - plan.total)}。",
         )
     return say(
         f"Does not fit {card.name}: {numbers}, {memory_size(plan.total - limit)} too much with a "
-        f"margin of {MARGIN:.0%}.",
+        f"margin of {card.margin:.0%}.",
         f"{card.name} 放不下：{numbers}，"
-        f"按 {MARGIN:.0%} 余量超出 {memory_size(plan.total - limit)}。",
+        f"按 {card.margin:.0%} 余量超出 {memory_size(plan.total - limit)}。",
+    )
+
+
+# What the chosen rung of gradient_checkpointing means.
+_RUNGS = {
+    False: ("nothing is computed twice", "不重算激活"),
+    "every_second": ("every second layer is computed twice", "每两层重算一层"),
+    True: ("every layer is computed twice", "每一层都重算"),
+}
+
+
+def chosen_words(found: Fitted, card: Card) -> tuple[str, str]:
+    """What the plan chose where the configuration says auto, and why."""
+    settings, needs = as_settings(found.changes), memory_size(found.plan.total)
+    free = memory_size(card.memory * (1 - card.margin))
+    rows = effective_batch(found.config, 1)
+    recomputed = _RUNGS[found.config.training.gradient_checkpointing]
+    return (
+        f"auto: {settings}: {recomputed[0]}, the fastest that fits ({needs} of {free}); an update "
+        f"has {rows} rows on each {'GPU' if card.is_gpu else 'process'}.",
+        f"auto：{settings}：{recomputed[1]}，是放得下的最快配置（{needs}，可用 {free}）；"
+        f"每{'张 GPU' if card.is_gpu else '个进程'}每次更新 {rows} 行。",
     )
 
 

@@ -192,10 +192,16 @@ def _without_dropout(model: PreTrainedModel) -> None:
             module.attention_dropout = 0.0
 
 
-def recompute_activations(model: PreTrainedModel) -> None:
-    """Gradient checkpointing, under the name that this transformers has for it."""
+def recompute_activations(model: PreTrainedModel, *, every: int = 1) -> None:
+    """Gradient checkpointing of each layer, or of one in `every`, under the name that this
+    transformers has for it."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
     enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)
     enable({"use_reentrant": False})
+    layers = [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
+    for number, layer in enumerate(layers):
+        layer.gradient_checkpointing = number % every == 0
 
 
 def weights_dtype(

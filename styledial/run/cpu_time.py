@@ -34,7 +34,9 @@ def cpu_seconds(config: Config, parameters: int, updates: int | None = None) -> 
         tokens = float(updates * batch * config.data.max_length)
     if has_anchor(config):
         tokens /= 1 - config.data.anchor_ratio
-    passes = 6 + 2 * training.mode.reads_kl + 2 * training.gradient_checkpointing
+    # A CPU has memory: `auto` is nearly always false there.
+    twice = 0.0 if training.gradient_checkpointing == "auto" else training.recomputed
+    passes = 6 + 2 * training.mode.reads_kl + 2 * twice
     return tokens * passes * parameters / (_speed() * _REACHED) or None
 
 
