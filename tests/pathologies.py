@@ -23,7 +23,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "learning_rate_too_low": ("learning_rate=0.00005",),
     "budget_binding": ("kl_beta=0.08",),
     "budget_not_reached": ("max_steps=10",),
-    "budget_exceeded": ("use_peft=false", "learning_rate=0.003", "kl_beta=0.02", "max_steps=30"),
+    "budget_exceeded": ("use_peft=false", "learning_rate=0.003", "kl_beta=0.02", "max_steps=12"),
     "style_saturated": ("kl_beta=1", "lora_r=64", "learning_rate=0.01", "max_steps=120"),
     "too_little_data": (f"data_dir={SHORT}", "lora_r=32"),
     "overfitting": (f"data_dir={MIDDLE}", *_PLAIN, "max_steps=120"),
