@@ -55,7 +55,7 @@ REFUSED = [
     (["data.data_dir=afile"], "afile is not a folder"),
     (["data.general=nowhere"], "data.general: nowhere is neither a file nor a folder"),
     (["model.model_name_or_path=./nowhere"], "no such folder"),
-    (["model.model_name_or_path=base/model.safetensors"], "is a file; name the folder"),
+    (["model.model_name_or_path=base/model.safetensors"], "is a file and no GGUF; name the folder"),
     (["model.model_name_or_path=nomodel"], "has no config.json"),
     (["model.model_name_or_path=broken"], "broken"),
     (["model.model_name_or_path=noweights"], "noweights"),
@@ -69,7 +69,7 @@ REFUSED = [
     (["anchor=blank"], "data.anchor: blank has no text"),
     (["data.general=blank"], "data.general: blank has no text"),
     (["reference_cache=afile"], "training.reference_cache"),
-    (["training.output_dir=afile"], "afile is a file; name a folder"),
+    (["training.output_dir=afile"], "training.output_dir: afile: is a file; name a folder"),
     (["training.output_dir=/proc/nowhere"], "cannot write to"),
 ]  # fmt: skip
 

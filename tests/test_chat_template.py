@@ -152,7 +152,7 @@ def test_generate_answers_and_continues_where_asked(run: Path, instruct: Path) -
     greedy = ["--max-new-tokens", 8, "--temperature", 0]
     model = styledial.load(run)
     asked = model.asked("他推开门")
-    shown = model.tokenizer.decode(model._ids(asked))
+    shown = model.tokenizer.decode(model.ids_of(asked))
     end = model.tokenizer.eos_token
     assert shown == f"[user]他推开门{end}[answer]"
     answer = model.generate(asked, max_new_tokens=8, temperature=0.0)
