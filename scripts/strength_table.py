@@ -18,23 +18,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 def main() -> None:
     from gguf_bases import requantised
 
-    from styledial.export.source import parse
     from styledial.export.write import Options, export
+    from styledial.strength import parse_strengths
 
     run, gguf = Path(sys.argv[1]), Path(sys.argv[2])
     strengths = sys.argv[3] if len(sys.argv) > 3 else "light,medium,0.02"
-    names = list(parse(strengths))
-    print(
-        "| exported as | " + " | ".join(f"{kl:g}" for kl in parse(strengths).values()) + " | base |"
-    )
+    wanted = parse_strengths(strengths)
+    names = [each.folder for each in wanted]
+    print("| exported as | " + " | ".join(f"{each.kl:g}" for each in wanted) + " | base |")
     print("|---|" + "---|" * (len(names) + 1))
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for dtype in ("float32", "bfloat16"):
             read = {}
-            for name in names:
-                typed = name.removeprefix("kl-")
-                how = Options(strength=typed, output=folder / f"{dtype}-{name}", dtype=dtype)
+            for each in wanted:
+                target = folder / f"{dtype}-{each.folder}"
+                how = Options(strength=each.name, output=target, dtype=dtype)
                 read |= export(run, "merged", how).readings
             show(f"merged, {dtype}", [read[name] for name in names])
         for kind in ("F16", "Q8_0", "as it is"):

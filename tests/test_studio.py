@@ -19,7 +19,7 @@ from running import ROOT, invoke
 from styledial.errors import UserError
 from styledial.report.parts import Word
 from styledial.studio import form, live
-from styledial.studio.desk import Column
+from styledial.studio.desk import Column, Reach
 from styledial.studio.guard import Guard
 from styledial.studio.html import column_html, log_html, report_html
 from styledial.studio.jobs import Job, Jobs, stop_process
@@ -273,3 +273,20 @@ def test_what_is_written_is_text() -> None:
     assert 'title="&quot;&gt;&lt;b&gt;"' in found
     assert "<script" not in log_html(hostile)
     assert 'src="report/..%2F%22%3E"' in report_html('../">')
+
+
+def test_the_sliders_end_and_its_columns() -> None:
+    slider = pytest.importorskip(
+        "styledial.studio.slider", reason="the extra studio is not installed"
+    )
+    measured = Reach(0.0993, 0.15011, True)
+    assert slider.end_and_step(0.15011) == (0.15, 0.001)
+    assert slider.end_and_step(0.00423) == (0.00423, 0.00001)
+    assert slider.columns_of(measured, 0.08, ["base", "strongest"]) == [0.0, 0.08, 0.15]
+    assert slider.columns_of(measured, 0.15, ["base", "strongest"]) == [0.0, 0.15]
+    assert slider.columns_of(measured, 9, []) == [0.15]
+    only_trained = Reach(0.0993, 0.0993, False)
+    assert slider.columns_of(only_trained, 0.09, ["base"]) == [0.0, 0.0993]
+    assert slider.columns_of(only_trained, 0.01, []) == [0.0]
+    assert slider.columns_of(Reach(None, None, False), 0.3, ["base"]) == [None]
+    assert slider.slider_of(measured).value == 0.099

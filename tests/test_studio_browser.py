@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -18,6 +17,8 @@ from typing import Any
 import browser as browsers
 import pytest
 from running import ENV, ROOT, invoke, small_run
+
+from styledial.run_folder.metrics import read_metrics
 
 pytestmark = pytest.mark.slow  # a server and a browser to start, and the demo to train
 PROMPT = "他推开门，看见"
@@ -62,7 +63,8 @@ def address(browser: Any, runs: Path) -> Iterator[str]:
             time.sleep(0.2)
     yield found[0]
     studio.send_signal(signal.SIGINT)
-    assert studio.wait(20) == 0
+    assert studio.wait(20) == 130  # Ctrl-C, as everywhere
+    studio.stdout.close()
 
 
 class View:
@@ -98,6 +100,14 @@ class View:
         self.page.click(f"#{box} input")
         self.page.get_by_role("option", name=re.compile(words)).first.click()
 
+    def is_ready(self, run: str) -> None:
+        """Wait until the run is chosen and its slider can be moved."""
+        self.page.wait_for_function(
+            "run => document.querySelector('#run input').value === run && "
+            "!document.querySelector('#strength input[type=range]').disabled",
+            arg=run,
+        )
+
     def slide(self, share: float) -> None:
         """The strength's handle to a share of its way."""
         handle = self.page.locator("#strength input[type=range]")
@@ -130,7 +140,7 @@ class View:
 @pytest.fixture(params=WIDTHS)
 def view(request: pytest.FixtureRequest, browser: Any, address: str) -> Iterator[View]:
     found = View(browser, address, request.param)
-    found.page.wait_for_function("document.querySelector('#run input').value === 'done'")
+    found.is_ready("done")
     yield found
     found.page.context.close()
     assert found.problems == []
@@ -188,7 +198,7 @@ def test_two_visitors_at_once_each_get_their_own(browser: Any, address: str) -> 
     views = [View(browser, address, width) for width in WIDTHS]
     prompts = ["话说武松", "他推开门"]
     for each, prompt in zip(views, prompts, strict=True):
-        each.page.wait_for_function("document.querySelector('#run input').value === 'done'")
+        each.is_ready("done")
         each.page.fill("#prompt textarea", prompt)
     for each in views:
         each.page.click("#go")
@@ -228,7 +238,10 @@ def test_training_the_demo_stopping_and_resuming_it(browser: Any, address: str, 
     page.click("#train")
     page.wait_for_function("document.querySelector('#run input').value === 'mine'")
     folder = runs / "mine"
-    page.wait_for_selector("#curves svg", timeout=300_000)
+    until = time.monotonic() + 300
+    while steps(folder) < 10 and time.monotonic() < until:
+        time.sleep(0.5)
+    page.wait_for_timeout(5_000)
     view.look("training")
     page.click("#stop-run")
     page.get_by_text("mine: stopped").wait_for(timeout=120_000)
@@ -239,14 +252,15 @@ def test_training_the_demo_stopping_and_resuming_it(browser: Any, address: str, 
     page.get_by_text("mine: running").wait_for()
     phone = View(browser, address, 390)
     phone.tab("Train")
-    phone.page.wait_for_selector("#curves svg", timeout=300_000)
+    phone.page.wait_for_function("document.querySelector('#run input').value === 'mine'")
+    phone.page.wait_for_selector("#curves svg")
     phone.look("training")
     phone.page.context.close()
     page.get_by_text("mine: finished").wait_for(timeout=900_000)
     assert steps(folder) == 90
     assert (folder / "style_dial.json").is_file()
     view.tab("Write")
-    page.click("#again")
+    view.is_ready("mine")
     page.fill("#prompt textarea", PROMPT)
     view.slide(0.3)
     assert len(set(view.write(2))) == 2
@@ -255,5 +269,6 @@ def test_training_the_demo_stopping_and_resuming_it(browser: Any, address: str, 
 
 
 def steps(folder: Path) -> int:
-    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return int(json.loads(lines[-1])["step"])
+    """How many updates the run has logged."""
+    found = read_metrics(folder / "metrics.jsonl")
+    return int(found[-1]["step"]) if found else 0

@@ -104,10 +104,9 @@ def _closing(output: Path, chosen: Chosen, prompt: str) -> Iterator[str]:
 
     if written_dtype(output) in ("bfloat16", "float16"):
         yield say(
-            "In 16 bits, changes below half a step of a weight are rounded away, so the strength "
-            "may be lower than this. `styledial export ADAPTER --to merged` measures it; "
-            "--dtype float32 keeps it.",
-            "16 位精度会舍掉小于半步的权重改动，实际强度可能更低。"
+            "In 16 bits weights are rounded, so the strength may differ from this by some percent. "
+            "`styledial export ADAPTER --to merged` measures it; --dtype float32 keeps it.",
+            "16 位精度会舍入权重，实际强度可能有百分之几的出入。"
             "`styledial export 适配器 --to merged` 会测量；--dtype float32 可完整保留。",
         )
     yield from next_lines(

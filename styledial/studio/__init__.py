@@ -3,6 +3,7 @@
     guard.py     what may be asked of the server: by whom, from where, which paths
     server.py    the page behind the guard on one port
     page.py      what is on the page and which function each button calls
+    slider.py    the slider's end and steps, and what is written beside it
     desk.py      writing with a run at several strengths
     form.py      a training from its preset: settings, plan, command line
     jobs.py      trainings as processes of their own

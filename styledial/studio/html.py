@@ -30,6 +30,11 @@ def column_html(column: Column | None) -> str:
     return f'<p class="who">{escape(column.title)}</p><p class="written">{given}{marks}{end}</p>'
 
 
+def note(text: str) -> str:
+    """A line in small print."""
+    return f'<p class="note">{escape(text)}</p>'
+
+
 def lines_html(lines: Iterable[str]) -> str:
     """Lines as they stand, such as a plan's table."""
     return f'<pre class="lines" tabindex="0">{escape(chr(10).join(lines))}</pre>'

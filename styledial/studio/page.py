@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,17 +14,15 @@ from styledial.errors import StyleDialError, UserError
 from styledial.language import say
 from styledial.report.writing import marks
 from styledial.run_folder.described import prompt_of
-from styledial.strength import name_of
 from styledial.studio import form, html, live
-from styledial.studio.desk import Desk, Reach, reach
+from styledial.studio.desk import Desk, reach
 from styledial.studio.jobs import Jobs, stop_process
 from styledial.studio.places import Places
-from styledial.units import strength as figure
+from styledial.studio.slider import BASE, MOST, beside_of, columns_of, slider_of, strength_words
 
 _MOST_CHARACTERS = 200_000  # of a prompt; what the model reads may be less
 _EVERY = 2.0  # seconds between two looks at a run under way
 _COLUMNS = 3
-_BASE, _MOST = "base", "strongest"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -36,7 +34,7 @@ def said(function: F) -> F:
         try:
             return function(*args)
         except StyleDialError as error:
-            raise gr.Error(str(error), duration=None, print_exception=False) from None
+            raise gr.Error(str(error), duration=30, print_exception=False) from None
 
     return told  # type: ignore[return-value]
 
@@ -51,13 +49,16 @@ class Page:
     def blocks(self) -> gr.Blocks:
         """The page itself."""
         with gr.Blocks(title="StyleDial", analytics_enabled=False, fill_width=True) as page:
+            self.can_write = gr.State("")
             gr.HTML(f"<h1>StyleDial <small>{say('studio', '工作室')}</small></h1>")
-            with gr.Row(equal_height=True):
+            with gr.Row(elem_id="pick"):
                 self.run = gr.Dropdown(
                     list(self.places.runs()), value=None, label=say("Run", "训练结果"), scale=5,
                     elem_id="run", filterable=False,
                 )  # fmt: skip
-                again = gr.Button(say("Refresh", "刷新"), scale=1, min_width=90, elem_id="again")
+                again = gr.Button(
+                    say("Refresh", "刷新"), scale=0, min_width=90, size="sm", elem_id="again"
+                )
             with gr.Tabs(elem_id="tabs"):
                 with gr.Tab(say("Write", "写作"), id="write"):
                     self._write_tab()
@@ -65,9 +66,12 @@ class Page:
                     self.report = gr.HTML(elem_id="report-frame")
                 with gr.Tab(say("Train", "训练"), id="train"):
                     self._train_tab()
-            moved = [self.slider, self.strength, self.beside, self.prompt]
             gr.on([page.load, again.click], self.look, [self.run], [self.run], **_quiet())
-            self.run.change(said(self.chosen), [self.run], moved, **_quiet())
+            self.run.change(self.ready, [self.run], [self.can_write], **_quiet())
+            self.can_write.change(
+                said(self.chosen), [self.run, self.prompt], [self.slider, self.beside, self.prompt],
+                **_shown(),
+            )  # fmt: skip
             gr.on(
                 [report.select, self.run.change],
                 said(self.shown),
@@ -81,7 +85,7 @@ class Page:
     def _write_tab(self) -> None:
         self.slider = gr.Slider(
             0, 1, 0, step=0.001, label=say("Strength: 0 is the base", "强度：0 为基座"),
-            elem_id="strength", interactive=True,
+            elem_id="strength", interactive=False,
         )  # fmt: skip
         self.strength = gr.HTML(elem_id="strength-words")
         self.prompt = gr.Textbox(
@@ -89,8 +93,8 @@ class Page:
             elem_id="prompt",
         )  # fmt: skip
         self.beside = gr.CheckboxGroup(
-            [(say("the base", "基座"), _BASE), (say("the strongest", "最强"), _MOST)],
-            value=[_BASE], label=say("Beside it", "同时写"), elem_id="beside",
+            [(say("the base", "基座"), BASE), (say("the strongest", "最强"), MOST)],
+            value=[BASE], label=say("Beside it", "同时写"), elem_id="beside",
         )  # fmt: skip
         with gr.Accordion(say("How it is written", "写作设置"), open=False):
             length = gr.Slider(
@@ -144,12 +148,12 @@ class Page:
             [preset.change, novels.change], said(self.plan), [preset, novels], [plan, start],
             trigger_mode="always_last", api_visibility="private",
         )  # fmt: skip
-        start.click(said(self.train), asked, [self.run], **_quiet())
-        stop.click(said(self.stop_run), [self.run], None, **_quiet())
-        resume.click(said(self.resume_run), [self.run], None, **_quiet())
-        measure.click(said(self.measure_run), [self.run], None, **_quiet())
+        start.click(said(self.train), asked, [self.run], **_shown())
+        stop.click(said(self.stop_run), [self.run], None, **_shown())
+        resume.click(said(self.resume_run), [self.run], None, **_shown())
+        measure.click(said(self.measure_run), [self.run], None, **_shown())
         seen = gr.State("")
-        shown = [seen, self.state, curves, log, stop, resume, measure]
+        shown = [seen, self.can_write, self.state, curves, log, stop, resume, measure]
         gr.Timer(_EVERY).tick(self.follow, [self.run, seen], shown, **_quiet())
 
     def _form(self) -> list[Any]:
@@ -181,16 +185,23 @@ class Page:
         chosen = key if key in keys else next(iter(keys), None)
         return gr.Dropdown(choices=keys, value=chosen)
 
-    def chosen(self, key: str | None) -> tuple[Any, ...]:
-        """Slider, its words, what is beside it and a prompt for the run that was chosen."""
+    def chosen(self, key: str | None, prompt: str) -> tuple[Any, ...]:
+        """Slider, what is beside it, and a prompt where there is none, for the run."""
         if not key:
-            return gr.Slider(interactive=False), "", gr.CheckboxGroup(), gr.skip()
+            return gr.Slider(interactive=False), gr.CheckboxGroup(), gr.skip()
         folder = self.places.run(key)
         try:
             found = reach(folder)
         except StyleDialError as error:
-            return gr.Slider(interactive=False), _note(str(error)), gr.CheckboxGroup(), gr.skip()
-        return _slider(found), _note(_about(found)), _beside(found), prompt_of(folder)
+            return gr.Slider(interactive=False, info=str(error)), gr.CheckboxGroup(), gr.skip()
+        return slider_of(found), beside_of(found), (prompt.strip() and prompt) or prompt_of(folder)
+
+    def ready(self, key: str | None) -> str:
+        """Which run it is and what it can write; another text as soon as either changes."""
+        try:
+            return f"{key} {reach(self.places.run(key))}"
+        except StyleDialError:
+            return f"{key}"
 
     def write(
         self, key: str | None, prompt: str, strength: float, beside: list[str], length: float,
@@ -204,7 +215,7 @@ class Page:
         }
         with _messages():
             folder = self._run(key)
-            at = _strengths(reach(folder), strength, beside)
+            at = columns_of(reach(folder), strength, beside)
             for columns in self.desk.write(str(request.session_hash), folder, prompt, at, **how):
                 texts = [html.column_html(each) for each in columns]
                 yield [
@@ -272,84 +283,31 @@ class Page:
 
     def follow(self, key: str | None, seen: str) -> tuple[Any, ...]:
         """State, curves and log of the run; nothing is sent where nothing has changed."""
-        nothing = (gr.skip(),) * 6
-        if not key:
-            return seen, *nothing
+        nothing = (seen, *[gr.skip()] * 7)
         try:
-            folder = self.places.run(key)
+            folder = self._run(key)
         except StyleDialError:
-            return seen, *nothing
-        now, curves, log = (
-            live.state(folder, self.jobs),
-            self.curves.of(folder),
-            self.jobs.log_of(folder),
-        )
-        mark = f"{now}{hash(curves)}{hash(log)}"
+            return nothing
+        now, ready = live.state(folder, self.jobs), self.ready(key)
+        curves, log = self.curves.of(folder), self.jobs.log_of(folder)
+        mark = f"{now}{ready}{hash(curves)}{hash(log)}"
         if mark == seen:
-            return seen, *nothing
+            return nothing
         return (
-            mark, _note(now.sentence), curves, html.log_html(log),
+            mark, ready, html.note(now.sentence), curves, html.log_html(log),
             gr.Button(interactive=now.running), gr.Button(interactive=now.resumable),
             gr.Button(interactive=now.measurable),
         )  # fmt: skip
 
 
-def strength_words(strength: float) -> str:
-    """What the slider's number means."""
-    return _note(
-        say("base", "基座") if strength == 0 else f"{name_of(strength)}, KL {strength:.3f}"
-    )
-
-
-def _strengths(found: Reach, strength: float, beside: list[str]) -> Sequence[float | None]:
-    """Those of the columns, rising; a model of one strength has one column."""
-    if found.most is None:
-        return [None]
-    chosen = min(float(strength), found.most)
-    if not found.measured:
-        chosen = found.most if chosen > found.most / 2 else 0.0
-    more = {0.0} if _BASE in beside else set()
-    more |= {found.most} if _MOST in beside else set()
-    return sorted({chosen, *more})
-
-
-def _slider(found: Reach) -> Any:
-    if found.most is None:
-        return gr.Slider(interactive=False, value=0)
-    value = found.trained or found.most
-    step = 0.001 if found.measured else found.most
-    return gr.Slider(maximum=found.most, value=min(value, found.most), step=step, interactive=True)
-
-
-def _beside(found: Reach) -> Any:
-    if found.most is None:
-        return gr.CheckboxGroup(value=[], interactive=False)
-    return gr.CheckboxGroup(value=[_BASE], interactive=True)
-
-
-def _about(found: Reach) -> str:
-    if found.most is None:
-        return say("A whole model: its strength is fixed.", "完整模型，强度固定。")
-    if not found.measured:
-        return say(
-            "Only the base and the trained strength: the others haven't been measured yet "
-            "(Train, Measure strengths).",
-            "只能选基座和训练所得的强度：其余强度尚未测量（训练页中的“测量强度”）。",
-        )
-    return say(
-        f"{name_of(found.trained or found.most)} as trained; up to {figure(found.most)}.",
-        f"训练所得：{name_of(found.trained or found.most)}；最强 {figure(found.most)}。",
-    )
-
-
-def _note(text: str) -> str:
-    from html import escape
-
-    return f'<p class="note">{escape(text)}</p>'
+def _shown() -> dict[str, Any]:
+    """For a button: what goes wrong is shown, which Gradio does for events of its queue only."""
+    return {"show_progress": "hidden", "api_visibility": "private"}
 
 
 def _quiet() -> dict[str, Any]:
-    return {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
+    """For what can't go wrong, and mustn't wait."""
+    return {**_shown(), "queue": False}
 
 
 @contextlib.contextmanager
@@ -358,4 +316,4 @@ def _messages() -> Iterator[None]:
     try:
         yield
     except StyleDialError as error:
-        raise gr.Error(str(error), duration=None, print_exception=False) from None
+        raise gr.Error(str(error), duration=30, print_exception=False) from None

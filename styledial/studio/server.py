@@ -42,7 +42,7 @@ def serve(places: Places, taken: socket.socket, password: str | None) -> None:
     with private_files():
         config = uvicorn.Config(
             application(places, password),
-            log_level="error",
+            log_level="critical",  # else it tells of each page that Ctrl-C cuts off
             server_header=False,
             timeout_graceful_shutdown=1,
             ws="none",
