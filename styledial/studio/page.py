@@ -67,7 +67,7 @@ class Page:
                 with gr.Tab(say("Train", "训练"), id="train"):
                     self._train_tab()
             gr.on([page.load, again.click], self.look, [self.run], [self.run], **_quiet())
-            self.run.change(self.ready, [self.run], [self.can_write], **_quiet())
+            self.run.change(self.ready, [self.run], [self.can_write], **_shown())
             self.can_write.change(
                 said(self.chosen), [self.run, self.prompt], [self.slider, self.beside, self.prompt],
                 **_shown(),
@@ -154,7 +154,8 @@ class Page:
         measure.click(said(self.measure_run), [self.run], None, **_shown())
         seen = gr.State("")
         shown = [seen, self.can_write, self.state, curves, log, stop, resume, measure]
-        gr.Timer(_EVERY).tick(self.follow, [self.run, seen], shown, **_quiet())
+        looks = gr.Timer(_EVERY)
+        looks.tick(self.follow, [self.run, seen], shown, concurrency_limit=None, **_shown())
 
     def _form(self) -> list[Any]:
         with gr.Row():
