@@ -262,8 +262,9 @@ def test_training_the_demo_stopping_and_resuming_it(browser: Any, address: str, 
     view.tab("Write")
     view.is_ready("mine")
     page.fill("#prompt textarea", PROMPT)
-    view.slide(0.3)
+    view.slide(0.9)  # strong enough for marks
     assert len(set(view.write(2))) == 2
+    view.look("after-training")
     assert view.problems == []
     page.context.close()
 
