@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from environment import FOLDER, ROOT
 
@@ -35,8 +35,8 @@ def one_command(
     log = FOLDER / "logs" / f"whole-{way}.txt"
     log.parent.mkdir(parents=True, exist_ok=True)
     made = material(text)
-    make = _trl if way == "trl" else _styledial
-    command = make(python, way, model, made, output, rows, length, updates)
+    work = _Work(python, model, made, output, rows, length, updates)
+    command = _trl(work) if way == "trl" else _styledial(work, way)
     # Nothing is asked of a network, which would make a time of this kind worthless.
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -64,47 +64,46 @@ def material(text: Path | None) -> Path:
     return folder
 
 
-def _trl(
-    python: Path,
-    way: str,
-    model: Path,
-    made: Path,
-    output: Path,
-    rows: int,
-    length: int,
-    updates: int,
-) -> list[str]:
-    script = python.parent / "trl"
+class _Work(NamedTuple):
+    """What both programs are told: `made` holds the text, `rows` of `length` tokens an update."""
+
+    python: Path
+    model: Path
+    made: Path
+    output: Path
+    rows: int
+    length: int
+    updates: int
+
+
+def _trl(work: _Work) -> list[str]:
+    script = work.python.parent / "trl"
     return [
-        *(str(script), "sft", "--model_name_or_path", str(model)),
-        *("--dataset_name", str(made / "jsonl"), "--output_dir", str(output)),
-        *("--packing", "true", "--packing_strategy", "wrapped", "--max_length", str(length)),
+        *(str(script), "sft", "--model_name_or_path", str(work.model)),
+        *("--dataset_name", str(work.made / "jsonl"), "--output_dir", str(work.output)),
+        *("--packing", "true", "--packing_strategy", "wrapped", "--max_length", str(work.length)),
         *("--use_peft", "true", "--lora_r", "8", "--lora_alpha", "16", "--lora_dropout", "0"),
-        *("--lora_target_modules", "all-linear", "--per_device_train_batch_size", str(rows)),
-        *("--gradient_accumulation_steps", "1", "--max_steps", str(updates)),
+        *("--lora_target_modules", "all-linear", "--per_device_train_batch_size", str(work.rows)),
+        *("--gradient_accumulation_steps", "1", "--max_steps", str(work.updates)),
         *("--learning_rate", "2e-4", "--lr_scheduler_type", "cosine", "--report_to", "none"),
         *("--gradient_checkpointing", "true", "--save_strategy", "no", *_precision()),
     ]
 
 
-def _styledial(
-    python: Path,
-    way: str,
-    model: Path,
-    made: Path,
-    output: Path,
-    rows: int,
-    length: int,
-    updates: int,
-) -> list[str]:
+def _styledial(work: _Work, way: str) -> list[str]:
     mode = "off" if way == "ours_plain" else "budget"
     anchor = "self" if way == "ours_anchor" else "off"
     return [
-        *(str(python), str(ROOT / "train.py"), "--overwrite", f"model.model_name_or_path={model}"),
-        *(f"data.data_dir={made / 'novels'}", f"training.output_dir={output}"),
-        *(f"data.max_length={length}", f"data.anchor={anchor}", "model.lora_r=8"),
-        *("model.lora_alpha=16", "model.lora_dropout=0", f"training.max_steps={updates}"),
-        *(f"training.per_device_train_batch_size={rows}", f"training.kl_mode={mode}"),
+        *(
+            str(work.python),
+            str(ROOT / "train.py"),
+            "--overwrite",
+            f"model.model_name_or_path={work.model}",
+        ),
+        *(f"data.data_dir={work.made / 'novels'}", f"training.output_dir={work.output}"),
+        *(f"data.max_length={work.length}", f"data.anchor={anchor}", "model.lora_r=8"),
+        *("model.lora_alpha=16", "model.lora_dropout=0", f"training.max_steps={work.updates}"),
+        *(f"training.per_device_train_batch_size={work.rows}", f"training.kl_mode={mode}"),
         *("training.gradient_accumulation_steps=1", "training.learning_rate=2e-4"),
         "training.gradient_checkpointing=true",
     ]
