@@ -156,9 +156,7 @@ def _assemble(
     base_digest(policy)  # while every process has whole weights
     wrapped, optimizer = _on_device(policy, optimizer, accelerator, sharded, here, screen)
     answers = answers_prompts(config, texts, policy, tokenizer)
-    texts = _as_requests(texts, screen) if answers else texts
-    seed = config.training.seed
-    before = sample(policy, tokenizer, texts.prompts, seed, base=True, answers=answers)
+    texts, before = _samples_of_base(config, texts, policy, tokenizer, screen, answers=answers)
     first_steps = (snapshot.state.first_steps if snapshot else 0) or steps
     anchor = build_anchor(config, policy, texts, order, tokenizer, cache, first_steps, here)
     references = build_references(
@@ -202,6 +200,15 @@ def _assemble(
         state=state,
         trackers=_trackers(config, folder, accelerator, state, screen, resuming=resuming),
     )
+
+
+def _samples_of_base(
+    config: Config, texts: Texts, policy: Policy, tokenizer: Any, screen: Screen, *, answers: bool
+) -> tuple[Texts, list[str]]:
+    """The texts with the prompts as this model takes them, and what the base writes after each."""
+    texts = _as_requests(texts, screen) if answers else texts
+    seed = config.training.seed
+    return texts, sample(policy, tokenizer, texts.prompts, seed, base=True, answers=answers)
 
 
 def _as_requests(texts: Texts, screen: Screen) -> Texts:

@@ -19,10 +19,10 @@ from typing import IO
 
 from styledial.errors import UserError
 from styledial.language import say
+from styledial.training.stop_request import Stopped
 
 LOGS = ".styledial-studio"
 _TAIL = 16_000  # bytes of a log that are shown
-_STOPPED = 75  # exit code of a run that was asked to stop and has saved what it had
 
 
 def stop_process(pid: int) -> None:
@@ -67,7 +67,7 @@ class Job:
         """What it does, in a word or two."""
         if self.code is None:
             return say("stopping", "正在停止") if self.stopping else say("running", "进行中")
-        if self.code == _STOPPED or self.stopping:
+        if self.code == Stopped.exit_code or self.stopping:
             return say("stopped", "已停止")
         return say("finished", "已完成") if self.code == 0 else say("failed", "失败")
 

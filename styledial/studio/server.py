@@ -18,7 +18,7 @@ _THEME_FONTS = ["system-ui", "-apple-system", "Segoe UI", "PingFang SC", "Noto S
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """A socket that is bound. Raises UserError for an address or a port that can't be had."""
+    """A socket that is bound. Raises UserError for an address or a port that is not available."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     taken = socket.socket(family, socket.SOCK_STREAM)
     if os.name != "nt":
