@@ -53,7 +53,8 @@ import styledial
 package = Path(styledial.__file__).parent
 assert package.is_relative_to(sys.prefix), package
 for module in pkgutil.walk_packages([str(package)], "styledial."):
-    importlib.import_module(module.name)  # with no extra installed
+    if module.name not in ("styledial.studio.page", "styledial.studio.slider"):  # need Gradio
+        importlib.import_module(module.name)  # with no extra installed
 print(package / "presets")
 PYTHON
 )
