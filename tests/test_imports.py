@@ -21,10 +21,34 @@ def test_import_every_module() -> None:
         assert import_module(name).__doc__, f"{name} has no docstring"
 
 
-def test_the_command_line_starts_without_torch() -> None:
-    code = (
-        "import sys, styledial.cli.main, config_loader; "
-        "print(sorted({'torch', 'transformers', 'peft'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+# Each takes longer to import than the 0.3 s that a page of help may take.
+HEAVY = {
+    "accelerate", "bitsandbytes", "datasets", "gradio", "huggingface_hub", "matplotlib", "numpy",
+    "peft", "pyarrow", "safetensors", "scipy", "sklearn", "tokenizers", "torch", "transformers",
+}  # fmt: skip
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    code = f"""
+import sys, typer.main, config_loader
+from contextlib import redirect_stdout
+from io import StringIO
+from styledial.cli.main import app
+
+def pages(command, path=()):
+    yield [*path, "--help"]
+    for name, inner in getattr(command, "commands", {{}}).items():
+        yield from pages(inner, (*path, name))
+
+shown = 0
+for words in [["--version"], *pages(typer.main.get_command(app))]:
+    with redirect_stdout(StringIO()) as page:
+        app(words, standalone_mode=False)
+    shown += bool(page.getvalue())
+    if loaded := sorted({HEAVY!r} & set(sys.modules)):
+        sys.exit(f"{{words}} imports {{loaded}}")
+print(shown)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+    assert int(done.stdout) > 20, "not every command was asked"
