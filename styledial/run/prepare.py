@@ -92,6 +92,19 @@ class _Loaded:
     cache: Path
 
 
+@dataclass
+class _Course:
+    """How far the run goes. `order`: which rows each update has; `steps`: all updates; `at`: those
+    already made; `first_steps`: those that the run was first planned for; `readings`: how much
+    text is read on the way."""
+
+    order: RowOrder
+    steps: int
+    at: int
+    first_steps: int
+    readings: Readings
+
+
 def prepare(
     config: Config,
     folder: Path,
@@ -147,18 +160,14 @@ def _assemble(
     accelerator = _accelerator(config, folder, policy, sharded)
     consensus = Consensus(here.count)
     snapshot = _snapshot(folder, consensus, here, screen) if resuming else None
-    order, steps = _order(config, loaded.texts, here, snapshot, screen)
-    reads = _readings(config, policy, order, steps)
-    texts = loaded.texts.read_as(reads.heldout, reads.general)
-    at = snapshot.state.step if snapshot else 0
-    screen.lines(start_block.text_rows(config, texts, tokenizer, order, steps, at))
+    course = _course(loaded, here, snapshot, screen)
+    order, steps = course.order, course.steps
+    texts = loaded.texts.read_as(course.readings.heldout, course.readings.general)
+    screen.lines(start_block.text_rows(config, texts, tokenizer, order, steps, course.at))
     optimizer, scheduler = build_optimizer(config, policy, steps)
-    base_digest(policy)  # while every process has whole weights
     wrapped, optimizer = _on_device(policy, optimizer, accelerator, sharded, here, screen)
-    answers = answers_prompts(config, texts, policy, tokenizer)
-    texts, before = _samples_of_base(config, texts, policy, tokenizer, screen, answers=answers)
-    first_steps = (snapshot.state.first_steps if snapshot else 0) or steps
-    anchor = build_anchor(config, policy, texts, order, tokenizer, cache, first_steps, here)
+    texts, answers, before = _samples_of_base(config, texts, policy, tokenizer, screen)
+    anchor = build_anchor(config, policy, texts, order, tokenizer, cache, course.first_steps, here)
     references = build_references(
         config, policy, texts, anchor, cache, order.epoch(steps), here, sharded=sharded
     )
@@ -181,7 +190,7 @@ def _assemble(
     )
     checkpointer = _checkpointer(config, folder, core, screen)
     state = checkpointer.load(snapshot, config.training.seed)
-    _plan_on(state, checkpointer.best, first_steps, steps)
+    _plan_on(state, checkpointer.best, course)
     return Parts(
         config=config,
         folder=folder,
@@ -190,7 +199,7 @@ def _assemble(
         planned=loaded.planned,
         tokenizer=tokenizer,
         texts=texts,
-        readings=reads,
+        readings=course.readings,
         core=core,
         order=order,
         steps=steps,
@@ -203,12 +212,15 @@ def _assemble(
 
 
 def _samples_of_base(
-    config: Config, texts: Texts, policy: Policy, tokenizer: Any, screen: Screen, *, answers: bool
-) -> tuple[Texts, list[str]]:
-    """The texts with the prompts as this model takes them, and what the base writes after each."""
+    config: Config, texts: Texts, policy: Policy, tokenizer: Any, screen: Screen
+) -> tuple[Texts, bool, list[str]]:
+    """The texts with the prompts as this model takes them, whether it answers them in a chat
+    template, and what the base writes after each."""
+    answers = answers_prompts(config, texts, policy, tokenizer)
     texts = _as_requests(texts, screen) if answers else texts
     seed = config.training.seed
-    return texts, sample(policy, tokenizer, texts.prompts, seed, base=True, answers=answers)
+    before = sample(policy, tokenizer, texts.prompts, seed, base=True, answers=answers)
+    return texts, answers, before
 
 
 def _as_requests(texts: Texts, screen: Screen) -> Texts:
@@ -218,17 +230,12 @@ def _as_requests(texts: Texts, screen: Screen) -> Texts:
     return replace(texts, prompts=tuple(opening + each for each in texts.prompts))
 
 
-def _readings(config: Config, policy: Policy, order: RowOrder, steps: int) -> Readings:
-    parameters = sum(weight.numel() for weight in policy.causal_lm.parameters())
-    return readings(steps * order.effective_batch * config.data.max_length, parameters)
-
-
-def _plan_on(state: TrainState, best: Best | None, first_steps: int, steps: int) -> None:
+def _plan_on(state: TrainState, best: Best | None, course: _Course) -> None:
     """Note the plan in `state`. A run that had stopped early and gets more updates than it was
     planned for looks for a better reading with new patience."""
-    if best and steps > state.planned_steps > 0:
+    if best and course.steps > state.planned_steps > 0:
         best.stale = 0
-    state.first_steps, state.planned_steps = first_steps, steps
+    state.first_steps, state.planned_steps = course.first_steps, course.steps
 
 
 def _checkpointer(
@@ -310,24 +317,30 @@ def _snapshot(folder: Path, consensus: Consensus, here: Place, screen: Screen) -
     )
 
 
-def _order(
-    config: Config, texts: Texts, here: Place, snapshot: Snapshot | None, screen: Screen
-) -> tuple[RowOrder, int]:
-    """Which rows each update has, and how many updates there are."""
-    training = config.training
-    order = style_order(config, texts.style, here.count)
+def _course(loaded: _Loaded, here: Place, snapshot: Snapshot | None, screen: Screen) -> _Course:
+    config, training = loaded.config, loaded.config.training
+    order = style_order(config, loaded.texts.style, here.count)
     if order.per_update < order.effective_batch:
         screen.note(*messages.one_epoch_an_update(order))
     if snapshot:
         order = resume.same_rows(order, snapshot, screen.note)
     most = training.max_steps
-    return order, most if most > 0 else order.steps(training.num_train_epochs)
+    steps = most if most > 0 else order.steps(training.num_train_epochs)
+    parameters = sum(weight.numel() for weight in loaded.policy.causal_lm.parameters())
+    return _Course(
+        order=order,
+        steps=steps,
+        at=snapshot.state.step if snapshot else 0,
+        first_steps=(snapshot.state.first_steps if snapshot else 0) or steps,
+        readings=readings(steps * order.effective_batch * config.data.max_length, parameters),
+    )
 
 
 def _on_device(
     policy: Policy, optimizer: Any, accelerator: Any, sharded: bool, here: Place, screen: Screen
 ) -> tuple[torch.nn.Module, Any]:
     """The policy as accelerate wraps it, and its optimizer."""
+    base_digest(policy)  # kept for the caches, while every process has whole weights
     if sharded:
         optimizer = fsdp.prepare(accelerator, policy, optimizer)
         screen.note(*messages.sharded(policy, here.count))
