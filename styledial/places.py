@@ -7,6 +7,7 @@ at_home("--output", path)                    ~ filled in
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from styledial.errors import UserError
@@ -81,10 +82,22 @@ def _of_what_is_above(path: Path) -> tuple[str, str] | None:
     if above != path and not above.is_dir():
         return f"{above} is a file; choose another place", f"{above} 是文件；请换一个位置"
     held = above if above.is_dir() else above.absolute().parent
-    if not os.access(held, os.W_OK | os.X_OK):
+    if reason := _refusal(held):
         return (
-            f"nothing can be written to {held}, which is read-only or somebody else's; choose "
-            "another place",
-            f"{held} 只读或不属于你，无法写入；请换一个位置",
+            f"nothing can be written to {held} ({reason}); choose another place",
+            f"{held} 无法写入（{reason}）；请换一个位置",
         )
     return None
+
+
+def _refusal(folder: Path) -> str | None:
+    """Why no file can be made in `folder`, in the system's words.
+
+    Tried, because asking isn't enough: everything is allowed to root, also below /proc, and a
+    network drive decides by itself.
+    """
+    try:
+        with tempfile.TemporaryFile(prefix=".styledial-", dir=folder):
+            return None
+    except OSError as error:
+        return error.strerror or str(error)

@@ -107,6 +107,28 @@ def test_what_may_mean_two_things_is_refused(name: str, typed: str) -> None:
         resolve(assignments=[f"{name}={typed}"])
 
 
+EMPTY = [
+    f"{section}.{key}" for section, kind in SECTIONS.items() for key in kind.model_fields
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EMPTY)
+@pytest.mark.parametrize("typed", ["", "  ", "''", '"\u3000"', "['']"])
+def test_an_empty_value_is_never_read_as_something(name: str, typed: str, tmp_path: Path) -> None:
+    """`data.anchor=` read the texts of the current folder; an unset variable leaves this."""
+    with pytest.raises(ConfigError, match=rf"{name} (has no value|is \[)"):
+        resolve(assignments=[f"{name}={typed}"])
+    section, _, key = name.partition(".")
+    file = tmp_path / "c.yaml"
+    file.write_text(f"{section}:\n  {key}: {typed}\n", "utf-8")
+    default = SECTIONS[section].model_fields[key].default
+    if default is None and typed != "['']":  # nothing after the colon is null
+        assert resolve(file).value_of(name) is None
+        return
+    with pytest.raises(ConfigError, match=rf"c\.yaml:2: {name} (has no value|is \[)"):
+        resolve(file)
+
+
 def _choices(annotation: Any) -> list[str]:
     if get_origin(annotation) is Literal:
         return [each for each in get_args(annotation) if isinstance(each, str)]

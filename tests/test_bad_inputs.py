@@ -70,7 +70,7 @@ REFUSED = [
     (["data.general=blank"], "data.general: blank has no text"),
     (["reference_cache=afile"], "training.reference_cache"),
     (["training.output_dir=afile"], "training.output_dir: afile: is a file; name a folder"),
-    (["training.output_dir=/proc/nowhere"], "cannot write to"),
+    (["training.output_dir=/proc/nowhere"], "nothing can be written to /proc"),
 ]  # fmt: skip
 
 
@@ -88,6 +88,40 @@ def test_refused_with_one_clear_sentence(
     assert expected in done.stderr
     assert "\n" not in done.stderr or done.stderr.startswith("The configuration has")
     assert {p: p.read_bytes() for p in ground.rglob("*") if p.is_file()} == before
+
+
+EMPTY = [
+    ["generate", "run", "--prompt", "x", "--base", ""],
+    ["generate", "run", "--prompt", "x", "--base="],
+    ["generate", "", "--prompt", "x"],
+    ["generate", "run", "--prompts", " "],
+    ["evaluate", "run", "--data-dir", ""],
+    ["merge", "run", "-o", ""],
+    ["export", "run", "--to", ""],
+    ["report", "run", "-o", "  "],
+    ["dial", "run", "--export", ""],
+    ["compare", "run", ""],
+    ["config", "init", ""],
+    ["config", "show", "--config", ""],
+    ["prepare", ""],
+    ["download", "--model", ""],
+    ["start", "--output", ""],
+    ["plan", "--gpu", ""],
+    ["train", "--model_name", ""],
+    ["train", ""],
+]
+
+
+@pytest.mark.parametrize("typed", EMPTY, ids=[" ".join(t) for t in EMPTY])
+def test_an_empty_argument_is_refused(
+    typed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an unset variable of the shell leaves was read as the folder here, or as nothing."""
+    monkeypatch.chdir(tmp_path)
+    done = invoke(*typed)
+    assert done.returncode == 2
+    assert "is empty" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_binary_file_among_the_novels_is_named(

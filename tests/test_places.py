@@ -48,7 +48,8 @@ READ: dict[str, list[str]] = {
     "prepare": ["prepare", "?", "-o", "new.jsonl"],
 }
 NOWHERE = ["afile/x", "alink/x", "dangling", "dangling/x", "loop", "loop/x", "pipe/x", "device/x",
-           "x" * 300, "deep/" + "长" * 100, "~nobody-of-this-name/x"]  # fmt: skip
+           "x" * 300, "deep/" + "长" * 100, "~nobody-of-this-name/x",
+           *(["/proc/nowhere/x"] if Path("/proc/self").exists() else [])]  # fmt: skip
 NOT_NEW = ["afile", "alink", "pipe", "device"]
 
 

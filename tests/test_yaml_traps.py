@@ -21,7 +21,7 @@ from styledial.errors import ConfigError
         ("my novels #2", "my novels #2"),
         ("'my novels #2'", "my novels #2"),
         ("[a, b]", ["a", "b"]),
-        ("", None),
+        ("", ""),  # nothing said; `null` is None
         ("'0100'", "0100"),
     ],
 )

@@ -53,7 +53,10 @@ def show(
     typer.echo("\n".join(config_lines(resolve(path, preset, {}, given))))
 
 
-@app.command(help=say("Write a configuration with every key explained.", "生成带注释的配置文件。"))
+@app.command(
+    cls=Command,
+    help=say("Write a configuration with every key explained.", "生成带注释的配置文件。"),
+)
 def init(
     path: Annotated[Path, typer.Argument(callback=new_file)] = Path(layout.SETTINGS),
 ) -> None:

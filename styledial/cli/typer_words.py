@@ -10,7 +10,7 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +65,18 @@ def in_users_language(text: str) -> str:
     return text
 
 
+# Options whose value may be empty: no system message, and a prompt that has a sentence of its own.
+_MAY_BE_EMPTY = {"--system", "--prompt"}
+
+
 class Command(TyperCommand):
     """A command whose --help is in the user's language."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As typer does. Raises UserError for a value that is empty, which an unset variable of the
+        shell leaves: typer would read it as the folder here, or as nothing given."""
+        _check_not_empty(args)
+        return super().parse_args(ctx, args)
 
     def get_help(self, ctx: Any) -> str:
         """As typer writes it, its own words translated."""
@@ -83,6 +93,23 @@ class Command(TyperCommand):
             if said := _refused(error):
                 raise said from error
             raise
+
+
+def _check_not_empty(args: Sequence[str]) -> None:
+    before = ""
+    for each in args:
+        option, equals, value = each.partition("=") if each.startswith("--") else ("", "", each)
+        if not option and before in _MAY_BE_EMPTY:
+            before = ""
+            continue
+        if not value.strip() and (equals or not option) and option not in _MAY_BE_EMPTY:
+            name = option or (before if before.startswith("-") else "")
+            raise UserError(
+                f"{name or 'An argument'}: is empty, perhaps a variable that isn't set. Give a "
+                "value, or leave it out.",
+                f"{name or '有一个参数'}：为空，可能是没有设置的变量。请写上值，或去掉。",
+            )
+        before = each
 
 
 def _refused(error: Exception) -> UserError | None:

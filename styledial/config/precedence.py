@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from styledial.config.paths import exists
-from styledial.config.source import Value
+from styledial.config.source import COMMAND_LINE, Value
 from styledial.config.whole import Config
 from styledial.errors import Problem
 from styledial.language import say
 
-COMMAND_LINE = "command line"
 # (by proportion, in updates, what says "not given"): the second wins where both are set, as in
 # transformers; but the first on the command line wins over the second in a file.
 _PAIRS = (

@@ -12,9 +12,10 @@ from pydantic.fields import FieldInfo
 from styledial.config.allowed import allowed, takes
 from styledial.config.as_written import chosen, plain, understood
 from styledial.config.elsewhere import OURS, WHY_NOT
+from styledial.config.empty import is_blank, without_value
 from styledial.config.paths import check_number_sign
-from styledial.config.precedence import COMMAND_LINE, one_revision, settled, without_effect
-from styledial.config.source import Source, Value, parse_assignment, read_yaml
+from styledial.config.precedence import one_revision, settled, without_effect
+from styledial.config.source import COMMAND_LINE, Source, Value, parse_assignment, read_yaml
 from styledial.config.whole import SECTIONS, Config, all_keys
 from styledial.errors import ConfigError, Problem, UserError, nearest
 from styledial.language import say
@@ -212,6 +213,9 @@ def _validated(
     for name, value in merged.items():
         section, _, key = name.partition(".")
         field = SECTIONS[section].model_fields[key]
+        if is_blank(value.value):
+            problems += without_value(name, value, field)
+            continue
         try:
             cleaned = understood(name, field, value.value)
             if note := check_number_sign(name, value, str(cleaned)):

@@ -23,6 +23,9 @@ _SEXAGESIMAL = re.compile(r"[-+]?\d+(:\d+)+(\.\d*)?")
 _NO_SPACE = re.compile(r"^(\s*[A-Za-z_]\w*):([^\s/\\].*)$")
 
 
+COMMAND_LINE = "command line"  # the place of a value that no file holds
+
+
 @dataclass(frozen=True)
 class Value:
     """A value and where the user wrote it ("file:line", "command line", "preset NAME").
@@ -168,6 +171,8 @@ def _commented(node: yaml.Node, lines: list[str]) -> str | None:
 
 def _construct(node: yaml.Node) -> Any:
     if isinstance(node, yaml.ScalarNode) and node.style is None:
+        if not node.value:
+            return ""  # `anchor:`, and not `anchor: null`
         # YAML 1.1 reads 0100 as the octal 64 and 1:30 as 90 seconds; people don't.
         if _LEADING_ZERO.fullmatch(node.value):
             return int(node.value)
@@ -198,6 +203,8 @@ def parse_assignment(text: str) -> tuple[str, Any]:
             "for example training.max_steps=100.",
             f"{text}：无法理解。设置写成 section.key=value，例如 training.max_steps=100。",
         )
+    if not raw.strip():
+        return key.strip().lstrip("-"), ""  # and not YAML's null: nothing was said
     try:
         node = yaml.compose(raw, Loader=yaml.SafeLoader)
         if isinstance(node, yaml.ScalarNode):
