@@ -15,10 +15,8 @@ from styledial.errors import ModelError
 from styledial.language import say
 
 HELP = say(
-    "Convert a ChatGLM3 folder for transformers without remote code; or, given an adapter of "
-    "one, map the adapter back to the original layout.",
-    "把 ChatGLM3 文件夹转换为 transformers 可直接加载的格式（无需远程代码）；"
-    "若给出其适配器，则映射回原始格式。",
+    "Convert a ChatGLM3 folder to transformers' layout, or an adapter of one back.",
+    "转换 ChatGLM3 文件夹，无需远程代码即可加载；或把适配器转回原格式。",
 )
 
 

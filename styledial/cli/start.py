@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from styledial.cli.opening import importing, working
 from styledial.errors import UserError
 from styledial.language import say, typed
+from styledial.progress import stage
 from styledial.run_folder import layout
 from styledial.strength import BANDS, MAX, parse_strength
 
@@ -84,10 +86,6 @@ def start(
 
 def _proposed(data_dir: str | None, model_name: str | None, given: dict[str, str]) -> Proposal:
     """The proposal, printed."""
-    from styledial.memory.gpus import found_card
-    from styledial.models.load import quiet_libraries
-    from styledial.run.proposal import count_novels, proposal_lines, propose
-
     folder = data_dir or (_NOVELS if Path(_NOVELS).is_dir() else "bundled")
     if data_dir is None and folder == "bundled":
         typer.echo(
@@ -97,11 +95,17 @@ def _proposed(data_dir: str | None, model_name: str | None, given: dict[str, str
                 f"没有 {_NOVELS} 文件夹：使用自带的样例小说。自己的小说请用 --data-dir 指定。",
             )
         )
-    typer.echo(say(f"Reading {folder} ...", f"正在读取 {folder}……"), err=True)
-    novels = count_novels(folder)
-    typer.echo(say("Estimating memory ...", "正在估算内存……"), err=True)
-    quiet_libraries()
-    proposal = propose(novels, found_card(), base=model_name, given=given)
+    with working(say("start", "开始")):
+        with importing():
+            from styledial.memory.gpus import found_card
+            from styledial.models.load import quiet_libraries
+            from styledial.run.proposal import count_novels, proposal_lines, propose
+
+        quiet_libraries()
+        with stage(say(f"reading {folder}", f"读取 {folder}")):
+            novels = count_novels(folder)
+        with stage(say("estimating memory", "估算内存")):
+            proposal = propose(novels, found_card(), base=model_name, given=given)
     for line in proposal_lines(proposal):
         typer.echo(line)
     return proposal

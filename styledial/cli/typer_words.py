@@ -24,6 +24,7 @@ from styledial.language import language
 _IMPOSSIBLE = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP}
 
 _PHRASES = [
+    (r"' / '", " / "),  # '-o' / '--out': the two names of one option
     (r"^Usage: ", "用法："),
     (r"\[OPTIONS\]", "[选项]"),
     (r"COMMAND \[ARGS\]\.\.\.", "命令 [参数]..."),

@@ -31,7 +31,17 @@ def general_passages(
 
     `setting` is the configuration key to name in a DataError.
     """
-    path = ASSETS / bundled if source == BUNDLED else Path(source).expanduser()
+    files = _files(source, setting, ASSETS / bundled)
+    return [Passage(read_text(file), file.name, ends_book=True) for file in files]
+
+
+def check_general(source: str, setting: str) -> None:
+    """Raises DataError where `source` names no text; costs a listing of the folder."""
+    _files(source, setting, ASSETS / "general")
+
+
+def _files(source: str, setting: str, bundled: Path) -> list[Path]:
+    path = bundled if source == BUNDLED else Path(source).expanduser()
     if path.is_file():
         files = [path]
     elif path.is_dir():
@@ -46,4 +56,4 @@ def general_passages(
             f"{setting}: {source} has no .txt files; name a text, or `bundled`.",
             f"{setting}：{source} 中没有 .txt 文件；请写文本路径或 bundled。",
         )
-    return [Passage(read_text(file), file.name, ends_book=True) for file in files]
+    return files

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from styledial.config import BUNDLED, OFF, SECTIONS, Config, Resume, resolve
+from styledial.data.novels import check_folder
+from styledial.data.texts import check_general, style_folder
 from styledial.distributed.ranks import Place
 from styledial.errors import UserError
 from styledial.models.identity import check_same_base, remembered_base
@@ -45,6 +47,15 @@ def check_folders(config: Config) -> None:
                 f"training.reference_cache: {cache} is a folder that the run clears; name another.",
                 f"training.reference_cache：{cache} 会被训练清空；请换一个文件夹。",
             )
+
+
+def check_texts(config: Config) -> None:
+    """Raises DataError where a folder or file of text that the run reads isn't there: before
+    anything is planned, loaded or downloaded."""
+    check_folder(style_folder(config.data.data_dir))
+    check_general(config.data.general, "data.general")
+    if config.data.anchor not in (OFF, "self"):
+        check_general(config.data.anchor, "data.anchor")
 
 
 def _folder(value: str) -> Path | None:

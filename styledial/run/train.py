@@ -77,6 +77,8 @@ def train_from_config(
     config = checks.with_absolute_base(config)
     here = ranks.place()
     checks.check_folders(config)
+    if here.first:  # the others may have no such disk
+        checks.check_texts(config)
     trackers.check(trackers.wanted(config.training.report_to))
     checks.check_sharding(config, here)
     run = _Run(config, folder, start, here, request or StopRequest())

@@ -76,6 +76,7 @@ def describe_adapter(folder: Path) -> dict[str, Any]:
                 f"{path}: cannot be read as JSON with a `{key}`; restore it or train again.",
                 f"{path}：无法读取，或缺少 `{key}`；请恢复该文件或重新训练。",
             ) from None
+    _check_is_there(folder)
     raise AdapterError(
         f"{folder}: no adapter here (adapter_config.json is missing). Name the output_dir of a "
         "finished run.",
@@ -85,12 +86,21 @@ def describe_adapter(folder: Path) -> dict[str, Any]:
 
 def check_adapter(adapter: Path) -> None:
     """Raises AdapterError unless an adapter lies in this folder."""
+    _check_is_there(adapter)
     if not (adapter / ADAPTER_SETTINGS).is_file():
         raise AdapterError(
             f"{adapter}: no adapter here (adapter_config.json is missing). Name the output_dir of "
             "a finished LoRA run; one with use_peft: false is a plain model already.",
             f"{adapter}：这里没有适配器（缺少 adapter_config.json）。"
             "请写已完成的 LoRA 训练的 output_dir；use_peft: false 的结果本来就是完整模型。",
+        )
+
+
+def _check_is_there(folder: Path) -> None:
+    if not folder.exists():
+        raise AdapterError(
+            f"{folder}: there is no such folder. Name the output_dir of a finished run.",
+            f"{folder}：没有这个文件夹。请写已完成训练的 output_dir。",
         )
 
 
