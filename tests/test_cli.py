@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -41,14 +42,14 @@ def invoke(args: list[str]) -> tuple[str, int]:
         (["train", "--kl-beta", "０"], "training.kl_beta is '０'", 2),
         (["train", "whatever"], "section.key=value", 2),
         (["train", "--nonsense"], "No such option", 2),
-        (["generate", "nowhere", "--prompt", "x"], "no adapter here", 2),
+        (["generate", "nowhere", "--prompt", "x"], "there is no such folder", 2),
         (["dial", "nowhere", "--export", "huge"], "--export huge: allowed are light, medium", 2),
         (["dial", "nowhere", "--export", ","], "names no strength", 2),
-        (["merge", "nowhere", "-o", "new"], "no adapter here", 2),
+        (["merge", "nowhere", "-o", "new"], "there is no such folder", 2),
         (["train", "--strength", "huge"], "--strength huge: allowed are", 2),
         (["train", "--strength", "light", "--kl_beta", "0.1"], "give one of them", 2),
         (["train", "--strength", "light", "kl_mode=off"], "needs training.kl_mode: budget", 2),
-        (["evaluate", "nowhere"], "no adapter here", 2),
+        (["evaluate", "nowhere"], "there is no such folder", 2),
         (["plan", "--gpu", "RTX 9999"], "--memory 24GB", 2),
         (["plan", "--memory", "lots"], "24GB or 8192MB", 2),
         (["plan", "--memory", "1GB", "--gpu", "T4"], "give only one of them", 2),
@@ -69,6 +70,17 @@ def test_commands(args: list[str], expected: str, code: int, root: Path, monkeyp
     output, exit_code = invoke(args)
     assert expected in output
     assert exit_code == code
+
+
+@pytest.mark.parametrize("spoken", ["en", "zh"])
+def test_no_command_is_cut_short_in_the_list(spoken: str, root: Path) -> None:
+    words = [sys.executable, "-m", "styledial", "--help"]
+    shown = subprocess.run(
+        words, cwd=root, env={**os.environ, "STYLEDIAL_LANG": spoken, "COLUMNS": "80"},
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    commands = shown.splitlines()[-19:]
+    assert [line for line in commands if "..." in line or len(line.split(maxsplit=1)) < 2] == []
 
 
 def test_chinese_users_read_chinese(root: Path) -> None:

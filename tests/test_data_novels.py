@@ -187,10 +187,10 @@ def test_what_is_not_used_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_no_text_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STYLEDIAL_LANG", "en")
-    with pytest.raises(DataError, match="is not a folder"):
+    with pytest.raises(DataError, match="there is no folder"):
         read_novels(tmp_path / "absent", 0.1)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"has no \.txt files"):
+    with pytest.raises(DataError, match="is empty"):
         read_novels(tmp_path / "empty", 0.1)
     with pytest.raises(DataError, match=r"too little text.*\(a\.txt: "):
         read_novels(folder(tmp_path / "bad", a=b"\0\1\2" * 99), 0.1)

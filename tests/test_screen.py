@@ -51,10 +51,18 @@ def advised(text: str) -> list[list[str]]:
 @pytest.mark.parametrize(
     ("args", "first", "last"),
     [
-        (["generate", "nosuch", "--prompt", "x"], "nosuch: no adapter here", "nosuch: no adapter"),
-        (["dial", "nosuch"], "nosuch: no adapter here", "nosuch: no adapter"),
-        (["merge", "nosuch", "-o", "new"], "nosuch: no adapter here", "nosuch: no adapter"),
-        (["evaluate", "nosuch"], "nosuch: no adapter here", "nosuch: no adapter"),
+        (
+            ["generate", "nosuch", "--prompt", "x"],
+            "nosuch: there is no such folder",
+            "nosuch: there is no",
+        ),
+        (["dial", "nosuch"], "nosuch: there is no such folder", "nosuch: there is no"),
+        (
+            ["merge", "nosuch", "-o", "new"],
+            "nosuch: there is no such folder",
+            "nosuch: there is no",
+        ),
+        (["evaluate", "nosuch"], "nosuch: there is no such folder", "nosuch: there is no"),
         (["plan", "--gpu", "nosuch"], "--gpu nosuch", "--gpu nosuch"),
         (["train", "model.model_name_or_path=bundled"], "StyleDial 0.1.0: train -> ", ""),
         (["plan", "model.model_name_or_path=bundled"], "StyleDial 0.1.0: plan for ", ""),

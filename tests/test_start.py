@@ -133,7 +133,7 @@ def test_a_file_of_the_users_is_only_replaced_when_they_say_so(
         (["--strength", "huge"], "--strength huge: allowed are light, medium, strong, max"),
         (["--strength", "-1"], "--strength -1: allowed are"),
         (["--epochs", "many"], "num_train_epochs"),
-        (["--data-dir", "nowhere"], "nowhere is not a folder"),
+        (["--data-dir", "nowhere"], "there is no folder nowhere"),
     ],
 )
 def test_what_is_not_understood_is_refused(words: list[str], sentence: str, tmp_path: Path) -> None:

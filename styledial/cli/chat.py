@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from styledial.inference.session import Session
 
 HELP = say(
-    "Write with a model in the terminal: a run, an adapter, a merged model or a base.",
+    "Write with a model in the terminal. It may be a run, an adapter, a merged model or a base.",
     "在终端中与模型一起写作：训练结果、适配器、合并后的模型或基座。",
 )
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from styledial.report.comparison import Compared
 
 HELP = say(
-    "Set finished runs side by side: one table, one figure with the frontier.",
-    "并列比较多次训练：一张表，一张带前沿的图。",
+    "Set finished runs side by side, on one page.",
+    "并列比较多次训练：写作样例、图表与数字。",
 )
 
 

@@ -15,7 +15,7 @@ from styledial.errors import ModelError
 from styledial.language import say
 
 HELP = say(
-    "Convert a ChatGLM3 folder to transformers' layout, or an adapter of one back.",
+    "Convert a ChatGLM3 folder, or map an adapter of one back.",
     "转换 ChatGLM3 文件夹，无需远程代码即可加载；或把适配器转回原格式。",
 )
 

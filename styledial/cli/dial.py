@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from styledial.run.strengths import Chosen
 
 HELP = say(
-    "Measure how strong an adapter is at every scale, and export chosen strengths.",
+    "Measure how strong an adapter is, and export chosen strengths.",
     "测量适配器在各个缩放下的强度，并导出选定强度。",
 )
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from styledial.evaluation.suite import Evaluation
 
 HELP = say(
-    "Measure style, forgetting, fluency and copying of an adapter, and write evaluation.json.",
+    "Measure style, forgetting, fluency and copying of a run. Writes evaluation.json.",
     "评估适配器的风格、遗忘、流畅度与照抄，结果写入 evaluation.json。",
 )
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from styledial.export.write import Exported
 
 HELP = say(
-    "Write an adapter for another program: PEFT, llama.cpp, Ollama, vLLM, or one merged model.",
-    "为其他程序导出适配器：PEFT、llama.cpp、Ollama、vLLM，或合并后的完整模型。",
+    "Export an adapter for llama.cpp, Ollama, vLLM or plain PEFT. Or as one merged model.",
+    "为 llama.cpp、Ollama、vLLM、PEFT 导出，或导出合并后的模型。",
 )
 
 

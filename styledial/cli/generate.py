@@ -25,7 +25,7 @@ from styledial.language import say
 from styledial.strength import name_of
 
 HELP = say(
-    "Continue a prompt with a trained adapter, or with a merged model.",
+    "Continue a prompt with a run, an adapter or a merged model.",
     "用训练好的适配器（或合并后的模型）续写。",
 )
 

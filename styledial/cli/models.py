@@ -17,7 +17,7 @@ from styledial.models.registry import MODELS, KnownModel, known, on_hugging_face
 from styledial.units import disk_size
 
 HELP = say(
-    "List the known models, or say whether NAME (on the hub, or a folder) can be trained.",
+    "List the known models, or say whether another can be trained. NAME: on the hub, or a folder.",
     "列出已知模型，或判断 NAME（模型名或文件夹）能否训练。",
 )
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from styledial.memory.plan import Plan
 
 HELP = say(
-    "Estimate how much GPU memory a run needs, without a GPU or the weights.",
+    "Estimate a run's GPU memory, without a GPU or the weights.",
     "估算一次训练需要多少显存，无需 GPU，也无需下载权重。",
 )
 

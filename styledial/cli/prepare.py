@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from styledial.data.pipeline import Prepared
 
 HELP = say(
-    "Read a folder of novels in any encoding: clean, drop duplicates, split, and write passages.",
+    "Read a folder of novels, clean it, and write passages. In any encoding; duplicates are "
+    "dropped, and a part is held out.",
     "读取任意编码的小说文件夹：清洗、去重、划分，并写出段落。",
 )
 EPILOG = say(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from styledial.serving.names import Names
 
 HELP = say(
-    "Serve an adapter on this machine with llama.cpp: the strength is in the model's name.",
+    "Serve an adapter on this machine with llama.cpp. The strength is in the model's name.",
     "用 llama.cpp 在本机提供服务：强度写在模型名中。",
 )
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from styledial.run.proposal import Proposal
 
 HELP = say(
-    "Begin: look at this machine and your novels, propose a run, ask once, and train.",
+    "Begin here: propose a run for this machine and these novels. Asks once, then trains.",
     "从这里开始：查看本机与小说，给出方案，询问一次，然后训练。",
 )
 _FILE = Path(layout.SETTINGS)
