@@ -10,8 +10,10 @@ import typer
 
 from styledial import progress
 from styledial.cli.opening import importing, working
-from styledial.cli.options import STRENGTHS, Adapter, BaseNow, DataDir, refresh
+from styledial.cli.options import STRENGTHS, Adapter, DataDir, as_model_name, refresh
+from styledial.cli.outputs import at_home_folder
 from styledial.commands import command, next_lines
+from styledial.errors import UserError
 from styledial.language import say
 from styledial.strength import Strength, name_of, parse_strengths
 from styledial.units import strength as figure
@@ -20,6 +22,31 @@ if TYPE_CHECKING:
     from styledial.dial import DialPoint
     from styledial.run.strengths import Chosen
 
+BaseOrSibling = Annotated[
+    str | None,
+    typer.Option(
+        "--base",
+        callback=as_model_name,
+        help=say(
+            "The base model, if it has moved; or another model of its shape, such as its instruct "
+            "model, to take the adapter over to.",
+            "基座模型现在的位置（移动过时填写）；或同形状的另一个模型（如其 Instruct 版），"
+            "把适配器移过去。",
+        ),
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        callback=at_home_folder,
+        help=say(
+            "With another model as --base: the new folder; left out: ADAPTER-on-MODEL.",
+            "--base 为另一个模型时的新文件夹；不写则为 适配器-on-模型。",
+        ),
+    ),
+]
 HELP = say(
     "Measure how strong an adapter is, and export chosen strengths.",
     "测量适配器在各个缩放下的强度，并导出选定强度。",
@@ -41,7 +68,8 @@ def dial(
         ),
     ] = None,
     data_dir: DataDir = None,
-    base: BaseNow = None,
+    base: BaseOrSibling = None,
+    output: Output = None,
     remeasure: Annotated[
         bool, typer.Option("--remeasure", help=say("Measure again.", "重新测量。"))
     ] = False,
@@ -53,16 +81,55 @@ def dial(
     wanted = parse_strengths(export) if export is not None else []
     describe_adapter(adapter)
     with working(say(f"dial of {adapter}", f"{adapter} 的强度")):
+        if base is not None and _is_other(adapter, base):
+            adapter, base = _taken_over(adapter, base, output, data_dir), None
+        elif output is not None:
+            raise UserError(
+                "-o: is for taking the adapter over to another model (--base); exported strengths "
+                "lie in the run's folder, under export. Leave -o out.",
+                "-o：仅用于把适配器移到另一个模型（--base）；导出的强度在训练文件夹的 export 下。"
+                "请去掉 -o。",
+            )
         if remeasure or not (adapter / FILE).is_file():
             _measure(adapter, data_dir, base)
         points = load_dial(adapter)
         reached = _within_reach(adapter, points, wanted)
         with progress.paused():
             _show(points)
+            for line in _on_own_base(adapter, points):
+                typer.echo(line)
         if wanted:
             _export(adapter, points, wanted, reached, base)
     for line in _next(adapter, points, list(reached)):
         typer.echo(line)
+
+
+def _is_other(adapter: Path, base: str) -> bool:
+    with importing():
+        from styledial.run.sibling import is_other_base
+
+    return is_other_base(adapter, base)
+
+
+def _taken_over(adapter: Path, base: str, output: Path | None, data_dir: str | None) -> Path:
+    """The folder of the adapter on the model `base`, written unless it is there."""
+    from styledial.evaluation.suite import other_text
+    from styledial.run.sibling import beside, take_over, was_taken_over
+
+    target = output or beside(adapter, base)
+    if was_taken_over(adapter, base, target):
+        return target
+    if changed := take_over(adapter, base, target, data_dir):
+        typer.echo(say(*other_text(changed)), err=True)
+    progress.line(
+        say(
+            f"{base} is not the base of {adapter}, but has its shape: the adapter was taken over "
+            f"to it, in {target}, and its strength measured there. {adapter} stays as it is.",
+            f"{base} 不是 {adapter} 的基座，但形状相同：适配器已移到该模型（{target}），"
+            f"并在其上测量了强度。{adapter} 未改动。",
+        )
+    )
+    return target
 
 
 def _measure(adapter: Path, data_dir: str | None, base: str | None) -> None:
@@ -115,6 +182,20 @@ def _show(points: Sequence[DialPoint]) -> None:
             f"{point.general_nll:.3f}",
         )
     Console().print(table)
+
+
+def _on_own_base(adapter: Path, points: Sequence[DialPoint]) -> Iterator[str]:
+    """Of an adapter that was taken over from another base: its strength on both."""
+    from styledial.run_folder.described import summary_of
+
+    origin = summary_of(adapter).get("taken_from")
+    whole = next((point.kl for point in points if point.scale == 1.0), None)
+    if origin and origin.get("kl_final") is not None and whole is not None:
+        own, here = figure(origin["kl_final"]), figure(whole)
+        yield say(
+            f"The whole adapter (scale 1) has KL {here} here; on its own base it has {own}.",
+            f"完整适配器（缩放 1）在此处的 KL 为 {here}；在原来的基座上为 {own}。",
+        )
 
 
 def _export(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from styledial.commands import command
 from styledial.distributed.sharded_tensors import full_tensor
 from styledial.errors import AdapterError, ModelError
 from styledial.files import write_json
@@ -165,7 +166,11 @@ def load_adapter(
     `load_base`. `base` says where it is now. Raises AdapterError where the folder isn't what a
     run leaves or the base isn't the run's, ModelError for a base that can't be loaded.
     """
-    found = base_of(folder, base)
+    return load_on(folder, base_of(folder, base), **instead)
+
+
+def load_on(folder: Path, found: Base, **instead: Any) -> tuple[Policy, PreTrainedTokenizerBase]:
+    """As `load_adapter`, on the base `found`, whichever the run was trained on."""
     how = {**found.loading, **instead}
     if (folder / ADAPTER_SETTINGS).is_file():
         base_model = load_base(found.model, **how)
@@ -214,17 +219,30 @@ def base_of(folder: Path, base: str | None = None) -> Base:
             f"{folder}：无法使用训练时的基座（{error.zh.rstrip('。')}）。"
             "请用 --base 指明它现在的位置。",
         ) from None
-    if found.loading.get("trust_remote_code") and not here:
-        # An adapter from elsewhere must not make this machine fetch and run a stranger's code.
-        raise AdapterError(
-            f"{folder}: was trained with its base's own Python code, and {name} is not on this "
-            f"machine. If you trust its author: `styledial download --model {name} --with-code`.",
-            f"{folder}：训练时执行了基座自带的 Python 代码，而本机没有 {name}。"
-            f"如信任其作者，请运行 `styledial download --model {name} --with-code`。",
+    if not here:
+        check_code_is_here(folder, found, name)
+    remedy = ("say where it is now: --base FOLDER", "用 --base 指明它现在的位置")
+    if base and (folder / ADAPTER_SETTINGS).is_file():
+        move = command("dial", folder, "--base", base)
+        remedy = (
+            f"take the adapter over to this model if it has the same shape: `{move}`",
+            f"在形状相同的前提下把适配器移到该模型：`{move}`",
         )
-    say_where = ("say where it is now: --base FOLDER", "用 --base 指明它现在的位置")
-    check_same_base(folder, found, name, say_where)
+    check_same_base(folder, found, name, remedy)
     return replace(found, model=name)
+
+
+def check_code_is_here(folder: Path, base: Base, name: str) -> None:
+    """Of a base `name` that would have to be downloaded: an adapter from elsewhere must not make
+    this machine fetch and run a stranger's code. Raises AdapterError."""
+    if not base.loading.get("trust_remote_code"):
+        return
+    raise AdapterError(
+        f"{folder}: was trained with its base's own Python code, and {name} is not on this "
+        f"machine. If you trust its author: `styledial download --model {name} --with-code`.",
+        f"{folder}：训练时执行了基座自带的 Python 代码，而本机没有 {name}。"
+        f"如信任其作者，请运行 `styledial download --model {name} --with-code`。",
+    )
 
 
 def attach_adapter(base: PreTrainedModel, folder: Path, name: str) -> PeftModel:

@@ -102,19 +102,25 @@ def check_same_base(run: Path, base: Base, name_or_path: str, remedy: tuple[str,
 
     `remedy` says, in English and Chinese, how the user names another place for the base.
     """
-    if not base.identity:
-        return
-    trusted = "code" in base.identity
-    now = identify(source_folder(name_or_path, trust_remote_code=trusted), with_code=trusted)
-    other = [_WORDS[part] for part in base.identity if base.identity[part] != now.get(part)]
-    if other:
-        en, zh = (", ".join(words[0] for words in other), "、".join(words[1] for words in other))
+    if other := differing_parts(base, name_or_path):
+        words = [_WORDS[part] for part in other]
+        en, zh = (", ".join(each[0] for each in words), "、".join(each[1] for each in words))
         raise AdapterError(
             f"{name_or_path}: is not the base that {run} was trained on (its {en} differ). "
             f"Restore that base, or {remedy[0]}.",
             f"{name_or_path}：不是 {run} 训练时所用的基座（{zh}不同）。"
             f"请恢复原来的基座，或{remedy[1]}。",
         )
+
+
+def differing_parts(base: Base, name_or_path: str) -> list[str]:
+    """The parts of `base.identity` in which `name_or_path` is another model; [] for the same base,
+    and for one of which nothing is remembered. Downloads what isn't here. Raises ModelError."""
+    if not base.identity:
+        return []
+    trusted = "code" in base.identity
+    now = identify(source_folder(name_or_path, trust_remote_code=trusted), with_code=trusted)
+    return [part for part in base.identity if base.identity[part] != now.get(part)]
 
 
 def identify(folder: Path, *, with_code: bool = False) -> dict[str, str]:

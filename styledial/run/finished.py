@@ -22,11 +22,12 @@ from styledial.language import say
 from styledial.models.adapter import (
     base_of,
     load_adapter,
+    load_on,
     save_model,
     scale_adapter,
     scaled,
 )
-from styledial.models.identity import remembered_base
+from styledial.models.identity import Base, remembered_base
 from styledial.models.load import quiet_libraries
 from styledial.models.policy import Policy
 from styledial.progress import Stage, stage, tracked
@@ -58,11 +59,16 @@ def measure_dial(folder: Path, data_dir: str | None, *, base_now: str | None = N
                 "only (use_peft: true).",
                 f"{folder}：这是全量微调的模型；只有适配器可以调节强度（use_peft: true）。",
             )
-        base: dict[str, float] = {}
-        with stage(say("measuring the strength", "测量强度"), len(SCALES)) as at:
-            points = read_points(lambda scale: _measure_at(run, scale, base, at))
-        owned.write_json(DIAL, as_json(run.config.training.kl_beta, points, base))
+        owned.write_json(DIAL, dial_table(run))
     return run.changed
+
+
+def dial_table(run: Reopened) -> dict[str, Any]:
+    """What style_dial.json holds of an adapter: its readings at every scale, and the base's."""
+    base: dict[str, float] = {}
+    with stage(say("measuring the strength", "测量强度"), len(SCALES)) as at:
+        points = read_points(lambda scale: _measure_at(run, scale, base, at))
+    return as_json(run.config.training.kl_beta, points, base)
 
 
 def _measure_at(
@@ -146,10 +152,14 @@ def reopen(folder: Path, data_dir: str | None = None, base_now: str | None = Non
     """Load a run and read its text as it did; `data_dir` and `base_now` say where the novels and
     the base are now."""
     quiet_libraries()
+    return reopen_on(folder, base_of(folder, base_now), data_dir)
+
+
+def reopen_on(folder: Path, base: Base, data_dir: str | None = None) -> Reopened:
+    """As `reopen`, with the adapter on `base`, whichever it was trained on."""
     config = described_run(folder, data_dir)
-    policy, tokenizer = load_adapter(folder, base=base_now)
-    model = config.model.model_copy(update={"model_name_or_path": base_of(folder, base_now).model})
-    config = config.model_copy(update={"model": model})
+    policy, tokenizer = load_on(folder, base)
+    config = config.with_values({"model.model_name_or_path": base.model}, "base")
     with tempfile.TemporaryDirectory(prefix="styledial-") as passing:
         material = read_material(config, Path(passing), lambda line: None)
         changed = changed_novels(folder, Path(passing) / MANIFEST)

@@ -87,9 +87,18 @@ def out_of_reach(
 
 def further(folder: Path) -> tuple[str, str]:
     """The way to a stronger adapter, a sentence and its command: more updates where the run fell
-    short of its budget or had none, a larger budget where it used it up."""
+    short of its budget or had none, a larger budget where it used it up; of one that was taken over
+    from another base, training here."""
     summary = summary_of(folder)
     asked = target_of(summary)
+    if "taken_from" in summary:
+        return (
+            say(
+                "It was trained on another base; trained on this one it may go further:",
+                "它是在另一个基座上训练的；直接在这个基座上训练可能更强：",
+            ),
+            _again(folder, "trained"),
+        )
     if fell_short(summary):
         return (
             say(

@@ -1,0 +1,143 @@
+"""Taking a finished adapter over to another model of its base's shape, such as the instruct model.
+
+    moved = take_over(run, "Qwen/Qwen2.5-7B-Instruct", target)
+
+writes the folder `target`: the adapter as it is, its new base, and its strength measured there, so
+that every command works on it as on a run. The run itself is only read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from styledial.build.model import answers_prompts
+from styledial.config.show import as_file
+from styledial.dial import DialPoint
+from styledial.errors import AdapterError
+from styledial.files import folder_written_aside, write_json, write_text
+from styledial.language import say
+from styledial.models.adapter import check_code_is_here, write_adapter
+from styledial.models.identity import Base, describe_base, differing_parts, remembered_base
+from styledial.models.load import quiet_libraries
+from styledial.models.locate import absolute, find_base, split_revision
+from styledial.models.sibling import first_difference
+from styledial.progress import stage
+from styledial.run.described import described_run
+from styledial.run.finished import Reopened, dial_table, reopen_on
+from styledial.run_folder.claims import writing
+from styledial.run_folder.described import check_adapter, check_target, summary_of
+from styledial.run_folder.layout import ADAPTER_WEIGHTS, BASE, DIAL, SETTINGS, SUMMARY
+
+_KEPT = ("kl_mode", "kl_direction", "heldout_tokens_read", "general_tokens_read")
+
+
+def is_other_base(folder: Path, named: str) -> bool:
+    """Whether `named` is another model than the base that the run in `folder` remembers.
+
+    Downloads it where it isn't here. Raises AdapterError and ModelError.
+    """
+    base = remembered_base(folder)
+    if base is None:
+        return False  # nothing is known of its base: any is taken for it
+    name = absolute(named)
+    if not Path(find_base(name)).exists():
+        check_code_is_here(folder, base, name)
+    return bool(differing_parts(base, name))
+
+
+def beside(folder: Path, named: str) -> Path:
+    """The folder of the adapter on the model `named`: RUN-on-MODEL, beside the run."""
+    model = Path(split_revision(named)[0]).name
+    ending = re.sub(r"[^\w.+-]+", "-", model).strip("-.") or "other"
+    return folder.with_name(f"{folder.resolve().name}-on-{ending}")
+
+
+def take_over(folder: Path, named: str, target: Path, data_dir: str | None = None) -> list[str]:
+    """Write `target` with the adapter of the run in `folder` on the model `named`, measured there
+    on the run's held-out text. Returns the novels that have changed since the run read them.
+
+    Costs loading the model, and reading held-out and general text once per scale. Raises
+    AdapterError with the first difference where the shapes differ, UserError where `target` holds
+    something.
+    """
+    described_run(folder, data_dir)
+    check_adapter(folder)
+    check_target(target)
+    quiet_libraries()
+    own = remembered_base(folder)
+    assert own is not None  # is_other_base
+    with stage(say("comparing shapes", "比较模型形状")):
+        difference = first_difference(folder, own, named)
+    if difference:
+        raise _of_another_shape(folder, named, difference)
+    base = describe_base(named, own.loading)
+    with folder_written_aside(target) as aside:
+        run = reopen_on(folder, base, data_dir)
+        _write(run, folder, base, own, aside, target)
+    with writing(target) as owned:
+        owned.record(path.name for path in sorted(target.iterdir()) if path.is_file())
+    return run.changed
+
+
+def was_taken_over(folder: Path, named: str, target: Path) -> bool:
+    """Whether `target` holds the adapter of `folder`, as it is now, on the model `named`."""
+    base, origin = remembered_base(target), summary_of(target).get("taken_from")
+    if base is None or not isinstance(origin, dict) or differing_parts(base, absolute(named)):
+        return False
+    return origin.get("adapter") == _digest(folder)
+
+
+def _write(run: Reopened, folder: Path, base: Base, own: Base, aside: Path, target: Path) -> None:
+    """All files of the new folder, into `aside`."""
+    settings = run.policy.model.peft_config["default"]
+    settings.base_model_name_or_path = run.policy.causal_lm.name_or_path
+    write_adapter(run.policy, aside)
+    table = dial_table(run)
+    there = {"training.output_dir": str(target.absolute())}
+    write_text(aside / SETTINGS, as_file(run.config.with_values(there, "dial --base")))
+    write_json(aside / DIAL, table)
+    write_json(aside / BASE, asdict(base))
+    summary = summary_of(folder)
+    origin = {
+        "run": folder.resolve().name, "model": own.model, "adapter": _digest(folder),
+        "kl_final": summary.get("kl_final"),
+    }  # fmt: skip
+    answers = answers_prompts(run.config, run.texts, run.policy, run.tokenizer)
+    kept = {key: summary[key] for key in _KEPT if key in summary}
+    figures = _figures(table)
+    write_json(
+        aside / SUMMARY,
+        {"model": base.model, **figures, **kept, "answers": answers, "taken_from": origin},
+    )
+
+
+def _figures(table: dict[str, Any]) -> dict[str, float]:
+    """What a run's summary says of the adapter as it is, of the dial's own readings."""
+    whole = next(DialPoint(**p) for p in table["points"] if p["scale"] == 1.0)
+    return {
+        "kl_beta": whole.kl, "kl_final": whole.kl,
+        "style_nll_base": table["base"]["style_nll"], "style_nll": whole.style_nll,
+        "general_nll_base": table["base"]["general_nll"], "general_nll": whole.general_nll,
+    }  # fmt: skip
+
+
+def _digest(folder: Path) -> str:
+    with (folder / ADAPTER_WEIGHTS).open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _of_another_shape(folder: Path, named: str, difference: tuple[str, str]) -> AdapterError:
+    return AdapterError(
+        f"--base {named}: is not the base that {folder} was trained on, and has another shape: "
+        f"{difference[0]}. Name that base, or a model of its size and family with its vocabulary, "
+        "such as its instruct model.",
+        f"--base {named}：不是 {folder} 训练时所用的基座，形状也不同：{difference[1]}。"
+        "请写原来的基座，或同系列、同大小、同词表的模型，例如其 Instruct 版。",
+    )

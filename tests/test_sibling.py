@@ -1,0 +1,214 @@
+"""An adapter taken over from its base to a model of the same shape: a sibling made here."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from running import invoke, small_run
+from safetensors.torch import load_file
+from test_models_identity import other_config, other_tokenizer
+
+from styledial.models.adapter import base_of, load_adapter, save_model
+from styledial.models.identity import Base
+from styledial.models.load import load_base
+from styledial.models.policy import with_lora
+from styledial.models.sibling import first_difference
+
+TEMPLATE = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+
+
+@pytest.fixture(scope="module")
+def base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(tiny_base, tmp_path_factory.mktemp("models") / "tiny"))
+
+
+@pytest.fixture(scope="module")
+def run(base: Path, novels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "style"
+    done = invoke("train", *small_run(base, novels, folder), "max_steps=40", "kl_beta=0.1")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sibling(base: Path, novels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The base, all its weights tuned for some updates, with a chat template of its own."""
+    tuned = tmp_path_factory.mktemp("tuned") / "out"
+    settings = [*small_run(base, novels, tuned), "max_steps=6", "model.use_peft=false"]
+    done = invoke("train", *settings, "learning_rate=0.001", "seed=7")
+    assert done.returncode == 0, done.stderr
+    folder = Path(shutil.copytree(base, tuned.parent / "tiny-instruct"))
+    shutil.copyfile(tuned / "model.safetensors", folder / "model.safetensors")
+    (folder / "chat_template.jinja").write_text(TEMPLATE)
+    return folder
+
+
+def files_of(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def kl_at_full(folder: Path) -> float:
+    points = json.loads((folder / "style_dial.json").read_text())["points"]
+    return next(point["kl"] for point in points if point["scale"] == 1.0)
+
+
+@pytest.mark.slow
+def test_from_the_base_to_its_sibling(run: Path, base: Path, sibling: Path) -> None:
+    before = files_of(run)
+    done = invoke("dial", run, "--base", sibling, "--export", "0.05")
+    assert done.returncode == 0, done.stderr
+    assert "is not the base of" in done.stderr
+    assert files_of(run) == before
+    moved = run.with_name("style-on-tiny-instruct")
+    assert base_of(moved).model == str(sibling)
+    settings = json.loads((moved / "adapter_config.json").read_text())
+    assert settings["base_model_name_or_path"] == str(sibling)
+    assert (moved / "chat_template.jinja").read_text() == TEMPLATE
+    one, two = (load_file(each / "adapter_model.safetensors") for each in (run, moved))
+    assert all(torch.equal(one[name], two[name]) for name in one.keys() | two.keys())
+    assert_measured_on_both(run, moved, base)
+    assert_works_as_a_run(moved, sibling)
+
+
+def assert_measured_on_both(run: Path, moved: Path, base: Path) -> None:
+    """The two bases differ, so the same adapter has another strength; each figure is its own."""
+    trained = json.loads((run / "summary.json").read_text())
+    there = json.loads((moved / "summary.json").read_text())
+    assert there["taken_from"]["kl_final"] == trained["kl_final"]
+    assert there["taken_from"]["model"] == str(base)
+    assert there["kl_final"] == kl_at_full(moved)
+    assert there["kl_final"] == pytest.approx(trained["kl_final"], rel=0.5)
+    assert abs(there["kl_final"] - trained["kl_final"]) > 1e-4
+    assert there["style_nll_base"] < trained["style_nll_base"]  # the sibling has read the novels
+    assert there["style_nll"] < there["style_nll_base"]
+
+
+def assert_works_as_a_run(moved: Path, sibling: Path) -> None:
+    """At the strength asked for, and no other base in the sibling's place."""
+    exported = json.loads((moved / "export/kl-0.05/summary.json").read_text())
+    assert exported["model"] == str(sibling)
+    assert exported["kl_final"] == 0.05
+    written = ("--prompt", "话说", "--max-new-tokens", "3", "--strength", "0.05")
+    assert invoke("generate", moved, *written).returncode == 0
+    assert invoke("generate", moved / "export/kl-0.05", *written[:4]).returncode == 0
+    once = files_of(moved)
+    again = invoke("dial", moved, "--remeasure")
+    assert again.returncode == 0, again.stderr
+    assert json.loads((moved / "style_dial.json").read_text()) == json.loads(
+        once[moved / "style_dial.json"]
+    )
+    merged = moved.with_name("merged")
+    assert invoke("merge", moved, "-o", merged, "--strength", "0.05").returncode == 0
+    assert invoke("export", moved, "--to", "peft", "--strength", "0.05").returncode == 0
+    policy, _ = load_adapter(moved)
+    assert policy.causal_lm.name_or_path == str(sibling)
+    assert invoke("report", moved).returncode == 0
+
+
+@pytest.mark.slow
+def test_what_was_taken_over_is_used_again(run: Path, sibling: Path, tmp_path: Path) -> None:
+    target = tmp_path / "there"
+    assert invoke("dial", run, "--base", sibling, "-o", target).returncode == 0
+    before = files_of(target)
+    assert invoke("dial", run, "--base", sibling, "-o", target).returncode == 0
+    assert files_of(target) == before
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/notes.txt").write_text("mine")
+    done = invoke("dial", run, "--base", sibling, "-o", tmp_path / "mine")
+    assert done.returncode == 2
+    assert "is left as it is" in done.stderr
+    assert "-o" in invoke("dial", run, "-o", tmp_path / "x").stderr
+    assert not (tmp_path / "x").exists()
+
+
+def narrower(folder: Path) -> None:
+    rebuilt(folder, intermediate_size=96)
+
+
+def deeper(folder: Path) -> None:
+    rebuilt(folder, num_hidden_layers=3)
+
+
+def longer_vocabulary(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    rebuilt(folder, vocab_size=config["vocab_size"] + 8)
+
+
+def other_family(folder: Path) -> None:
+    rebuilt(folder, "llama")
+
+
+def rebuilt(folder: Path, kind: str = "qwen2", **changes: int) -> None:
+    """Another random model in `folder`, with its tokenizer."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = {**json.loads((folder / "config.json").read_text()), **changes}
+    for key in ("model_type", "architectures", "layer_types"):
+        config.pop(key)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **config))
+    model.save_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def fresh(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An adapter that was never trained: its shapes are what is compared."""
+    folder = tmp_path_factory.mktemp("fresh")
+    how = {"r": 4, "lora_alpha": 8, "lora_dropout": 0.0, "target_modules": "all-linear"}
+    save_model(with_lora(load_base(str(base)), **how), folder)
+    return folder
+
+
+@pytest.mark.parametrize("base_is_here", [True, False])
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (narrower, ("intermediate_size is 96", "has 96 ")),
+        (deeper, ("num_hidden_layers is 3", "no counterpart in the adapter")),
+        (longer_vocabulary, ("vocab_size is", None)),
+        (other_tokenizer, ("tokenizer has the id", "tokenizer has the id")),
+        (other_family, ("model_type is llama", None)),
+        (other_config, (None, None)),
+    ],
+)
+def test_the_first_difference_is_named(
+    change,
+    named: tuple[str | None, ...],
+    base_is_here: bool,
+    fresh: Path,
+    base: Path,
+    tmp_path: Path,
+) -> None:
+    """Without the base, the adapter's own matrices and tokenizer say what they can."""
+    other = Path(shutil.copytree(base, tmp_path / "other"))
+    change(other)
+    place = str(base) if base_is_here else str(tmp_path / "gone")
+    found = first_difference(fresh, Base(place), str(other))
+    expected = named[0] if base_is_here else named[1]
+    assert found is None if expected is None else expected in found[0]
+
+
+@pytest.mark.slow
+def test_another_shape_is_refused(run: Path, base: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(base, tmp_path / "other"))
+    narrower(other)
+    before = files_of(run)
+    done = invoke("dial", run, "--base", other)
+    assert done.returncode == 2
+    assert "has another shape: its intermediate_size is 96" in done.stderr
+    assert "\n" not in done.stderr.strip()
+    assert files_of(run) == before
+    assert not run.with_name("style-on-other").exists()
+
+
+@pytest.mark.slow
+def test_the_same_base_elsewhere_is_no_sibling(run: Path, base: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(base, tmp_path / "copy")
+    assert invoke("dial", run, "--base", copy).returncode == 0
+    assert not run.with_name("style-on-copy").exists()
+    other_config(Path(copy))  # of the norm: another model, of the same shape
+    assert invoke("dial", run, "--base", copy).returncode == 0
+    assert run.with_name("style-on-copy").is_dir()
