@@ -41,7 +41,7 @@ from styledial.dial import read_points, scale_for  # noqa: E402
 from styledial.models.adapter import save_model, scale_adapter, scaled  # noqa: E402
 from styledial.models.load import load_base, load_tokenizer, quiet_libraries  # noqa: E402
 from styledial.models.policy import Policy, with_lora  # noqa: E402
-from styledial.training.anchor import sample_rows  # noqa: E402
+from styledial.training.anchor import TOKENS, book_openings, sample_rows  # noqa: E402
 from styledial.training.components import Anchor, Components, Hooks  # noqa: E402
 from styledial.training.controller import FixedCoefficient, KLController  # noqa: E402
 from styledial.training.landing import find_scale  # noqa: E402
@@ -207,7 +207,9 @@ class Bench:
         if kind == "self":
             if seed not in self.sampled:
                 with policy.as_base() as base:
-                    self.sampled[seed] = sample_rows(base, self.style, seed=seed)
+                    length = self.style.max_length
+                    first = book_openings(self.style, TOKENS // length, seed)
+                    self.sampled[seed] = sample_rows(base, first, length, seed=seed)
             rows = self.sampled[seed]
         elif kind == "general":
             rows = self.anchor_text

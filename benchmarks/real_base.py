@@ -69,7 +69,7 @@ from styledial.monitor.screen import Screen  # noqa: E402
 from styledial.run.prepare import Parts, prepare  # noqa: E402
 from styledial.run.updates import Updates  # noqa: E402
 from styledial.run_folder import layout  # noqa: E402
-from styledial.training.anchor import sample_rows  # noqa: E402
+from styledial.training.anchor import book_openings, sample_rows  # noqa: E402
 from styledial.training.checkpoint import checkpoints  # noqa: E402
 from styledial.training.landing import find_scale  # noqa: E402
 from styledial.training.measure import BaseStates, Distance, halves  # noqa: E402
@@ -336,7 +336,8 @@ class Bench:
         if not path.is_file():
             tokens = self.given.updates * ANCHOR_ROWS * LENGTH
             with parts.core.policy.as_base() as base:
-                sample_rows(base, parts.texts.style, seed=way.seed, tokens=tokens).save(path)
+                first = book_openings(parts.texts.style, tokens // LENGTH, way.seed)
+                sample_rows(base, first, LENGTH, seed=way.seed).save(path)
         return PackedRows.load(path)
 
     # Readings

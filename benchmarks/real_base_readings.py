@@ -24,9 +24,10 @@ from styledial.evaluation.distance import bits_per_character
 from styledial.evaluation.rhythm import Rhythm
 from styledial.evaluation.style import StyleScore
 from styledial.evaluation.words import function_words
-from styledial.evaluation.writing import Passages, as_text, extend, sample, side_by_side
+from styledial.evaluation.writing import Passages, as_text, sample
 from styledial.models.adapter import scaled
 from styledial.models.policy import Policy
+from styledial.models.writing_in_batches import extend, side_by_side
 from styledial.training.measure import BaseStates, Distance, read_rows
 
 BATCH = 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ os.environ["STYLEDIAL_LANG"] = "en"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Tiny matrices: a second thread costs more than it brings, far more on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Anchor text that one test's base wrote is kept for the other tests', and not in the user's cache.
+_home = tempfile.TemporaryDirectory(prefix="styledial-tests-")
+os.environ["STYLEDIAL_HOME"] = _home.name
 # A test never asks the hub; the libraries read this once, at import.
 os.environ["HF_HUB_OFFLINE"] = "1"
 

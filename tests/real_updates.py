@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from styledial.build.kl import ANCHOR_WEIGHT, anchor_rows, build_controller
+from styledial.build.anchor import ANCHOR_WEIGHT, anchor_rows
+from styledial.build.kl import build_controller
 from styledial.build.model import build_optimizer, build_policy
 from styledial.config import OFF, Config, resolve
 from styledial.data.pack import PackedRows

@@ -7,8 +7,8 @@ from adapters import random_adapter
 
 from styledial.data.pack import IGNORE_INDEX
 from styledial.evaluation.chat import CHINESE, ENGLISH, TOKENS, Chat, answered, asked
-from styledial.evaluation.writing import extend, side_by_side
 from styledial.models.load import load_tokenizer
+from styledial.models.writing_in_batches import extend, side_by_side
 from styledial.training.measure import measure
 
 TEMPLATE = (

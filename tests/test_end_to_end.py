@@ -141,7 +141,8 @@ def test_the_anchor_is_written_by_the_base_and_forgetting_is_less(
     )
     assert done.returncode == 0, done.stderr
     held, free = summary_of(output), summary_of(finished)
-    assert held["anchor"] == {"source": "self", "rows": 120, "rows_per_update": 2}
+    wrote = held["anchor"]
+    assert wrote == {"source": "self", "rows": 32, "chat_rows": 0, "rows_per_update": 2}
     assert held["general_kl"] < free["general_kl"]
     assert held["kl_final"] == pytest.approx(0.1, rel=0.25)
     assert read_metrics(output / "metrics.jsonl")[-1]["train/anchor_kl"] > 0

@@ -16,7 +16,8 @@ from plain_questions import QUESTIONS, is_right
 from real_base import ORDER, Replayed, Way
 from real_base_readings import GREEDY, Mixed, Tuned, markers
 
-from styledial.evaluation.writing import Passage, Passages, extend, side_by_side
+from styledial.evaluation.writing import Passage, Passages
+from styledial.models.writing_in_batches import extend, side_by_side
 from styledial.training.measure import BaseStates
 from styledial.training.row_order import RowOrder
 

@@ -1,33 +1,21 @@
-"""From configuration to the parts that hold KL: controller, anchor, the base's hidden states."""
+"""From configuration to the parts that hold KL: controller and the base's hidden states."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
-from styledial.build.texts import Texts, no_general_text
+from styledial.build.texts import Texts
 from styledial.config import OFF, Config
-from styledial.data.pack import PackedRows, pack
-from styledial.data.texts import general_passages
+from styledial.data.pack import PackedRows
 from styledial.distributed.ranks import Place, taking_turns
 from styledial.errors import UserError
-from styledial.models.limits import check_ids
 from styledial.models.policy import Policy
 from styledial.training import reference
-from styledial.training.anchor import TOKENS, sample_rows
 from styledial.training.components import Anchor, Controller
 from styledial.training.controller import FixedCoefficient, KLController
-from styledial.training.row_order import RowOrder
 from styledial.units import disk_size
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-SELF = "self"  # data.anchor: text that the base writes
-# The anchor's forward KL counts as much as the style text's loss; see docs/experiments.md.
-ANCHOR_WEIGHT = 1.0
 
 
 def build_controller(config: Config, device: torch.device) -> Controller:
@@ -36,79 +24,6 @@ def build_controller(config: Config, device: torch.device) -> Controller:
     if training.kl_target is not None and training.mode.has_controller:
         return KLController(training.kl_target, share=training.kl_rows, device=device)
     return FixedCoefficient(training.mode.fixed_lambda(training.kl_beta), device=device)
-
-
-def has_anchor(config: Config) -> bool:
-    """Whether updates hold anchor text; plain fine-tuning (kl_mode: off) has none."""
-    return config.data.anchor != OFF and config.training.mode.has_anchor
-
-
-def writes_anchor(config: Config) -> bool:
-    """Whether the base writes the anchor text itself, before the first update."""
-    return has_anchor(config) and config.data.anchor == SELF
-
-
-def anchor_rows(config: Config, effective_batch: int) -> int:
-    """Anchor rows that an update of so many rows of the user's text gets, at least one."""
-    ratio = config.data.anchor_ratio
-    return max(1, round(effective_batch * ratio / (1 - ratio)))
-
-
-def build_anchor(
-    config: Config,
-    policy: Policy,
-    texts: Texts,
-    order: RowOrder,
-    tokenizer: PreTrainedTokenizerBase,
-    cache: Path,
-    steps: int,
-    here: Place,
-) -> Anchor | None:
-    """The anchor text as rows, about `anchor_ratio` of every update; None where it is off.
-
-    `steps`: the updates that the run was first planned for; a short one gets less text, and one
-    that is resumed to more goes on with the text that it had.
-
-    Text written by the base is kept in `cache` for a resumed run, by the first process; all
-    write their share of it, and none has to see the others' disk. Plain fine-tuning (kl_mode:
-    off) has no anchor.
-    """
-    if not has_anchor(config):
-        return None
-    per_update = anchor_rows(config, order.per_update)
-    if config.data.anchor == SELF:
-        style = texts.style
-        from accelerate.utils import broadcast_object_list, gather_object
-
-        described = [config.model.model_name_or_path, config.training.seed, steps, per_update]
-        kept = cache / f"anchor-{reference.fingerprint(described, policy, style)}.npz"
-        (found,) = broadcast_object_list([here.first and kept.is_file()])
-        if found:
-            (rows,) = broadcast_object_list([PackedRows.load(kept) if here.first else None])
-        else:
-            with policy.as_base() as base:
-                rows = sample_rows(
-                    base,
-                    style,
-                    seed=config.training.seed,
-                    tokens=min(TOKENS, steps * per_update * style.max_length),
-                    rank=here.rank,
-                    processes=here.count,
-                    gather=gather_object,
-                )
-            if here.first:
-                rows.save(kept)
-    else:
-        passages = general_passages(config.data.anchor, "data.anchor", bundled="modern")
-        rows = pack(passages, tokenizer, config.data.max_length, share_rows=texts.shared_rows)
-        if len(rows) == 0:
-            raise no_general_text("data.anchor", config.data.anchor)
-        highest = [(f"data.anchor {config.data.anchor}", rows.highest_id)]
-        size = len(policy.reference_head.weight)
-        check_ids(highest, size, tokenizer, config.model.model_name_or_path)
-    # A stream of its own; its seed differs so that the two orders have nothing in common.
-    anchor_order = RowOrder(len(rows), per_update, 1, 1, config.training.seed + 1)
-    return Anchor(rows, anchor_order, ANCHOR_WEIGHT)
 
 
 def build_references(

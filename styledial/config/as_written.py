@@ -46,8 +46,8 @@ _NO = {"false", "no", "off", "n", "f", "0", "disable", "disabled", "否", "关",
 _NOTHING = {"none", "null", "nil", "~", "无", "不用"}
 # Settings that are a part of a whole, where 5% is 0.05.
 _SHARES = {
-    "data.validation_split", "data.anchor_ratio", "training.warmup_ratio", "model.lora_dropout",
-    "training.min_lr_ratio", "training.kl_rows",
+    "data.validation_split", "data.anchor_ratio", "data.anchor_chat", "training.warmup_ratio",
+    "model.lora_dropout", "training.min_lr_ratio", "training.kl_rows",
 }  # fmt: skip
 # Lists of texts, each taken as it is typed: a pattern may hold commas and spaces.
 _TEXTS = {"data.keep", "data.drop", "data.encoding"}

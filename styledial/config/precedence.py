@@ -92,8 +92,24 @@ def without_effect(config: Config) -> list[str]:
         if kind == "cosine_with_min_lr"
         else (f"lr_scheduler_type is {kind}", f"lr_scheduler_type 为 {kind}"),
     }
-    return [
-        say(f"training.{key} is without effect: {why[0]}", f"training.{key} 不起作用：{why[1]}")
+    found = [
+        (f"training.{key}", why)
         for key, why in void.items()
         if why and getattr(training, key) != own[key].default
     ]
+    return [
+        say(f"{name} is without effect: {why[0]}", f"{name} 不起作用：{why[1]}")
+        for name, why in [*_of_data(config), *found]
+    ]
+
+
+def _of_data(config: Config) -> list[tuple[str, tuple[str, str]]]:
+    """Settings of text that the base would write, where it writes none, and why."""
+    data, own = config.data, type(config.data).model_fields
+    why = None
+    if not config.training.mode.has_anchor:
+        why = "kl_mode off has no anchor text", "kl_mode 为 off，没有锚定文本"
+    elif data.anchor != "self":
+        why = f"data.anchor is {data.anchor}, not self", f"data.anchor 为 {data.anchor}，不是 self"
+    names = ("anchor_tokens", "anchor_chat")
+    return [(f"data.{key}", why) for key in names if why and getattr(data, key) != own[key].default]

@@ -228,6 +228,24 @@ class DataSettings(Section):
         le=0.5,
         resume=SAME,
     )
+    anchor_tokens: int | None = setting(
+        None,
+        "With anchor self: tokens that the base writes before the first update; null: a tenth of "
+        "the tokens of the novels that the run trains on, at most 32768.",
+        "anchor 为 self 时，基座在训练前写出多少 token；null 即训练所用小说 token 数的十分之一，"
+        "至多 32768。",
+        ge=1,
+        resume=SAME,
+    )
+    anchor_chat: float = setting(
+        0.33,
+        "With anchor self and a base that answers: fraction of the anchor text that it writes in "
+        "its chat format, questions and answers; 0 for none.",
+        "anchor 为 self 且基座会对话时，锚定文本中由它按对话格式自问自答写出的比例；0 表示不要。",
+        ge=0,
+        le=1,
+        resume=SAME,
+    )
 
 
 class TrainingSettings(Section):

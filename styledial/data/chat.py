@@ -24,6 +24,9 @@ Message = dict[str, str]  # {"role": "system" | "user" | "assistant", "content":
 # What templates ask for: Qwen3, GLM 4.5, SmolLM3 | DeepSeek V3.1, Granite | Seed-OSS. A template
 # that knows none of them takes no notice.
 _AT_ONCE: dict[str, Any] = {"enable_thinking": False, "thinking": False, "thinking_budget": 0}
+# In front of a template that names today's date (Llama 3, SmolLM3), where the same text is wanted
+# on every day; a function can't be passed to it from outside.
+_ON_ONE_DAY = "{% macro strftime_now(form) %}01 Jan 2025{% endmacro %}"
 # Behind a prompt that ends so, this is where the answer begins (R1 and its kind | gpt-oss).
 _OPENS = {"<think>": "\n\n</think>\n\n", "<|start|>assistant": "<|channel|>final<|message|>"}
 # In place of messages that are to be found again in what a template made of them.
@@ -31,13 +34,17 @@ _ASKED, _SAID, _THEN = "\ue000Q\ue000", "\ue000A\ue000", "\ue000Q2\ue000"
 
 
 def rendered(
-    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, answer_next: bool
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Message],
+    *,
+    answer_next: bool,
+    **more: Any,
 ) -> str:
     """The template's text for `messages`, thinking off; with `answer_next` up to where the answer
-    begins. What the template itself raises goes on: its author wrote it."""
+    begins. `more`: what else the template is told. What it raises goes on: its author wrote it."""
     text = str(
         tokenizer.apply_chat_template(
-            list(messages), tokenize=False, add_generation_prompt=answer_next, **_AT_ONCE
+            list(messages), tokenize=False, add_generation_prompt=answer_next, **_AT_ONCE, **more
         )
     )
     if not answer_next:
@@ -69,8 +76,26 @@ class Request:
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase, words: str) -> Request:
         """The message `words`, with the text after them."""
-        message = {"role": "user", "content": f"{words}{_ASKED}"}
-        before, behind = rendered(tokenizer, [message], answer_next=True).split(_ASKED)
+        return cls._around(tokenizer, f"{words}{_ASKED}")
+
+    @classmethod
+    def bare(cls, tokenizer: PreTrainedTokenizerBase) -> Request | None:
+        """The whole message, to be written by the model; None where that can't be told from the
+        rest: without a template, or where no control token ends the message in it."""
+        if not tokenizer.chat_template:
+            return None
+        try:
+            dated = _ON_ONE_DAY + tokenizer.get_chat_template()
+            found = cls._around(tokenizer, _ASKED, chat_template=dated)
+        except Exception:  # a template is a program; it may want other turns than this one
+            return None
+        ended = not control_ids(tokenizer).isdisjoint(found.behind)
+        return found if ended and found.before else None
+
+    @classmethod
+    def _around(cls, tokenizer: PreTrainedTokenizerBase, content: str, **more: Any) -> Request:
+        message = {"role": "user", "content": content}
+        before, behind = rendered(tokenizer, [message], answer_next=True, **more).split(_ASKED)
         return cls(*(tuple(rendered_ids(tokenizer, each)) for each in (before, behind)))
 
 

@@ -193,6 +193,20 @@ def pack(
     return _rows(full, short, max_length, share_rows)
 
 
+def pack_pieces(pieces: Iterable[list[int]], max_length: int, share_rows: bool) -> PackedRows:
+    """Pack pieces of at most max_length + 1 ids, ~t where one isn't learnt, as `pack` does."""
+    whole: dict[bool, list[list[int]]] = {True: [], False: []}
+    for piece in pieces:
+        whole[len(piece) == max_length + 1].append(piece)
+    return _rows(whole[True], whole[False], max_length, share_rows)
+
+
+def joined(first: PackedRows, second: PackedRows) -> PackedRows:
+    """The rows of both, of one length, one behind the other."""
+    tokens = np.concatenate([first.tokens, second.tokens])
+    return PackedRows(tokens, [*first.pieces, *second.pieces])
+
+
 def documents(
     passages: Iterable[Passage], tokenizer: PreTrainedTokenizerBase
 ) -> Iterator[list[int]]:

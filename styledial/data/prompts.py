@@ -21,14 +21,15 @@ _REQUESTS = ("请续写这个故事：", "Continue this story: ")
 
 def go_on_from(prompts: Sequence[str]) -> str:
     """What a model that answers is asked, before the text, in the language of the `prompts`."""
-    return _REQUESTS[0 if _is_chinese("".join(prompts)) else 1]
+    return _REQUESTS[0 if is_chinese("".join(prompts)) else 1]
 
 
 def sample_prompts(text: str) -> tuple[str, ...]:
     """Chinese prompts where more than a fifth of `text` is Chinese, else English ones."""
-    return _CHINESE if _is_chinese(text) else _OTHER
+    return _CHINESE if is_chinese(text) else _OTHER
 
 
-def _is_chinese(text: str) -> bool:
+def is_chinese(text: str) -> bool:
+    """Whether more than a fifth of the characters are Chinese."""
     chinese = sum("\u4e00" <= character <= "\u9fff" for character in text)
     return chinese > 0.2 * max(len(text), 1)

@@ -20,9 +20,9 @@ from styledial.data.chat import prompt_ids
 from styledial.data.pack import PackedRows
 from styledial.evaluation.distance import NATS, kl_of
 from styledial.evaluation.result import Result, of_sums
-from styledial.evaluation.writing import extend, side_by_side
 from styledial.models.generation import end_tokens
 from styledial.models.policy import Policy
+from styledial.models.writing_in_batches import WHOLE_DISTRIBUTION, extend, side_by_side
 from styledial.training.measure import read_rows
 
 if TYPE_CHECKING:
@@ -117,10 +117,9 @@ def answered(
     """A row for each question: what is asked unlearnt, the answer and the token that ends it
     learnt."""
     questions = [asked(tokenizer, prompt) for prompt in prompts]
-    how: dict[str, Any] = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
     ends = end_tokens(base, tokenizer)
     opened = side_by_side(questions)
-    written = extend(base, opened, tokens=TOKENS, seed=seed, ends=ends, **how)
+    written = extend(base, opened, tokens=TOKENS, seed=seed, ends=ends, **WHOLE_DISTRIBUTION)
     texts = []
     for question, answer in zip(questions, written, strict=True):
         stop = np.flatnonzero(np.isin(answer, ends))

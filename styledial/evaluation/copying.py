@@ -29,8 +29,9 @@ import numpy as np
 
 from styledial.data.pack import PackedRows
 from styledial.evaluation.result import Result, of_max, of_rate
-from styledial.evaluation.writing import Passages, extend, pieces_of
+from styledial.evaluation.writing import Passages, pieces_of
 from styledial.models.policy import Policy
+from styledial.models.writing_in_batches import extend
 
 LONG = 24
 SUFFIX, PREFIXES = 32, (64, 32, 16)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from styledial.build.kl import writes_anchor
+from styledial.build.anchor import writes_anchor
 from styledial.build.texts import shares_rows
 from styledial.language import say
 from styledial.memory import skeleton

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from styledial.build.kl import ANCHOR_WEIGHT, anchor_rows, build_controller, has_anchor
+from styledial.build.anchor import ANCHOR_WEIGHT, anchor_rows, has_anchor
+from styledial.build.kl import build_controller
 from styledial.build.model import build_optimizer, mixed_precision
 from styledial.data.pack import Batch
 from styledial.memory import skeleton, within

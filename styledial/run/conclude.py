@@ -270,7 +270,12 @@ def _bits(style: Distance, characters: int) -> dict[str, float | None]:
 def _anchor_record(source: str, anchor: Anchor | None) -> dict[str, Any]:
     if anchor is None:
         return {"source": "off"}
-    return {"source": source, "rows": len(anchor.rows), "rows_per_update": anchor.per_update}
+    return {
+        "source": source,
+        "rows": len(anchor.rows),
+        "chat_rows": anchor.chat_rows,
+        "rows_per_update": anchor.per_update,
+    }
 
 
 def _finish(parts: Parts, own: RunFolder, summary: dict[str, Any]) -> None:

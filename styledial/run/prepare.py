@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from styledial.build.kl import build_anchor, build_controller, build_references
+from styledial.build.anchor import AnchorPlan, build_anchor, plan_anchor
+from styledial.build.kl import build_controller, build_references
 from styledial.build.model import (
     answers_prompts,
     build_optimizer,
@@ -167,7 +168,8 @@ def _assemble(
     optimizer, scheduler = build_optimizer(config, policy, steps)
     wrapped, optimizer = _on_device(policy, optimizer, accelerator, sharded, here, screen)
     texts, answers, before = _samples_of_base(config, texts, policy, tokenizer, screen)
-    anchor = build_anchor(config, policy, texts, order, tokenizer, cache, course.first_steps, here)
+    written = plan_anchor(config, policy, texts, order, tokenizer, course.first_steps, snapshot)
+    anchor = build_anchor(config, policy, texts, order, tokenizer, written, here)
     references = build_references(
         config, policy, texts, anchor, cache, order.epoch(steps), here, sharded=sharded
     )
@@ -190,7 +192,7 @@ def _assemble(
     )
     checkpointer = _checkpointer(config, folder, core, screen)
     state = checkpointer.load(snapshot, config.training.seed)
-    _plan_on(state, checkpointer.best, course)
+    _plan_on(state, checkpointer.best, course, written)
     return Parts(
         config=config,
         folder=folder,
@@ -230,12 +232,15 @@ def _as_requests(texts: Texts, screen: Screen) -> Texts:
     return replace(texts, prompts=tuple(opening + each for each in texts.prompts))
 
 
-def _plan_on(state: TrainState, best: Best | None, course: _Course) -> None:
+def _plan_on(
+    state: TrainState, best: Best | None, course: _Course, written: AnchorPlan | None
+) -> None:
     """Note the plan in `state`. A run that had stopped early and gets more updates than it was
     planned for looks for a better reading with new patience."""
     if best and course.steps > state.planned_steps > 0:
         best.stale = 0
     state.first_steps, state.planned_steps = course.first_steps, course.steps
+    state.anchor = written.record() if written else {}
 
 
 def _checkpointer(

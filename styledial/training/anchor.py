@@ -1,22 +1,22 @@
 """Anchor text sampled from the base itself, so that no general text is needed.
 
 Sequences are sampled at temperature 1 from the full distribution, so they are what the base
-"knows"; each begins with a token drawn from the user's own text, by its frequency there.
-Holding KL(base || tuned) down on them keeps the base's behaviour (compare self-distillation
+"knows"; each begins with an everyday word (data/everyday.py) or with a token of the user's own
+text. Holding KL(base || tuned) down on them keeps the base's behaviour (compare self-distillation
 replay: data-free, no labels). Figures: docs/experiments.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from styledial.data.pack import PackedRows
 from styledial.language import say
-from styledial.models.generation import counting
+from styledial.models.writing_in_batches import WHOLE_DISTRIBUTION, extend
 from styledial.progress import tracked
 
 if TYPE_CHECKING:
@@ -50,60 +50,72 @@ def rows_at_once(config: Any, length: int, itemsize: int) -> int:
     return max(1, min(_BATCH, _CACHE // cache_bytes(config, length, itemsize)))
 
 
-@torch.no_grad()
-def sample_rows(
-    base: PreTrainedModel,
-    style: PackedRows,
-    *,
-    seed: int,
-    tokens: int = TOKENS,
-    rank: int = 0,
-    processes: int = 1,
-    gather: Callable[[list[Any]], list[Any]] = list,
-) -> PackedRows:
-    """About `tokens` tokens sampled from the base, as rows of the same length as `style`.
+@dataclass(frozen=True)
+class Shares:
+    """Which part of the text this process writes, and how all get the whole of it."""
 
-    Costs one generation of max_length tokens for every `rows_at_once`, 64 at most; no row is
-    shorter, so none needs a mask. Each has its own seed. They are divided among the
-    `processes` and collected by `gather`; the same seed gives the same rows on the same kind of
-    device, whatever the number of processes.
+    rank: int = 0
+    processes: int = 1
+    gather: Callable[[list[Any]], list[Any]] = list
+
+
+def in_turns(
+    count: int, at_once: int, write: Callable[[int, int], Any], shares: Shares
+) -> list[Any]:
+    """What `write(start, how many)` gives for `count` texts, `at_once` at a time, in order.
+
+    Divided among the processes, as many for each, some twice: a sharded base needs all of them in
+    each pass. The same at any number of processes, as each part has a seed of its own.
     """
-    length = style.max_length
-    rows = max(8, tokens // length)
-    generator = np.random.default_rng(seed)
-    first = style.tokens[
-        generator.integers(len(style), size=rows), generator.integers(length, size=rows)
-    ]
-    first = np.where(first < 0, ~first, first)  # questions of dialogues are kept as ~t
-    at_once = rows_at_once(base.config, length, base.dtype.itemsize)
-    starts = list(range(0, rows, at_once))
+    starts = list(range(0, count, at_once))
     written = []
     words = say("the base writes anchor text", "基座生成锚定文本")
-    with torch.random.fork_rng():
-        # As many for each process, some twice: a sharded base needs all of them in each pass.
-        for turn in tracked(range(0, len(starts), processes), words):
-            start = starts[min(turn + rank, len(starts) - 1)]
-            torch.manual_seed(seed + start)
-            opening = torch.from_numpy(first[start : start + at_once].astype(np.int64))
-            with counting(1, length) as count:
-                ids = base.generate(
-                    input_ids=opening.unsqueeze(1).to(base.device),
-                    attention_mask=torch.ones(
-                        len(opening), 1, dtype=torch.long, device=base.device
-                    ),
-                    max_new_tokens=length,
-                    min_new_tokens=length,  # never ends early: an end is not what is to be learnt
-                    do_sample=True,
-                    temperature=1.0,
-                    top_k=0,
-                    top_p=1.0,
-                    repetition_penalty=1.0,
-                    use_cache=True,
-                    pad_token_id=0,
-                    stopping_criteria=count,
-                )
-            written.append((start, ids.cpu().numpy().astype(np.int32)))
-    whole = dict(gather(written))
-    return PackedRows(
-        np.concatenate([whole[start] for start in starts]), [[(0, length + 1)]] * rows
-    )
+    for turn in tracked(range(0, len(starts), shares.processes), words):
+        start = starts[min(turn + shares.rank, len(starts) - 1)]
+        written.append((start, write(start, min(at_once, count - start))))
+    whole = dict(shares.gather(written))
+    return [whole[start] for start in starts]
+
+
+def book_openings(style: PackedRows, rows: int, seed: int) -> np.ndarray:
+    """int64 [rows, 1]: tokens of the user's text, by their frequency there."""
+    generator = np.random.default_rng(seed)
+    first = style.tokens[
+        generator.integers(len(style), size=rows),
+        generator.integers(style.max_length, size=rows),
+    ]
+    # Questions of dialogues are kept as ~t.
+    return np.where(first < 0, ~first, first).astype(np.int64)[:, None]
+
+
+def sample_rows(
+    base: PreTrainedModel,
+    openings: np.ndarray,
+    length: int,
+    *,
+    seed: int,
+    shares: Shares = Shares(),
+) -> PackedRows:
+    """A row of `length` + 1 tokens sampled from the base for each of `openings`, int64 [rows, n].
+
+    Costs one generation of a row for every `rows_at_once`, 64 at most; no row is shorter, so none
+    needs a mask: an end is not what is to be learnt. The same seed gives the same rows on the same
+    kind of device.
+    """
+    more = length + 1 - openings.shape[1]
+
+    def write(start: int, rows: int) -> np.ndarray:
+        opened = openings[start : start + rows]
+        written = extend(
+            base,
+            opened,
+            tokens=more,
+            seed=seed + start,
+            min_new_tokens=more,  # never ends early
+            **WHOLE_DISTRIBUTION,
+        )
+        return np.concatenate([opened, written], axis=1).astype(np.int32)
+
+    at_once = rows_at_once(base.config, length, base.dtype.itemsize)
+    parts = in_turns(len(openings), at_once, write, shares)
+    return PackedRows(np.concatenate(parts), [[(0, length + 1)] for _ in openings])

@@ -54,9 +54,10 @@ class TrainState:
     update over all processes, `effective_batch`, never change. `skipped` updates were not made
     because a loss or gradient was non-finite; `counters` are nonfinite.Counters by name.
 
-    `first_steps`: the updates that the run was first planned for, 0 in early checkpoints. The
-    anchor text that the base writes depends on it, so it stays what it was when a run is resumed
-    to more. `planned_steps`: those that it was planned for when this was saved.
+    `first_steps`: the updates that the run was first planned for, 0 in early checkpoints;
+    `planned_steps`: those that it was planned for when this was saved. `anchor`: what the base
+    wrote as anchor text (build.anchor.AnchorPlan), which stays what it was when a run is resumed
+    to more; in early checkpoints nothing.
     """
 
     step: int = 0
@@ -70,6 +71,7 @@ class TrainState:
     counters: dict[str, float] = field(default_factory=dict)
     first_steps: int = 0
     planned_steps: int = 0
+    anchor: dict[str, Any] = field(default_factory=dict)
     best: dict[str, float] = field(default_factory=dict)  # best.Best, without its weights
     source: str = ""  # fingerprint of base, text and packing: see reference.fingerprint
 

@@ -80,12 +80,14 @@ class StepMetrics:
 class Anchor:
     """General rows on which the tuned model is held to the base: see docs/kl_beta.md.
 
-    `per_update` rows are added to each update, in micro-batches of their own.
+    `per_update` rows are added to each update, in micro-batches of their own. `chat_rows`: how
+    many are in the base's chat format.
     """
 
     rows: PackedRows
     order: RowOrder
     weight: float
+    chat_rows: int = 0
 
     @property
     def per_update(self) -> int:
