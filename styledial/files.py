@@ -58,9 +58,18 @@ def folder_written_aside(target: Path) -> Iterator[Path]:
             if target.is_dir():
                 target.rmdir()
             aside.rename(target)
-            sync(target.parent)
+            _sync_or_remove(target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sync_or_remove(folder: Path) -> None:
+    """A folder that was just made survives a crash, or is gone: the same command works again."""
+    try:
+        sync(folder.parent)
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

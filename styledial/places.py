@@ -7,7 +7,9 @@ at_home("--output", path)                    ~ filled in
 from __future__ import annotations
 
 import os
+import re
 import tempfile
+import unicodedata
 from pathlib import Path
 
 from styledial.errors import UserError
@@ -42,6 +44,16 @@ def check_new(name: str, path: Path, *, folder: bool) -> None:
 
 
 def _of_name(path: Path) -> tuple[str, str] | None:
+    if re.match(r"[A-Za-z][\w+.-]+:/", str(path)) and not path.exists():  # one / is left of two
+        return (
+            "is an address; name a folder or file on this machine",
+            "是网址；请写本机上的文件夹或文件",
+        )
+    if any(unicodedata.category(character) == "Cc" for character in str(path)):
+        return (
+            "has a line break, a tab or another control character in it; write it without",
+            "含有换行、制表符或其他控制字符；请去掉",
+        )
     if any(len(os.fsencode(part)) > _LONGEST for part in path.parts):
         return (
             f"a name is longer than {_LONGEST} bytes; choose a shorter one",

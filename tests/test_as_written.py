@@ -73,6 +73,12 @@ UNDERSTOOD: list[tuple[str, str, Any]] = [
     ("training.max_steps", "1e3", 1000),
     ("training.max_steps", "−1", -1),  # a minus sign
     ("data.data_dir", "“/nowhere/小说，续”", "/nowhere/小说，续"),
+    ("data.data_dir", "2026", "2026"),
+    ("training.output_dir", "1.50", "1.50"),
+    ("training.output_dir", "2026-11-27", "2026-11-27"),
+    ("training.output_dir", "007", "007"),
+    ("model.revision", "1.0", "1.0"),
+    ("model.revision", "0123456", "0123456"),
     (MODEL, "Qwen／Qwen2.5-7B", "Qwen/Qwen2.5-7B"),
     (MODEL, "https://huggingface.co/Qwen/Qwen2.5-7B", "Qwen/Qwen2.5-7B"),
     (MODEL, "bundled", "bundled"),
@@ -97,6 +103,7 @@ REFUSED = [
     ("training.max_steps", "1k"), ("training.max_steps", "1.5e0"), ("model.use_peft", "perhaps"),
     ("training.evaluate_at_end", "true"), ("training.reference_cache", "true"),
     ("model.lora_r", "true"), (MODEL, "https://huggingface.co/datasets/a/b"),
+    ("training.kl_beta", "²"), ("training.learning_rate", "½"), ("training.reference_cache", "1"),
     (MODEL, "https://github.com/QwenLM/Qwen2.5"), (MODEL, "https://huggingface.co/Qwen"),
 ]  # fmt: skip
 

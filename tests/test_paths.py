@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,32 @@ def test_an_unset_variable_is_refused(
     monkeypatch.setenv("EMPTY", "")
     with pytest.raises(ConfigError, match="data.data_dir: .*" + said):
         resolve(options={"data.data_dir": typed})
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there these are paths")
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (r"C:\novels\new", "written as on Windows"),
+        ("D:/novels", "written as on Windows"),
+        (r"outputs\style", "written as on Windows"),
+        ("%USERPROFILE%/novels", r"here it is \$USERPROFILE"),
+        ("C:\new\table", "has a line break, a tab"),  # YAML's "C:\\new\\table"
+        ("a\x07b", "control character"),
+    ],
+)
+@pytest.mark.parametrize("name", ["training.output_dir", "data.data_dir"])
+def test_a_path_of_another_system_makes_no_strange_folder(name: str, typed: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        resolve(options={name: typed})
+
+
+def test_a_folder_with_a_backslash_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a\\b").mkdir()
+    assert resolve(assignments=["data.data_dir=a\\b"]).data.data_dir == "a\\b"
 
 
 @pytest.mark.parametrize(

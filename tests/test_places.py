@@ -49,6 +49,7 @@ READ: dict[str, list[str]] = {
 }
 NOWHERE = ["afile/x", "alink/x", "dangling", "dangling/x", "loop", "loop/x", "pipe/x", "device/x",
            "x" * 300, "deep/" + "长" * 100, "~nobody-of-this-name/x",
+           "s3://bucket/x", "file:///x/y", "a\nb", "tab\there",
            *(["/proc/nowhere/x"] if Path("/proc/self").exists() else [])]  # fmt: skip
 NOT_NEW = ["afile", "alink", "pipe", "device"]
 

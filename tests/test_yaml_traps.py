@@ -43,3 +43,43 @@ def test_a_file_reads_numbers_as_the_command_line_does(tmp_path: Path) -> None:
 def test_no_anchor_is_said_in_many_words(typed: str) -> None:
     """`none` was taken for a folder of that name."""
     assert resolve(assignments=[f"data.anchor={typed}"]).data.anchor == "off"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "kl_beta:\t0.2",
+        "kl_beta: 0.2\t# a comment",
+        "kl_beta:\u00a00.2",
+        "kl_beta:\u30000.2",
+        "\u00a0\u00a0kl_beta: 0.2",
+        "\tkl_beta: 0.2",
+    ],
+)
+def test_a_blank_that_is_no_space(line: str, tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    indent = "" if line[0].isspace() else "  "
+    file.write_text(f"training:\n{indent}{line}\n", "utf-8")
+    assert resolve(file).training.kl_beta == 0.2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 5000, "cannot be read as YAML"),
+        ("training:\n  kl_beta: {{kl}}\n", r"training\.kl_beta is .*kl"),
+        ("? [a, b]\n: c\n", r"`\[a, b\]` is not a setting"),
+    ],
+)
+def test_what_is_no_configuration_is_shown_as_it_was_written(
+    text: str, said: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=said) as raised:
+        resolve(file)
+    assert "Node" not in raised.value.en
+
+
+def test_a_value_in_thousands_of_brackets_is_text() -> None:
+    assert parse_assignment("a.b=" + "[" * 5000) == ("a.b", "[" * 5000)

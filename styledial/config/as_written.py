@@ -93,7 +93,14 @@ def plain(text: str) -> str:
 
 
 def _half_width(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).translate(_DASHES | _INVISIBLE).strip()
+    return "".join(map(_narrow, text)).translate(_DASHES | _INVISIBLE).strip()
+
+
+def _narrow(character: str) -> str:
+    """Of a wide or small form the plain one; ² and ½ are no digits of a number."""
+    form = unicodedata.decomposition(character).partition(" ")[0]
+    wide = form in ("<wide>", "<narrow>", "<small>")
+    return unicodedata.normalize("NFKC", character) if wide else character
 
 
 def listed(text: str) -> list[str]:

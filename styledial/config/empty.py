@@ -31,6 +31,7 @@ def without_value(name: str, value: Value, field: FieldInfo) -> list[Problem]:
             value.where,
             f"{name} has no value, or an empty one; allowed: {en} (default {field.default}). "
             "Write one, or leave the setting out",
-            f"{name} 没有写值，或写了空值；允许：{zh}（默认 {field.default}）。请写上，或去掉这一项",
+            f"{name} 没有写值，或写了空值；允许：{zh}（默认 {field.default}）。"
+            "请写上，或去掉这一项",
         )
     ]

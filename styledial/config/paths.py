@@ -14,8 +14,17 @@ PATHS = (
     "model.model_name_or_path", "data.data_dir", "data.general", "data.anchor",
     "training.output_dir", "training.reference_cache",
 )  # fmt: skip
+# Where a number is a name: a folder 2026, a revision 1.0.
+AS_TYPED = (
+    "model.model_name_or_path", "model.revision", "data.data_dir", "data.general",
+    "training.output_dir",
+)  # fmt: skip
 _WINDOWS = "|%([^%]+)%" if os.name == "nt" else ""
 _VARIABLE = re.compile(r"\$(?:\{([^}]*)\}|([A-Za-z_]\w*)|(\{.*))" + _WINDOWS)
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_DRIVE = re.compile(r"[A-Za-z]:[/\\]")
+_PERCENT = re.compile(r"%([A-Z_][A-Z0-9_]*)%")
 
 
 def exists(path: str) -> bool:
@@ -29,6 +38,7 @@ def exists(path: str) -> bool:
 def expanded(path: str) -> str:
     """`path` with ~, $NAME and ${NAME} filled in. Raises UserError for a variable that isn't set,
     or one that is written in another way."""
+    _check_is_of_this_system(path)
     home = os.path.expanduser(path)  # noqa: PTH111 - pathlib's raises for a user that isn't known
     if home.startswith("~"):
         user = home.partition("/")[0]
@@ -38,6 +48,31 @@ def expanded(path: str) -> str:
             f"本机没有用户 {user[1:]}，无法得知 {user} 是哪个文件夹；请直接写路径，或写 ./{path}",
         )
     return _VARIABLE.sub(_filled, home)
+
+
+def _check_is_of_this_system(path: str) -> None:
+    """Raises UserError for a path as another system writes it, from which a folder of a strange
+    name would be made."""
+    if _CONTROL.search(path):
+        raise UserError(
+            f"{path!r} has a line break, a tab or another control character in it; between double "
+            "quotes YAML reads \\n and \\t so. Write / between folders, or use single quotes",
+            f"{path!r} 中有换行、制表符或其他控制字符；YAML 在双引号中会把 \\n、\\t 读成这样。"
+            "文件夹之间请写 /，或改用单引号",
+        )
+    if os.name == "nt":
+        return
+    if "\\" in path or _DRIVE.match(path):
+        raise UserError(
+            f"{path} is written as on Windows; on this system folders are divided by /, and there "
+            "are no drives",
+            f"{path} 是 Windows 的写法；本系统的文件夹用 / 分隔，没有盘符",
+        )
+    if found := _PERCENT.search(path):
+        raise UserError(
+            f"{found[0]} is how Windows writes an environment variable; here it is ${found[1]}",
+            f"{found[0]} 是 Windows 环境变量的写法；本系统写成 ${found[1]}",
+        )
 
 
 def _filled(found: re.Match[str]) -> str:

@@ -13,7 +13,7 @@ from styledial.config.allowed import allowed, takes
 from styledial.config.as_written import chosen, plain, understood
 from styledial.config.elsewhere import OURS, WHY_NOT
 from styledial.config.empty import is_blank, without_value
-from styledial.config.paths import check_number_sign
+from styledial.config.paths import AS_TYPED, check_number_sign
 from styledial.config.precedence import one_revision, settled, without_effect
 from styledial.config.source import COMMAND_LINE, Source, Value, parse_assignment, read_yaml
 from styledial.config.whole import SECTIONS, Config, all_keys
@@ -121,7 +121,8 @@ def _command_line(options: Mapping[str, Any], assignments: Iterable[str]) -> Sou
             source.values[name] = Value(value, COMMAND_LINE)
     for text in assignments:
         name, value = parse_assignment(text)
-        source.values[SHORT.get(_spelled(name), name)] = Value(value, COMMAND_LINE)
+        typed = text.partition("=")[2].strip()
+        source.values[SHORT.get(_spelled(name), name)] = Value(value, COMMAND_LINE, typed=typed)
     return source
 
 
@@ -217,7 +218,7 @@ def _validated(
             problems += without_value(name, value, field)
             continue
         try:
-            cleaned = understood(name, field, value.value)
+            cleaned = understood(name, field, value.as_text if name in AS_TYPED else value.value)
             if note := check_number_sign(name, value, str(cleaned)):
                 notes.append(note)
         except UserError as unclear:

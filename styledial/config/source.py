@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ _FULL_WIDTH_COLON = re.compile(r"^(\s*[\"']?[A-Za-z_][\w-]*[\"']?)\s*：\s*(.*)$
 # Ignored on purpose: https:// and windows C:\ need the space that YAML wants after a colon.
 _LEADING_ZERO = re.compile(r"[-+]?0\d+")
 _SEXAGESIMAL = re.compile(r"[-+]?\d+(:\d+)+(\.\d*)?")
+# YAML takes spaces alone before a value or a comment.
+_BLANKS = {ord("\t"): "  ", ord("\u3000"): "  ", ord("\u00a0"): " "}
+_BLANK_AFTER = re.compile(r"(?<=:)[ \t\u00a0\u3000]*[\t\u00a0\u3000]+(?=\S)|[\t\u00a0\u3000]+(?=#)")
 _NO_SPACE = re.compile(r"^(\s*[A-Za-z_]\w*):([^\s/\\].*)$")
 
 
@@ -31,12 +35,19 @@ class Value:
     """A value and where the user wrote it ("file:line", "command line", "preset NAME").
 
     `commented`: the value with the YAML comment behind it, where there is one; in a path, `#`
-    may have been meant.
+    may have been meant. `typed`: the text of a value without quotes.
     """
 
     value: Any
     where: str
     commented: str | None = None
+    typed: str | None = None
+
+    @property
+    def as_text(self) -> Any:
+        """The value where text is wanted: a folder 2026 or a revision 1.0 as it was typed."""
+        numeral = isinstance(self.value, int | float | date) and not isinstance(self.value, bool)
+        return self.typed if numeral and self.typed else self.value
 
 
 @dataclass
@@ -57,7 +68,7 @@ def read_yaml(path: Path, where: str | None = None) -> Source:
     text = _mend(_read_text(path), path, source)
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:  # brackets a thousand deep
         raise ConfigError([_syntax_problem(path, error)]) from None
     if root is None:
         return source
@@ -76,7 +87,7 @@ def read_yaml(path: Path, where: str | None = None) -> Source:
         if isinstance(node, yaml.MappingNode):
             for key, leaf, leaf_place in _items(node, path, source):
                 source.values[f"{name}.{key}"] = Value(
-                    _construct(leaf), where or leaf_place, _commented(leaf, lines)
+                    _construct(leaf), where or leaf_place, _commented(leaf, lines), _plain(leaf)
                 )
         elif not _is_null(node):
             # A key outside a section: kept under its bare name, the resolver explains it.
@@ -116,7 +127,9 @@ def _mend(text: str, path: Path, source: Source) -> str:
         corrected = _FULL_WIDTH_COLON.sub(r"\1: \2", line)
         corrected = _NO_SPACE.sub(r"\1: \2", corrected)
         indent = corrected[: len(corrected) - len(corrected.lstrip())]
-        corrected = indent.replace("\t", "  ").replace("\u3000", "  ") + corrected.lstrip()
+        corrected = indent.translate(_BLANKS) + corrected.lstrip()
+        if not set("\"'") & set(corrected):
+            corrected = _BLANK_AFTER.sub(" ", corrected)
         if corrected != line:
             source.notes.append(
                 say(
@@ -128,7 +141,7 @@ def _mend(text: str, path: Path, source: Source) -> str:
     return "\n".join(lines)
 
 
-def _syntax_problem(path: Path, error: yaml.YAMLError) -> Problem:
+def _syntax_problem(path: Path, error: Exception) -> Problem:
     mark = getattr(error, "problem_mark", None)
     where = f"{path}:{mark.line + 1}" if mark else str(path)
     reason = getattr(error, "problem", None) or "not YAML"
@@ -145,7 +158,7 @@ def _items(node: yaml.MappingNode, path: Path, source: Source) -> list[tuple[str
     seen: dict[str, int] = {}
     items = []
     for key_node, value_node in node.value:
-        key = str(getattr(key_node, "value", ""))
+        key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else _as_yaml(key_node)
         line = key_node.start_mark.line + 1
         if key in seen:
             source.problems.append(
@@ -182,9 +195,17 @@ def _construct(node: yaml.Node) -> Any:
     try:
         return loader.construct_object(node, deep=True)
     except (yaml.YAMLError, ValueError):
-        return getattr(node, "value", None)
+        return node.value if isinstance(node, yaml.ScalarNode) else _as_yaml(node)
     finally:
         loader.dispose()
+
+
+def _plain(node: yaml.Node) -> str | None:
+    return node.value if isinstance(node, yaml.ScalarNode) and node.style is None else None
+
+
+def _as_yaml(node: yaml.Node) -> str:
+    return str(yaml.serialize(node)).strip().removesuffix("\n...")
 
 
 def _is_null(node: yaml.Node) -> bool:
@@ -213,6 +234,6 @@ def parse_assignment(text: str) -> tuple[str, Any]:
             value = raw.strip() if commented else _construct(node)
         else:
             value = yaml.safe_load(raw)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         value = raw
     return key.strip().lstrip("-"), value
