@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from styledial.config import Config
 from styledial.models.generation import answers_by_template
+from styledial.models.inspect import read_config
 from styledial.models.load import load_base, recompute_activations
+from styledial.models.locate import find_base
 from styledial.models.policy import Policy, with_all_weights, with_lora
+from styledial.models.prequantised import kept_bits
 from styledial.models.quantise import check_choice
+from styledial.run_folder.layout import MODEL_SETTINGS
 from styledial.training.schedule import Schedule, scheduler
 from styledial.training.step import trained
 
@@ -37,6 +42,17 @@ def build_policy(config: Config) -> Policy:
         shardable=config.training.fsdp == "on",
     )
     return policy_on(base, config)
+
+
+def as_its_files(config: Config) -> Config:
+    """With load_in_4bit or load_in_8bit set where the base's own files are in so many bits, so that
+    plan, checks and base.json know; as it is where the base isn't here yet. Raises ModelError for
+    a path that isn't a model."""
+    model, folder = config.model, Path(find_base(config.model.model_name_or_path))
+    if model.load_in_4bit or model.load_in_8bit or not (folder / MODEL_SETTINGS).is_file():
+        return config
+    bits = kept_bits(read_config(folder))
+    return config.with_values({f"model.load_in_{bits}bit": True}, "the base") if bits else config
 
 
 def check_quantisation(config: Config) -> None:

@@ -60,6 +60,7 @@ def _answer(name: str, folder: Path, *, use_mirror: bool) -> str:
         from styledial.models.chatglm.layout import check_is_chatglm3, is_original
         from styledial.models.inspect import check_folder, read_config
         from styledial.models.locate import find_base
+        from styledial.models.prequantised import said_of
         from styledial.models.support import TESTED, check_supported
 
     if folder.is_file():
@@ -84,9 +85,11 @@ def _answer(name: str, folder: Path, *, use_mirror: bool) -> str:
         if folder.is_dir():
             check_folder(folder)
     seen = kind == "chatglm3" or kind in TESTED
+    files = said_of(config)
     return (
         say(f"{name}: yes, it can be trained (model type {kind}", f"{name}：可以训练（类型 {kind}")
         + ("" if seen else say("; a family not tested here", "；未专门测试的系列"))
+        + (say(f"; {files[0]}", f"；{files[1]}") if files else "")
         + say(").", "）。")
     )
 

@@ -77,6 +77,7 @@ def plan(
         )
     ):
         with importing():
+            from styledial.build.model import as_its_files
             from styledial.memory.fit import fits
             from styledial.memory.gpus import found_card
             from styledial.memory.savings import savings as all_savings
@@ -90,6 +91,7 @@ def plan(
                 "--fit needs a card to fit: there is no GPU here, so add --gpu or --memory.",
                 "--fit 需要知道显卡：本机没有 GPU，请加 --gpu 或 --memory。",
             )
+        asked = as_its_files(asked)
         resolved, found = _planned(asked, card, processes)
         if as_json:
             with progress.paused():

@@ -23,6 +23,7 @@ from styledial.models.identity import Base, check_same_base, remembered_base
 from styledial.models.load import load_base, load_tokenizer
 from styledial.models.locate import absolute, at_commit, find_base
 from styledial.models.policy import Policy, quiet_peft
+from styledial.models.quantise import is_quantised
 from styledial.models.shards import safetensors_headers
 from styledial.progress import stage
 from styledial.run_folder.claims import writing
@@ -182,7 +183,7 @@ def load_on(folder: Path, found: Base, **instead: Any) -> tuple[Policy, PreTrain
     # The base's own tokenizer: transformers picks its class by the config that lies beside it.
     tokenizer = load_tokenizer(found.model, trust_remote_code=bool(how.get("trust_remote_code")))
     device = _device()
-    if not (how.get("load_in_4bit") or how.get("load_in_8bit")):  # these are where they were loaded
+    if not is_quantised(policy.causal_lm):  # one that is, is where it was loaded
         policy.to(device)
     policy.reference_to(device)
     return policy.eval(), tokenizer
@@ -197,7 +198,8 @@ def load_plain(named: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A whole model, merged or a base, in the precision of its files, on the GPU if there is one,
     and its tokenizer. Raises ModelError."""
     model = load_base(named, keep_file_dtype=True)
-    model.to(_device())
+    if not is_quantised(model):
+        model.to(_device())
     return model, load_tokenizer(named)
 
 

@@ -44,7 +44,8 @@ def copy_model_files(base: Path, target: Path, *, dtype: str) -> None:
     _copy(_matching(base, _MODEL), target)
     config = read_config(base)
     key = "torch_dtype" if "torch_dtype" in config else "dtype"
-    if config.get(key) == dtype:
+    quantised = config.pop("quantization_config", None)  # what is written here never is
+    if config.get(key) == dtype and not quantised:
         shutil.copyfile(base / "config.json", target / "config.json")
     else:
         write_json(target / "config.json", {**config, key: dtype})

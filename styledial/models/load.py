@@ -13,9 +13,11 @@ import torch
 from styledial.errors import ModelError
 from styledial.files import expanded
 from styledial.language import say
+from styledial.models import prequantised
 from styledial.models.base_files import written_dtype
 from styledial.models.classes import auto_class, with_attention
 from styledial.models.gguf_base import is_gguf, origin_of
+from styledial.models.inspect import read_config
 from styledial.models.locate import (
     absolute,
     find_base,
@@ -110,15 +112,17 @@ def load_base(
     from safetensors import SafetensorError
 
     check_choice(load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit)
+    bits = 4 if load_in_4bit else 8 if load_in_8bit else None
     with stage(say("checking the base", "检查基座")):
         folder = ready_folder(name_or_path, trust_remote_code=trust_remote_code, say=line)
-    precision = weights_dtype(dtype)
-    options = loading_options(
+    precision, files = weights_dtype(dtype), read_config(folder)
+    options = prequantised.loading_options(files, bits, name_or_path) or loading_options(
         load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit, dtype=precision, shardable=shardable
     )
     try:
         with warnings.catch_warnings(), stage(_loading_words(name_or_path, folder)):
             warnings.simplefilter("ignore", FutureWarning)
+            warnings.filterwarnings("ignore", message="You passed `quantization_config`")
             model, report = _from_pretrained(
                 folder,
                 attn_implementation,
@@ -138,7 +142,8 @@ def load_base(
     model.name_or_path, model.base_revision = _named(name_or_path)
     model.base_folder = folder
     model.file_dtype = written_dtype(folder) or str(precision).removeprefix("torch.")
-    if load_in_4bit:
+    prequantised.settle(model, files)
+    if 4 in (bits, prequantised.kept_bits(files)):
         same_arithmetic(model)
     check_behaviour(frozen(model), name_or_path)
     return model

@@ -15,6 +15,9 @@ from styledial.language import say
 from styledial.models.base_files import copy_model_files, copy_tokenizer, has_tokenizer
 from styledial.models.identity import FILE as BASE
 from styledial.models.identity import remembered_base
+from styledial.models.inspect import read_config
+from styledial.models.locate import find_base
+from styledial.models.prequantised import method_of, saved_as_plain
 from styledial.models.rounding import by_chance
 from styledial.progress import stage
 from styledial.run_folder.described import check_adapter, check_target
@@ -40,6 +43,7 @@ def merge_adapter(
     check_adapter(adapter)
     from styledial.models.adapter import attach_adapter, base_of
     from styledial.models.load import load_base
+    from styledial.models.quantise import is_quantised
     from styledial.models.tied import check_merges_exactly
 
     found = base_of(adapter, base)
@@ -50,6 +54,8 @@ def merge_adapter(
             keep_file_dtype=dtype == "auto",
             trust_remote_code=trust_remote_code or bool(found.loading.get("trust_remote_code")),
         )
+        if is_quantised(model):  # its own files are; what an adapter is merged into is not
+            model = saved_as_plain(model.dequantize())
         require_space(target, _size(model), ("the merged model", "合并后的模型"))
         source, precision = model.base_folder, str(model.dtype).removeprefix("torch.")
         with stage(say("merging", "合并")):
@@ -70,8 +76,15 @@ def left_by_merge(adapter: Path) -> tuple[str, str] | None:
     base = remembered_base(adapter)
     loading = base.loading if base else {}
     bits = next((n for n in (4, 8) if loading.get(f"load_in_{n}bit")), None)
-    if bits is None:
+    if base is None or bits is None:
         return None
+    if _files_are_quantised(base.model):
+        return (
+            f"The base's own files are in {bits} bits; the merge is of the same weights, "
+            f"dequantised, and needs about {16 // bits} times the memory to run.",
+            f"基座文件本身是 {bits} 位量化的；合并结果为反量化后的同一权重，"
+            f"运行时约需 {16 // bits} 倍显存。",
+        )
     return (
         f"The run trained and measured on its base in {bits} bits; the merge is of the unquantised "
         f"base. It needs about {16 // bits} times the memory to run, and its text and KL differ a "
@@ -81,6 +94,11 @@ def left_by_merge(adapter: Path) -> tuple[str, str] | None:
         "显存，文字和 KL 与训练结果略有不同（一次试验中 KL 由 0.0501 变为 0.0511）。"
         "再次量化后与训练结果接近但不相同；要完全一致，请在量化基座上使用适配器。",
     )
+
+
+def _files_are_quantised(base: str) -> bool:
+    folder = Path(find_base(base))
+    return folder.is_dir() and method_of(read_config(folder)) is not None
 
 
 def _merged(tuned: Any, scale: float) -> Any:

@@ -81,8 +81,14 @@ def loading_options(
         )
     else:
         config = BitsAndBytesConfig(load_in_8bit=True)
-    device: Any = torch.cuda.current_device() if torch.cuda.is_available() else "cpu"
-    return {"quantization_config": config, "device_map": {"": device}}
+    return {"quantization_config": config, "device_map": device_of_quantised()}
+
+
+def device_of_quantised() -> dict[str, Any]:
+    """Where weights that can't be moved later are loaded, as transformers' device_map."""
+    import torch
+
+    return {"": torch.cuda.current_device() if torch.cuda.is_available() else "cpu"}
 
 
 def same_arithmetic(model: PreTrainedModel) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from styledial.errors import ModelError
 from styledial.models.head import output_head
 from styledial.models.head_products import logits
+from styledial.models.prequantised import why_not
 from styledial.models.text_part import text_backbone
 
 if TYPE_CHECKING:
@@ -45,12 +46,8 @@ def refusal(
         return "its config.json has no model_type", "config.json 中没有 model_type"
     if kind == "chatglm":
         return None  # convert.py says which of them
-    if config.get("quantization_config"):
-        method = str(dict(config["quantization_config"]).get("quant_method", "quantised"))
-        return (
-            f"its weights are quantised ({method}); use the original model with load_in_4bit: true",
-            f"权重已量化（{method}）；请用原始模型并设置 load_in_4bit: true",
-        )
+    if reason := why_not(config):
+        return reason
     if config.get("is_encoder_decoder"):
         return (
             "it is an encoder-decoder, not a causal language model",

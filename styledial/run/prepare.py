@@ -18,6 +18,7 @@ from styledial.build.anchor import AnchorPlan, build_anchor, plan_anchor
 from styledial.build.kl import build_controller, build_references
 from styledial.build.model import (
     answers_prompts,
+    as_its_files,
     build_optimizer,
     build_policy,
     mixed_precision,
@@ -145,6 +146,7 @@ def _load(
     tokenizer_once = cached(partial(_tokenizer, config))
     texts = read_texts(config, tokenizer_once, cache, here, screen.line)
     tokenizer = tokenizer_once()
+    config = as_its_files(config)  # by now it is downloaded
     _check_ids(config, texts, tokenizer)
     set_seed(config.training.seed)
     policy = build_policy(config)

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from styledial.build.model import as_its_files
 from styledial.config import Config
 from styledial.config.show import as_file
 from styledial.distributed import ranks
@@ -74,7 +75,7 @@ def train_from_config(
     start, folder = Start(**how), Path(config.training.output_dir).expanduser()
     if start.resume and start.when_too_large == "fit":
         config = as_it_was_fitted(config, folder)
-    config = checks.with_absolute_base(config)
+    config = as_its_files(checks.with_absolute_base(config))
     here = ranks.place()
     checks.check_folders(config)
     if here.first:  # the others may have no such disk

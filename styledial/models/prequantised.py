@@ -1,0 +1,188 @@
+"""Bases whose own files are quantised, and how each kind is loaded.
+
+    bitsandbytes           as it is, in 4 or 8 bits: like an unquantised base with load_in_4bit
+    fp8, mxfp4             dequantised as it is read; the weights then have the run's precision
+    compressed-tensors     the same (package compressed-tensors)
+    gptq, awq              as it is (package gptqmodel, on a GPU)
+    any other              refused
+
+What was dequantised is an ordinary model from there on: trained, merged and saved as such.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from styledial.errors import ModelError
+from styledial.language import say
+from styledial.models.quantise import INSTALL, device_of_quantised, is_quantised
+from styledial.progress import line
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Words = tuple[str, str]  # in English and Chinese
+KEY = "quantization_config"
+_DEQUANTISED = {"fp8": "FP8", "mxfp4": "MXFP4", "compressed-tensors": "compressed-tensors"}
+_ON_A_GPU = {"gptq": "GPTQ", "awq": "AWQ"}
+
+
+def method_of(config: Mapping[str, Any]) -> str | None:
+    """How the files are quantised, in transformers' word; None where they aren't."""
+    found = config.get(KEY)
+    if not found:
+        return None
+    settings = dict(found) if isinstance(found, Mapping) else found.to_dict()
+    if settings.get("load_in_4bit") or settings.get("load_in_8bit"):
+        return "bitsandbytes"
+    return str(settings.get("quant_method") or "quantised")
+
+
+def kept_bits(config: Mapping[str, Any]) -> int | None:
+    """4 or 8 for files in bitsandbytes' format, which stay so in memory; None for others."""
+    if method_of(config) != "bitsandbytes":
+        return None
+    found = config[KEY]
+    settings = dict(found) if isinstance(found, Mapping) else found.to_dict()
+    return 8 if settings.get("load_in_8bit") else 4
+
+
+def why_not(config: Mapping[str, Any]) -> Words | None:
+    """Why quantised files can't be used here, and what to use instead; None where they can."""
+    method = method_of(config)
+    if method is None or method in ("fp8", "mxfp4"):
+        return None
+    if method == "bitsandbytes":
+        return None if _is_installed("bitsandbytes") else _needs("bitsandbytes", INSTALL)
+    if method == "compressed-tensors":
+        name = "compressed-tensors"
+        return None if _is_installed("compressed_tensors") else _needs(name, f"pip install {name}")
+    if method in _ON_A_GPU:
+        return None if _has_gptqmodel() else _only_on_a_gpu(_ON_A_GPU[method])
+    return (
+        f"its weights are quantised ({method}), which can't be trained on here; {_INSTEAD[0]}",
+        f"权重已量化（{method}），无法在其上训练；{_INSTEAD[1]}",
+    )
+
+
+_INSTEAD = (
+    "use the unquantised model, usually of the same name without the ending (-GPTQ-Int4, -AWQ, "
+    "-FP8), with load_in_4bit: true",
+    "请用未量化的模型（通常是去掉 -GPTQ-Int4、-AWQ、-FP8 等后缀的同名模型）并设置 "
+    "load_in_4bit: true",
+)
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _has_gptqmodel() -> bool:
+    import torch
+
+    return torch.cuda.is_available() and _is_installed("gptqmodel")
+
+
+def _needs(package: str, install: str) -> Words:
+    return (
+        f"its weights are quantised with {package}, which isn't installed: `{install}`",
+        f"其权重由 {package} 量化，尚未安装：`{install}`",
+    )
+
+
+def _only_on_a_gpu(name: str) -> Words:
+    return (
+        f"its weights are quantised ({name.lower()}), which needs a GPU and the package gptqmodel; "
+        f"{_INSTEAD[0]}",
+        f"权重已量化（{name.lower()}），需要 GPU 和 gptqmodel；{_INSTEAD[1]}",
+    )
+
+
+def loading_options(config: Mapping[str, Any], bits: int | None, name: str) -> dict[str, Any]:
+    """What `from_pretrained` is given besides, for a base whose files are quantised; said on the
+    screen, where the user calls it `name`. Nothing for others.
+
+    Raises ModelError where load_in_4bit or load_in_8bit (`bits`) asks for what they aren't.
+    """
+    method = method_of(config)
+    if method is None:
+        return {}
+    _check_asked(config, bits)
+    if told := said_of(config):
+        line(say(f"{name}: {told[0]}.", f"{name}：{told[1]}。"))
+    if method in _DEQUANTISED:
+        return {KEY: _dequantising(method)}
+    return {"device_map": device_of_quantised()}
+
+
+def _check_asked(config: Mapping[str, Any], bits: int | None) -> None:
+    method, kept = method_of(config), kept_bits(config)
+    if bits is None or bits == kept:
+        return
+    there = f"{method}, {kept} bits" if kept else method
+    raise ModelError(
+        f"model.load_in_{bits}bit: the base's files are quantised already ({there}); set "
+        f"load_in_{bits}bit: false, or use the unquantised model.",
+        f"model.load_in_{bits}bit：基座的权重已量化（{there}）；请设 load_in_{bits}bit: false，"
+        "或使用未量化的模型。",
+    )
+
+
+def _dequantising(method: str) -> Any:
+    from transformers.utils import quantization_config as kinds
+
+    if method == "fp8":
+        return kinds.FineGrainedFP8Config(dequantize=True)
+    if method == "mxfp4":
+        return kinds.Mxfp4Config(dequantize=True)
+    return kinds.CompressedTensorsConfig(run_compressed=False)
+
+
+def said_of(config: Mapping[str, Any]) -> Words | None:
+    """What loading does with quantised files, for the screen; None of others."""
+    method = method_of(config)
+    if method in _DEQUANTISED:
+        name = _DEQUANTISED[str(method)]
+        return (
+            f"its weights are quantised ({name}) and are dequantised as they are read: in memory "
+            "they take what an unquantised model of this size takes",
+            f"权重已量化（{name}），加载时反量化：占用与同样大小的未量化模型相同",
+        )
+    if method is None:
+        return None
+    return f"its weights are quantised ({method}) and stay so", f"权重已量化（{method}），保持不变"
+
+
+def settle(model: PreTrainedModel, config: Mapping[str, Any]) -> None:
+    """What a base with quantised files needs once it is loaded: a dequantised one is saved as a
+    plain one, and 4-bit layers compute in the precision of the rest, whichever they were made in.
+    """
+    if method_of(config) and not is_quantised(model):
+        saved_as_plain(model)
+    if kept_bits(config) == 4:
+        from bitsandbytes.nn import Linear4bit
+
+        for module in model.modules():
+            if isinstance(module, Linear4bit):
+                module.compute_dtype, module.compute_type_is_set = model.dtype, True
+
+
+def saved_as_plain(model: PreTrainedModel) -> PreTrainedModel:
+    """The dequantised model, to be saved under the names of plain weights.
+
+    transformers keeps the renamings with which it read the files, to undo them when it saves;
+    those that quantise can't be undone.
+    """
+    from transformers.conversion_mapping import get_model_conversion_mapping
+
+    used = {_targets(each) for each in getattr(model, "_weight_conversions", None) or ()}
+    plain = [each for each in get_model_conversion_mapping(model) if _targets(each) in used]
+    model._weight_conversions = plain
+    return model
+
+
+def _targets(conversion: Any) -> tuple[str, ...]:
+    found = conversion.target_patterns
+    return (found,) if isinstance(found, str) else tuple(found)

@@ -1,0 +1,141 @@
+"""Bases whose own files are quantised: loaded, trained, dialled and merged; others refused."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import quantised_bases as quantised
+import torch
+from adapters import random_adapter
+from rehearsal import kl, rehearse
+from running import invoke, small_run
+from tiny_models import TEXT
+
+from styledial.build.model import as_its_files
+from styledial.config import resolve
+from styledial.errors import ModelError
+from styledial.models.adapter import base_of
+from styledial.models.load import load_base
+from styledial.models.prequantised import why_not
+from styledial.models.quantise import is_quantised
+
+IDS = torch.arange(10, 34).unsqueeze(0)
+quiet = pytest.mark.filterwarnings("ignore:MatMul8bitLt", "ignore:.*kernels")
+
+
+def needs(package: str) -> pytest.MarkDecorator:
+    missing = importlib.util.find_spec(package) is None
+    return pytest.mark.skipif(missing, reason=f"needs the package {package}")
+
+
+def kind(name: str, make: Callable[[Path], Path], package: str = "torch", *, slow: bool = True):
+    return pytest.param(make, id=name, marks=[needs(package), *[pytest.mark.slow] * slow])
+
+
+DEQUANTISED = [
+    kind("fp8", quantised.fp8, slow=False),
+    kind("fp8-experts", lambda folder: quantised.fp8(folder, "qwen3_moe")),
+    kind("mxfp4", quantised.mxfp4),
+    kind("rows-of-fp8", lambda f: quantised.compressed(f, "fp8"), "compressed_tensors"),
+    kind("packed-int4", lambda f: quantised.compressed(f, "int4"), "compressed_tensors"),
+]
+KEPT = [
+    kind("nf4", lambda folder: quantised.bnb(folder, 4), "bitsandbytes"),
+    kind("int8", lambda folder: quantised.bnb(folder, 8), "bitsandbytes"),
+]
+
+
+def books_in(folder: Path) -> Path:
+    (folder / "books").mkdir()
+    (folder / "books/book.txt").write_text(TEXT * 3, encoding="utf-8")
+    return folder / "books"
+
+
+@quiet
+@pytest.mark.parametrize("make", DEQUANTISED)
+def test_dequantised_as_it_is_read(make, tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+    plain = make(tmp_path / "base")
+    model, exact = (load_base(str(f), dtype="float32") for f in (tmp_path / "base", plain))
+    assert "dequantised as they are read" in capfd.readouterr().err
+    assert not is_quantised(model)
+    with torch.no_grad():
+        assert torch.equal(model(IDS).logits, exact(IDS).logits)
+    figures = rehearse("fp8", tmp_path / "base", tmp_path, books_in(tmp_path))
+    assert figures.fresh_kl == 0.0
+    assert figures.nll_after < figures.nll_before
+    assert figures.merge_gap < 1e-4
+    dialled = invoke("dial", figures.adapter, "--remeasure", "--export", "max")
+    assert dialled.returncode == 0, dialled.stderr
+    written = ("--prompt", "江湖", "--max-new-tokens", "2")
+    assert invoke("generate", figures.adapter / "export/max", *written).returncode == 0
+
+
+@quiet
+@pytest.mark.parametrize("make", KEPT)
+def test_bitsandbytes_stays_as_it_is(make, tmp_path: Path) -> None:
+    plain = make(tmp_path / "base")
+    model, exact = (load_base(str(f), dtype="float32") for f in (tmp_path / "base", plain))
+    assert is_quantised(model)
+    bits = 4 if getattr(model, "is_loaded_in_4bit", False) else 8
+    with torch.no_grad():
+        near = load_base(str(plain), dtype="float32", **{f"load_in_{bits}bit": True})
+        assert torch.equal(model(IDS).logits, near(IDS).logits)  # the same as if made now
+        assert not torch.equal(model(IDS).logits, exact(IDS).logits)
+    assert kl(random_adapter(tmp_path / "base", spread=0.0).train(), IDS) == 0.0
+    config = resolve(None, None, {}, [f"model.model_name_or_path={tmp_path / 'base'}"])
+    assert getattr(as_its_files(config).model, f"load_in_{bits}bit")
+    figures = rehearse("bnb", tmp_path / "base", tmp_path, books_in(tmp_path))
+    assert base_of(figures.adapter).loading[f"load_in_{bits}bit"] is True
+    assert figures.fresh_kl == 0.0
+    assert figures.nll_after < figures.nll_before
+    # LLM.int8() rounds activations too, which a merge doesn't.
+    assert figures.merge_gap < (1e-4 if bits == 4 else 0.5)
+    dialled = invoke("dial", figures.adapter, "--remeasure")
+    assert dialled.returncode == 0, dialled.stderr
+    merged = tmp_path / "again"
+    done = invoke("merge", figures.adapter, "-o", merged)
+    assert done.returncode == 0, done.stderr
+    assert f"own files are in {bits} bits" in done.stderr
+    assert "quantization_config" not in json.loads((merged / "config.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("method", "named"),
+    [
+        ("gptq", "gptqmodel"),
+        ("awq", "gptqmodel"),
+        ("hqq", "can't be trained on here"),
+        ("compressed-tensors", "pip install compressed-tensors"),
+    ],
+)
+def test_what_is_missing_and_what_to_use_instead(method: str, named: str) -> None:
+    reason = why_not({"quantization_config": {"quant_method": method}})
+    if reason is None:
+        pytest.skip(f"{method} works on this machine")
+    assert named in reason[0]
+    assert (
+        "pip install" in reason[0] or "the unquantised model, usually of the same name" in reason[0]
+    )
+
+
+@quiet
+@pytest.mark.parametrize("setting", ["load_in_4bit", "load_in_8bit"])
+def test_bits_of_what_is_quantised_already_are_refused(setting: str, tmp_path: Path) -> None:
+    quantised.fp8(tmp_path / "base")
+    with pytest.raises(ModelError, match=rf"model\.{setting}: the base's files are quantised"):
+        load_base(str(tmp_path / "base"), **{setting: True})
+
+
+@quiet
+@needs("bitsandbytes")
+def test_full_tuning_of_quantised_files_is_refused(novels: Path, tmp_path: Path) -> None:
+    quantised.bnb(tmp_path / "base", 4)
+    settings = small_run(tmp_path / "base", novels, tmp_path / "run")
+    done = invoke("train", *settings, "model.use_peft=false")
+    assert done.returncode == 2
+    assert "quantised weights can't be trained themselves" in done.stderr
+    assert not (tmp_path / "run").exists()
