@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from styledial.data.cleaning.ledger import Ledger, Line
+from styledial.data.cleaning.numbered import LONGEST
 from styledial.data.cleaning.numerals import ARABIC, HAN_NUMBER
-from styledial.data.cleaning.titles import LONGEST, Titles
+from styledial.data.cleaning.titles import Titles
 
 _MANY = re.compile(rf"第\s?(?:{ARABIC}|{HAN_NUMBER})\s?[章回節节卷]")
 _LEADERS = re.compile(r".{1,60}?(?:[.…·．]{3,}|\s{3,})\s*\d{1,4}")

@@ -1,0 +1,282 @@
+"""Lines that a number heads, in whatever form: 001, (1), （一）, 第三天, 甲, Kafli 3, 雪（上）.
+
+A form is what stands round the number, in any language; nothing has to know the words. Whether
+a book heads its chapters so is decided by forms.py.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from styledial.data.cleaning.folding import fold
+from styledial.data.cleaning.numerals import (
+    ARABIC,
+    CIRCLED,
+    HAN_DIGITS,
+    HAN_NUMBER,
+    LETTERS,
+    NUMBER_IN_WORDS,
+    REAL_ROMAN,
+    ROMAN,
+    SERIES,
+    value,
+    value_of_words,
+)
+from styledial.data.cleaning.words import BLANK, is_chapter_word, worded_form
+
+LONGEST = 60  # characters: no title is longer, but for one that is marked and parted
+LONGEST_MARKED = 100
+
+ANY_NUMBER = f"(?:{ARABIC}|{HAN_NUMBER})"
+_UNITS = "章回節节卷集部篇幕折话話夜"
+PARTED = " \u3000\u00a0:：、.．·—_/|～~-"
+NUMBERED = re.compile(
+    rf"(?P<before>正文[\s\u3000·:：]*|[^\s。！？，“”「」]{{1,10}}[\s\u3000·:：]+)?[【\[（(]?第\s?(?P<n>{ANY_NUMBER})\s?(?P<unit>[{_UNITS}])[】\]）)]?(?P<rest>.*)"
+)
+# 第三天, 第三封信: any word after the number, and nothing or a title parted from it.
+_OF_ANY_UNIT = re.compile(
+    rf"[【\[（(]?第\s?(?P<n>{ANY_NUMBER})\s?(?P<unit>[^\W\d_]{{1,4}}?)[】\]）)]?(?P<rest>(?:[{PARTED}].*)?)"
+)
+_VOLUME = r"(?:\d{1,3}(?:[-–－.]|[부권卷部편]\s?))?"
+# The numbered forms of any language: something short, a number, something short, the title.
+_FORM = re.compile(
+    rf"(?P<before>[^\d\s{HAN_DIGITS}]{{0,14}}?[\s.]?(?P<volume>{_VOLUME}))(?P<n>{ARABIC}|{HAN_NUMBER}|{ROMAN}|{CIRCLED})"
+    r"(?P<after>\s?(?:[話话日]目|[章回節节卷集部篇幕折话話夜장화회부편권막절])[)）】\]〕》>]?[.．:：]?|"
+    r"[)）】\]〕》>]?[、．.,，:：·・\-—–)/]?)"
+    rf"(?P<rest>(?:[\s\u3000].*|(?<=[、．.，/:：·・)）】\]>章回節节]).*|(?<={CIRCLED}).*)?)"
+)
+# 雪（上）, 눈길 (1), The Rain, Part 2, Snow 2.1, Log Entry 3: the number comes last.
+_LAST = re.compile(
+    rf"(?P<name>.{{1,40}}?)(?P<before>\s?[（(]|[\s:：·,-]\s?)(?P<part>(?:part|pt|teil|partie|parte|часть)\.?\s)?"
+    rf"(?P<volume>\d{{1,3}}\.)?(?P<n>\d{{1,4}}|{HAN_NUMBER}|[上中下前後后])(?P<half>[編编篇集部])?(?P<after>[)）]?)",
+    re.I,
+)
+_NO_NAME = re.compile(r"[。，！？；“”「」\"?!;]|[,.:]\s|[,.:]$")
+_ROW = re.compile(
+    rf"(?P<before>[（(【\[〔]?)(?P<n>[{''.join(SERIES)}])(?P<half>[卷編编篇部集時时]?)(?P<after>[)）】\]〕]?[、．.·:：]?|[΄ʹ´'’׳])(?P<rest>[\s\u3000].*|(?<=[、．.·:：]).*)?"
+)
+_ROW_STARTS = frozenset(SERIES) | set("（(【[〔")
+_RUN_ON = re.compile(
+    r"(?P<n>\d{1,4})(?P<rest>[^\W\d_a-zA-Z年月日号號元个個岁歲点點分时時天人次里度万千百十])"
+)
+_DATE = re.compile(
+    rf"(?:\d{{2,4}}年\s?)?(?P<m>{ANY_NUMBER})月(?P<d>{ANY_NUMBER})[日号號](?:[\s，,]\S.{{0,16}})?"
+)
+# A number in words, with a word before or after it that stays: Day One, Birinci Bölüm.
+_IN_WORDS = re.compile(
+    rf"(?P<before>[^\W\d_]{{1,14}}\s)?(?P<n>{NUMBER_IN_WORDS}|{LETTERS})(?P<after>\s[^\W\d_]{{1,14}})?"
+    r"(?:[.:]?|(?P<rest>[.:]\s\S.{0,50}|\s[–—-]\s\S.{0,50}))"
+)
+_NUMERAL = re.compile(rf"{ARABIC}|{REAL_ROMAN}|{NUMBER_IN_WORDS}|{LETTERS}")
+# Most lines have none of these, and a look for them costs a tenth of the patterns.
+_HAS_NUMBER = re.compile(
+    rf"[\d{HAN_DIGITS}IVXLCivxlcІХⅠ-ⅿ①-⑳㈠-㈩⑴-⒇](?:[\s章回節节卷集部篇幕折话話夜日장화회부편권막절)）】\]〕》>、．.,，:：·・\-—–/]|$)|{CIRCLED}"
+)
+_SMALL_WORD = re.compile(r"[a-zà-ÿа-я]{1,9}[\s.]{0,2}[0-9]|[ivxlc]{1,7}[.)]?$")  # chapter.001, ii.
+_BRACED_NUMBER = re.compile(rf"[「『《〈<](第\s?{ANY_NUMBER}\s?[{_UNITS}])[」』》〉>]")
+_STOPPED = re.compile(
+    rf"(?:正文\s?)?第\s?{ANY_NUMBER}\s?[章回節节卷][{PARTED}][^。，！？“”「」]{{0,16}}。"
+)
+# Words that begin with a chapter's word: 第一章程, 第二回合, 第一节课 are no titles.
+_GOES_ON_AS_WORD = {
+    "章": "程节節法", "回": "合来來去到家头頭应應信国國", "节": "课課目约約日", "節": "課目約日",
+    "卷": "子入宗", "集": "合团團中体體", "部": "分队隊门門长長", "篇": "文章", "幕": "后後府布僚",
+    "折": "扣磨叠", "话": "题題说筒", "話": "題説筒", "夜": "里裡晚",
+}  # fmt: skip
+_TOLD = re.compile("[了他她它我你！？…，“”「」:：]")
+QUOTED = re.compile("[「『“《][^」』”》]{1,30}[」』”》]")
+# 第六章程门立雪 and 第一章程是这样写的: titles where the book's other titles leave that number out.
+OTHER_WORD, TOLD = "other word", "told"
+_MARKS = re.compile("[！？…，“”「」:：]")
+_COUPLET = 8  # characters: 第一百十八回合歡樓叔嫂被殺郭家營宗德廢命 begins with 合歡, not 回合
+
+
+class Form(NamedTuple):
+    """How a book writes a chapter's number: before it, its kind of numeral, behind it.
+
+    `strict`: such a line is common in prose, so that its numbers have to follow one another;
+    `weak`: it heads chapters only in a book that has no other numbers for them.
+    """
+
+    before: str
+    kind: str
+    after: str
+    strict: bool = False
+    weak: bool = False
+
+
+Found = tuple[Form, int | str] | None
+
+
+def is_surely_prose(text: str) -> bool:
+    """Most lines of a book, told by a look at their ends: this is asked of each of them."""
+    if len(text) > LONGEST_MARKED + 90:
+        return True
+    if text[-1] in "。，；：,;":
+        return text[-1] != "。" or len(text) > 30 or _STOPPED.fullmatch(text) is None
+    if text[-1] == "-" and text[0] != "-":
+        return True
+    if text[0].islower() and not _SMALL_WORD.match(text):
+        return True
+    return len(text) > LONGEST and "第" not in text[:24] and text[-1] not in ")）】]0123456789"
+
+
+def runs_on_as_prose(unit: str, rest: str) -> bool:
+    """Whether what follows 第一章 without a space makes another word of it, or tells a story."""
+    return _is_longer_word(unit, rest) or _is_told(unit, rest)
+
+
+def _is_told(unit: str, rest: str) -> bool:
+    pattern = _MARKS if unit == "回" and len(rest) >= _COUPLET else _TOLD
+    return pattern.search(rest) is not None
+
+
+def _is_longer_word(unit: str, rest: str) -> bool:
+    if unit == "回" and len(rest) >= _COUPLET:
+        return False
+    return rest[:1] != "" and rest[0] in _GOES_ON_AS_WORD.get(unit, "")
+
+
+def form_of(text: str) -> Found:
+    """(form, number) of a line that a number heads; None where it has none or is a sentence.
+
+    A number in words that isn't known stays as it is written: its order is that of the book.
+    """
+    text = _BRACED_NUMBER.sub(r"\1 ", text) if "第" in text else text
+    if "第" in text:
+        return _of_chinese(text)
+    of_letters = text[0] < "\u2e80" or text[0] >= "\uac00"  # not of Chinese or Japanese ones
+    found = _of_last(text) if text[-1] in ")）" or _is_part(text) else None
+    if found is None and of_letters:
+        found = _worded(text)
+    if found is None and _HAS_NUMBER.search(text):
+        found = _of_number(text) or _of_last(text)
+    if found is None and (text[0].isdecimal() or "月" in text[:9]):
+        found = _of_run_on(text)
+    if found is None and text[0] in _ROW_STARTS:
+        found = _of_row(text)
+    return found or (_in_words(text) if of_letters else None)
+
+
+def _is_part(text: str) -> bool:
+    """Whether the line ends like `Snow 2.1`."""
+    return text[-1].isdecimal() and "." in text[-4:]
+
+
+def _of_chinese(text: str) -> Found:
+    if found := NUMBERED.fullmatch(text):
+        rest = found["rest"]
+        body = rest.strip(PARTED)
+        if re.search("[。；：:，,、]$|[。；]", body):
+            return None
+        kind = ""
+        if rest and rest[0] not in PARTED:
+            told = _is_told(found["unit"], rest) and not QUOTED.fullmatch(rest)
+            kind = TOLD if told else "run-on"
+            kind = OTHER_WORD if _is_longer_word(found["unit"], rest) else kind
+        return Form("第", kind, found["unit"]), value(found["n"])
+    if (found := _OF_ANY_UNIT.fullmatch(text)) and not re.search("[。，；！？“”]", found["rest"]):
+        return Form("第", "any", found["unit"], strict=True, weak=True), value(found["n"])
+    return None
+
+
+def _of_number(text: str) -> Found:
+    found = _FORM.fullmatch(text)
+    if found is None or (len(found["before"]) + len(found["after"]) == 0 and not _bare(found)):
+        return None
+    rest = found["rest"].strip(BLANK)
+    if re.search(r"[。；：，,;]|[a-zа-я]\.$|[“”「」\"]", rest) or len(rest) > 40:
+        return None
+    if rest[:1].islower():
+        return None
+    before = re.sub("[0-9]+", "0", found["before"].strip().casefold())  # the volume in 2-15
+    form = Form(before, _kind(found["n"]), found["after"].strip())
+    return form, _composed(found["volume"], found["n"])
+
+
+def _composed(volume: str, number: str) -> int:
+    part = re.match(r"\d+", volume)
+    return (int(part[0]) * 10_000 if part else 0) + value(number)
+
+
+def _of_last(text: str) -> Found:
+    found = _LAST.fullmatch(text)
+    if found is None or text[0].islower():
+        return None
+    name = found["name"].replace(": ", " ") if found["volume"] else found["name"]
+    if _NO_NAME.search(name):
+        return None
+    closed = "(" in found["before"] or "（" in found["before"]
+    if closed != bool(found["after"]):
+        return None
+    if not (closed or found["part"] or found["volume"]):
+        # Nothing but a number behind: the name has to be the same each time.
+        return Form(found["name"].casefold(), "last", found["before"].strip(), strict=True), (
+            value(found["n"])
+        )
+    kind, number = SERIES.get(found["n"], ("", 0))
+    if not kind:
+        kind, number = _kind(found["n"]), _composed(found["volume"] or "", found["n"])
+    mark = found["before"].strip() + (found["part"] or "").strip().casefold()
+    of_volume = bool(found["volume"])
+    form = Form("*" + mark + "." * of_volume, kind, found["after"], strict=not of_volume)
+    return form, number
+
+
+def _of_run_on(text: str) -> Found:
+    found = _DATE.fullmatch(text) if "月" in text[:9] else None
+    if found:
+        return Form("", "date", "", weak=True), value(found["m"]) * 40 + value(found["d"])
+    found = _RUN_ON.match(text)
+    if found is None or len(text) > 24 or re.search("[。，；！？：“”]", text):
+        return None
+    return Form("", "run-on", "", strict=True), value(found["n"])
+
+
+def _of_row(text: str) -> Found:
+    found = _ROW.fullmatch(text)
+    if found is None:
+        return None
+    rest = (found["rest"] or "").strip(BLANK)
+    if len(rest) > 24 or re.search("[。，；！？“”]", rest) or rest[:1].islower():
+        return None
+    row, place = SERIES[found["n"]]
+    return Form(found["before"], row, found["half"] + found["after"], strict=True), place
+
+
+def _worded(text: str) -> Found:
+    if (worded := worded_form(text)) is None:
+        return None
+    before, number, after = worded
+    weak = not is_chapter_word(before or after)
+    kind = "numeral" if _NUMERAL.fullmatch(number) else "word"
+    return Form(before, kind, after, weak=weak), value_of_words(number) or number
+
+
+def _in_words(text: str) -> Found:
+    found = _IN_WORDS.fullmatch(fold(text))
+    if found is None:
+        return None
+    if (rest := found["rest"]) and (
+        not text[found.start("rest") + 1 :].strip(" –—-")[:1].isupper() or rest[-1] in ".,;!?"
+    ):
+        return None
+    before, after = ((found[name] or "").strip() for name in ("before", "after"))
+    number = value_of_words(found["n"])
+    if not before and not after and not number:
+        return None
+    return Form(before, "word", after), number or found["n"]
+
+
+def _bare(found: re.Match[str]) -> bool:
+    """Whether a number without any mark may head a chapter: 001, 12, IV, 十二."""
+    return (
+        not found["rest"] or found["rest"][0] in BLANK or re.match(CIRCLED, found["n"]) is not None
+    )
+
+
+def _kind(numeral: str) -> str:
+    if numeral[0].isdecimal():
+        return "digits"
+    return "roman" if numeral[0].isascii() or numeral[0] in "ІХС" else "han"

@@ -1,0 +1,134 @@
+"""The words that languages have for chapters, volumes and letters, and the titles that they make.
+
+Chapter IV, Глава первая, Bab 12, 1. Kapitel     a number that is known: one such line is enough
+Hoofdstuk eenentwintig, Pirmas skyrius           a short line with such a word, first or last:
+                                                 counts where the book has several (forms.py)
+"""
+
+from __future__ import annotations
+
+import re
+
+from styledial.data.cleaning.folding import fold
+from styledial.data.cleaning.numerals import ARABIC, LETTERS, NUMBER_IN_WORDS, REAL_ROMAN
+
+BLANK = " \t\u00a0\u3000"
+
+_WORDS = (
+    "chapter chapt chap ch book part act volume canto letter scene episode section interlude "
+    "chapitre livre partie tome acte kapitel teil buch capítulo capítol parte libro capitolo "
+    "capitol capitolul hoofdstuk deel rozdział część księga kapitola část díl fejezet kapittel "
+    "kafli luku bölüm kısım chương quyển hồi phần tập ngoại_truyện phiên_ngoại bab bagian "
+    "κεφάλαιο μέρος глава часть книга том розділ частина част поглавље poglavlje فصل الفصل باب "
+    "الباب الجزء بخش פרק חלק अध्याय भाग অধ্যায় অধ্যায় அத்தியாயம் บทที่ ตอนที่ ภาคที่ ภาค caput "
+    "ĉapitro kabanata peatükk skyrius rész könyv"
+)
+# Too common in sentences to count with any number: a book has to have several.
+_OTHERS = (
+    "day night week evening morning log entry diary story tale lettre brief carta lettera письмо "
+    "рассказ день ночь вечер сцена действие abend tag nacht akt jornada giornata atto księga "
+    "الليلة المشهد 이야기 날 밤 편지 arc"
+)
+
+
+def _any(words: str) -> str:
+    found = {fold(word).replace("_", " ") for word in words.split()}
+    return "|".join(sorted(map(re.escape, found), key=len, reverse=True))
+
+
+_STRONG, _ANY = _any(_WORDS), _any(f"{_WORDS} {_OTHERS}")
+_CHAPTERS = re.compile(_STRONG)
+_N = rf"(?:(?:№|no\.?|#)?\s?{ARABIC}[a-d]?|{REAL_ROMAN}|{NUMBER_IN_WORDS}|{LETTERS})"
+_VOLUME = (
+    rf"(?:(?:vol|volume|book|bk|part|arc|том|часть|band|tome|livre|parte|quyen)[\s.]*{_N}"
+    r"(?:\s*[:–—-][^:–—]{1,40}?)?[\s,.:–—-]+)?"
+)
+# All of these are looked for in folded text.
+_WORD_FIRST = re.compile(
+    rf"{_VOLUME}(?:{_STRONG})(?:[\s.·]*(?:(?<=[\s.·่])(?P<n>{_N})|(?P<digits>{ARABIC}[a-d]?))"
+    rf"|(?<=ที่|ภาค)(?P<thai>{NUMBER_IN_WORDS}))"
+    r"(?P<end>(?!\w))"
+)
+_WORD_LAST = re.compile(
+    rf"(?:{NUMBER_IN_WORDS}|(?:{ARABIC}|{REAL_ROMAN})(?:\.|[-.]?(?:re|er|e|eme|ere|a|я|ая|ой))?)\s"
+    rf"(?:{_STRONG}|kapitlet|kapitle)(?P<end>(?!\w))"
+)
+_LONG = re.compile(rf"{_VOLUME}(?:{_STRONG})[\s.]+{_N}\s*[:.–—-]+\s*(?=\S)")
+_LONG_WORD = re.compile(r"\b[^\W\d_]{5,}")
+_W = r"[\w\u0900-\u0dff\u0e00-\u0e7f]+"  # \w has not the vowel signs of India
+_SEVERAL_FIRST = re.compile(
+    rf"(?P<word>{_ANY})\s(?P<n>{_W}(?:[ '-]{_W}){{0,3}})\.?(?P<rest>\s*[:.–—-]\s*\S.*)?"
+)
+_SEVERAL_LAST = re.compile(
+    rf"(?P<n>{_W}(?:[ -]{_W}){{0,3}})\.?\s(?P<word>{_ANY})[.:]?(?P<rest>(?<=[.:])\s*\S.*)?"
+)
+_SHORT = 40  # characters: a line broken at the width of a page is longer
+# `Part of me`, `Book in hand`: such a word in second place goes on with a sentence.
+_LINK_WORDS = (
+    "of in and to on at by for with from as is was had has were i he she it we they you his her my "
+    "de du des del di da della do von vom der im am ist und à en y e que qui se la le les o os z w "
+    "na i do nie и в на с не из к по"
+)
+_LINKS = frozenset(_LINK_WORDS.split())
+
+
+def is_worded(text: str) -> bool:
+    """Whether a word for chapters and a number that is known make the line a title."""
+    plain = fold(text)
+    for pattern in (_WORD_FIRST, _WORD_LAST):
+        if (found := pattern.match(plain)) is not None:
+            return goes_on_as_title(text[found.start("end") :])
+    return False
+
+
+def is_long_title(text: str) -> bool:
+    """Whether a long line is `CHAPTER XV: ON THE …`: its number is parted from it, and no line
+    of prose that was broken at the width of the page has so many capitals."""
+    found = (
+        _LONG.match(fold(text)) if text[0].isupper() and text[-1] not in "。，；：,;.-" else None
+    )
+    return found is not None and not any(
+        word[0].islower() for word in _LONG_WORD.findall(text[found.end() :])
+    )
+
+
+def is_chapter_word(word: str) -> bool:
+    """Whether a folded word means a part of a book and hardly anything else."""
+    return _CHAPTERS.fullmatch(word) is not None
+
+
+def worded_form(text: str) -> tuple[str, str, str] | None:
+    """(word before, number, word after) of a short line with such a word, whatever the number
+    is; None where there is none, or it goes on as a sentence."""
+    if len(text) > _SHORT or text[0].islower() or re.search(r"[,;?!“”\"«»。，]", text):
+        return None
+    plain = fold(text)
+    for pattern in (_SEVERAL_FIRST, _SEVERAL_LAST):
+        found = pattern.fullmatch(plain)
+        if found is None or _goes_on(found["n"]):
+            continue
+        if not goes_on_as_title(text[found.start("rest") :] if found["rest"] else ""):
+            continue
+        first = pattern is _SEVERAL_FIRST
+        return (found["word"], found["n"], "") if first else ("", found["n"], found["word"])
+    return None
+
+
+def _goes_on(number: str) -> bool:
+    """Whether the words in a number's place go on with a sentence."""
+    return number != "i" and bool(_LINKS & set(re.split(r"\W+", number)[:2]))
+
+
+def goes_on_as_title(rest: str) -> bool:
+    """What follows `Chapter IV`: nothing, a title behind a mark, or one in capitals; a word in
+    small letters goes on with a sentence (`Part I had in the matter`)."""
+    body = rest.strip(BLANK)
+    if not body or re.fullmatch(r"[.:—–)\]-]+", body):
+        return True
+    if body[0] in ".:—–-)]/|(":
+        return (len(body) <= 90 and body[1:2] != body[0]) or body.startswith("--")
+    if rest[0] not in BLANK or body[0].islower() or len(body) > 72:
+        return False
+    return not re.search(r"[.,;]\s\S|[,;]$|[。，；]", body) and (
+        not re.search(r"[a-zа-я]\.$", body) or body.istitle()
+    )
