@@ -16,8 +16,8 @@ micro-batch fits:
     load_in_4bit: true                           the base in NF4, where bitsandbytes is installed
     max_length / 2, down to 128                  shorter context
 
-An update keeps its rows throughout. Each look costs a plan, 10 to 20 s for a 7B to a 14B on a slow
-core: one for each change that doesn't help, and two or three more to find the largest micro-batch.
+An update keeps its rows throughout. Each look costs a plan, one to three seconds of a slow core:
+one for each change that doesn't help, and two or three more to find the largest micro-batch.
 """
 
 from __future__ import annotations

@@ -96,6 +96,7 @@ def plan(
     packed: bool | None = None,
     layers: int | None = None,
     thorough: bool = False,
+    whole: bool = False,
 ) -> Plan:
     """What training as `config` says will need at its worst moment.
 
@@ -103,8 +104,9 @@ def plan(
     "cpu", or the memory of a machine for a card, plans for a CPU, with nothing but the tensors in
     use. `packed`: whether
     rows hold several texts; None takes the worse case that the configuration allows. `layers`
-    plans a model of so many layers. Costs 5 to 15 s of one core for a 7B to a 14B, no GPU, no
-    weights and, for the guide's six, no network. Raises UserError as training would.
+    plans a model of so many layers; `whole` traces each of them, also where one stands for many.
+    Costs one to three seconds of a core, no GPU, no weights and, for the guide's six, no network.
+    Raises UserError as training would.
     """
     on_gpu = device == "cuda" and (card is None or card.is_gpu)
     bf16 = card is None or card.bf16
@@ -120,7 +122,14 @@ def plan(
         packed = shares_rows(config)
     with stage(say("planning the memory", "估算显存")):
         trace = rehearse(
-            config, shape, dtype=dtype, on_gpu=on_gpu, rows=rows, packed=packed, thorough=thorough
+            config,
+            shape,
+            dtype=dtype,
+            on_gpu=on_gpu,
+            rows=rows,
+            packed=packed,
+            thorough=thorough,
+            whole=whole,
         )
         worst = _worst_moment(config, shape, dtype, trace, on_gpu)
     holes = worst.reserved - worst.allocated

@@ -8,13 +8,16 @@ also the gradients of those before: nothing needs more. The second one is of sty
 gradients are accumulated, else of anchor text, if there is any; a micro-batch of anchor text is
 never the larger one. `thorough` makes the whole update as it is, and one before it; the peak is
 the same.
+
+Layers of one kind are traced once (shorten.py, repeat.py); with `whole` or `thorough`, all are.
 """
 
 from __future__ import annotations
 
 import gc
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -23,7 +26,7 @@ from styledial.build.anchor import ANCHOR_WEIGHT, anchor_rows, has_anchor
 from styledial.build.kl import build_controller
 from styledial.build.model import build_optimizer, mixed_precision
 from styledial.data.pack import Batch
-from styledial.memory import skeleton, within
+from styledial.memory import repeat, shorten, skeleton, within
 from styledial.memory.trace import GRAIN, Trace, Tracker
 from styledial.models.policy import Policy
 from styledial.training import step
@@ -74,27 +77,51 @@ def rehearse(
     rows: Rows,
     packed: bool,
     thorough: bool = False,
+    whole: bool = False,
 ) -> Trace:
     """The trace of the step that `config` would train with, on `shape`'s model.
 
-    `packed`: several texts in one row, with the mask that this needs. Costs a few seconds for a
-    7B and no more memory than the objects; the weights' storages have no data.
+    `packed`: several texts in one row, with the mask that this needs. `whole` runs every layer,
+    for the same trace in several times the time; `thorough` every micro-batch too. Costs a second
+    or two and no more memory than the objects; the weights' storages have no data.
     """
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    policy = skeleton.build_skeleton(config, shape, dtype)
+    policy = skeleton.build_skeleton(config, deepcopy(shape), dtype)  # `shorten` changes its own
+    short = None if whole or thorough else shorten.shorten(policy)
     tracker = Tracker(GRAIN, within.on_gpu) if on_gpu else Tracker(1)
     gc.freeze()  # the collector leaves alone what is there already: a tenth of the time and more
     try:
         with FakeTensorMode(), skeleton.packed_rows(packed):
             skeleton.materialise(policy, dtype)
-            for tensor, kind in skeleton.weights_of(policy):
-                tracker.see(tensor, "weights", kind)
+            see_weights(policy, tracker)
             run = _Run(config, policy, tracker, rows, packed=packed, on_gpu=on_gpu)
             run.updates(thorough=thorough)
     finally:
         gc.unfreeze()
-    return tracker.trace
+    # A copy: the model's end, when this returns, is no part of the step.
+    trace = replace(tracker.trace, events=list(tracker.trace.events))
+    if not short:
+        return trace
+    try:
+        return repeat.with_layers(trace, short)
+    except repeat.Irregular:
+        return rehearse(
+            config, shape, dtype=dtype, on_gpu=on_gpu, rows=rows, packed=packed, whole=True
+        )
+
+
+def see_weights(policy: Policy, tracker: Tracker) -> None:
+    """Count what is there before the first step, each storage as its layer's."""
+    layers = {
+        id(tensor): number
+        for number, layer in shorten.layers_of(policy)
+        for tensor, _ in skeleton.weights_in(layer, is_adapter=policy.is_adapter)
+    }
+    for tensor, kind in skeleton.weights_of(policy):
+        tracker.layer = layers.get(id(tensor))
+        tracker.see(tensor, "weights", kind)
+    tracker.layer = None
 
 
 class _Run:
@@ -125,6 +152,7 @@ class _Run:
         self.settings = LossSettings(
             training.kl_direction, training.masks_target, ANCHOR_WEIGHT, on_gpu
         )
+        tell_layers(policy, tracker)
         self.wrapped = _Wrapped(policy, mixed_precision(policy, on_gpu=on_gpu))
         for parameter in self.weights:
             parameter.register_post_accumulate_grad_hook(
@@ -139,6 +167,7 @@ class _Run:
                     self.micro_batch(anchor)
             else:
                 self.tracker.phase, self.tracker.kind = "batch", "gradients"
+                self.tracker.follows = True
                 for parameter in self.weights:
                     parameter.grad = torch.empty_like(parameter)
             self.optimizer_step()
@@ -152,6 +181,7 @@ class _Run:
 
     def micro_batch(self, anchor: bool) -> None:
         self.phase("batch")
+        self.tracker.follows = False
         count = self.rows.anchor if anchor else self.rows.style
         step.micro_batch(
             self.policy,
@@ -176,6 +206,7 @@ class _Run:
 
     def optimizer_step(self) -> None:
         self.phase("optimizer")
+        self.tracker.follows = True
         torch.nn.utils.clip_grad_norm_(
             self.weights, self.config.training.max_grad_norm, foreach=self.foreach
         )
@@ -185,8 +216,31 @@ class _Run:
         return self.policy.reference(batch.input_ids, batch.position_ids)
 
     def phase(self, name: str) -> None:
-        self.tracker.phase = name
+        self.tracker.phase, self.tracker.layer = name, None
         self.tracker.kind = {"loss": "loss", "optimizer": "optimizer"}.get(name, "activations")
+
+
+def tell_layers(policy: Policy, tracker: Tracker) -> None:
+    """Hooks that say which layer is at work: forward, computed again, and backward."""
+
+    def begin(number: int) -> None:
+        tracker.layer = number
+
+    def end(number: int, last: bool, result: Any) -> None:
+        hidden = result[0] if isinstance(result, tuple) else result
+        if hidden.requires_grad:
+            hidden.register_hook(lambda gradient: begin(number))
+        # Between two layers it is still the first one that gives its input back.
+        if last and tracker.phase != "backward":
+            tracker.layer = None
+
+    layers = list(shorten.layers_of(policy))
+    count = max((number for number, _ in layers), default=-1) + 1
+    for number, layer in layers:
+        layer.register_forward_pre_hook(lambda module, given, n=number: begin(n))
+        layer.register_forward_hook(
+            lambda module, given, result, n=number: end(n, n == count - 1, result)
+        )
 
 
 def _batch(rows: int, length: int, packed: bool) -> Batch:

@@ -189,23 +189,27 @@ class _Int8Product(torch.autograd.Function):
 def weights_of(policy: Policy) -> Iterator[tuple[Tensor, str]]:
     """Every storage that is there before the first step, as (tensor, kind)."""
     for root in _roots(policy):
-        for module in root.modules():
-            for parameter in module._parameters.values():
-                if parameter is None:
-                    continue
-                adapter = parameter.requires_grad and policy.is_adapter
-                yield parameter, "adapter" if adapter else "weights"
-                state = getattr(parameter, "quant_state", None)
-                if state is not None:
-                    parts = (state.absmax, state.state2.absmax, state.state2.code, state.code)
-                    for part in parts:
-                        yield part, "weights"
-            for buffer in module._buffers.values():
-                if buffer is not None:
-                    yield buffer, "weights"
-            scales = module.__dict__.get("row_scales")
-            if scales is not None:
-                yield scales, "weights"
+        yield from weights_in(root, is_adapter=policy.is_adapter)
+
+
+def weights_in(root: nn.Module, *, is_adapter: bool) -> Iterator[tuple[Tensor, str]]:
+    """Those of one module; with `is_adapter` the trained ones are of kind "adapter"."""
+    for module in root.modules():
+        for parameter in module._parameters.values():
+            if parameter is None:
+                continue
+            yield parameter, "adapter" if parameter.requires_grad and is_adapter else "weights"
+            state = getattr(parameter, "quant_state", None)
+            if state is not None:
+                parts = (state.absmax, state.state2.absmax, state.state2.code, state.code)
+                for part in parts:
+                    yield part, "weights"
+        for buffer in module._buffers.values():
+            if buffer is not None:
+                yield buffer, "weights"
+        scales = module.__dict__.get("row_scales")
+        if scales is not None:
+            yield scales, "weights"
 
 
 @contextmanager

@@ -7,8 +7,9 @@ any machine. `Tracker` sees each operation above that mode:
     (-, 17)                                   nobody holds it any more
 
 The events are the whole truth for `peaks` (bytes in use) and for `allocator` (bytes reserved).
-A storage's kind (weights, gradients, ...) may be learnt later than its birth, so peaks are
-computed at the end. What an operation allocates inside itself no mode sees: `within` tells.
+Each belongs to a layer of the model, or to none, which repeat.py makes use of. A storage's kind
+(weights, gradients, ...) may be learnt later than its birth, so peaks are computed at the end. What
+an operation allocates inside itself no mode sees: `within` tells.
 """
 
 from __future__ import annotations
@@ -31,31 +32,40 @@ GRAIN = 512
 
 
 class Event(NamedTuple):
-    """Storage `id` of `size` bytes comes (size > 0) or goes (size < 0)."""
+    """Storage `id` of `size` bytes comes (size > 0) or goes (size < 0) during work on `layer`."""
 
     id: int
     size: int
+    layer: int | None = None
 
 
 @dataclass
 class Storage:
-    """phase: where in the step it was made; kind: what it turned out to be."""
+    """phase: where in the step it was made; kind: what it turned out to be; layer: whose it is;
+    joined: of one made of tensors of many layers, its exact bytes by layer."""
 
     size: int
     phase: str
     operation: str
     kind: str
+    layer: int | None = None
+    joined: dict[int | None, int] | None = None
 
 
 @dataclass
 class Trace:
-    """What a Tracker recorded. flops: of matrix products by phase; micro_flops: of one
-    micro-batch."""
+    """What a Tracker recorded. grain: sizes are multiples of it; flops: of matrix products by
+    layer; micro_flops: of one micro-batch."""
 
+    grain: int = GRAIN
     events: list[Event] = field(default_factory=list)
     storages: list[Storage] = field(default_factory=list)
-    flops: dict[str, int] = field(default_factory=dict)
-    micro_flops: dict[str, int] = field(default_factory=dict)
+    flops: dict[int | None, int] = field(default_factory=dict)
+    micro_flops: dict[int | None, int] = field(default_factory=dict)
+
+    def rounded(self, size: int) -> int:
+        """`size` bytes as they are counted."""
+        return -(-size // self.grain) * self.grain
 
 
 class Peak(NamedTuple):
@@ -68,15 +78,21 @@ class Peak(NamedTuple):
 
 
 class Tracker(TorchDispatchMode):
-    """Records events while it is entered; `phase` and `kind` label what comes next."""
+    """Records events while it is entered; `phase`, `kind` and `layer` label what comes next.
+
+    With `follows` a result belongs to the layer of what it was made of: the optimizer knows no
+    layers, only tensors of theirs.
+    """
 
     def __init__(
         self, grain: int = GRAIN, within: Callable[[Any, tuple, Any], int] | None = None
     ) -> None:
         super().__init__()
-        self.trace = Trace()
+        self.trace = Trace(grain)
         self.phase, self.kind = "build", "activations"
-        self._grain, self._within = grain, within
+        self.layer: int | None = None
+        self.follows = False
+        self._within = within
         self._ids: dict[int, int] = {}
 
     def __torch_dispatch__(
@@ -92,12 +108,15 @@ class Tracker(TorchDispatchMode):
             inside = self._within(func, args, result)
             if inside:
                 self._free(self._add(inside, name))
-        for tensor in (result,) if isinstance(result, torch.Tensor) else tree_iter(result):
-            if isinstance(tensor, torch.Tensor):
-                self.see(tensor, name)
+        if self.follows:
+            self._see_results(args, result, name)
+        else:
+            for tensor in (result,) if isinstance(result, torch.Tensor) else tree_iter(result):
+                if isinstance(tensor, torch.Tensor):
+                    self.see(tensor, name)
         flops = _flops(name, args, result)
         if flops:
-            self.trace.flops[self.phase] = self.trace.flops.get(self.phase, 0) + flops
+            self.trace.flops[self.layer] = self.trace.flops.get(self.layer, 0) + flops
         return result
 
     def see(self, tensor: torch.Tensor, operation: str = "", kind: str | None = None) -> None:
@@ -111,18 +130,60 @@ class Tracker(TorchDispatchMode):
         if kind is not None:
             self.trace.storages[self._ids[key]].kind = kind
 
+    def _see_results(self, args: tuple, result: Any, name: str) -> None:
+        """Each result in the layer of its source: the first tensor, or its place in a list."""
+        many = next((a for a in args if isinstance(a, (list, tuple)) and a), ())
+        sources = [t for t in many or args if isinstance(t, torch.Tensor)]
+        if isinstance(result, torch.Tensor):
+            known = id(result.untyped_storage()) in self._ids
+            if many:
+                self.layer = None
+            elif sources:
+                self.layer = self._layer_of(sources[0])
+            self.see(result, name)
+            if many and not known and name.startswith(("aten.stack", "aten.cat")):
+                self.trace.storages[-1].joined = self._by_layer(sources)
+            return
+        made = [tensor for tensor in tree_iter(result) if isinstance(tensor, torch.Tensor)]
+        for number, tensor in enumerate(made):
+            if len(sources) == len(made):
+                self.layer = self._layer_of(sources[number])
+            self.see(tensor, name)
+
+    def _layer_of(self, tensor: torch.Tensor) -> int | None:
+        number = self._ids.get(id(tensor.untyped_storage()))
+        return None if number is None else self.trace.storages[number].layer
+
+    def _by_layer(self, tensors: list[torch.Tensor]) -> dict[int | None, int]:
+        found: dict[int | None, int] = {}
+        for tensor in tensors:
+            layer = self._layer_of(tensor)
+            found[layer] = found.get(layer, 0) + tensor.numel() * tensor.element_size()
+        return found
+
     def _add(self, size: int, operation: str) -> int:
-        size = -(-size // self._grain) * self._grain
+        size = self.trace.rounded(size)
         number = len(self.trace.storages)
-        self.trace.storages.append(Storage(size, self.phase, operation, self.kind))
-        self.trace.events.append(Event(number, size))
+        self.trace.storages.append(
+            Storage(size, self.phase, operation, self.kind, layer=self.layer)
+        )
+        self.trace.events.append(Event(number, size, self.layer))
         return number
 
     def _gone(self, key: int) -> None:
         self._free(self._ids.pop(key))
 
     def _free(self, number: int) -> None:
-        self.trace.events.append(Event(number, -self.trace.storages[number].size))
+        storage = self.trace.storages[number]
+        layer = self.layer
+        # What goes while no layer is at work is one of its own layer's events.
+        if layer is None or self.follows or _far(layer, storage.layer):
+            layer = storage.layer
+        self.trace.events.append(Event(number, -storage.size, layer))
+
+
+def _far(layer: int, other: int | None) -> bool:
+    return other is not None and abs(layer - other) > 1
 
 
 def peak(trace: Trace, start: int = 0) -> Peak:

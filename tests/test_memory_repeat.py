@@ -1,0 +1,158 @@
+"""Layers of one kind traced once: the same trace as of the whole model, event by event."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+import torch
+from marks import slow_but
+from real_updates import small_config
+from transformers import AutoConfig
+
+from styledial.memory.rehearse import rehearse, rows_of
+from styledial.memory.repeat import Irregular, with_layers
+from styledial.memory.shorten import Repeat, find_repeat, shorten
+from styledial.memory.skeleton import build_skeleton
+from styledial.memory.trace import Event, Storage, Trace
+from styledial.models.configuration import model_config
+
+_SIZES = {
+    "vocab_size": 512, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 12,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16,
+    "max_position_embeddings": 256, "bos_token_id": 1, "eos_token_id": 1, "pad_token_id": 0,
+}  # fmt: skip
+_ALTERNATING = {"layer_types": ["sliding_attention", "full_attention"] * 6}
+MODELS = {
+    "qwen2": ("qwen2", {}),
+    "llama": ("llama", {}),
+    "glm4": ("glm4", {}),
+    "gpt_neox": ("gpt_neox", {}),
+    "gemma3": ("gemma3_text", _ALTERNATING),
+    "gemma3, three kinds": ("gemma3_text", {
+        "num_hidden_layers": 16,
+        "layer_types": ["full_attention", *["sliding_attention", "sliding_attention",
+                                            "full_attention"] * 5]}),
+}  # fmt: skip
+# (model, rows of several texts, on a GPU, settings)
+CASES = {
+    "qwen2": ("qwen2", False, True, []),
+    "on a CPU, packed": ("qwen2", True, False, []),
+    "no checkpointing": ("qwen2", False, True, ["gradient_checkpointing=false"]),
+    "every second layer": ("qwen2", True, True, ["gradient_checkpointing=every_second"]),
+    "all weights": ("qwen2", False, True, ["use_peft=false"]),
+    "all weights, no checkpointing": (
+        "qwen2", False, True, ["use_peft=false", "gradient_checkpointing=false"]),
+    "4 bits": ("qwen2", False, True, ["load_in_4bit=true"]),
+    "8 bits": ("qwen2", False, True, ["load_in_8bit=true"]),
+    "without KL": ("qwen2", False, True, ["kl_mode=off"]),
+    "accumulation": ("qwen2", False, True, ["gradient_accumulation_steps=4"]),
+    "without KL, accumulation": (
+        "qwen2", True, True, ["kl_mode=off", "gradient_accumulation_steps=4"]),
+    "KL on half of the rows": ("qwen2", False, True, ["training.kl_rows=0.5"]),
+    "no anchor, dropout": ("qwen2", False, True, ["data.anchor=off", "lora_dropout=0.1"]),
+    "DoRA": ("qwen2", False, True, ["use_dora=true"]),
+    "eager attention": ("qwen2", False, True, ["attn_implementation=eager"]),
+    "two layers adapted": ("qwen2", False, True, ["lora_target_modules=[q_proj,v_proj]"]),
+    "llama": ("llama", True, True, []),
+    "glm4": ("glm4", False, True, []),
+    "gpt_neox": ("gpt_neox", False, True, []),
+    "gemma3": ("gemma3", False, True, []),
+    "gemma3, every second layer": ("gemma3", False, True, ["gradient_checkpointing=every_second"]),
+    "gemma3, three kinds, no checkpointing": (
+        "gemma3, three kinds", False, True, ["gradient_checkpointing=false"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", slow_but(CASES, "every second layer", "gemma3"))
+def test_the_short_trace_is_the_whole_one(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, packed, on_gpu, settings = CASES[name]
+    kind, changes = MODELS[model]
+    AutoConfig.for_model(kind, **{**_SIZES, **changes}).save_pretrained(tmp_path)
+    config = small_config(tmp_path, *settings)
+    expanded = []
+
+    def told(trace: Trace, repeat: Repeat) -> Trace:
+        expanded.append(repeat)
+        return with_layers(trace, repeat)
+
+    monkeypatch.setattr("styledial.memory.repeat.with_layers", told)
+    short, whole = (
+        rehearse(
+            config,
+            model_config(str(tmp_path)),
+            dtype=torch.float32,
+            on_gpu=on_gpu,
+            rows=rows_of(config),
+            packed=packed,
+            whole=whole,
+        )
+        for whole in (False, True)
+    )
+    assert len(expanded) == 1
+    assert expanded[0].left_out
+    assert in_order(short) == in_order(whole)
+    assert described(short) == described(whole)
+    assert sum(short.flops.values()) == sum(whole.flops.values())
+    assert sum(short.micro_flops.values()) == sum(whole.micro_flops.values()) > 0
+
+
+def in_order(trace: Trace) -> list[list[tuple[int, int]]]:
+    """Stretches of storages that come, and of some that go. In which order those go between two
+    that come is all the same to an allocator; Python leaves it open where many go at once."""
+    stretches = groupby(((e.id, e.size) for e in trace.events), key=lambda event: event[1] > 0)
+    return [list(found) if comes else sorted(found) for comes, found in stretches]
+
+
+def described(trace: Trace) -> list[tuple[int, str, str, str]]:
+    return [(s.size, s.phase, s.operation, s.kind) for s in trace.storages]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        ("a" * 6, None),
+        ("a" * 7, Repeat(2, 1, 1)),
+        ("a" * 48, Repeat(2, 1, 42)),
+        ("ab" * 5, Repeat(2, 2, 1)),
+        ("ab" * 5 + "a", Repeat(2, 2, 1)),
+        ("daaaaaaaa", Repeat(3, 1, 2)),
+        ("aaaaaaaaz", Repeat(2, 1, 2)),
+        ("aaaaab" * 10, Repeat(6, 6, 6)),
+        ("abcdefgh", None),
+        ("", None),
+    ],
+)
+def test_layers_that_can_be_left_out(kinds: str, expected: Repeat | None) -> None:
+    found = find_repeat(kinds)
+    assert found == expected
+    if found:
+        kept = len(kinds) - found.left_out
+        assert kept >= found.first + 2 * found.period + max(found.period, 2)
+
+
+def test_layers_are_told_apart_by_what_is_trained(tmp_path: Path) -> None:
+    AutoConfig.for_model("qwen2", **_SIZES).save_pretrained(tmp_path)
+    config = small_config(tmp_path, "lora_target_modules=.*layers[.][0-9]*[13579][.].*q_proj")
+    policy = build_skeleton(config, model_config(str(tmp_path)), torch.float32)
+    assert shorten(policy) == Repeat(2, 2, 2)
+    config = small_config(tmp_path, "lora_target_modules=.*layers.(2|3|5|7).*q_proj")
+    policy = build_skeleton(config, model_config(str(tmp_path)), torch.float32)
+    assert shorten(policy) is None
+
+
+def test_a_layer_with_events_of_its_own_is_noticed() -> None:
+    """What looks alike and isn't: the trace is not expanded."""
+    layers = [layer for layer in range(6) for _ in range(2)]
+    trace = Trace(1)
+    for number, layer in enumerate(layers):
+        size = 100 if number != 6 else 101
+        trace.storages.append(Storage(size, "forward", "mm", "activations", layer=layer))
+        trace.events.append(Event(number, size, layer))
+    with pytest.raises(Irregular):
+        with_layers(trace, Repeat(2, 1, 3))
+    trace.storages[6].size, trace.events[6] = 100, Event(6, 100, 3)
+    assert len(with_layers(trace, Repeat(2, 1, 3)).storages) == 18
