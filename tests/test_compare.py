@@ -133,6 +133,10 @@ def test_one_file_that_loads_nothing(runs: list[str], tmp_path: Path) -> None:
             [(0.010, 0.3), (0.012, 0.5)],
             "Closest to the books: B (1). General ability is about the same in all.",
         ),
+        (
+            [(0.010, 0.500), (0.012, 0.503)],
+            "All are equally close to the books. General ability is about the same in all.",
+        ),
         ([(None, 0.3), (None, 0.5)], "None of these runs was measured on both"),
     ],
 )

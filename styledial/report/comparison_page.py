@@ -24,6 +24,9 @@ from styledial.report.parts import Figure, Section, Verdict, Written
 from styledial.report.writing import base_sample, marks, own_sample, prompts_of
 from styledial.run_folder.outcome import UNCHANGED
 
+# Nats per token: the last digit but one of the table.
+_EQUALLY_CLOSE = 0.005
+
 
 def write_comparison(runs: Sequence[Compared], target: Path) -> None:
     """What each run writes, the figure and the table as one self-contained HTML file."""
@@ -96,21 +99,31 @@ def _sentence(runs: Sequence[Compared]) -> str:
         )
     closest = max(placed, key=lambda each: each.gained or 0.0)
     mildest = min(placed, key=lambda each: each.forgotten or 0.0)
-    lost = [each.forgotten or 0.0 for each in placed]
-    if max(lost) - min(lost) < UNCHANGED:
-        return say(
-            f"Closest to the books: {_named(closest)}. General ability is about the same in all.",
-            f"最像原著的是 {_named(closest)}，各次训练的通用能力相差无几。",
-        )
-    if closest is mildest:
+    alike = _spread([each.gained or 0.0 for each in placed]) < _EQUALLY_CLOSE
+    kept = _spread([each.forgotten or 0.0 for each in placed]) < UNCHANGED
+    if closest is mildest and not alike and not kept:
         return say(
             f"{_named(closest)} is closest to the books and keeps general ability best.",
             f"{_named(closest)} 最像原著，通用能力也保持得最好。",
         )
-    return say(
-        f"Closest to the books: {_named(closest)}. General ability best kept: {_named(mildest)}.",
-        f"最像原著的是 {_named(closest)}，通用能力保持得最好的是 {_named(mildest)}。",
+    style = (
+        say("All are equally close to the books.", "与原著的接近程度没有差别，")
+        if alike and len(placed) > 1
+        else say(f"Closest to the books: {_named(closest)}.", f"最像原著的是 {_named(closest)}，")
     )
+    ability = (
+        say(" General ability is about the same in all.", "各次训练的通用能力相差无几。")
+        if kept
+        else say(
+            f" General ability best kept: {_named(mildest)}.",
+            f"通用能力保持得最好的是 {_named(mildest)}。",
+        )
+    )
+    return style + ability
+
+
+def _spread(values: list[float]) -> float:
+    return max(values) - min(values)
 
 
 def _named(each: Compared) -> str:
