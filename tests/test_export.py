@@ -208,7 +208,7 @@ def test_an_adapter_on_a_tied_embedding_is_not_merged(
 def test_an_adapter_on_an_embedding_of_its_own_merges_exactly(
     targets: list[str], tmp_path: Path
 ) -> None:
-    from styledial.models.adapter import attach_adapter
+    from styledial.models.attach import attach_adapter
 
     untied = published_base("meta-llama/Llama-3.1-8B", tmp_path / "base")
     adapter = foreign(untied, tmp_path / "adapter", target_modules=targets)

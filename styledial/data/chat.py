@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from styledial.data.tokens import control_ids, opening_ids, quoted, rendered_ids, text_ids
+from styledial.errors import ModelError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -125,3 +126,22 @@ def was_taught_to_answer(tokenizer: PreTrainedTokenizerBase, ends: Collection[in
         return False
     of_turn = turn_ends(tokenizer)
     return not of_turn or not of_turn.isdisjoint(ends)
+
+
+def check_template(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    """Raises ModelError for a chat template that can't be read as one."""
+    from jinja2 import TemplateSyntaxError
+
+    if not tokenizer.chat_template:
+        return
+    try:
+        tokenizer.apply_chat_template([{"role": "user", "content": "x"}], tokenize=False)
+    except TemplateSyntaxError as error:
+        raise ModelError(
+            f"model.model_name_or_path: the chat template of {name} is damaged ({error.message}, "
+            f"line {error.lineno}). Restore chat_template.jinja or tokenizer_config.json.",
+            f"model.model_name_or_path：{name} 的对话模板已损坏（第 {error.lineno} 行："
+            f"{error.message}）。请恢复 chat_template.jinja 或 tokenizer_config.json。",
+        ) from None
+    except Exception:  # it wants other messages than this one
+        return

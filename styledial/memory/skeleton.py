@@ -21,6 +21,7 @@ from styledial.build.model import check_quantisation, policy_on
 from styledial.errors import ModelError
 from styledial.models import quantise
 from styledial.models.classes import auto_class, with_attention
+from styledial.models.inspect import built_from
 from styledial.models.load import frozen
 from styledial.models.policy import Policy
 
@@ -57,15 +58,14 @@ def _base(settings: ModelSettings, shape: PretrainedConfig, dtype: torch.dtype) 
     """As load.load_base gives it, but for the weights."""
     # The kernels of flash-attn are not here; theirs is sdpa's own flash kernel.
     wanted = "eager" if settings.attn_implementation == "eager" else "sdpa"
-    base = with_attention(
-        partial(
-            auto_class(shape).from_config,
-            shape,
-            dtype=dtype,
-            trust_remote_code=settings.trust_remote_code,
-        ),
-        wanted,
+    make = partial(
+        auto_class(shape).from_config,
+        shape,
+        dtype=dtype,
+        trust_remote_code=settings.trust_remote_code,
     )
+    with built_from(settings.model_name_or_path):
+        base = with_attention(make, wanted)
     if settings.load_in_4bit or settings.load_in_8bit:
         quantised(base, settings, dtype)
     return frozen(base)

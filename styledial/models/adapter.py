@@ -17,21 +17,20 @@ from styledial.distributed.sharded_tensors import full_tensor
 from styledial.errors import AdapterError, ModelError
 from styledial.files import write_json
 from styledial.language import say
+from styledial.models.attach import attach_adapter
 from styledial.models.base_files import copy_model_files, copy_tokenizer
 from styledial.models.dora import restore_norms, scale_norms
 from styledial.models.identity import Base, check_same_base, remembered_base
 from styledial.models.load import load_base, load_tokenizer
 from styledial.models.locate import absolute, at_commit, find_base
-from styledial.models.policy import Policy, quiet_peft
+from styledial.models.policy import Policy
 from styledial.models.quantise import is_quantised
-from styledial.models.shards import safetensors_headers
 from styledial.progress import stage
 from styledial.run_folder.claims import writing
 from styledial.run_folder.described import describe_adapter
-from styledial.run_folder.layout import ADAPTER_SETTINGS, ADAPTER_WEIGHTS
+from styledial.run_folder.layout import ADAPTER_SETTINGS
 
 if TYPE_CHECKING:
-    from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 # What PEFT 0.13 knows of: it refuses a file with other names in it.
@@ -244,63 +243,4 @@ def check_code_is_here(folder: Path, base: Base, name: str) -> None:
         f"machine. If you trust its author: `styledial download --model {name} --with-code`.",
         f"{folder}：训练时执行了基座自带的 Python 代码，而本机没有 {name}。"
         f"如信任其作者，请运行 `styledial download --model {name} --with-code`。",
-    )
-
-
-def attach_adapter(base: PreTrainedModel, folder: Path, name: str) -> PeftModel:
-    """The adapter in `folder` on `base`, which the user calls `name`.
-
-    Raises AdapterError for files that are absent, damaged or incomplete, or of another base.
-    """
-    from peft import PeftModel, get_peft_model_state_dict
-
-    weights = folder / ADAPTER_WEIGHTS
-    _check_settings(folder / ADAPTER_SETTINGS)
-    if weights.is_file():
-        try:
-            held = set(safetensors_headers(weights))
-        except ModelError:
-            raise _damaged(weights, "is truncated or damaged", "不完整或已损坏") from None
-    elif (folder / "adapter_model.bin").is_file():
-        held = set()
-    else:
-        raise _damaged(weights, "is missing", "缺失")
-    try:
-        with quiet_peft():
-            model = PeftModel.from_pretrained(base, str(folder))
-            wanted = get_peft_model_state_dict(model, save_embedding_layers=False)
-    except (RuntimeError, ValueError, OSError, TypeError, KeyError) as error:
-        # torch's first line only says that there are errors; the next one is the first.
-        why = str(error).strip().split("\n")[:2][-1].strip().rstrip(".")[:200]
-        raise AdapterError(
-            f"{folder}: this adapter doesn't fit {name}: it was trained on another base ({why}).",
-            f"{folder}：适配器与 {name} 不匹配：它是在另一个基座上训练的（{why}）。",
-        ) from None
-    absent = sorted(set(wanted) - held) if held else []
-    if absent:
-        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-        raise _damaged(
-            weights, f"is missing {absent[0]}{more}", f"缺少 {absent[0]} 等 {len(absent)} 个权重"
-        )
-    return model
-
-
-def _check_settings(path: Path) -> None:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        good = math.isfinite(content["lora_alpha"]) and content["r"] > 0
-    except (ValueError, KeyError, TypeError):
-        good = False
-    if not good:
-        raise _damaged(
-            path,
-            "is damaged or describes no LoRA (r, lora_alpha)",
-            "已损坏，或不是 LoRA 的设置（r、lora_alpha）",
-        )
-
-
-def _damaged(path: Path, en: str, zh: str) -> AdapterError:
-    return AdapterError(
-        f"{path}: {en}; restore it from a copy, or train again.",
-        f"{path}：{zh}；请从备份恢复，或重新训练。",
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from styledial.errors import ModelError
 from styledial.models.chatglm.layout import glm_config, is_original
 from styledial.models.gguf_base import gguf_config
-from styledial.models.inspect import read_config
+from styledial.models.inspect import built_from, read_config
 from styledial.models.locate import find_base, split_revision
 from styledial.models.registry import known
 from styledial.models.support import check_supported
@@ -33,7 +33,8 @@ def model_config(name: str, *, trust_remote_code: bool = False) -> PretrainedCon
         if is_original(raw):
             return glm_config(raw)
         check_supported(raw, name, trust_remote_code=trust_remote_code)
-        return AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        with built_from(folder):
+            return AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
     model = known(name)
     if model is not None:
         return AutoConfig.for_model(model.model_type, **model.config)

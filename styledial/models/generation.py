@@ -14,6 +14,7 @@ import torch
 from styledial.data.chat import prompt_ids, turn_ends, was_taught_to_answer
 from styledial.data.tokens import continuation
 from styledial.distributed.sharded_tensors import model_is_sharded
+from styledial.errors import ModelError
 from styledial.language import say
 from styledial.models.limits import check_ids
 from styledial.progress import stage
@@ -126,19 +127,38 @@ def _written(
     ):
         torch.manual_seed(how.seed)
         watching["stopping_criteria"] = [*count, *watching.get("stopping_criteria", ())]
-        ids = model.generate(
-            input_ids=input_ids,
-            attention_mask=torch.ones_like(input_ids),
-            pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
-            eos_token_id=end_tokens(model, tokenizer) or None,
-            use_cache=True,
-            synced_gpus=model_is_sharded(model),  # nobody ends early: all gather each layer
-            **how.options(),
-            **watching,
-        )
+        with _finite(model):
+            ids = model.generate(
+                input_ids=input_ids,
+                attention_mask=torch.ones_like(input_ids),
+                pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
+                eos_token_id=end_tokens(model, tokenizer) or None,
+                use_cache=True,
+                synced_gpus=model_is_sharded(model),  # nobody ends early: all gather each layer
+                **how.options(),
+                **watching,
+            )
     model.train(was_training)
     written: list[int] = ids[0, len(before) :].tolist()
     return written
+
+
+@contextmanager
+def _finite(model: PreTrainedModel) -> Iterator[None]:
+    """Sampling from NaN is a RuntimeError on a CPU; ModelError says where it comes from."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "probability tensor" not in str(error):
+            raise
+        name = model.name_or_path
+        raise ModelError(
+            f"{name}: gives non-finite values (NaN or infinity) for a text. Its weights are "
+            "damaged, or float16 is too narrow for them: restore them from their source, or set "
+            "model.dtype to bfloat16 or float32.",
+            f"{name}：对文本给出 NaN 或无穷大。权重已损坏，或 float16 的范围不够："
+            "请从原处恢复权重，或把 model.dtype 设为 bfloat16 或 float32。",
+        ) from None
 
 
 def streamed_ids(

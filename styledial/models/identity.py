@@ -141,12 +141,21 @@ def identify(folder: Path, *, with_code: bool = False) -> dict[str, str]:
 
 def _tokenizer_parts(folder: Path) -> Iterator[bytes]:
     for path in [folder / name for name in _TOKENIZER] + sorted(folder.glob("*.tiktoken")):
-        if path.name == "tokenizer_config.json" and path.is_file():
-            content = json.loads(path.read_text(encoding="utf-8"))
+        content = _object(path) if path.name == "tokenizer_config.json" else None
+        if content is not None:
             kept = {key: value for key, value in content.items() if key not in _PASSING}
             yield json.dumps([path.name, kept], sort_keys=True).encode()
         else:
             yield from _contents([path])
+
+
+def _object(path: Path) -> dict[str, Any] | None:
+    """The JSON object in `path`; None where there is none, or something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def _contents(paths: list[Path]) -> Iterator[bytes]:

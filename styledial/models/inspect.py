@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from styledial.errors import ModelError
 from styledial.models.classes import auto_class
 from styledial.models.shards import Header, check_pickle_is_whole, safetensors_headers, weight_files
 
+_POINTER = b"version https://git-lfs"
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 
 
@@ -35,9 +37,30 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+@contextmanager
+def built_from(where: str | Path) -> Iterator[None]:
+    """For a block that reads or builds a model's configuration: ModelError for what transformers
+    and torch raise of a value that can't be: a size that is text, positions scaled in an unknown
+    way."""
+    from huggingface_hub.errors import StrictDataclassError
+
+    try:
+        yield
+    except (
+        StrictDataclassError, ValueError, KeyError, TypeError, AttributeError, AssertionError,
+        RuntimeError,
+    ) as error:  # fmt: skip
+        first = str(error).strip().split("\n")[-1].strip()[:200]
+        raise ModelError(
+            f"{where}/config.json: no model can be built from it ({first}). Download it again.",
+            f"{where}/config.json：无法据此建立模型（{first}）。请重新下载。",
+        ) from None
+
+
 def check_folder(folder: Path, *, trust_remote_code: bool = False) -> None:
     """Raises ModelError, naming the file, for what would fail or train nonsense later."""
     config = read_config(folder)
+    _check_no_pointers(folder)
     files = weight_files(folder)
     _check_tokenizer(folder)
     headers: dict[str, Header] = {}
@@ -49,6 +72,18 @@ def check_folder(folder: Path, *, trust_remote_code: bool = False) -> None:
     # Quantised files hold other tensors than the model; transformers says which of them lack.
     if headers and not trust_remote_code and not config.get("quantization_config"):
         _check_shapes(folder, headers)
+
+
+def _check_no_pointers(folder: Path) -> None:
+    """Git leaves these in place of large files where it lacks its LFS extension."""
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.stat().st_size < 1024 and path.read_bytes().startswith(_POINTER):
+            raise ModelError(
+                f"{path}: is a pointer of Git LFS and not the file itself. Run `git lfs pull` in "
+                "its folder, or download the model again.",
+                f"{path}：是 Git LFS 的指针，不是文件本身。请在该文件夹运行 `git lfs pull`，"
+                "或重新下载模型。",
+            )
 
 
 def _check_tokenizer(folder: Path) -> None:
@@ -103,27 +138,13 @@ def _expected(
     None where transformers renames or fuses weights while loading: names then say nothing.
     """
     import torch
-    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
     from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
-    try:
+    with built_from(folder):
         config = AutoConfig.from_pretrained(folder)
         with torch.device("meta"):
             model = auto_class(config).from_config(config)
-    except (
-        StrictDataclassError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RuntimeError,
-    ) as error:
-        first = str(error).strip().split("\n")[-1].strip()[:200]
-        raise ModelError(
-            f"{folder}/config.json: no model can be built from it ({first}). Download it again.",
-            f"{folder}/config.json：无法据此建立模型（{first}）。请重新下载。",
-        ) from None
     if any(map(get_checkpoint_conversion_mapping, (config.model_type, type(model).__name__))):
         return None, set(), []
     tied_keys = getattr(model, "_tied_weights_keys", None) or {}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from styledial.data.chat import check_template
 from styledial.errors import ModelError
 from styledial.files import expanded
 from styledial.language import say
@@ -73,8 +74,9 @@ def load_tokenizer(
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError, ImportError) as error:
+    except Exception as error:  # what Rust raises of a damaged tokenizer.json has no other class
         raise _not_loaded(name_or_path, error) from None
+    check_template(tokenizer, name_or_path)
     # transformers 5 may rebuild a tokenizer as another class, which then gives nothing for text.
     if not any(gives_back(tokenizer, text) for text in _PROBES):
         raise ModelError(
@@ -133,7 +135,12 @@ def load_base(
                 output_loading_info=True,
                 **options,
             )
-    except (OSError, ValueError, ImportError, SafetensorError) as error:
+    except torch.OutOfMemoryError:
+        raise
+    except (
+        OSError, ValueError, ImportError, SafetensorError, TypeError, KeyError, AttributeError,
+        AssertionError, RuntimeError,
+    ) as error:  # fmt: skip
         if attn_implementation == "flash_attention_2" and "lash" in str(error):
             raise _no_flash_attention(error) from None
         raise _not_loaded(name_or_path, error) from None
@@ -243,6 +250,8 @@ def _check_all_loaded(name: str, report: dict[str, Any]) -> None:
 def _not_loaded(name: str, error: Exception) -> ModelError:
     """Of a model that is here: what the library says; a download is advised for a hub's name."""
     reason = _reason(error)
+    if not isinstance(error, OSError | ValueError | ImportError):  # a KeyError is its key alone
+        reason = (f"{type(error).__name__}: {reason[0]}", f"{type(error).__name__}：{reason[1]}")
     if isinstance(error, ImportError):
         return ModelError(
             f"model.model_name_or_path: {name} needs a package that is not installed or doesn't "
@@ -272,7 +281,7 @@ def _no_flash_attention(error: Exception) -> ModelError:
 
 def _reason(error: Exception) -> tuple[str, str]:
     """The first sentence of the library's message: the rest is advice about other things."""
-    first = str(error).strip().split("\n")[0].split(". ")[0].rstrip(".")
+    first = str(error).strip().split("\n")[0].split(". ")[0].rstrip(".:")
     return first, first
 
 

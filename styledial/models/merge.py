@@ -41,7 +41,8 @@ def merge_adapter(
     """
     check_target(target)
     check_adapter(adapter)
-    from styledial.models.adapter import attach_adapter, base_of
+    from styledial.models.adapter import base_of
+    from styledial.models.attach import attach_adapter
     from styledial.models.load import load_base
     from styledial.models.quantise import is_quantised
     from styledial.models.tied import check_merges_exactly

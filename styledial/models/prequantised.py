@@ -34,19 +34,24 @@ def method_of(config: Mapping[str, Any]) -> str | None:
     found = config.get(KEY)
     if not found:
         return None
-    settings = dict(found) if isinstance(found, Mapping) else found.to_dict()
+    settings = _settings(found)
     if settings.get("load_in_4bit") or settings.get("load_in_8bit"):
         return "bitsandbytes"
     return str(settings.get("quant_method") or "quantised")
+
+
+def _settings(found: Any) -> dict[str, Any]:
+    """As a mapping; {} of what is neither one nor transformers' object, a damaged file."""
+    if isinstance(found, Mapping):
+        return dict(found)
+    return dict(found.to_dict()) if hasattr(found, "to_dict") else {}
 
 
 def kept_bits(config: Mapping[str, Any]) -> int | None:
     """4 or 8 for files in bitsandbytes' format, which stay so in memory; None for others."""
     if method_of(config) != "bitsandbytes":
         return None
-    found = config[KEY]
-    settings = dict(found) if isinstance(found, Mapping) else found.to_dict()
-    return 8 if settings.get("load_in_8bit") else 4
+    return 8 if _settings(config[KEY]).get("load_in_8bit") else 4
 
 
 def why_not(config: Mapping[str, Any]) -> Words | None:

@@ -1,0 +1,97 @@
+"""An adapter's files put on a base: read whole, finite, and of this base."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from styledial.errors import AdapterError, ModelError
+from styledial.models.policy import quiet_peft
+from styledial.models.shards import safetensors_headers
+from styledial.run_folder.layout import ADAPTER_SETTINGS, ADAPTER_WEIGHTS
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+
+def attach_adapter(base: PreTrainedModel, folder: Path, name: str) -> PeftModel:
+    """The adapter in `folder` on `base`, which the user calls `name`.
+
+    Raises AdapterError for files that are absent, damaged or incomplete, or of another base.
+    """
+    from peft import PeftModel, get_peft_model_state_dict
+
+    weights = folder / ADAPTER_WEIGHTS
+    _check_settings(folder / ADAPTER_SETTINGS)
+    if weights.is_file():
+        try:
+            held = set(safetensors_headers(weights))
+        except ModelError:
+            raise _damaged(weights, "is truncated or damaged", "不完整或已损坏") from None
+    elif (folder / "adapter_model.bin").is_file():
+        held = set()
+    else:
+        raise _damaged(weights, "is missing", "缺失")
+    try:
+        with quiet_peft():
+            model = PeftModel.from_pretrained(base, str(folder))
+            wanted = get_peft_model_state_dict(model, save_embedding_layers=False)
+    except (RuntimeError, ValueError, OSError, TypeError, KeyError) as error:
+        # torch's first line only says that there are errors; the next one is the first.
+        why = str(error).strip().split("\n")[:2][-1].strip().rstrip(".")[:200]
+        raise AdapterError(
+            f"{folder}: this adapter doesn't fit {name}: it was trained on another base ({why}).",
+            f"{folder}：适配器与 {name} 不匹配：它是在另一个基座上训练的（{why}）。",
+        ) from None
+    _check_weights(weights, wanted, held)
+    return model
+
+
+def _check_weights(path: Path, wanted: Mapping[str, torch.Tensor], held: set[str]) -> None:
+    """Raises AdapterError unless those that the file `held` are those `wanted`, and all finite.
+
+    `held` is empty where its names aren't known.
+    """
+    absent = sorted(set(wanted) - held) if held else []
+    if absent:
+        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        raise _damaged(
+            path, f"is missing {absent[0]}{more}", f"缺少 {absent[0]} 等 {len(absent)} 个权重"
+        )
+    extra = sorted(name for name in held - set(wanted) if "lora_" in name)
+    if extra:
+        raise _damaged(
+            path,
+            f"has {extra[0]}, for which adapter_config.json has no layer",
+            f"含有 {extra[0]}，而 adapter_config.json 中没有这一层",
+        )
+    for name, weight in wanted.items():
+        if not torch.isfinite(weight).all():
+            raise _damaged(path, f"has NaN or infinity in {name}", f"{name} 中有 NaN 或无穷大")
+
+
+def _check_settings(path: Path) -> None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        good = math.isfinite(content["lora_alpha"]) and content["r"] > 0
+    except (ValueError, KeyError, TypeError):
+        good = False
+    if not good:
+        raise _damaged(
+            path,
+            "is damaged or describes no LoRA (r, lora_alpha)",
+            "已损坏，或不是 LoRA 的设置（r、lora_alpha）",
+        )
+
+
+def _damaged(path: Path, en: str, zh: str) -> AdapterError:
+    return AdapterError(
+        f"{path}: {en}; restore it from a copy, or train again.",
+        f"{path}：{zh}；请从备份恢复，或重新训练。",
+    )
