@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from styledial.build.readings import Readings
-from styledial.cli.main import app
+from styledial.cli.main import app, main
 from styledial.data.texts import ASSETS
 from styledial.errors import StyleDialError
 from styledial.report import charts
@@ -107,6 +108,31 @@ def launched(
         text=True,
         stdin=subprocess.DEVNULL,
     )
+
+
+def on_a_terminal(args: list[str]) -> tuple[int, int]:
+    """`styledial ARGS` in a fork with a terminal of its own: its process id, and the other end."""
+    import pty
+
+    child, terminal = pty.fork()
+    if child:
+        return child, terminal
+    sys.argv = ["styledial", *args]
+    sys.stdin, sys.stdout, sys.stderr = (
+        open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
+        for number, mode in ((0, "r"), (1, "w"), (2, "w"))
+    )
+    code: object = 1
+    try:
+        main()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code or 0
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # the terminal is gone
+                stream.flush()
+        os._exit(code if isinstance(code, int) else 1)
 
 
 def small_run(base: Path, novels: Path, output: Path) -> list[str]:

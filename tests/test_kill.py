@@ -15,15 +15,9 @@ import pytest
 from running import ENV, ROOT
 
 
+@pytest.mark.slow  # killed at chosen moments: test_run_folder.py, test_checkpoint.py
 @pytest.mark.skipif(os.name != "posix", reason="processes are forked and killed as on POSIX")
-@pytest.mark.parametrize(
-    ("processes", "kills"),
-    [
-        (1, 1),
-        pytest.param(1, 6, marks=pytest.mark.slow),
-        pytest.param(2, 2, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize(("processes", "kills"), [(1, 6), (2, 2)])
 def test_ended_at_random_moments(
     processes: int, kills: int, tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from marks import slow_but
@@ -18,7 +19,9 @@ from styledial.config.resolve import preset_path
 from styledial.distributed.ranks import Place
 from styledial.errors import UserError
 from styledial.memory import fit, gpus, host, settle
-from styledial.memory.plan import Plan, plan
+from styledial.memory import plan as planning
+from styledial.memory import savings as alternatives
+from styledial.memory.plan import Plan
 from styledial.memory.savings import savings
 from styledial.memory.settle import settle as settled
 from styledial.models import fsdp
@@ -27,6 +30,22 @@ from styledial.units import memory_size
 
 RUN = "styledial.run.prepare"  # where a run builds its parts
 ALONE = Place(0, 1, 0, 1)
+_PLANS: dict[tuple[str, ...], Plan] = {}
+
+
+def plan(config: Config, *, card: gpus.Card | None = None, **how: Any) -> Plan:
+    """As the plan proper, each made once: searches and tests ask for many of them again."""
+    kind = (card.bf16, card.hopper, card.is_gpu) if card else None
+    key = config.model_dump_json(), repr((kind, sorted(how.items())))
+    if key not in _PLANS:
+        _PLANS[key] = planning.plan(config, card=card, **how)
+    return _PLANS[key]
+
+
+@pytest.fixture(autouse=True)
+def _each_plan_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (fit, settle, alternatives):
+        monkeypatch.setattr(module, "plan", plan)
 
 
 @pytest.fixture(scope="module")

@@ -91,6 +91,7 @@ def test_two_processes_train_as_one_does(tiny_base: Path, novels: Path, tmp_path
 
     def settings(name: str, *more: str) -> list[str]:
         same = ["max_steps=4", "anchor=bundled", "anchor_ratio=0.1", "save_steps=2"]
+        same += ["validation_split=0.03"]
         return [*small_run(tiny_base, novels, tmp_path / name), *same, *more]
 
     assert invoke("train", *settings("one")).returncode == 0

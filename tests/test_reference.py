@@ -112,9 +112,13 @@ def test_training_with_the_cache_is_training_without(
     tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:
     """Two epochs, so that the second is served from the cache."""
+    few = tmp_path / "novels"
+    few.mkdir()
+    text = (novels / "one.txt").read_text(encoding="utf-8")
+    (few / "one.txt").write_text(text[:6_000], encoding="utf-8")
     logs, saved = [], []
     for mode in ("auto", "off"):
-        settings = [*small_run(tiny_base, novels, tmp_path / mode), f"reference_cache={mode}"]
+        settings = [*small_run(tiny_base, few, tmp_path / mode), f"reference_cache={mode}"]
         settings += ["anchor=bundled", "max_steps=-1", "--epochs", "2"]
         assert invoke("train", *settings).returncode == 0
         saved.append(

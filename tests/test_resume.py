@@ -72,13 +72,10 @@ def wait_for(job: subprocess.Popen[str], output: Path, step: int) -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.slow  # in this process: test_stop.py
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as on POSIX")
 @pytest.mark.parametrize(
-    "stops",
-    [
-        [(signal.SIGTERM, 3)],
-        pytest.param([(signal.SIGINT, 3), (signal.SIGTERM, 23)], marks=pytest.mark.slow),
-    ],
+    "stops", [[(signal.SIGTERM, 3)], [(signal.SIGINT, 3), (signal.SIGTERM, 23)]]
 )
 def test_stopped_by_signals_and_gone_on_with_the_very_command(
     stops: list[tuple[signal.Signals, int]],

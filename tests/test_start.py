@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import LITTLE_TEXT, SHORT_END, invoke
+from running import LITTLE_TEXT, SHORT_END, invoke, on_a_terminal
 
-from styledial.cli import main, start
+from styledial.cli import start
 from styledial.config import resolve
 from styledial.config.show import template
 from styledial.memory import gpus
@@ -32,30 +32,12 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def options(base: Path, novels: Path) -> list[str]:
-    return ["--data-dir", str(novels), "--model-name", str(base), "--epochs", "0.1"]
+    return ["--data-dir", str(novels), "--model-name", str(base), "--epochs", "0.02"]
 
 
 def on_terminal(args: list[str], answer: str) -> tuple[int, str]:
-    """Exit code of `styledial ARGS` in a process with a terminal of its own, and all it showed."""
-    import pty
-
-    child, terminal = pty.fork()
-    if child == 0:
-        sys.argv = ["styledial", *args]
-        sys.stdin, sys.stdout, sys.stderr = (
-            open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
-            for number, mode in ((0, "r"), (1, "w"), (2, "w"))
-        )
-        code: object = 1
-        try:
-            main.main()
-            code = 0
-        except SystemExit as ended:
-            code = ended.code or 0
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code if isinstance(code, int) else 1)
+    """Exit code of `styledial ARGS` on a terminal where `answer` is typed, and all it showed."""
+    child, terminal = on_a_terminal(args)
     shown = b""
     asked = False
     with contextlib.suppress(OSError):  # the other end is gone
@@ -87,7 +69,7 @@ def test_without_a_terminal_nothing_is_asked_and_the_command_does_it(
     assert (tmp_path / "outputs/style/summary.json").is_file()
     written = resolve(tmp_path / FILE)
     assert written.data.data_dir == str(novels)
-    assert written.training.num_train_epochs == 0.1
+    assert written.training.num_train_epochs == 0.02
     assert written.training.kl_beta == 0.1
     text = (tmp_path / FILE).read_text(encoding="utf-8")
     assert text.count("#") == template().count("#")  # every comment of the template

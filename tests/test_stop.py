@@ -6,12 +6,11 @@ The same in a long random series: benchmarks/kill_test.py.
 from __future__ import annotations
 
 import os
-import pty
 import resource
 import select
+import shlex
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,7 +19,7 @@ import pytest
 from alike import differences
 from marks import slow_but
 from moments import CONCLUSION, LOADING, MOMENTS, happening
-from running import ENV, LITTLE_TEXT, ROOT, SHORT_END, Done, invoke, small_run
+from running import LITTLE_TEXT, SHORT_END, Done, invoke, on_a_terminal, small_run
 from test_run_folder import contents, forked
 
 from styledial.run import conclude
@@ -68,11 +67,18 @@ def whole(tiny_base: Path, novels: Path, tmp_path_factory: pytest.TempPathFactor
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("moment", slow_but(MOMENTS, "update"))
 def test_a_signal_at_any_moment(
-    moment: str, number: signal.Signals, whole: Path, tiny_base: Path, novels: Path, tmp_path: Path
+    moment: str,
+    number: signal.Signals,
+    whole: Path,
+    tiny_base: Path,
+    novels: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """After the last update SIGTERM lost all of them; SIGHUP ended the process on the spot."""
     output = tmp_path / "out"
     settings = settings_of(tiny_base, novels, output)
+    monkeypatch.setattr(sys, "argv", ["train.py", *settings])
     with happening(moment, lambda: signal.raise_signal(number)):
         done = trained(*settings)
     assert done.returncode == 75, done.stderr
@@ -82,7 +88,9 @@ def test_a_signal_at_any_moment(
         assert left(output) == {}
     else:
         at = {"update": 1, "reading": 2}.get(moment, STEPS)
-        assert f"Stopped after update {at}, and saved. Go on with:" in done.stderr
+        said, _, command = done.stderr.partition(" Go on with:\n")
+        assert said.endswith(f"Stopped after update {at}, and saved.")
+        assert shlex.split(command) == ["python", "train.py", *settings, "--resume"]
         assert [p.name for p in (output / "checkpoints").iterdir()] == [f"step-{at}"]
     if moment in list(CONCLUSION)[2:]:
         assert (output / "adapter_model.safetensors").is_file()  # before samples and evaluation
@@ -220,31 +228,13 @@ def test_the_terminal_is_closed(tiny_base: Path, novels: Path, tmp_path: Path) -
     """A real terminal, hung up: SIGHUP comes, and every line that is printed fails (EIO)."""
     output = tmp_path / "out"
     settings = [*small_run(tiny_base, novels, output), "max_steps=100000"]
-    ours, theirs = pty.openpty()
-    job = subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *settings],
-        cwd=ROOT,
-        env=ENV,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-        preexec_fn=make_it_the_terminal,
-    )
-    os.close(theirs)
+    child, terminal = on_a_terminal(["train", *settings])
     while len(read_metrics(output / "metrics.jsonl")) < 3:
-        assert job.poll() is None
-        if select.select([ours], [], [], 0.05)[0]:
-            os.read(ours, 1 << 16)
+        assert os.waitpid(child, os.WNOHANG) == (0, 0)
+        if select.select([terminal], [], [], 0.05)[0]:
+            os.read(terminal, 1 << 16)
         time.sleep(0.01)
-    os.close(ours)
-    assert job.wait(60) == 75
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 75
     at = read_metrics(output / "metrics.jsonl")[-1]["step"]
     assert (output / f"checkpoints/step-{at}/manifest.json").is_file()
-
-
-def make_it_the_terminal() -> None:
-    import fcntl
-    import termios
-
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
