@@ -95,9 +95,11 @@ class Titles:
         if form in self.forms:
             return True
         known = self.numbers[form.after]
-        if form.kind == OTHER_WORD and isinstance(number, int):
-            return number not in known and bool({number - 1, number + 1} & known)
-        return form.kind == TOLD and number not in known and number > self.last[form.after]
+        if not isinstance(number, int) or number in known:
+            return False
+        if form.kind == OTHER_WORD:
+            return bool({number - 1, number + 1} & known)
+        return form.kind == TOLD and number > self.last[form.after]
 
     def _take_number(self, text: str) -> None:
         """The numbers of 第…章 titles are learnt beyond the sample too."""
