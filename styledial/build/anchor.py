@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from styledial.build.texts import Texts, no_general_text, shares_rows
+from styledial.build.texts import Texts, no_general_text
 from styledial.config import OFF, Config
 from styledial.data.chat import Request
 from styledial.data.everyday import everyday_openings, language_of
@@ -32,7 +32,7 @@ from styledial.training.components import Anchor
 from styledial.training.row_order import RowOrder
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 SELF = "self"  # data.anchor: text that the base writes
 # The anchor's forward KL counts as much as the style text's loss; see docs/experiments.md.
@@ -143,7 +143,8 @@ def build_anchor(
     per_update = anchor_rows(config, order.per_update)
     chat_rows = 0
     if plan:
-        rows, chat_rows = _written(config, policy, texts, tokenizer, plan, here)
+        writer = _Writer(config, policy, texts, tokenizer, here)
+        rows, chat_rows = writer.rows(plan)
     else:
         rows = _general(config, policy, texts, tokenizer)
     # A stream of its own; its seed differs so that the two orders have nothing in common.
@@ -165,96 +166,84 @@ def _general(
     return rows
 
 
-def _written(
-    config: Config,
-    policy: Policy,
-    texts: Texts,
-    tokenizer: PreTrainedTokenizerBase,
-    plan: AnchorPlan,
-    here: Place,
-) -> tuple[PackedRows, int]:
-    """Text of the base's own, and how many of its rows are in its chat format."""
-    text = _text(config, policy, texts, tokenizer, plan, here) if plan.text_rows else None
-    if not plan.chat_rows:
-        assert text
-        return text, 0
-    chat = _chat(config, policy, tokenizer, plan.chat_rows, here)
-    return (joined(text, chat) if text else chat), len(chat)
+@dataclass(frozen=True)
+class _Writer:
+    """The base as the writer of a run's anchor text, each kind kept in the user's cache."""
 
+    config: Config
+    policy: Policy
+    texts: Texts
+    tokenizer: PreTrainedTokenizerBase
+    here: Place
 
-def _text(
-    config: Config,
-    policy: Policy,
-    texts: Texts,
-    tokenizer: PreTrainedTokenizerBase,
-    plan: AnchorPlan,
-    here: Place,
-) -> PackedRows:
-    seed, length = config.training.seed, config.data.max_length
-    openings = None
-    if plan.openings != _BOOK:
-        openings = everyday_openings(tokenizer, plan.openings, plan.text_rows, seed)
-    if openings is None:
-        openings = book_openings(texts.style, plan.text_rows, seed)
-    about = {
-        "kind": "text",
-        "openings": hashlib.sha256(np.ascontiguousarray(openings).tobytes()).hexdigest(),
-        "rows": plan.text_rows,
-    }
-    found = openings  # narrowed for the function below
+    def rows(self, plan: AnchorPlan) -> tuple[PackedRows, int]:
+        """What `plan` asks for, and how many of the rows are in the chat format."""
+        if not plan.chat_rows:
+            return self._text(plan), 0
+        chat = self._chat(plan.chat_rows)
+        return (joined(self._text(plan), chat) if plan.text_rows else chat), len(chat)
 
-    def write(base: Any, shares: Shares) -> PackedRows:
-        return sample_rows(base, found, length, seed=seed, shares=shares)
+    def _text(self, plan: AnchorPlan) -> PackedRows:
+        seed, length = self.config.training.seed, self.config.data.max_length
+        openings = self._openings(plan)
 
-    return _kept_or_written(config, policy, about, write, here)
+        def write(base: PreTrainedModel, shares: Shares) -> PackedRows:
+            return sample_rows(base, openings, length, seed=seed, shares=shares)
 
-
-def _chat(
-    config: Config, policy: Policy, tokenizer: PreTrainedTokenizerBase, rows: int, here: Place
-) -> PackedRows:
-    request, share_rows = Request.bare(tokenizer), shares_rows(config)
-    assert request
-    about = {
-        "kind": "chat",
-        "request": [list(request.before), list(request.behind)],
-        "longest": LONGEST,
-        "rows": rows,
-        "share_rows": share_rows,
-    }
-
-    def write(base: Any, shares: Shares) -> PackedRows:
-        return sample_chat(
-            base,
-            tokenizer,
-            request,
-            rows,
-            config.data.max_length,
-            share_rows=share_rows,
-            seed=config.training.seed,
-            shares=shares,
+        return self._kept_or_written(
+            write,
+            kind="text",
+            openings=hashlib.sha256(np.ascontiguousarray(openings).tobytes()).hexdigest(),
+            rows=plan.text_rows,
         )
 
-    return _kept_or_written(config, policy, about, write, here)
+    def _openings(self, plan: AnchorPlan) -> np.ndarray:
+        seed = self.config.training.seed
+        if plan.openings != _BOOK:
+            found = everyday_openings(self.tokenizer, plan.openings, plan.text_rows, seed)
+            if found is not None:
+                return found
+        return book_openings(self.texts.style, plan.text_rows, seed)
 
+    def _chat(self, rows: int) -> PackedRows:
+        request, share_rows = Request.bare(self.tokenizer), self.texts.shared_rows
+        assert request  # or no chat rows would have been planned
 
-def _kept_or_written(
-    config: Config,
-    policy: Policy,
-    about: dict[str, Any],
-    write: Callable[[Any, Shares], PackedRows],
-    here: Place,
-) -> PackedRows:
-    """From the user's cache; else written, and kept there by the first process."""
-    from accelerate.utils import broadcast_object_list, gather_object
+        def write(base: PreTrainedModel, shares: Shares) -> PackedRows:
+            return sample_chat(
+                base,
+                self.tokenizer,
+                request,
+                rows,
+                self.config.data.max_length,
+                share_rows=share_rows,
+                seed=self.config.training.seed,
+                shares=shares,
+            )
 
-    described = anchor_cache.describe(
-        policy, **about, length=config.data.max_length, seed=config.training.seed
-    )
-    found: PackedRows | None
-    (found,) = broadcast_object_list([anchor_cache.read(described) if here.first else None])
-    if found is None:
-        with policy.as_base() as base:
-            found = write(base, Shares(here.rank, here.count, gather_object))
-        if here.first:
-            anchor_cache.keep(described, found)
-    return found
+        return self._kept_or_written(
+            write,
+            kind="chat",
+            request=[list(request.before), list(request.behind)],
+            longest=LONGEST,
+            rows=rows,
+            share_rows=share_rows,
+        )
+
+    def _kept_or_written(
+        self, write: Callable[[PreTrainedModel, Shares], PackedRows], **about: Any
+    ) -> PackedRows:
+        """From the user's cache; else written by all processes, and kept there by the first."""
+        from accelerate.utils import broadcast_object_list, gather_object
+
+        length, seed = self.config.data.max_length, self.config.training.seed
+        described = anchor_cache.describe(self.policy, **about, length=length, seed=seed)
+        found: PackedRows | None
+        kept = anchor_cache.read(described) if self.here.first else None
+        (found,) = broadcast_object_list([kept])
+        if found is None:
+            with self.policy.as_base() as base:
+                found = write(base, Shares(self.here.rank, self.here.count, gather_object))
+            if self.here.first:
+                anchor_cache.keep(described, found)
+        return found

@@ -21,6 +21,7 @@ from styledial.data.tokens import control_ids
 from styledial.distributed.sharded_tensors import model_is_sharded
 from styledial.models.generation import end_tokens
 from styledial.models.writing_in_batches import WHOLE_DISTRIBUTION, extend, side_by_side
+from styledial.progress import stage
 from styledial.training.anchor import Shares, in_turns, rows_at_once
 
 if TYPE_CHECKING:
@@ -76,37 +77,25 @@ def _conversations(
     seed: int,
 ) -> list[list[int]]:
     """`count` conversations of at most `longest` + 1 ids, ~t for what the template writes."""
-    sharded = model_is_sharded(base)  # nobody ends early: all gather each layer
+    # Synced: nobody ends early where all processes gather each layer.
+    how = {**WHOLE_DISTRIBUTION, "synced_gpus": model_is_sharded(base)}
     before, behind = list(request.before), list(request.behind)
     room = longest + 1 - len(before) - len(behind)
-    # A question ends where the template would go on; whatever control token the base writes there.
-    stops = sorted(control_ids(tokenizer) | set(end_tokens(base, tokenizer)))
-    asked = extend(
-        base,
-        np.array([before] * count),
-        tokens=max(1, int(room * _QUESTION)),
-        seed=seed,
-        ends=stops,
-        min_new_tokens=1,
-        synced_gpus=sharded,
-        **WHOLE_DISTRIBUTION,
-    )
-    questions = [_until(row, stops) for row in asked.tolist()]
     ends = end_tokens(base, tokenizer)
-    answered = extend(
-        base,
-        side_by_side([[*before, *question, *behind] for question in questions]),
-        tokens=room - min(map(len, questions)),
-        seed=seed + 1,
-        ends=ends,
-        synced_gpus=sharded,
-        **WHOLE_DISTRIBUTION,
-    )
-    unlearnt_before, unlearnt_behind = [~t for t in before], [~t for t in behind]
+    # A question ends where the template would go on; whatever control token the base writes there.
+    stops = sorted(control_ids(tokenizer) | set(ends))
+    most = max(1, int(room * _QUESTION))
+    with stage(total=2) as at:
+        opened = np.array([before] * count)
+        asked = extend(base, opened, tokens=most, seed=seed, ends=stops, min_new_tokens=1, **how)
+        questions = [_until(row, stops) for row in asked.tolist()]
+        at(1)
+        opened = side_by_side([[*before, *question, *behind] for question in questions])
+        left = room - min(map(len, questions))
+        answered = extend(base, opened, tokens=left, seed=seed + 1, ends=ends, **how)
+    unlearnt = [~t for t in before], [~t for t in behind]
     return [
-        [*unlearnt_before, *question, *unlearnt_behind, *_until(row, ends, with_end=True)][
-            : longest + 1
-        ]
+        [*unlearnt[0], *question, *unlearnt[1], *_until(row, ends, with_end=True)][: longest + 1]
         for question, row in zip(questions, answered.tolist(), strict=True)
     ]
 
