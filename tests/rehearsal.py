@@ -32,7 +32,7 @@ class Figures:
     adapter: object = None
 
 
-def rehearse(name, base, work, novels, *, dora=False, more=()):
+def rehearse(name, base, work, novels, *, dora=False, experts=False, more=()):
     """Train a few steps on `novels` through the product's own entry, then use what it left."""
     from styledial.run.train import train_from_config
 
@@ -44,6 +44,7 @@ def rehearse(name, base, work, novels, *, dora=False, more=()):
         lora_dropout=0.0,
         target_modules="all-linear",
         use_dora=dora,
+        experts=experts,
     )
     ids = tokenizer(SENTENCE, return_tensors="pt")["input_ids"]
     fresh_kl = kl(fresh, ids)
@@ -59,6 +60,7 @@ def rehearse(name, base, work, novels, *, dora=False, more=()):
             "model.dtype=float32",
             "model.lora_r=4",
             f"model.use_dora={str(dora).lower()}",
+            f"model.lora_experts={str(experts).lower()}",
             f"data.data_dir={novels}",
             "data.max_length=48",
             f"data.general={novels}",

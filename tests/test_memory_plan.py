@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
+from families import build_family
 from marks import slow_but
 from real_updates import LENGTH, make_updates, measured_peak, small_config, small_model
 
@@ -49,6 +51,25 @@ def test_planned_is_measured(name: str, models: dict[str, Path]) -> None:
     found = plan(config, device="cpu", packed=packed)
     assert found.allocated == pytest.approx(measured_peak(config, packed=packed), rel=0.02)
     assert sum(found.breakdown.values()) == found.allocated
+
+
+def test_adapted_experts_are_planned(tmp_path: Path) -> None:
+    """Their matrices of rank 8 with Adam's two, and a layer's experts once more at work."""
+    base = build_family("qwen3_moe", tmp_path / "base")
+    shape = json.loads((base / "config.json").read_text())
+    wide = {"hidden_size": 256, "moe_intermediate_size": 1024}
+    (base / "config.json").write_text(json.dumps({**shape, **wide}))
+    layer = 4 * 3 * 256 * 1024 * 2  # experts x (gate, up, down) in bfloat16
+    without, planned = (
+        plan(small_config(base, f"model.lora_experts={on}", "model.dtype=bfloat16"), device="cuda")
+        for on in ("false", "true")
+    )
+    more = {kind: planned.breakdown[kind] - without.breakdown[kind] for kind in planned.breakdown}
+    assert more["weights"] == 0
+    # Two layers of four experts: in and out of gate_up_proj, in and out of down_proj, in fp32.
+    assert more["adapter"] == 2 * 4 * 8 * (256 + 2 * 1024 + 1024 + 256) * 4
+    assert more["optimizer"] == 2 * more["adapter"] + 8 * 512  # and a count for each matrix
+    assert more["activations"] > layer
 
 
 @pytest.mark.parametrize("packed", [pytest.param(False, marks=pytest.mark.slow), True])

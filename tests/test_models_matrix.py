@@ -1,15 +1,18 @@
 """Every family: fresh KL 0, the loss its own, texts apart, and the whole way to a merged model."""
 
+import json
+
 import pytest
 import torch
 from adapters import random_adapter
 from families import FAMILIES, build_family
 from marks import slow_but
 from rehearsal import rehearse
-from running import invoke
+from running import invoke, small_run
 from tiny_models import TEXT
 
 from styledial.data.pack import IGNORE_INDEX
+from styledial.models.adapter import load_adapter, scaled
 from styledial.models.support import keeps_texts_apart
 from styledial.models.text_part import text_backbone
 from styledial.training.losses import fused_nll_kl
@@ -51,17 +54,80 @@ def only_the_text_part_is_adapted(policy):
     assert not [n for n, _ in learnt if ".gate." in n or ".router." in n]
 
 
+def books_in(folder):
+    (folder / "books").mkdir()
+    (folder / "books/book.txt").write_text(TEXT * 3, encoding="utf-8")
+    return folder / "books"
+
+
+@pytest.mark.parametrize("name", slow_but(["qwen3_moe", "gpt_oss", "deepseek_v3"], "qwen3_moe"))
+def test_experts_by_choice(name, tmp_path, capfd) -> None:
+    """Their weights lie in one tensor a layer, which gpt_oss holds the other way round."""
+    base = build_family(name, tmp_path / "base")
+    policy = random_adapter(base, experts=True)
+    only_the_text_part_is_adapted(policy)
+    the_loss_is_the_models_own(policy)
+    assert sum(".experts." in n and "lora_B" in n for n, _ in policy.named_parameters()) >= 2
+    turned_down_and_off(policy)
+    figures = rehearse(name, base, tmp_path, books_in(tmp_path), experts=True)
+    assert "to serve it, merge it" in capfd.readouterr().err
+    assert figures.fresh_kl == 0.0
+    assert figures.nll_after < figures.nll_before
+    assert figures.merge_gap < 1e-4
+    dialled = invoke("dial", figures.adapter, "--remeasure", "--export", "max")
+    assert dialled.returncode == 0, dialled.stderr
+    half_is_half(figures.adapter)
+    refused = invoke("export", figures.adapter, "--to", "vllm")
+    assert refused.returncode == 2
+    assert "target_parameters" in refused.stderr
+
+
+@torch.no_grad()
+def turned_down_and_off(policy):
+    """The dial's scale reaches the experts: with the other layers at 0, half is between."""
+    for n, p in policy.named_parameters():
+        if "lora_B" in n and ".experts." not in n:
+            p.zero_()
+    reference, full = policy.reference(IDS), policy(IDS)
+    with scaled(policy, 0.5):
+        half = policy(IDS)
+    distance = (full - reference).norm()
+    assert 0.2 * distance < (half - reference).norm() < 0.8 * distance
+    with scaled(policy, 0.0):
+        assert torch.equal(policy(IDS), reference)
+
+
+def half_is_half(adapter):
+    """An exported strength, scaled inside, is the adapter at that scale."""
+    scale = json.loads((adapter / "export/max/summary.json").read_text())["adapter_scale"]
+    (whole, _), (exported, _) = load_adapter(adapter), load_adapter(adapter / "export/max")
+    with torch.no_grad(), scaled(whole, scale):
+        assert torch.allclose(whole(IDS), exported(IDS), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        (["model.lora_experts=true"], "qwen2 has no experts"),
+        (["model.lora_experts=true", "model.use_dora=true"], "model.use_dora: false"),
+        (["model.lora_experts=true", "model.lora_dropout=0.1"], "model.lora_dropout: 0"),
+    ],
+)
+def test_experts_where_there_are_none(settings, named, tiny_base, novels, tmp_path) -> None:
+    done = invoke("train", *small_run(tiny_base, novels, tmp_path / "run"), *settings)
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("name", slow_but(FAMILIES, *QUICK))
 def test_a_family_goes_the_whole_way(name, tmp_path) -> None:
-    books = tmp_path / "books"
-    books.mkdir()
-    (books / "book.txt").write_text(TEXT * 3, encoding="utf-8")
     base = build_family(name, tmp_path / "base")
     policy = random_adapter(base)
     only_the_text_part_is_adapted(policy)
     the_loss_is_the_models_own(policy)
     a_text_is_read_as_if_it_stood_alone(policy, name)
-    figures = rehearse(name, base, tmp_path, books)
+    figures = rehearse(name, base, tmp_path, books_in(tmp_path))
     assert figures.fresh_kl == 0.0
     assert figures.nll_after < figures.nll_before
     assert figures.merge_gap < 1e-4

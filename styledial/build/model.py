@@ -15,6 +15,7 @@ from styledial.models.locate import find_base
 from styledial.models.policy import Policy, with_all_weights, with_lora
 from styledial.models.prequantised import kept_bits
 from styledial.models.quantise import check_choice
+from styledial.models.text_part import check_experts
 from styledial.run_folder.layout import MODEL_SETTINGS
 from styledial.training.schedule import Schedule, scheduler
 from styledial.training.step import trained
@@ -56,7 +57,11 @@ def as_its_files(config: Config) -> Config:
 
 
 def check_quantisation(config: Config) -> None:
-    """Raises ModelError where the settings of a quantised base contradict each other."""
+    """Raises ModelError where the settings of a quantised base, or of an adapter on the experts,
+    contradict each other."""
+    model = config.model
+    if model.use_peft and model.lora_experts:
+        check_experts(dropout=model.lora_dropout, use_dora=model.use_dora)
     check_choice(
         load_in_4bit=config.model.load_in_4bit,
         load_in_8bit=config.model.load_in_8bit,
@@ -80,6 +85,7 @@ def policy_on(base: PreTrainedModel, config: Config) -> Policy:
         target_modules=model.lora_target_modules,
         use_dora=model.use_dora,
         use_rslora=model.use_rslora,
+        experts=model.lora_experts,
     )
 
 

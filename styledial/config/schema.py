@@ -84,6 +84,12 @@ class ModelSettings(Section):
         "加适配器的层：all-linear，或名称列表，如 [q_proj, v_proj]。",
         resume=SAME,
     )
+    lora_experts: bool = setting(
+        False,
+        "Adapt the experts of a mixture of experts too; routers stay frozen (docs/models.md).",
+        "混合专家模型：专家也加适配器；路由始终冻结（见 docs/models.zh.md）。",
+        resume=SAME,
+    )
     use_rslora: bool = setting(
         False,
         "Scale the adapter by alpha / sqrt(r) in place of alpha / r; for large ranks.",

@@ -19,7 +19,11 @@ from styledial.run_folder.layout import ADAPTER_SETTINGS
 # --max-lora-rank takes these alone; newer versions also 1.
 _RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 # Settings that vLLM refuses, or reads over: then the strength would be another.
-_UNKNOWN = ("use_dora", "modules_to_save", "alpha_pattern", "rank_pattern", "layer_replication")
+# Experts (target_parameters) it takes of some families, and in some versions silently reads over.
+_UNKNOWN = (
+    "use_dora", "modules_to_save", "alpha_pattern", "rank_pattern", "layer_replication",
+    "target_parameters",
+)  # fmt: skip
 
 
 def check(adapter: Path) -> int:

@@ -166,7 +166,7 @@ class _Decision:
         return will_shard(
             self.config.training.fsdp,
             self.here,
-            is_adapter=model.use_peft,
+            is_adapter=model.use_peft and not model.lora_experts,
             quantised=model.load_in_4bit or model.load_in_8bit,
             weights=planned.breakdown["weights"],
             memory=card.total or card.memory,

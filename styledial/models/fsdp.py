@@ -21,6 +21,7 @@ from styledial.distributed.sharded_tensors import local_tensor, model_is_sharded
 from styledial.errors import UserError
 from styledial.models.policy import Policy
 from styledial.models.quantise import is_quantised
+from styledial.models.text_part import adapts_experts
 
 if TYPE_CHECKING:
     from accelerate import Accelerator, FullyShardedDataParallelPlugin
@@ -38,6 +39,8 @@ def is_wanted(setting: str, policy: Policy, here: Place) -> bool:
     if setting == "on":
         return True
     quantised = is_quantised(policy.causal_lm)
+    if adapts_experts(policy):  # which changes weights on the way, where shards have none
+        return False
     if not _may(setting, here, is_adapter=policy.is_adapter, quantised=quantised):
         return False
     large = False

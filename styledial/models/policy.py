@@ -24,7 +24,12 @@ from styledial.distributed.sharded_tensors import full_tensor
 from styledial.errors import ModelError, nearest
 from styledial.models.head import OutputHead, output_head
 from styledial.models.lean import lean
-from styledial.models.text_part import default_layers, not_adapted, text_backbone
+from styledial.models.text_part import (
+    default_layers,
+    expert_weights,
+    not_adapted,
+    text_backbone,
+)
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -137,13 +142,15 @@ def with_lora(
     target_modules: str | list[str],
     use_dora: bool = False,
     use_rslora: bool = False,
+    experts: bool = False,
 ) -> Policy:
     """A fresh LoRA adapter on a frozen base (Hu et al. 2021, arXiv 2106.09685).
 
     W' = W + alpha/r B A with B = 0, so the tuned model starts as the base. `use_rslora` divides
     alpha by sqrt(r) (arXiv 2312.03732); `use_dora` also trains each row's norm (arXiv
     2402.09353). The adapter's weights are fp32 whatever the base's precision. Raises ModelError
-    for layers that don't exist or for the output head, which has to stay the base's.
+    for layers that don't exist or for the output head, which has to stay the base's. `experts`:
+    the experts of a mixture are adapted too, each by matrices of rank r of its own.
     """
     from peft import LoraConfig, get_peft_model
 
@@ -166,6 +173,7 @@ def with_lora(
         use_rslora=use_rslora,
         task_type="CAUSAL_LM",
         exclude_modules=not_adapted(model),
+        target_parameters=expert_weights(model) if experts else None,
     )
     try:
         with quiet_peft():

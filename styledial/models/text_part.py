@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from styledial.errors import ModelError
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -46,6 +48,47 @@ def default_layers(model: PreTrainedModel) -> str | list[str]:
 def has_experts(model: PreTrainedModel) -> bool:
     """Whether it is a mixture of experts."""
     return any(name.endswith(".experts") for name, _ in text_backbone(model).named_modules())
+
+
+def expert_weights(model: PreTrainedModel) -> list[str]:
+    """The experts' weights [experts, ., .], as PEFT's `target_parameters`: what holds those of a
+    layer's experts in one tensor. Raises ModelError where the model has none."""
+    found = {
+        f"experts.{weight}"
+        for name, module in text_backbone(model).named_modules()
+        if name.endswith(".experts")
+        for weight, values in module.named_parameters(recurse=False)
+        if values.dim() == 3
+    }
+    if not found:
+        kind = model.config.model_type
+        raise ModelError(
+            f"model.lora_experts: {kind} has no experts whose weights lie in one tensor a layer; "
+            "set model.lora_experts: false.",
+            f"model.lora_experts：{kind} 没有按层合为一个张量的专家权重；"
+            "请设 model.lora_experts: false。",
+        )
+    return sorted(found)
+
+
+def check_experts(*, dropout: float, use_dora: bool) -> None:
+    """Raises ModelError for settings that don't go with an adapter on the experts."""
+    for wrong, name, allowed in (
+        (dropout > 0, "lora_dropout", "0"),
+        (use_dora, "use_dora", "false"),
+    ):
+        if wrong:
+            raise ModelError(
+                f"model.lora_experts doesn't work with model.{name}: an expert's adapter is added "
+                f"to its weights. Set model.{name}: {allowed}, or model.lora_experts: false.",
+                f"model.lora_experts 不能与 model.{name} 同用：专家的适配器直接加在权重上。"
+                f"请设 model.{name}: {allowed}，或 model.lora_experts: false。",
+            )
+
+
+def adapts_experts(model: nn.Module) -> bool:
+    """Whether an adapter on the experts' weights is in the model."""
+    return any(type(module).__name__ == "ParamWrapper" for module in model.modules())
 
 
 def not_adapted(model: PreTrainedModel) -> str | None:

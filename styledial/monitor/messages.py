@@ -36,6 +36,25 @@ def answers() -> Words:
     )
 
 
+def experts(*, adapted: bool) -> Words:
+    """Of a mixture of experts: what of it is adapted, and who can serve the result."""
+    if adapted:
+        return (
+            "model.lora_experts: the adapter is on the experts too, routers are frozen. PEFT reads "
+            "such an adapter; llama.cpp doesn't, and vLLM doesn't for every family: to serve it, "
+            "merge it (styledial merge).",
+            "model.lora_experts：专家也加适配器，路由冻结。PEFT 能读取这样的适配器；"
+            "llama.cpp 不能，vLLM 也只支持部分系列：要提供服务，请先合并（styledial merge）。",
+        )
+    return (
+        "A mixture of experts: the adapter is on the layers that every token goes through, not on "
+        "the experts. PEFT and vLLM serve it as it is. model.lora_experts: true adapts the experts "
+        "too.",
+        "混合专家模型：适配器加在每个 token 都经过的层上，不含专家；PEFT 和 vLLM 可直接使用。"
+        "model.lora_experts: true 则专家也加适配器。",
+    )
+
+
 def mode(config: Config) -> Words:
     """Of a kl_mode that isn't `budget`."""
     beta = config.training.kl_beta

@@ -168,6 +168,11 @@ def check_sharding(config: Config, here: Place) -> None:
         ),
         (model.use_dora, "doesn't work with model.use_dora", "不能与 model.use_dora 同用"),
         (
+            model.lora_experts,
+            "doesn't work with model.lora_experts",
+            "不能与 model.lora_experts 同用",
+        ),
+        (
             model.load_in_8bit,
             "doesn't work with model.load_in_8bit; load_in_4bit does",
             "不能与 model.load_in_8bit 同用；load_in_4bit 可以",

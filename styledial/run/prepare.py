@@ -40,6 +40,7 @@ from styledial.models.configuration import model_config
 from styledial.models.limits import check_ids, check_length
 from styledial.models.load import load_tokenizer, quiet_libraries
 from styledial.models.policy import Policy
+from styledial.models.text_part import adapts_experts, has_experts
 from styledial.monitor import messages, trackers
 from styledial.monitor.screen import Screen
 from styledial.run import start_block
@@ -120,7 +121,7 @@ def prepare(
     """Raises UserError where anything isn't as it has to be. `changed`: settings of a resumed run
     that are no longer what they were."""
     loaded = _load(config, folder, here, screen, when_too_large)
-    _announce(screen, loaded.config, changed)
+    _announce(screen, loaded.config, changed, loaded.policy)
     parts = _assemble(loaded, folder, here, screen, resuming=resuming)
     if resuming and is_complete(parts.state, parts.checkpointer.best, parts.steps):
         screen.note(*messages.nothing_to_add(parts.state.step, parts.config.training))
@@ -311,7 +312,9 @@ def _accelerator(config: Config, folder: Path, policy: Policy, sharded: bool) ->
     )
 
 
-def _announce(screen: Screen, config: Config, changed: list[str]) -> None:
+def _announce(screen: Screen, config: Config, changed: list[str], policy: Policy) -> None:
+    if policy.is_adapter and has_experts(policy.causal_lm):
+        screen.note(*messages.experts(adapted=adapts_experts(policy)))
     if not config.training.mode.has_controller:
         screen.note(*messages.mode(config))
     if changed:
