@@ -122,6 +122,8 @@ def test_every_command_knows_it(run: Path, gguf_file: Path, tmp_path: Path) -> N
         ("generate", run, "--prompt", "他", "--max-new-tokens", 4),
         ("generate", gguf_file, "--prompt", "他", "--max-new-tokens", 4),
         ("dial", run),
+        ("evaluate", run, "--passages", 10, "--max-new-tokens", 16),
+        ("export", run, "--to", "peft", "-o", tmp_path / "peft"),
         ("merge", run, "-o", tmp_path / "merged"),
         ("models", gguf_file),
     ):
@@ -130,6 +132,23 @@ def test_every_command_knows_it(run: Path, gguf_file: Path, tmp_path: Path) -> N
     assert "can be trained (model type qwen2" in done.stderr
     merged = load_base(str(tmp_path / "merged"))
     assert merged.file_dtype == "float32"
+
+
+@pytest.mark.slow
+def test_an_adapter_goes_over_to_another_quantisation(
+    run: Path, gguf_file: Path, tmp_path: Path
+) -> None:
+    """Another file of the same model is another base, of the same shape and vocabulary."""
+    other = requantised(gguf_file, tmp_path / "q8.gguf", "Q8_0")
+    done = invoke("dial", run, "--base", other, "-o", tmp_path / "moved")
+    assert done.returncode == 0, done.stderr
+    assert base_of(tmp_path / "moved").model == str(other)
+    own, there = (
+        json.loads((folder / "summary.json").read_text())["style_nll"]
+        for folder in (run, tmp_path / "moved")
+    )
+    assert there == pytest.approx(own, abs=0.05)
+    assert there != own
 
 
 @pytest.mark.slow

@@ -131,6 +131,22 @@ def test_bits_of_what_is_quantised_already_are_refused(setting: str, tmp_path: P
 
 
 @quiet
+@pytest.mark.slow
+def test_a_dequantised_base_is_tuned_whole(novels: Path, tmp_path: Path) -> None:
+    quantised.fp8(tmp_path / "base")
+    run = tmp_path / "run"
+    settings = small_run(tmp_path / "base", novels, run)
+    done = invoke("train", *settings, "model.use_peft=false", "max_steps=2", "learning_rate=0.0001")
+    assert done.returncode == 0, done.stderr
+    assert "quantization_config" not in json.loads((run / "config.json").read_text())
+    with torch.no_grad():
+        tuned, base = (load_base(str(folder))(IDS).logits for folder in (run, tmp_path / "base"))
+    assert 0 < (tuned - base).abs().max() < 1
+    done = invoke("generate", run, "--prompt", "江湖", "--max-new-tokens", "2")
+    assert done.returncode == 0, done.stderr
+
+
+@quiet
 @needs("bitsandbytes")
 def test_full_tuning_of_quantised_files_is_refused(novels: Path, tmp_path: Path) -> None:
     quantised.bnb(tmp_path / "base", 4)
