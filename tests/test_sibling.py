@@ -192,6 +192,22 @@ def test_the_first_difference_is_named(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("there", [True, False])
+def test_a_damaged_adapter_is_one_sentence(
+    there: bool, run: Path, sibling: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    weights = copy / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    if not there:
+        weights.unlink()
+    done = invoke("dial", copy, "--base", sibling)
+    assert done.returncode == 2
+    assert ("is truncated" if there else "is missing") in done.stderr
+    assert not (tmp_path / "copy-on-tiny-instruct").exists()
+
+
+@pytest.mark.slow
 def test_another_shape_is_refused(run: Path, base: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(base, tmp_path / "other"))
     narrower(other)

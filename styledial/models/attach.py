@@ -29,15 +29,8 @@ def attach_adapter(base: PreTrainedModel, folder: Path, name: str) -> PeftModel:
 
     weights = folder / ADAPTER_WEIGHTS
     _check_settings(folder / ADAPTER_SETTINGS)
-    if weights.is_file():
-        try:
-            held = set(safetensors_headers(weights))
-        except ModelError:
-            raise _damaged(weights, "is truncated or damaged", "不完整或已损坏") from None
-    elif (folder / "adapter_model.bin").is_file():
-        held = set()
-    else:
-        raise _damaged(weights, "is missing", "缺失")
+    in_pickle = not weights.is_file() and (folder / "adapter_model.bin").is_file()
+    held = set() if in_pickle else set(shapes_of(folder))
     try:
         with quiet_peft():
             model = PeftModel.from_pretrained(base, str(folder))
@@ -51,6 +44,20 @@ def attach_adapter(base: PreTrainedModel, folder: Path, name: str) -> PeftModel:
         ) from None
     _check_weights(weights, wanted, held)
     return model
+
+
+def shapes_of(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of an adapter's weights by PEFT's names, from the header of its file.
+
+    Raises AdapterError where the file is absent or cut short.
+    """
+    path = folder / ADAPTER_WEIGHTS
+    if not path.is_file():
+        raise _damaged(path, "is missing", "缺失")
+    try:
+        return {name: header.shape for name, header in safetensors_headers(path).items()}
+    except ModelError:
+        raise _damaged(path, "is truncated or damaged", "不完整或已损坏") from None
 
 
 def _check_weights(path: Path, wanted: Mapping[str, torch.Tensor], held: set[str]) -> None:

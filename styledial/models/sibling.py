@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 
 from styledial.data.texts import ASSETS
 from styledial.errors import ModelError
+from styledial.models.attach import shapes_of
 from styledial.models.classes import auto_class, with_attention
 from styledial.models.configuration import model_config
 from styledial.models.identity import Base
 from styledial.models.load import load_tokenizer
 from styledial.models.locate import find_base, ready_folder
 from styledial.models.policy import quiet_peft
-from styledial.models.shards import safetensors_headers
-from styledial.run_folder.layout import ADAPTER_WEIGHTS
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -40,7 +39,7 @@ def first_difference(adapter: Path, base: Base, other: str) -> Words | None:
 
     The base itself need not be here any more: the adapter's matrices and tokenizer say most of
     it. Reads `other`'s configuration, tokenizer and the headers of its weights. Raises ModelError
-    where `other` isn't available or can't be trained.
+    where `other` isn't available or can't be trained, AdapterError for a damaged adapter.
     """
     trusted = bool(base.loading.get("trust_remote_code"))
     ready_folder(other, trust_remote_code=trusted)
@@ -79,7 +78,7 @@ def _of_settings(own: PretrainedConfig, other: PretrainedConfig) -> Words | None
 def _of_layers(adapter: Path, shape: PretrainedConfig, trusted: bool) -> Words | None:
     """Of layers that `shape` has beyond those of the adapter: all of a kind are adapted, or none.
     For a base that is gone, whose number of layers only the adapter tells."""
-    held = {_layer_of(name) for name in safetensors_headers(adapter / ADAPTER_WEIGHTS)}
+    held = {_layer_of(name) for name in shapes_of(adapter)}
     kinds = {re.sub(r"\d+", "N", layer) for layer in held}
     for name, _ in _without_memory(shape, trusted).named_modules():
         if name not in held and re.sub(r"\d+", "N", name) in kinds:
@@ -92,7 +91,7 @@ def _of_layers(adapter: Path, shape: PretrainedConfig, trusted: bool) -> Words |
 
 def _of_matrices(adapter: Path, shape: PretrainedConfig, trusted: bool) -> Words | None:
     """Of the adapter's matrices and those that it would have on `shape`, by PEFT's names."""
-    held = {name: h.shape for name, h in safetensors_headers(adapter / ADAPTER_WEIGHTS).items()}
+    held = shapes_of(adapter)
     try:
         wanted = _matrices_on(adapter, shape, trusted)
     except ValueError as error:  # none of the adapter's layers is there

@@ -21,6 +21,7 @@ from styledial.errors import AdapterError
 from styledial.files import folder_written_aside, write_json, write_text
 from styledial.language import say
 from styledial.models.adapter import check_code_is_here, write_adapter
+from styledial.models.attach import shapes_of
 from styledial.models.identity import Base, describe_base, differing_parts, remembered_base
 from styledial.models.load import quiet_libraries
 from styledial.models.locate import absolute, find_base, split_revision
@@ -126,6 +127,7 @@ def _figures(table: dict[str, Any]) -> dict[str, float]:
 
 
 def _digest(folder: Path) -> str:
+    shapes_of(folder)  # which says where it isn't there
     with (folder / ADAPTER_WEIGHTS).open("rb") as file:
         digest = hashlib.sha256()
         while block := file.read(1 << 20):
