@@ -13,7 +13,7 @@ from transformers import AutoConfig
 
 from styledial.memory.rehearse import rehearse, rows_of
 from styledial.memory.repeat import Irregular, with_layers
-from styledial.memory.shorten import Repeat, find_repeat, shorten
+from styledial.memory.shorten import Repeat, find_repeat
 from styledial.memory.skeleton import build_skeleton
 from styledial.memory.trace import Event, Storage, Trace
 from styledial.models.configuration import model_config
@@ -134,14 +134,26 @@ def test_layers_that_can_be_left_out(kinds: str, expected: Repeat | None) -> Non
         assert kept >= found.first + 2 * found.period + max(found.period, 2)
 
 
-def test_layers_are_told_apart_by_what_is_trained(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ([], Repeat(2, 1, 6)),
+        (["gradient_checkpointing=every_second"], Repeat(2, 2, 2)),
+        (["lora_target_modules=[q_proj,v_proj]"], Repeat(2, 1, 6)),
+        # Layers of some numbers alone have an adapter.
+        (["lora_target_modules=.*layers[.][2-5][.].*q_proj"], None),
+        (["lora_target_modules=[layers.3.self_attn.q_proj]"], None),
+    ],
+)
+def test_what_is_left_out(settings: list[str], expected: Repeat | None, tmp_path: Path) -> None:
     AutoConfig.for_model("qwen2", **_SIZES).save_pretrained(tmp_path)
-    config = small_config(tmp_path, "lora_target_modules=.*layers[.][0-9]*[13579][.].*q_proj")
-    policy = build_skeleton(config, model_config(str(tmp_path)), torch.float32)
-    assert shorten(policy) == Repeat(2, 2, 2)
-    config = small_config(tmp_path, "lora_target_modules=.*layers.(2|3|5|7).*q_proj")
-    policy = build_skeleton(config, model_config(str(tmp_path)), torch.float32)
-    assert shorten(policy) is None
+    shape = model_config(str(tmp_path))
+    config = small_config(tmp_path, *settings)
+    policy, found = build_skeleton(config, shape, torch.float32, short=True)
+    assert found == expected
+    left = 12 - (found.left_out if found else 0)
+    assert len(policy.causal_lm.model.layers) == policy.causal_lm.config.num_hidden_layers == left
+    assert shape.num_hidden_layers == 12
 
 
 def test_a_layer_with_events_of_its_own_is_noticed() -> None:

@@ -73,8 +73,7 @@ def check_quantisation(config: Config) -> None:
 def policy_on(base: PreTrainedModel, config: Config) -> Policy:
     """What `config` trains on a frozen base, be it loaded or, for the memory plan, shapes alone."""
     model = config.model
-    if config.training.recomputed:
-        recompute_activations(base, every=round(1 / config.training.recomputed))
+    recompute_as_set(base, config)
     if not model.use_peft:
         return with_all_weights(base)
     return with_lora(
@@ -87,6 +86,12 @@ def policy_on(base: PreTrainedModel, config: Config) -> Policy:
         use_rslora=model.use_rslora,
         experts=model.lora_experts,
     )
+
+
+def recompute_as_set(base: PreTrainedModel, config: Config) -> None:
+    """Gradient checkpointing of the layers that `config` says, if any."""
+    if config.training.recomputed:
+        recompute_activations(base, every=round(1 / config.training.recomputed))
 
 
 def answers_prompts(

@@ -15,7 +15,6 @@ Layers of one kind are traced once (shorten.py, repeat.py); with `whole` or `tho
 from __future__ import annotations
 
 import gc
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,8 @@ from styledial.build.anchor import ANCHOR_WEIGHT, anchor_rows, has_anchor
 from styledial.build.kl import build_controller
 from styledial.build.model import build_optimizer, mixed_precision
 from styledial.data.pack import Batch
-from styledial.memory import repeat, shorten, skeleton, within
+from styledial.memory import repeat, skeleton, within
+from styledial.memory.shorten import layers_of
 from styledial.memory.trace import GRAIN, Trace, Tracker
 from styledial.models.policy import Policy
 from styledial.training import step
@@ -87,8 +87,7 @@ def rehearse(
     """
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    policy = skeleton.build_skeleton(config, deepcopy(shape), dtype)  # `shorten` changes its own
-    short = None if whole or thorough else shorten.shorten(policy)
+    policy, left_out = skeleton.build_skeleton(config, shape, dtype, short=not (whole or thorough))
     tracker = Tracker(GRAIN, within.on_gpu) if on_gpu else Tracker(1)
     gc.freeze()  # the collector leaves alone what is there already: a tenth of the time and more
     try:
@@ -101,10 +100,10 @@ def rehearse(
         gc.unfreeze()
     # A copy: the model's end, when this returns, is no part of the step.
     trace = replace(tracker.trace, events=list(tracker.trace.events))
-    if not short:
+    if not left_out:
         return trace
     try:
-        return repeat.with_layers(trace, short)
+        return repeat.with_layers(trace, left_out)
     except repeat.Irregular:
         return rehearse(
             config, shape, dtype=dtype, on_gpu=on_gpu, rows=rows, packed=packed, whole=True
@@ -115,7 +114,7 @@ def see_weights(policy: Policy, tracker: Tracker) -> None:
     """Count what is there before the first step, each storage as its layer's."""
     layers = {
         id(tensor): number
-        for number, layer in shorten.layers_of(policy)
+        for number, layer in layers_of(policy)
         for tensor, _ in skeleton.weights_in(layer, is_adapter=policy.is_adapter)
     }
     for tensor, kind in skeleton.weights_of(policy):
@@ -234,7 +233,7 @@ def tell_layers(policy: Policy, tracker: Tracker) -> None:
         if last and tracker.phase != "backward":
             tracker.layer = None
 
-    layers = list(shorten.layers_of(policy))
+    layers = list(layers_of(policy))
     count = max((number for number, _ in layers), default=-1) + 1
     for number, layer in layers:
         layer.register_forward_pre_hook(lambda module, given, n=number: begin(n))

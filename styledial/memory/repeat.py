@@ -10,7 +10,6 @@ the whole trace, event by event, by tests/test_memory_repeat.py.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from styledial.memory.shorten import Repeat
@@ -30,12 +29,8 @@ class _Section(NamedTuple):
     stop: int
 
 
-class _Key(NamedTuple):
-    """A storage as the `number`th that was made in a section of the layer."""
-
-    layer: int | None
-    visit: int
-    number: int
+# A storage: (layer, visit, number) for the number-th that was made in that section.
+_Key = tuple[int | None, int, int]
 
 
 def with_layers(trace: Trace, repeat: Repeat) -> Trace:
@@ -94,17 +89,15 @@ class _Expansion:
     def emit(self, section: _Section, shift: int | None = None) -> None:
         """A section's events, on the layer that stands `shift` layers further on."""
         for event in self.trace.events[section.start : section.stop]:
-            key = self.keys[event.id]
-            place = self.placed(key.layer, shift)
-            named = key._replace(layer=place)
+            layer, visit, number = self.keys[event.id]
+            place = self.placed(layer, shift)
             if event.size > 0:
-                self.ids[named] = self.add(self.trace.storages[event.id], place)
+                self.ids[place, visit, number] = self.add(self.trace.storages[event.id], place)
                 continue
-            number = self.ids.pop(named, None)
-            if number is None:
+            made = self.ids.pop((place, visit, number), None)
+            if made is None:
                 raise Irregular
-            size = self.result.storages[number].size
-            self.result.events.append(Event(number, -size, place))
+            self.result.events.append(Event(made, -self.result.storages[made].size, place))
 
     def placed(self, layer: int | None, shift: int | None) -> int | None:
         """Where a layer of the short model is in the whole one, seen from a shifted section."""
@@ -114,12 +107,12 @@ class _Expansion:
             return layer + shift
         return layer if layer < self.repeat.check else layer + self.repeat.left_out
 
-    def add(self, storage: Storage, layer: int | None) -> int:
-        size = storage.size
-        if storage.joined:
-            size = self.result.rounded(sum(self.in_all(storage.joined).values()))
+    def add(self, of: Storage, layer: int | None) -> int:
+        size = of.size
+        if of.joined:
+            size = self.result.rounded(sum(self.in_all(of.joined).values()))
         number = len(self.result.storages)
-        self.result.storages.append(replace(storage, size=size, layer=layer))
+        self.result.storages.append(Storage(size, of.phase, of.operation, of.kind, layer=layer))
         self.result.events.append(Event(number, size, layer))
         return number
 
@@ -136,7 +129,7 @@ class _Expansion:
         """Raises Irregular where two periods differ in an event."""
         for section in (*one, *other):
             for event in self.trace.events[section.start : section.stop]:
-                if event.size < 0 and self.keys[event.id].layer is None:
+                if event.size < 0 and self.keys[event.id][0] is None:
                     raise Irregular  # goes once, and would have to go with each layer
         for a, b in zip(sorted(one), sorted(other), strict=True):
             if list(self.described(a)) != list(self.described(b)):
@@ -159,7 +152,7 @@ class _Expansion:
             if layer is None or not first <= layer < last:
                 continue
             for other in (layer - period, layer + period):
-                if first <= other < last and _Key(other, visit, number) not in self.ids:
+                if first <= other < last and (other, visit, number) not in self.ids:
                     raise Irregular
 
 
@@ -183,5 +176,5 @@ def _keys(trace: Trace, sections: list[_Section]) -> list[_Key]:
         before = len(keys)
         for event in trace.events[section.start : section.stop]:
             if event.size > 0:
-                keys.append(_Key(section.layer, section.visit, len(keys) - before))
+                keys.append((section.layer, section.visit, len(keys) - before))
     return keys

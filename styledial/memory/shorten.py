@@ -16,6 +16,8 @@ from torch import nn
 from styledial.models.text_part import text_backbone
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from styledial.models.policy import Policy
 
 _NUMBERS = {"layer_idx", "layer_number"}  # which layer it is: alike all the same
@@ -39,16 +41,12 @@ class Repeat(NamedTuple):
         return self.period * self.times
 
 
-def shorten(policy: Policy) -> Repeat | None:
-    """Take out layers that others can stand for; None, and nothing taken, where there are none."""
-    models = [policy.causal_lm, *(m for m in policy._frozen if m is not None)]
-    found = [_layers(model) for model in models]
-    if any(layers is None for layers in found):
-        return None
-    repeat = find_repeat([_kind(layer) for layer in found[0] or ()])
+def shorten(model: PreTrainedModel) -> Repeat | None:
+    """Take out layers that others can stand for, also in the model's configuration; None, and
+    nothing taken, where there are none."""
+    repeat = find_repeat([_kind(layer) for layer in _layers(model) or ()])
     if repeat:
-        for model in models:
-            _take_out(model, repeat)
+        _take_out(model, repeat)
     return repeat
 
 

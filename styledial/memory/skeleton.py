@@ -11,14 +11,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from styledial.build.model import check_quantisation, policy_on
+from styledial.build.model import check_quantisation, policy_on, recompute_as_set
 from styledial.errors import ModelError
+from styledial.memory.shorten import Repeat, shorten
 from styledial.models import quantise
 from styledial.models.classes import auto_class, with_attention
 from styledial.models.inspect import built_from
@@ -41,8 +43,11 @@ def cut(shape: PretrainedConfig, layers: int) -> None:
     text.num_hidden_layers = layers
 
 
-def build_skeleton(config: Config, shape: PretrainedConfig, dtype: torch.dtype) -> Policy:
-    """The policy that training would have, on `meta`. Raises ModelError as training would."""
+def build_skeleton(
+    config: Config, shape: PretrainedConfig, dtype: torch.dtype, *, short: bool = False
+) -> tuple[Policy, Repeat | None]:
+    """The policy that training would have, on `meta`; `short`: without the layers that others can
+    stand for, and which those are. Raises ModelError as training would."""
     check_quantisation(config)
     if config.model.use_dora and config.model.load_in_4bit:
         raise ModelError(
@@ -51,7 +56,18 @@ def build_skeleton(config: Config, shape: PretrainedConfig, dtype: torch.dtype) 
         )
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return policy_on(_base(config.model, shape, dtype), config)
+        base = _base(config.model, deepcopy(shape), dtype)  # `shorten` changes its configuration
+        recompute_as_set(base, config)  # which layers, before any is taken out
+        repeat = shorten(base) if short and _adapts_all_alike(config.model) else None
+        return policy_on(base, config), repeat
+
+
+def _adapts_all_alike(settings: ModelSettings) -> bool:
+    """Whether no layer's number decides on its adapter: a pattern or a longer name may hold one."""
+    targets = settings.lora_target_modules
+    if not settings.use_peft or targets == "all-linear":
+        return True
+    return isinstance(targets, list) and not any(c.isdigit() for name in targets for c in name)
 
 
 def _base(settings: ModelSettings, shape: PretrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
