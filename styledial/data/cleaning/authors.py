@@ -18,7 +18,7 @@ _LONGEST_NOTE = 3000  # characters: more under such a title is a chapter after a
 _WORDS = re.compile(
     "更新|月票|推荐票|收藏|订阅|打赏|书友|读者|新书|感言|加更|[一二三四五两]更|上架|本书|盟主|请假|码字|断更|存稿|"
     "书评|完本|完结|正版|各位|敬请期待|追读|下一本|更速度|QQ群|公众号|求票|感谢|抱歉|送上|奉上|下一章|还有一章|"
-    "霸王票|营养液|地雷|小天使|撒花"
+    "大家.{0,4}支持|霸王票|营养液|地雷|小天使|撒花"
 )
 _LATIN_WORDS = re.compile(
     r"\bRoyal ?Road\b|\bratings?\b|"
@@ -35,7 +35,10 @@ _MARK = re.compile(
     r"[（(\[【*]*(?:p\.?\s?s\.?\s*[:：]|p\.s\.\s|作者有话|题外话|A/N\b|Author.?s? Note|\(A/N)", re.I
 )
 # What is under such a line in a chapter is the author's too, to the end of the chapter.
-_HEADS = re.compile(r"作者有话要?说\s*[:：]?.*|A note from .{1,40}|Author.?s Notes?\s*:?", re.I)
+_HEADS = re.compile(
+    r"作话\s*[:：]?|작가의 말|作者有话要?说\s*[:：]?.*|A note from .{1,40}|Author.?s Notes?\s*:?",
+    re.I,
+)
 _SAID = re.compile('[道说說][：，]?[“「]|^[“「『"]')
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.cleaning.serials import is_theft_notice
+from styledial.data.cleaning.sites import may_be_of_a_site, site_line
 
 _ENDINGS = "com|net|org|cc|cn|info|tw|hk|xyz|vip|la|tv"
 _STRONG = r"(?:https?://|www[.．。·])[^\s\u3000-\u303f\u3400-\u9fff，。；！？“”（）]+"
@@ -48,7 +49,15 @@ _HINTS = (
 )
 _HINT_WORDS = [word.replace("&", " ") for word in _HINTS.split()]
 _ENDING = re.compile(rf"\.(?:{_ENDINGS})\b")
-_HINT = re.compile("|".join(map(re.escape, _HINT_WORDS)) + "|" + _ENDING.pattern)
+# In lines of Chinese only: English has `app` in every happy.
+_HAN_HINTS = (
+    "书籍名称 客户端 启用缓存 审核中 防盗 转载 表于 该作者 本帖 加载失败 登陆 登录 示： 点读书 "
+    "点原创 点中文 晋江 整理制作 全文终 结束） 扫码 完】 完- 作话 霸王票 营养液 待续 阅读记录 "
+    "要提交"
+)
+_HINT = re.compile(
+    "|".join(map(re.escape, [*_HINT_WORDS, *_HAN_HINTS.split()])) + "|" + _ENDING.pattern
+)
 # English has the first letters of these everywhere: there, one look for each is far cheaper.
 _ASCII_HINTS = [word for word in _HINT_WORDS if word.isascii()]
 _MAY_HAVE_OTHERS = re.compile("[\u203b-\uffff]|—{8}|…{8}")
@@ -101,7 +110,7 @@ _PATTERNS = (
     (
         "notice",
         r"[（(【\[]?(?:本章完|本章未完[^。]{0,16}|未完待续|待续|全文完|全书完|本书完|完结|完本)"
-        r"(?!了)[^。！？，]{0,10}[)）】\]]?[。.]?",
+        r"(?:[\s!！~～…（(、][^。！？，]{0,10})?[)）】\]]?[。.]?",
     ),
     ("notice", ".{6,200}", _RIGHTS, _WISH),
     ("advertisement", ".{4,160}", _FORMULA),
@@ -150,7 +159,8 @@ def drop_junk(
 ) -> Iterator[Line]:
     """Lines without those that a site added; an address inside prose goes alone, a title stays."""
     for line in lines:
-        if not _is_hinted(line.text.lower()):
+        small = line.text.lower()
+        if not _is_hinted(small) and not may_be_of_a_site(small):
             yield line
             continue
         text = line.text.strip(" \u3000")
@@ -158,6 +168,7 @@ def drop_junk(
             ledger.drop(line, "notice")
             continue
         reason = next((why for why, rule in _RULES if _fits(text, rule)), None)
+        reason = reason or site_line(text)
         if reason and reason not in _SURE and _NARRATED.search(text):
             reason = None
         if reason and is_title(text):
