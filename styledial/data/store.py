@@ -22,7 +22,8 @@ from zipfile import BadZipFile
 import numpy as np
 
 from styledial.data.cleaning.ledger import Drop, Ledger
-from styledial.data.copies.fingerprint import PERMUTATIONS, Fingerprint, fingerprint
+from styledial.data.copies.fingerprint import Fingerprint, fingerprint
+from styledial.data.copies.minhash import PERMUTATIONS
 from styledial.data.copies.pieces import Piece
 from styledial.data.overrides import NONE, Overrides
 from styledial.data.reading.read import Part, read

@@ -1,7 +1,7 @@
 """MinHash signatures: 128 numbers per piece of text, similar for similar texts.
 
     text -> characters that matter, traditional folded to simplified -> runs of six of them
-         -> hashes, one in eight kept by value -> datasketch.MinHash
+         -> hashes, one in eight kept by value -> MinHash (minhash.py)
 
 Broder 1997, "On the resemblance and containment of documents": the share of equal numbers of
 two signatures estimates the Jaccard likeness of the two sets of runs, with a standard error of
@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import unicodedata
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from styledial.data.cleaning.clean import converter
+from styledial.data.copies.minhash import signature
 
-PERMUTATIONS = 128
 _KEEP_ONE_IN = 8  # of the runs, those whose hash says so: the same ones in every copy
 _RUN_HAN, _RUN_LETTERS = 6, 20  # six characters of Chinese say about as much as twenty letters
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -48,19 +48,9 @@ def fingerprint(text: str) -> Fingerprint:
     kept = hashes[hashes % _KEEP_ONE_IN == 0]
     if kept.size < 32:  # a short text needs them all to be told from its like
         kept = hashes
-    sketch = _blank().copy()
-    sketch.update_batch((np.unique(kept) >> np.uint64(16) & np.uint64(0xFFFFFFFF)).tolist())
+    hashes = (np.unique(kept) >> np.uint64(16)) & np.uint64(0xFFFFFFFF)
     exact = int(_runs(folded.astype(np.uint64), max(1, folded.size))[0]) if folded.size else 0
-    signature = np.asarray(sketch.hashvalues).astype(np.uint32)
-    return Fingerprint(signature, exact, int(folded.size), traditional, han)
-
-
-@lru_cache(maxsize=1)
-def _blank() -> Any:
-    """An empty MinHash: drawing its permutations anew would cost more than a short text."""
-    from datasketch import MinHash
-
-    return MinHash(num_perm=PERMUTATIONS, seed=1, hashfunc=int)
+    return Fingerprint(signature(hashes), exact, int(folded.size), traditional, han)
 
 
 def _runs(codes: np.ndarray, length: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Similar signatures: MinHash with banding (LSH), in sorted arrays.
 
-datasketch makes the signatures; its MinHashLSH index takes 10 KB a text with 32 bands, which is
-1.2 GB for a gigabyte of novels, so the bands are sorted here instead, one after the other.
+An index of buckets (datasketch's MinHashLSH) takes 10 KB a text with 32 bands, which is 1.2 GB for
+a gigabyte of novels, so the bands are sorted here instead, one after the other.
 """
 
 from __future__ import annotations
