@@ -132,8 +132,13 @@ class Bench:
         seconds = time.perf_counter() - started
         with path.open("a", encoding="utf-8") as file:
             for reading in found:
-                line = {"kind": name, "budget": budget, "seed": seed, **reading,
-                        "seconds": round(seconds, 1)}  # fmt: skip
+                line = {
+                    "kind": name,
+                    "budget": budget,
+                    "seed": seed,
+                    **reading,
+                    "seconds": round(seconds, 1),
+                }
                 file.write(json.dumps(line) + "\n")
                 print(line, flush=True)
 

@@ -48,8 +48,10 @@ def main() -> None:
         more = ["--memory", given.memory] if given.memory else []
         done = subprocess.run(
             [sys.executable, __file__, "--one", preset, *more],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
             print(json.dumps({"preset": preset, "failed": reason}), flush=True)

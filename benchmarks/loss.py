@@ -38,8 +38,18 @@ def main() -> None:
     found: dict[str, list[dict[str, float]]] = {way: [] for way in given.ways}
     for _ in range(given.repeats):
         for way in given.ways:
-            command = [sys.executable, __file__, "--one", way, "--rows", str(given.rows),
-                       "--width", str(given.width), "--vocabulary", str(given.vocabulary)]  # fmt: skip
+            command = [
+                sys.executable,
+                __file__,
+                "--one",
+                way,
+                "--rows",
+                str(given.rows),
+                "--width",
+                str(given.width),
+                "--vocabulary",
+                str(given.vocabulary),
+            ]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 print(f"{way}: {done.stderr.strip().splitlines()[-1]}")

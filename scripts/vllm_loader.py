@@ -173,10 +173,9 @@ def _loaded(model, adapter: str, rank: int) -> dict:
 def _check_shape(layers: dict, packed: dict, name: str, one) -> None:
     """The layer, or the one that it is a part of, is in vLLM's model and of this width."""
     above, _, last = name.rpartition(".")
-    whole = [name] if name in layers else [
-        f"{above}.{layer}" for layer, parts in packed.items() if last in parts
-    ]  # fmt: skip
-    (layer,) = [layers[each] for each in whole if each in layers]
+    whole = [f"{above}.{layer}" for layer, parts in packed.items() if last in parts]
+    names = [name] if name in layers else whole
+    (layer,) = [layers[each] for each in names if each in layers]
     assert one.lora_a.shape[1] == layer.input_size, name
     assert one.lora_b.shape[0] <= layer.output_size, name
 

@@ -154,9 +154,13 @@ class Worker:
         self._log = log
         with log.open("w") as file:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, text=True,
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                text=True,
                 env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
-            )  # fmt: skip
+            )
         self._read()
 
     def turn(self) -> dict[str, Any]:

@@ -53,6 +53,23 @@ class Work:
 # --- StyleDial
 
 
+def _our_settings(work: Work, mode: str) -> list[str]:
+    return [
+        f"model.model_name_or_path={work.folder}",
+        f"model.lora_r={LORA['r']}",
+        f"model.lora_alpha={LORA['lora_alpha']}",
+        f"model.lora_dropout={LORA['lora_dropout']}",
+        f"data.max_length={work.length}",
+        "data.anchor=off",
+        f"training.per_device_train_batch_size={work.rows}",
+        "training.gradient_accumulation_steps=1",
+        f"training.kl_mode={mode}",
+        f"training.learning_rate={LEARNING_RATE}",
+        "training.lr_scheduler_type=constant",
+        f"training.gradient_checkpointing={str(work.checkpointing).lower()}",
+    ]
+
+
 def ours(work: Work, turns: Turns, *, mode: str = "budget", cached: bool = False) -> None:
     """The training loop itself; only what surrounds it (texts, checkpoints, screen) is left out."""
     from styledial.build.kl import build_controller
@@ -68,15 +85,7 @@ def ours(work: Work, turns: Turns, *, mode: str = "budget", cached: bool = False
     from styledial.training.reference import ReferenceCache, References
     from styledial.training.row_order import RowOrder
 
-    config = resolve(None, None, {}, [
-        f"model.model_name_or_path={work.folder}", f"model.lora_r={LORA['r']}",
-        f"model.lora_alpha={LORA['lora_alpha']}", f"model.lora_dropout={LORA['lora_dropout']}",
-        f"data.max_length={work.length}", "data.anchor=off",
-        f"training.per_device_train_batch_size={work.rows}",
-        "training.gradient_accumulation_steps=1", f"training.kl_mode={mode}",
-        f"training.learning_rate={LEARNING_RATE}", "training.lr_scheduler_type=constant",
-        f"training.gradient_checkpointing={str(work.checkpointing).lower()}",
-    ])  # fmt: skip
+    config = resolve(None, None, {}, _our_settings(work, mode))
     base = load_base(str(work.folder), dtype=str(DTYPE).removeprefix("torch."))
     base.to(DEVICE)
     turns.loaded()

@@ -87,20 +87,17 @@ def bands_curve(
     )
     rows = [{"y": low, "y2": high, "name": name} for name, (low, high) in bands.items()]
     band = alt.Chart(alt.Data(values=rows))
+    area = band.mark_rect(color="var(--band)", aria=False, stroke="var(--paper)")
+    name = band.mark_text(color="var(--muted)", align="left", aria=False, fontSize=11)
+    at_middle = name.encode(x=alt.value(6), y=alt.Y("middle:Q"), text="name:N")
+    curve = alt.Chart(data([(0.0, 0.0), *points])).encode(x=x, y=y)
+    dots = alt.Chart(data(points)).encode(x=x, y=y)
     layers: list[Any] = [
-        band.mark_rect(color="var(--band)", aria=False, stroke="var(--paper)").encode(
-            y=y, y2="y2:Q"
-        ),
-        band.mark_text(color="var(--muted)", align="left", aria=False, fontSize=11).encode(
-            x=alt.value(6), y=alt.Y("middle:Q"), text="name:N"
-        ).transform_calculate(middle="(datum.y + datum.y2) / 2"),
-        alt.Chart(data([(0.0, 0.0), *points])).mark_line(
-            color="var(--accent)", aria=False, strokeWidth=2, interpolate="monotone"
-        ).encode(x=x, y=y),
-        alt.Chart(data(points)).mark_point(
-            color="var(--accent)", aria=False, filled=True, size=18, opacity=1
-        ).encode(x=x, y=y),
-    ]  # fmt: skip
+        area.encode(y=y, y2="y2:Q"),
+        at_middle.transform_calculate(middle="(datum.y + datum.y2) / 2"),
+        curve.mark_line(color="var(--accent)", aria=False, strokeWidth=2, interpolate="monotone"),
+        dots.mark_point(color="var(--accent)", aria=False, filled=True, size=18, opacity=1),
+    ]
     if chosen:
         layers += _chosen(chosen, x, y, chosen_name)
     layers.append(hover(points, x, lambda px, py: f"{px:g}: {py:.4f}"))

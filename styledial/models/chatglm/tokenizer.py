@@ -78,10 +78,8 @@ def _backend(model_file: Path) -> Any:
     if read.add_dummy_prefix:
         steps.append(normalizers.Prepend(_SPACE))
     backend.normalizer = normalizers.Sequence(steps)
-    backend.decoder = decoders.Sequence(
-        [decoders.Replace(_SPACE, " "), decoders.ByteFallback(), decoders.Fuse(),
-         decoders.Strip(" ", 1, 0)]
-    )  # fmt: skip
+    joined = [decoders.Replace(_SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
+    backend.decoder = decoders.Sequence([*joined, decoders.Strip(" ", 1, 0)])
     controls = [text for text, _, kind in read.pieces if kind in (CONTROL, UNKNOWN)]
     backend.add_special_tokens([AddedToken(t, normalized=False) for t in (*controls, *SPECIAL)])
     backend.add_tokens(
