@@ -102,21 +102,15 @@ def plan(
 
     `card` settles the precision of `dtype: auto` and the size of cuBLAS's workspace. `device`
     "cpu", or the memory of a machine for a card, plans for a CPU, with nothing but the tensors in
-    use. `packed`: whether
-    rows hold several texts; None takes the worse case that the configuration allows. `layers`
-    plans a model of so many layers; `whole` traces each of them, also where one stands for many.
+    use. `packed`: whether rows hold several texts; None takes the worse case that the configuration
+    allows. `layers` plans a model of so many layers; `whole` traces each of them, also where one
+    stands for many.
     Costs one to three seconds of a core, no GPU, no weights and, for the guide's six, no network.
     Raises UserError as training would.
     """
     on_gpu = device == "cuda" and (card is None or card.is_gpu)
-    bf16 = card is None or card.bf16
-    dtype = weights_dtype(config.model.dtype, on_gpu=on_gpu, bf16=bf16)
-    shape = model_config(
-        config.model.model_name_or_path, trust_remote_code=config.model.trust_remote_code
-    )
-    check_length(shape, config.model.model_name_or_path, config.data.max_length)
-    if layers is not None:
-        skeleton.cut(shape, layers)
+    dtype = weights_dtype(config.model.dtype, on_gpu=on_gpu, bf16=card is None or card.bf16)
+    shape = _shape(config, layers)
     rows = rows_of(config, processes)
     if packed is None:
         packed = shares_rows(config)
@@ -132,9 +126,7 @@ def plan(
             whole=whole,
         )
         worst = _worst_moment(config, shape, dtype, trace, on_gpu)
-    holes = worst.reserved - worst.allocated
-    training = config.training
-    tokens = rows.style * config.data.max_length
+    tokens = rows.style * config.data.max_length * processes
     return Plan(
         allocated=worst.allocated,
         reserved=worst.reserved,
@@ -144,16 +136,26 @@ def plan(
             processes=processes,
             quantised=config.model.load_in_4bit or config.model.load_in_8bit,
             gradients=sum(s.size for s in trace.storages if s.kind == "adapter"),
-            holes=holes,
+            holes=worst.reserved - worst.allocated,
         ),
         breakdown=worst.breakdown,
         peak_phase=worst.phase,
         peak_op=worst.operation,
         dtype=str(dtype).removeprefix("torch."),
         rows=rows.style,
-        tokens_per_update=tokens * training.gradient_accumulation_steps * processes,
+        tokens_per_update=tokens * config.training.gradient_accumulation_steps,
         flops=sum(trace.micro_flops.values()) / rows.style * rows.per_update,
     )
+
+
+def _shape(config: Config, layers: int | None) -> PretrainedConfig:
+    """The base's configuration, cut to so many layers; UserError where its rows are too long."""
+    model = config.model
+    shape = model_config(model.model_name_or_path, trust_remote_code=model.trust_remote_code)
+    check_length(shape, model.model_name_or_path, config.data.max_length)
+    if layers is not None:
+        skeleton.cut(shape, layers)
+    return shape
 
 
 class _Moment(NamedTuple):

@@ -94,6 +94,13 @@ def gives_back(tokenizer: PreTrainedTokenizerBase, text: str) -> bool:
     return bool(ids) and tokenizer.decode(ids).strip() == text
 
 
+# What transformers raises over files that aren't as it expects them.
+_UNLOADABLE = (
+    OSError, ValueError, ImportError, TypeError, KeyError, AttributeError, AssertionError,
+    RuntimeError,
+)  # fmt: skip
+
+
 def load_base(
     name_or_path: str,
     *,
@@ -137,10 +144,7 @@ def load_base(
             )
     except torch.OutOfMemoryError:
         raise
-    except (
-        OSError, ValueError, ImportError, SafetensorError, TypeError, KeyError, AttributeError,
-        AssertionError, RuntimeError,
-    ) as error:  # fmt: skip
+    except (*_UNLOADABLE, SafetensorError) as error:
         if attn_implementation == "flash_attention_2" and "lash" in str(error):
             raise _no_flash_attention(error) from None
         raise _not_loaded(name_or_path, error) from None
