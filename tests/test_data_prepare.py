@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 from data_samples import ROOT, STORY, novel
+from typer.testing import CliRunner, Result
 
+from styledial.cli.main import app
 from styledial.data import workers
 from styledial.data.reading.sources import Source
 from styledial.errors import StyleDialError
@@ -23,7 +25,14 @@ LINE = {"text", "book", "chapter", "split"}
 BOOK = {"file", "encoding", "chars_in", "chars_out", "kept", "reason", "drops", "sha256"}
 
 
-def prepare(*arguments: object, language: str = "en") -> subprocess.CompletedProcess[str]:
+def prepare(*arguments: object, language: str = "en") -> Result:
+    """`styledial prepare ...` in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STYLEDIAL_LANG", language)
+        return CliRunner().invoke(app, ["prepare", *map(str, arguments)], catch_exceptions=False)
+
+
+def as_a_process(*arguments: object, language: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "styledial.cli.prepare", *map(str, arguments)],
         cwd=ROOT,
@@ -51,7 +60,7 @@ def test_the_files(tmp_path: Path) -> None:
     (at / "talk.jsonl").write_text('{"source": "走", "target": "请了"}\n', encoding="utf-8")
     out = tmp_path / "made" / "out.jsonl"
     done = prepare(at, "-o", out, "--show-drops")
-    assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
+    assert (done.exit_code, done.stderr.count("\n")) == (0, 1), done.stderr
     lines = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
     assert all(set(line) == LINE for line in lines)
     assert {line["split"] for line in lines} == {"train", "heldout"}
@@ -88,7 +97,7 @@ def test_out_inside_the_folder_is_not_read_again(tmp_path: Path) -> None:
     first = prepare(at, "-o", at / "out.jsonl")
     made = (at / "out.jsonl").read_bytes()
     second = prepare(at, "-o", at / "out.jsonl")
-    assert (first.returncode, second.returncode) == (0, 0)
+    assert (first.exit_code, second.exit_code) == (0, 0)
     assert (at / "out.jsonl").read_bytes() == made
     assert "3 of 3 files kept" in second.stdout
 
@@ -99,9 +108,9 @@ def test_the_result_does_not_depend_on_processes(tmp_path: Path) -> None:
     for number in range(3):
         (at / f"{number}.txt").write_text(novel(number, 80, 110), encoding="utf-8")
     out, again = tmp_path / "out.jsonl", tmp_path / "again.jsonl"
-    assert prepare(at, "-o", out, "--workers", 2).returncode == 0
+    assert prepare(at, "-o", out, "--workers", 2).exit_code == 0
     assert out.stat().st_size > 4 << 20  # enough for a second process
-    assert prepare(at, "-o", again, "--workers", 1).returncode == 0
+    assert prepare(at, "-o", again, "--workers", 1).exit_code == 0
     assert again.read_bytes() == out.read_bytes()
 
 
@@ -115,7 +124,7 @@ def test_the_result_does_not_depend_on_processes(tmp_path: Path) -> None:
 def test_errors_are_one_sentence(tmp_path: Path, arguments: list[str], en: str, zh: str) -> None:
     names = {"HERE": str(tmp_path), "OUT": str(tmp_path / "o.jsonl")}
     for language, sentence in (("en", en), ("zh", zh)):
-        done = prepare(*[names.get(a, a) for a in arguments], language=language)
+        done = as_a_process(*[names.get(a, a) for a in arguments], language=language)
         assert done.returncode == 2
         assert sentence in done.stderr
         assert "Traceback" not in done.stderr + done.stdout
@@ -136,7 +145,9 @@ def sigint_is_heard() -> Iterator[None]:
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as on POSIX")
 @pytest.mark.usefixtures("sigint_is_heard")
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path, how: signal.Signals) -> None:
     at = tmp_path / "n"
     at.mkdir()
@@ -168,10 +179,10 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path, how: signal.Sig
         assert "Traceback" not in told
 
     prepared = prepare(at, "-o", out, "--workers", 1)
-    assert prepared.returncode == 0
+    assert prepared.exit_code == 0
     assert not store.exists()
     fresh = tmp_path / "fresh.jsonl"
-    assert prepare(at, "-o", fresh, "--workers", 1).returncode == 0
+    assert prepare(at, "-o", fresh, "--workers", 1).exit_code == 0
     assert fresh.read_bytes() == out.read_bytes()
 
 

@@ -38,7 +38,7 @@ def finished(tiny_base: Path, novels: Path, tmp_path_factory) -> Path:
         "training.evaluate_at_end=quick",
         "data.general=bundled",
     ]
-    done = run_train("--preset", "quick", "--kl_beta", "0.1", *settings)
+    done = invoke("train", "--preset", "quick", "--kl_beta", "0.1", *settings)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -113,6 +113,16 @@ def test_the_resolved_config_repeats_the_run(finished: Path, tmp_path: Path) -> 
         for f in (finished, output)
     )
     assert one == two
+
+
+@pytest.mark.slow  # commands in this process are what the other tests run
+def test_it_does_so_as_a_process_of_its_own(
+    finished: Path, tiny_base: Path, novels: Path, tmp_path: Path
+) -> None:
+    settings = [*small_run(tiny_base, novels, tmp_path / "out"), "evaluate_at_end=quick"]
+    done = run_train("--preset", "quick", "--kl_beta", "0.1", *settings)
+    assert done.returncode == 0, done.stderr
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {p.name for p in finished.iterdir()}
 
 
 def test_full_tuning_against_a_frozen_copy(tiny_base: Path, novels: Path, tmp_path: Path) -> None:

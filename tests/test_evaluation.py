@@ -27,6 +27,12 @@ def run(tiny_base: Path, novels: Path, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def dialled(run: Path) -> Path:
+    assert invoke("dial", run, "--export", "0.03").returncode == 0
+    return run
+
+
 def content(folder: Path) -> dict:
     return json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
 
@@ -82,24 +88,23 @@ def test_the_command_measures_the_saved_adapter(run: Path) -> None:
         )
 
 
-def test_a_dialled_strength_is_shown_and_not_written(run: Path) -> None:
-    assert invoke("dial", run).returncode == 0
-    before = (run / "evaluation.json").read_bytes()
-    done = invoke("evaluate", run, "--kl_beta", "0.04", "--json")
+def test_a_dialled_strength_is_shown_and_not_written(dialled: Path) -> None:
+    before = (dialled / "evaluation.json").read_bytes()
+    done = invoke("evaluate", dialled, "--kl_beta", "0.04", "--json", "--passages", "10")
     assert done.returncode == 0, done.stderr
     shown = json.loads(done.stderr[done.stderr.index("{") :])
     assert shown["metrics"]["kl"]["value"] == pytest.approx(0.04, rel=0.1)
     assert shown["settings"]["kl_beta"] == 0.04
-    assert (run / "evaluation.json").read_bytes() == before
+    assert (dialled / "evaluation.json").read_bytes() == before
 
 
-def test_two_adapters_side_by_side(run: Path, tmp_path: Path) -> None:
-    assert invoke("dial", run, "--export", "0.03").returncode == 0
-    done = invoke("evaluate", run, "--against", run / "export/kl-0.03")
+def test_two_adapters_side_by_side(dialled: Path, tmp_path: Path) -> None:
+    other = dialled / "export/kl-0.03"
+    done = invoke("evaluate", dialled, "--against", other, "--passages", "10")
     assert done.returncode == 0, done.stderr
-    against = content(run)["metrics"]["kl"]["against"]
+    against = content(dialled)["metrics"]["kl"]["against"]
     assert against["value"] == pytest.approx(0.03, rel=0.1)
-    assert invoke("evaluate", run, "--against", tmp_path).returncode == 2
+    assert invoke("evaluate", dialled, "--against", tmp_path).returncode == 2
 
 
 def test_damaged_figures_are_refused_with_the_way_out(tmp_path: Path) -> None:

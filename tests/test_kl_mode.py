@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from running import LITTLE_TEXT, invoke
+from running import LITTLE_TEXT, invoke, small_run
 
 from styledial.training.reference import References
 
@@ -21,7 +21,7 @@ from styledial.training.reference import References
     ],
 )
 def test_a_mode_runs_the_base_over_what_it_says_and_lands(
-    mode, anchor, read, tmp_path, monkeypatch
+    mode, anchor, read, tiny_base, novels, tmp_path, monkeypatch
 ):
     passes: Counter[str] = Counter()
     real = References.__call__
@@ -36,18 +36,11 @@ def test_a_mode_runs_the_base_over_what_it_says_and_lands(
     out: Path = tmp_path / "run"
     done = invoke(
         "train",
-        "model.model_name_or_path=bundled",
-        "data.data_dir=bundled",
-        "data.max_length=48",
+        *small_run(tiny_base, novels, out),
         f"data.anchor={anchor}",
-        "model.lora_r=4",
-        "training.learning_rate=0.003",
-        "training.per_device_train_batch_size=4",
-        "training.gradient_accumulation_steps=2",
         "training.max_steps=12",
         "training.kl_beta=0.03",
         f"training.kl_mode={mode}",
-        f"training.output_dir={out}",
     )
     assert done.returncode == 0, done.stderr
     assert set(passes) == read

@@ -240,6 +240,7 @@ def test_a_run_that_is_too_large_stops_before_its_weights(
     assert json.loads((out / "plan.json").read_text(encoding="utf-8"))["total_bytes"] == eight.total
 
 
+@pytest.mark.slow  # with a micro-batch that was chosen: test_auto_in_a_run_and_in_its_resume
 def test_a_run_that_was_fitted_goes_on_as_it_was_fitted(
     tiny_base: Path, novels: Path, tmp_path: Path, with_card, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
+from pathlib import Path
 
 import minimal_loop
 import pytest
 
 
 def test_it_learns_the_style_at_the_distance_asked_for(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    (tmp_path / "wuxia").mkdir()
+    for file in sorted((minimal_loop.ASSETS / "wuxia").glob("*.txt"))[:2]:
+        shutil.copy(file, tmp_path / "wuxia")
+    monkeypatch.setattr(minimal_loop, "ASSETS", tmp_path)
     monkeypatch.setattr(sys, "argv", ["minimal_loop.py", "--kl_beta", "0.02", "--steps", "12"])
     minimal_loop.main()
     said = capsys.readouterr().out

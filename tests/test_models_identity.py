@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from marks import slow_but
 from running import invoke, small_run
 from safetensors.torch import load_file, save_file
 
@@ -101,7 +102,7 @@ def test_another_base_in_its_place_is_refused(
     assert not (tmp_path / "merged").exists()
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", slow_but(COMMANDS, "generate", "merge"))
 def test_a_base_that_moved_is_named_with_an_option(
     name: str, run: Path, base: Path, tmp_path: Path
 ) -> None:

@@ -127,7 +127,7 @@ def test_one_process_is_told_to_stop_and_both_save(
     assert len(read_checkpoint(output / f"checkpoints/step-{at}").rng) == 2
 
 
-@pytest.mark.parametrize("damaged", [1, 2])
+@pytest.mark.parametrize("damaged", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_damaged_checkpoints_are_left_out(
     damaged: int, whole: Path, tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from alike import ADAPTER
+from marks import slow_but
 from running import LITTLE_TEXT, SHORT_END, Done, invoke, small_run
 from safetensors.torch import load_file
 
@@ -50,7 +51,7 @@ LONGER = {
 }
 
 
-@pytest.mark.parametrize("kind", LONGER)
+@pytest.mark.parametrize("kind", slow_but(LONGER, "updates", "epochs"))
 def test_more_is_added_to_a_short_run(
     kind: str, tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:

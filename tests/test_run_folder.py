@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from marks import slow_but
 from running import SHORT_END, Done, invoke, small_run
 
 from styledial.errors import UserError
@@ -379,12 +380,16 @@ def replace(folder: Path) -> None:
         run.write_json("summary.json", {"mark": "two"})
 
 
-ERRORS = [Crash(), OSError(28, "No space left on device"), OSError(30, "Read-only file system")]
+ERRORS = {
+    "killed": Crash(),
+    "full": OSError(28, "No space left on device"),
+    "read-only": OSError(30, "Read-only file system"),
+}
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=["killed", "full", "read-only"])
+@pytest.mark.parametrize("error", slow_but(ERRORS, "killed"))
 def test_whatever_fails_while_a_run_is_replaced_one_of_the_two_is_whole(
-    tmp_path: Path, error: BaseException, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, error: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda handle: None)  # 50,000 of them; their places stay
     whole = tmp_path / "whole"
@@ -392,14 +397,14 @@ def test_whatever_fails_while_a_run_is_replaced_one_of_the_two_is_whole(
     (whole / "notes.txt").write_text("mine")
     earlier = contents(whole)
     shutil.copytree(whole, tmp_path / "counted")
-    with failing(10**6, error) as made:
+    with failing(10**6, ERRORS[error]) as made:
         replace(tmp_path / "counted")
     new = contents(tmp_path / "counted")
     assert len(made) > 60
     outcomes = set()
     for at in range(len(made)):
         folder = Path(shutil.copytree(whole, tmp_path / f"{at}"))
-        with failing(at, error), contextlib.suppress(Crash, UserError, OSError):
+        with failing(at, ERRORS[error]), contextlib.suppress(Crash, UserError, OSError):
             replace(folder)
         lock_forgotten(folder)
         with writing(folder):  # the next process puts things right

@@ -146,6 +146,7 @@ def test_each_figure_at_the_end_is_in_the_summary_and_in_the_report(
     assert [each for line in lines for each in figures(line) if each not in shown] == []
 
 
+@pytest.mark.slow  # with other settings: test_advice.py
 def test_each_command_advised_at_the_end_works_as_printed(run: Path) -> None:
     commands = advised(said(run))
     assert [words[0] for words in commands] == ["generate", "dial", "merge"]

@@ -36,7 +36,7 @@ def halved(tiny_base: Path, rows: PackedRows) -> Outcome:
     return five_updates(tiny_base, rows, batch_size=4, accumulation=2)
 
 
-@pytest.mark.parametrize("phase", slow_but(PHASES, "backward", "optimizer"))
+@pytest.mark.parametrize("phase", slow_but(PHASES, "backward"))
 def test_the_first_update_again_in_smaller_batches(
     phase: str, whole: Outcome, halved: Outcome, tiny_base: Path, rows: PackedRows
 ) -> None:
@@ -56,7 +56,7 @@ def test_the_first_update_again_in_smaller_batches(
 TOLERANCE = 1e-11  # of the largest weight of a tensor, in fp64
 
 
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("phase", slow_but(PHASES, "reference", "optimizer"))
 def test_in_the_middle_of_a_run(
     phase: str, whole: Outcome, tiny_base: Path, rows: PackedRows
 ) -> None:
