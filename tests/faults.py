@@ -24,8 +24,8 @@ from typing import Any
 
 import pytest
 from alike import differences
+from run_folders import contents
 from running import ENV, LITTLE_TEXT, SHORT_END, Done, invoke
-from test_run_folder import contents
 
 from styledial.run_folder.layout import CACHE, OWN, TRACKED
 

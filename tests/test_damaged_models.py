@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from run_folders import contents
 from running import LITTLE_TEXT, SHORT_END, invoke, small_run
-from test_run_folder import contents
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n"
 Damage = Callable[[Path], object]

@@ -15,7 +15,7 @@ import pytest
 from running import ENV, ROOT
 
 
-@pytest.mark.slow  # killed at chosen moments: test_run_folder.py, test_checkpoint.py
+@pytest.mark.slow  # killed at chosen moments: test_run_replaced.py, test_checkpoint.py
 @pytest.mark.skipif(os.name != "posix", reason="processes are forked and killed as on POSIX")
 @pytest.mark.parametrize(("processes", "kills"), [(1, 6), (2, 2)])
 def test_ended_at_random_moments(

@@ -19,8 +19,8 @@ import pytest
 from alike import differences
 from marks import slow_but
 from moments import CONCLUSION, LOADING, MOMENTS, happening
+from run_folders import contents, forked
 from running import LITTLE_TEXT, SHORT_END, Done, invoke, on_a_terminal, small_run
-from test_run_folder import contents, forked
 
 from styledial.run import conclude
 from styledial.run_folder.layout import CACHE
