@@ -253,9 +253,6 @@ def test_a_smaller_rank_is_advised_where_it_is_enough(train: int, rank: int | No
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    reason="the advised epochs fall short since the controller has a derivative term"
-)
 def test_more_epochs_on_few_rows_reach_the_budget(
     tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:
