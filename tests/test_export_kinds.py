@@ -116,6 +116,20 @@ def test_what_vllm_takes(settings: dict, outcome: object, tmp_path: Path) -> Non
             check(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "refused"), [("zai-org/GLM-4-9B-0414", True), ("Qwen/Qwen3-8B", False)]
+)
+def test_vllm_refuses_layers_that_it_has_as_two(name: str, refused: bool, tmp_path: Path) -> None:
+    """It was exported, and vLLM's loader refused it (docs/export.md)."""
+    from exports import exported, published_base
+
+    adapter, *_ = exported(published_base(name, tmp_path / "base"), tmp_path / "made")
+    done = export(adapter, "vllm", tmp_path / "out")
+    assert done.returncode == (2 if refused else 0), done.stderr
+    assert ("takes gate_up_proj as two layers" in done.stderr) == refused
+    assert (tmp_path / "out").exists() != refused
+
+
 def test_ollama_and_gguf_lora(run: Path, tmp_path: Path) -> None:
     gguf = pytest.importorskip("gguf", reason="the extra gguf is not installed")
     done = export(run, "gguf-lora", tmp_path / "lora", "--strength", "0.03,0.05")

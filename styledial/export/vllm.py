@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from styledial.commands import command
 from styledial.errors import AdapterError
 from styledial.export.source import At, Source
 from styledial.language import typed
-from styledial.run_folder.layout import ADAPTER_SETTINGS
+from styledial.models.shards import safetensors_headers
+from styledial.run_folder.layout import ADAPTER_SETTINGS, ADAPTER_WEIGHTS
 
 # --max-lora-rank takes these alone; newer versions also 1.
 _RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
@@ -26,9 +28,25 @@ _UNKNOWN = (
 )  # fmt: skip
 
 
-def check(adapter: Path) -> int:
-    """The --max-lora-rank for this adapter; raises AdapterError where vLLM wouldn't take it."""
+# Layers that are one in transformers and, to vLLM's model of the family, an adapter of two each:
+# seen in its loader (docs/export.md). Phi-3's model there has them as one too.
+_FUSED = {"glm4": ("gate_up_proj",)}
+
+
+def check(adapter: Path, family: str = "") -> int:
+    """The --max-lora-rank for this adapter of a base of the model type `family`; raises
+    AdapterError where vLLM wouldn't take it."""
     settings = json.loads((adapter / ADAPTER_SETTINGS).read_text(encoding="utf-8"))
+    if fused := _fused(adapter, family):
+        raise AdapterError(
+            f"{adapter}: vLLM's model of {family} takes {fused} as two layers, and refuses an "
+            "adapter that has it as one. Merge it into its base instead: "
+            f"{command('export', adapter, '--to', 'merged')}; or train again with "
+            "model.lora_target_modules that leave it out.",
+            f"{adapter}：vLLM 的 {family} 模型把 {fused} 分成两层，会拒绝把它作为一层的适配器。"
+            f"请改为并入基座：{command('export', adapter, '--to', 'merged')}；"
+            "或重新训练，在 model.lora_target_modules 中去掉这一层。",
+        )
     wrong = [name for name in _UNKNOWN if settings.get(name)]
     if settings.get("bias", "none") != "none":
         wrong.append("bias")
@@ -42,6 +60,12 @@ def check(adapter: Path) -> int:
             f"styledial export {adapter} --to merged。",
         )
     return rank
+
+
+def _fused(adapter: Path, family: str) -> str | None:
+    weights = adapter / ADAPTER_WEIGHTS
+    names = " ".join(safetensors_headers(weights)) if weights.is_file() else ""
+    return next((layer for layer in _FUSED.get(family, ()) if f".{layer}." in names), None)
 
 
 def launch_line(source: Source, wanted: list[At], folder: Path, rank: int) -> str:

@@ -15,6 +15,7 @@ from styledial.files import expanded, folder_written_aside, write_json, write_te
 from styledial.language import say, typed
 from styledial.models.adapter import load_adapter, scale_adapter, write_adapter
 from styledial.models.identity import FILE as BASE
+from styledial.models.inspect import read_config
 from styledial.models.load import quiet_libraries
 from styledial.models.merge import check_target, left_by_merge, merge_adapter
 from styledial.run_folder.described import how_it_writes
@@ -178,7 +179,8 @@ def _ollama(source: Source, options: Options, folder: Path, done: Exported) -> N
 
 
 def _vllm(source: Source, options: Options, folder: Path, done: Exported) -> None:
-    rank = vllm.check(source.adapter)
+    family = read_config(source.base_folder).get("model_type", "")
+    rank = vllm.check(source.adapter, str(family))
     _peft(source, options, folder, done)
     line = vllm.launch_line(source, done.strengths, done.folder.absolute(), rank)
     write_text(folder / "serve.sh", f"#!/bin/sh\nexec {line}\n")
