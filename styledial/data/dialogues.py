@@ -71,7 +71,11 @@ def _messages(record: dict[str, Any]) -> Messages | None:
     pair = _pair_of(record)
     if pair is None:
         return None
-    return _alpaca(record) if pair[0] == "instruction" else _pair(record[pair[0]], record[pair[1]])
+    if pair[0] == "instruction":
+        return _alpaca(record)
+    answered = _pair(record[pair[0]], record[pair[1]])
+    earlier = _earlier(record.get("history") or [])
+    return answered if answered is None or earlier is None else [*earlier, *answered]
 
 
 def _pair_of(record: dict[str, Any]) -> tuple[str, ...] | None:
@@ -124,15 +128,20 @@ def _by_turns(messages: Messages) -> Messages:
 def _alpaca(record: dict[str, Any]) -> Messages | None:
     asked = [str(record[key]) for key in ("instruction", "input") if record.get(key)]
     system = [{"role": "system", "content": str(record["system"])}] if record.get("system") else []
-    history = record.get("history") or []
-    if not isinstance(record["output"], str) or not isinstance(history, list):
+    earlier = _earlier(record.get("history") or [])
+    if not isinstance(record["output"], str) or earlier is None:
         return None
+    return [*system, *earlier, *(_pair("\n".join(asked), record["output"]) or [])]
+
+
+def _earlier(history: Any) -> Messages | None:
+    """The turns of [[question, answer], ...]; None where it is something else."""
     earlier: Messages = []
-    for pair in history:
+    for pair in history if isinstance(history, list) else [None]:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             return None
         earlier += _pair(str(pair[0]), str(pair[1])) or []
-    return [*system, *earlier, *(_pair("\n".join(asked), record["output"]) or [])]
+    return earlier
 
 
 def _pair(question: Any, answer: Any) -> Messages | None:

@@ -34,8 +34,16 @@ _ENDS_BY_TAG = re.compile(
     r"(?:<br\s*/?>|</p\s*>|<p\b[^<>]{0,200}>|</div\s*>)(?:\s*<p\b[^<>]*>)?", re.I
 )
 _ENDS_BY_MARK = re.compile("[\u2028\u2029\x85\x0b\x0c\x1c-\x1e]+")
-_ENDS_BY_INDENT = re.compile("(?<=[。！？!?…”」』）])\u3000{2,}(?=\\S)")
-_HAS_END = re.compile("[<\u2028\u2029\x85\x0b\x0c\x1c-\x1e]|[\u3000 ]{2}")
+_ENDS_BY_INDENT = re.compile(
+    "(?<=[。！？!?…”」』）)])(?:[\u3000\u2003]{2,}|[ \u00a0\u2002]{4,})(?=\\S)"
+)
+# A line end or a tag that was written out as text.
+_WRITTEN = re.compile(r"""(?<=[。！？!?.…”」』）)"])(?:(?:\\r)?\\n)+(?=\S)""")
+_ESCAPED = re.compile(r"&lt;\s*(?:/?\s*(?:br|p|div)\s*/?)\s*&gt;", re.I)
+_SPACE_ENTITY = re.compile("&(?:nbsp|emsp|#160|#12288);")
+_HAS_END = re.compile(
+    "[<\u2028\u2029\x85\x0b\x0c\x1c-\x1e]|[\u3000\u2003\u00a0 ]{2}|\\\\n|&(?:nbsp|emsp|#1)"
+)
 
 # Most lines of a sound Chinese book: nothing in them needs a closer look.
 _PLAIN = re.compile("[ \u3000]*[一-鿿，。！？：；“”‘’「」『』、《》（）]*")
@@ -62,6 +70,8 @@ def normalise(
     plain = language.code in ("zh", "ja")
     for line in lines:
         text = line.text.rstrip(" \u3000")
+        if "&lt;" in text and len(_ESCAPED.findall(text)) >= 3:
+            text = _ESCAPED.sub("\u2028", text)
         if "<" in text and not markup:
             text = _without_last_break(text, line, ledger)
         if plain and _PLAIN.fullmatch(text) and "。。" not in text:
@@ -91,6 +101,10 @@ def _without_last_break(text: str, line: Line, ledger: Ledger) -> str:
 
 def _paragraphs(text: str, language: Language, markup: bool) -> list[str]:
     """The paragraphs of one line."""
+    if "&" in text:
+        text = _SPACE_ENTITY.sub("\u00a0", text)
+    if "\\n" in text and len(_WRITTEN.findall(text)) >= 3:
+        text = _WRITTEN.sub("\u2028", text)
     ends = [_ENDS_BY_MARK] + [_ENDS_BY_TAG] * (markup and "<" in text)
     # One or two such gaps are verse on a line; more are the paragraphs of a page without lines.
     if not language.spaced and len(_ENDS_BY_INDENT.findall(text)) >= 3:

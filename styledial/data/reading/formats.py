@@ -33,6 +33,10 @@ _PAGE = re.compile(
     r"(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?(?:<!doctype html|<html|<head|<body)", re.DOTALL
 )
 _BLOCK = re.compile(r"<(?:div|p|h[1-6]|section|article|meta|title)\b")
+# In XML of any kind an element is a paragraph, but for those that stand within a line.
+_XML_BLOCK = re.compile(
+    r"</(?!(?:i|b|u|s|a|em|hi|emph|strong|span|su[pb]|ruby|r[tb])\b)[\w:.-]+\s*>"
+)
 _REFUSED = (
     (b"\xd0\xcf\x11\xe0", "an old Word file; save it as .docx", "旧版 Word 文件，请另存为 .docx"),
     (b"Rar!", "a RAR archive; unpack it into the folder", "RAR 压缩包，请解压到文件夹中"),
@@ -140,6 +144,8 @@ def _kind_of_markup(head: bytes) -> str:
         r"(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?(?:<!doctype html|<html|<head|<body)", start, re.S
     ):
         return "html"
+    if start.startswith("<?xml") and len(re.findall(r"</[\w:.-]+>", start)) > 2:
+        return "html"
     opens = _BLOCK.match(start)
     return "html" if opens and len(re.findall(r"</(?:p|div|h[1-6])>", start)) > 2 else "text"
 
@@ -153,7 +159,11 @@ def _page(text: str, ledger: Ledger) -> Iterator[str]:
 
 
 def _html(path: Path, ledger: Ledger) -> Iterator[str]:
-    yield from _page(page_text(path.read_bytes()), ledger)
+    text = page_text(path.read_bytes())
+    if text.lstrip("\ufeff \r\n").startswith("<?xml") and "<html" not in text[:_HEAD].lower():
+        text = re.sub(r"<(/?)(?:title|head)\b[^>]*>", r"<\1h2>", text)
+        text = _XML_BLOCK.sub(r"\g<0><br/>", text)
+    yield from _page(text, ledger)
 
 
 def _fb2(path: Path, ledger: Ledger) -> Iterator[str]:

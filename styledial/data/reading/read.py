@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from styledial.data.passage import Split
 from styledial.data.reading.archives import members
 from styledial.data.reading.decode import as_named, detect, lines
 from styledial.data.reading.formats import FORMATS, format_lines, kind_of
-from styledial.data.reading.records import is_empty, records, text_of, unknown_shape
+from styledial.data.reading.records import holds_records, is_empty, records, text_of, unknown_shape
 from styledial.data.reading.sources import MEMBERS, RECORDS
 from styledial.data.reading.tables import table_rows
 from styledial.errors import DataError
@@ -51,12 +52,22 @@ def read(
         return kind, map(Part, clean(text, ledger, to_simplified=to_simplified, markdown=True))
     encoding = as_named(path, named) if named else detect(path)
     ledger.broken += encoding.bad
-    if path.suffix.lower() in RECORDS:
+    if path.suffix.lower() in RECORDS or holds_records(path, encoding):
         pairs = records(path, encoding, ledger)
         return encoding.name, _from_records(path, pairs, ledger, to_simplified)
     markdown = path.suffix.lower() in (".md", ".markdown")
-    stream = clean(lines(path, encoding), ledger, to_simplified=to_simplified, markdown=markdown)
+    rows = lines(path, encoding)
+    rows = map(without_links, rows) if markdown else rows
+    stream = clean(rows, ledger, to_simplified=to_simplified, markdown=markdown)
     return encoding.name, map(Part, stream)
+
+
+def without_links(line: str) -> str:
+    """A line of Markdown without pictures and the addresses of links; a quotation without its >."""
+    if "](" in line:
+        line = re.sub(r"!\[[^\]]*\]\([^)]*\)", "", line)
+        line = re.sub(r"\[([^\]]+)\]\([^)\s]+(?:\s\"[^\"]*\")?\)", r"\1", line)
+    return re.sub(r"^(?:> ?)+", "", line) if line.startswith(">") else line
 
 
 def _from_members(
@@ -92,6 +103,12 @@ def _from_members(
             yield waiting._replace(ends=True)
     if not used and refused:
         raise DataError(f"{path}: {refused}", f"{path}：{refused}")
+    if not used:
+        raise DataError(
+            f"{path}: holds no file of a kind that is read. Unpack it, and archives inside it, "
+            "into the folder.",
+            f"{path}：其中没有可读取的文件。请将它和内层的压缩包解压到文件夹中。",
+        )
 
 
 def plain_lines(path: Path) -> Iterator[str]:

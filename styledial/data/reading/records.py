@@ -20,14 +20,14 @@ from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.dialogues import is_dialogue
 from styledial.data.reading.decode import Encoding, lines
 from styledial.data.reading.markup import Page
-from styledial.data.reading.shapes import chapters_of, settled, text_in
+from styledial.data.reading.shapes import chapters_of, only_text, settled, text_in
 from styledial.errors import DataError
 
 _LARGEST_JSON = 1 << 28  # bytes; an array has to be read whole, lines of objects haven't
 _TEXT_KEYS = (
     "text", "content", "novel_content", "chapter_content", "body", "story", "passage", "paragraph",
     "paragraphs", "article", "document", "raw_content", "raw_text", "novel", "completion", "output",
-    "doc", "page_content", "full_text", "chunk", "sentence", "markdown", "html",
+    "doc", "page_content", "full_text", "chunk", "sentence", "markdown", "html", "raw", "lines",
     "正文", "内容", "文本", "章节内容", "小说", "全文",
 )  # fmt: skip
 _TITLE_KEYS = ("title", "chapter_title", "chapter_name", "chapter", "标题", "章节")
@@ -65,13 +65,24 @@ def records(path: Path, encoding: Encoding, ledger: Ledger) -> Iterator[tuple[in
 
 def text_of(record: dict[str, Any]) -> tuple[list[str], bool] | None:
     """(lines of a record's text, whether its first is a # heading); None for another shape."""
-    for key in _TEXT_KEYS:
-        if (value := text_in(record.get(key))) is not None:
+    for key in (*_TEXT_KEYS, ""):
+        value = text_in(record.get(key)) if key else only_text(record, _TEXT_KEYS)
+        if value is not None:
             rows = Page(value).lines if _MARKUP.search(value) else value.splitlines()
             title = next((record[k] for k in _TITLE_KEYS if isinstance(record.get(k), str)), "")
             title = title.strip() if title.strip() != value.strip() else ""
             return ([f"# {title}", *rows], True) if title else (rows, False)
     return None
+
+
+def holds_records(path: Path, encoding: Encoding) -> bool:
+    """Whether the first lines of a file of any name are a JSON object each."""
+    filled = (text for text in lines(path, encoding) if text.strip())
+    first = list(itertools.islice(filled, 3))
+    return bool(first) and all(
+        text.lstrip("\ufeff ").startswith("{") and isinstance(_parsed(text.strip("\ufeff ")), dict)
+        for text in first
+    )
 
 
 def is_empty(record: dict[str, Any]) -> bool:
@@ -94,7 +105,7 @@ def unknown_shape(path: Path, keys: list[str]) -> DataError:
 
 def _an_object_a_line(path: Path, encoding: Encoding) -> bool:
     """Whether any of the first lines is an object of its own; where none is JSON, by the name."""
-    by_line = path.suffix.lower() == ".jsonl"
+    by_line = path.suffix.lower() != ".json"
     filled = (text for text in lines(path, encoding, longest=None) if text.strip())
     begins = ""
     for text in itertools.islice(filled, _LOOKED_AT):
@@ -199,5 +210,7 @@ def _unwrapped(values: list[Any]) -> Iterator[Any]:
             yield from _unwrapped(value)
         elif isinstance(value, dict) and not is_dialogue(value) and (inner := _inside(value)):
             yield from _unwrapped(inner)
+        elif isinstance(value, dict) and isinstance(row := value.get("row"), dict):
+            yield row  # of a data set's page: {"row_idx", "row", "truncated_cells"}
         else:
             yield value

@@ -8,11 +8,19 @@ Text           {"content": {"text"}}, {"paragraphs": [{"text"}]}, {"第一章": 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from styledial.data.dialogues import TURNS
 
 _ANSWERS = ("answer", "output", "response", "completion", "target", "chosen")
+_ASKED = {
+    "prompt", "question", "query", "instruction", "input", "system", "user", "human", "assistant",
+    "messages", "conversations", "conversation", "dialogue", "dialog", "tools", "role", "from",
+    "url", "answer", "response", "chosen", "rejected", "summary", "description",
+}  # fmt: skip
+_TEXT = 200  # characters
+_TIMES = 5  # a text is so many times longer than what else its record says
 _CHAPTER = 100  # characters, mean: shorter values under unknown keys are no chapters
 
 
@@ -56,6 +64,30 @@ def chapters_of(value: Any) -> list[dict[str, Any]] | None:
     if len(found) < len(texts) or sum(map(len, found)) < _CHAPTER * len(found):
         return None
     return [{"title": str(key), "text": text} for key, text in zip(value, found, strict=True)]
+
+
+def only_text(record: dict[str, Any], keys: Collection[str]) -> str | None:
+    """The one long value of a record, at any depth under one of `keys`; None where there are
+    several, or where it stands under the key of a question."""
+    found: dict[str, list[str]] = {}
+    _leaves(record, "", found)
+    sizes = sorted(((sum(map(len, texts)), key) for key, texts in found.items()), reverse=True)
+    path = set(sizes[0][1].split(".")) if sizes else set()
+    if path & _ASKED or not path & set(keys) or sizes[0][0] < _TEXT:
+        return None
+    alone = len(sizes) == 1 or sizes[0][0] >= _TIMES * sizes[1][0]
+    return "\n".join(found[sizes[0][1]]) if alone else None
+
+
+def _leaves(value: Any, key: str, found: dict[str, list[str]]) -> None:
+    if isinstance(value, str):
+        found.setdefault(key, []).append(value)
+    elif isinstance(value, list):
+        for part in value:
+            _leaves(part, key, found)
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            _leaves(part, f"{key}.{str(name).lower()}", found)
 
 
 def _parsed_list(text: str) -> Any:

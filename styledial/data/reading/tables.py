@@ -57,13 +57,19 @@ def _parquet(path: Path) -> Iterator[dict[str, Any]]:
     parquet = extra(path, "pyarrow.parquet", "parquet")
     try:
         for batch in parquet.ParquetFile(path).iter_batches(batch_size=256):
-            yield from batch.to_pylist()
+            for row in batch.to_pylist():
+                yield {key: _decoded(value) for key, value in row.items()}
     except (ValueError, OSError, NotImplementedError) as error:  # ArrowInvalid is a ValueError
         raise DataError(
             f"{path}: is not a .parquet that can be read ({str(error)[:80]}). Remove it from "
             "the folder.",
             f"{path}：不是可读取的 .parquet（{str(error)[:80]}）。请移出文件夹。",
         ) from None
+
+
+def _decoded(value: Any) -> Any:
+    """Text that a writer stored as bytes."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def _column_of_text(rows: list[dict[str, Any]]) -> str:

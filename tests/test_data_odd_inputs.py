@@ -1,0 +1,114 @@
+"""Files as other programs leave them: written-out line ends, records of no known shape, XML, md."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+from data_samples import prose
+
+from styledial.data.pipeline import Prepared, prepare_folder
+
+ROWS = prose(3000, seed=41).split("\n")[:20]
+
+
+def prepared(tmp_path: Path, name: str, raw: bytes | str) -> tuple[Prepared, list[str]]:
+    """What is made of one file, and the rows of its prose."""
+    folder = tmp_path / "in"
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(raw if isinstance(raw, bytes) else raw.encode())
+    found = prepare_folder(folder, tmp_path / "store", 0.0, workers=1)
+    return found, [row for p in found.passages() for row in p.text.split("\n")]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "\r\r\n", "\\n", "\\r\\n\\r\\n", "&lt;br&gt;", "&lt;/p&gt;", "&nbsp;&nbsp;&nbsp;&nbsp;", "    ",
+        "\u2003\u2003", "\u00a0\u00a0\u00a0\u00a0", "\x0b", "\x1e", "<BR>\n",
+    ],
+)  # fmt: skip
+def test_a_paragraph_ends_however_it_is_written(tmp_path: Path, end: str) -> None:
+    assert prepared(tmp_path, "a.txt", end.join(ROWS))[1] == ROWS
+
+
+def test_one_written_line_end_in_a_sentence_stays(tmp_path: Path) -> None:
+    rows = [*ROWS[:9], "他在键盘上敲了“abc\\ndef”。\\n是换行符。", *ROWS[9:]]
+    assert prepared(tmp_path, "a.txt", "\n".join(rows))[1] == rows
+
+
+TEXT = "\n".join(ROWS)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"meta": {"src": "a"}, "raw": TEXT},
+        {"chapter": "第一章", "lines": ROWS},
+        {"book": {"chapters": [{"name": "一", "content": TEXT}]}},
+        {"text": {"zh": TEXT}},
+    ],
+    ids=lambda record: "-".join(record),
+)
+def test_the_one_long_value_under_a_known_key_is_the_text(
+    tmp_path: Path, record: dict[str, object]
+) -> None:
+    assert prepared(tmp_path, "a.jsonl", json.dumps(record, ensure_ascii=False))[1] == ROWS
+
+
+@pytest.mark.parametrize(
+    "record", [{"prompt": TEXT}, {"c": TEXT}, {"one": TEXT, "two": TEXT}, {"url": TEXT}]
+)
+def test_of_several_or_of_a_question_none_is_taken(
+    tmp_path: Path, record: dict[str, object]
+) -> None:
+    found, _ = prepared(tmp_path, "a.jsonl", json.dumps(record))
+    assert not found.books[0].kept
+
+
+def test_rows_of_a_data_sets_page_are_records(tmp_path: Path) -> None:
+    page = {"rows": [{"row_idx": 0, "row": {"title": "第一章 雪", "text": TEXT}}]}
+    found, rows = prepared(tmp_path, "a.json", json.dumps(page))
+    assert rows == ROWS
+    assert next(found.passages()).chapter == "第一章 雪"
+
+
+def test_lines_of_objects_are_records_under_any_name(tmp_path: Path) -> None:
+    raw = "\n".join(json.dumps({"text": row * 3}, ensure_ascii=False) for row in ROWS)
+    assert prepared(tmp_path, "a.txt", raw)[1] == [row * 3 for row in ROWS]
+
+
+def test_earlier_turns_of_a_pair_are_kept(tmp_path: Path) -> None:
+    record = {"query": "三", "response": "四", "history": [["一", "二"]]}
+    found, _ = prepared(tmp_path, "a.jsonl", json.dumps(record, ensure_ascii=False))
+    (talk,) = found.dialogues()
+    assert "".join(message["content"] for message in talk.messages) == "一二三四"
+
+
+def test_an_archive_of_nothing_but_archives_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was `no text left after cleaning`."""
+    monkeypatch.setenv("STYLEDIAL_LANG", "en")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("inner.zip", b"PK\x05\x06" + bytes(18))
+    found, _ = prepared(tmp_path, "a.zip", packed.getvalue())
+    assert "holds no file of a kind that is read" in found.books[0].reason
+
+
+def test_links_of_markdown_leave_their_words(tmp_path: Path) -> None:
+    rows = ["# One", *ROWS[:9], "> 他说[渡口](http://a.example/b)近了。![船](x.png)"]
+    found = prepared(tmp_path, "a.md", "\n\n".join(rows))[1]
+    assert [row for row in found if row] == [*ROWS[:9], "他说渡口近了。"]
+
+
+def test_any_xml_is_paragraphs_by_element(tmp_path: Path) -> None:
+    raw = "".join(f"<para>{row}<emph>了</emph></para>" for row in ROWS)
+    page = f'<?xml version="1.0"?><book><ch><title>第一章 雪</title>{raw}</ch></book>'
+    found, rows = prepared(tmp_path, "a.txt", page)
+    assert rows == [f"{row}了" for row in ROWS]
+    assert next(found.passages()).chapter == "第一章 雪"
