@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
+import quopri
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from data_samples import prose
@@ -112,3 +116,42 @@ def test_any_xml_is_paragraphs_by_element(tmp_path: Path) -> None:
     found, rows = prepared(tmp_path, "a.txt", page)
     assert rows == [f"{row}了" for row in ROWS]
     assert next(found.passages()).chapter == "第一章 雪"
+
+
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [
+        (quopri.encodestring, "quoted-printable"),
+        (base64.encodebytes, "base64"),
+        (lambda raw: quote(raw).encode(), "percent-encoded"),
+        (lambda raw: raw.decode().encode("unicode_escape"), "escaped as"),
+    ],
+)
+def test_text_in_ascii_codes_is_refused_by_name(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: Callable[[bytes], bytes],
+    named: str,
+) -> None:
+    monkeypatch.setenv("STYLEDIAL_LANG", "en")
+    found, _ = prepared(tmp_path, "a.txt", code(TEXT.encode()))
+    assert named in found.books[0].reason
+
+
+def test_a_short_list_of_contents_is_no_title(tmp_path: Path) -> None:
+    rows = ["第一章 雪", "第二章 月", "第一章 雪", *ROWS[:9], "第二章 月", *ROWS[9:]]
+    found, kept = prepared(tmp_path, "a.txt", "\n".join(rows))
+    assert [p.chapter for p in found.passages()] == ["第一章 雪", "第二章 月"]
+    assert kept == ROWS
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "Category: Books\nGenre: Adventure\nPublished: 2012-01-01\nStory URL: http://a.example/1",
+        "Title: The Ferry\nDate of first publication: 1930\nDate first posted: May 1, 2012",
+    ],
+)
+def test_a_header_of_labels_goes(tmp_path: Path, head: str) -> None:
+    rows = f"The Ferry\n\n{head}\n\nCHAPTER I\n\n{TEXT}\n\n[End of The Ferry, by A. Ferryman]"
+    assert [row for row in prepared(tmp_path, "a.txt", rows)[1] if row] == ROWS

@@ -112,7 +112,8 @@ def _settle(waiting: list[tuple[Line, str]], ledger: Ledger) -> str | None:
     """The title that stands after a run of them; the rest are contents."""
     if not waiting:
         return None
-    listed = waiting[:-1] if len(waiting) >= 4 else []
+    again = waiting[-1][1] in (title for _, title in waiting[:-1])  # of a short list before it
+    listed = waiting[:-1] if len(waiting) >= 4 or again else []
     for line, _ in listed:
         ledger.drop(line, "contents")
     for line, _ in waiting[len(listed) :]:

@@ -12,6 +12,9 @@ _LABEL = re.compile(
     r"(?:文案|内容标签|搜索关键字|一句话简介|立意|主角|配角|作品视角|文章类型|文章状态|作品分类|分类|类别|类型|状态|"
     r"字数|总字数|总点击|总推荐|最后更新|最新更新|内容简介|作品简介|简介|标签|授权状态|作者)\s*[:：].*|"
     r"《[^》]{1,40}》\s*作者[:：].*|"
+    r"(?:Title|Author|Category|Language|Published|Updated|Packaged|Rating|Chapters|Words|Publisher|"
+    r"Story URL|Author URL|Summary|Characters|Series|Date of first publication|Date first posted|"
+    r"Date last updated|Place and edition.{0,40})\s*:.*|"
     r"(?:Fiction|Genre|Tags|Status|Synopsis|Followers|Favorites|Ratings|Total Views)\s*:.*"
 )
 _STOLEN = (

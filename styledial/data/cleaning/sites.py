@@ -50,7 +50,7 @@ _LINES = {
         r"登[录陆](?:后|书架)即可.{0,30}",
         r"(?:to be continued|t\.?b\.?c\.?|the end|fin|end)[\s.!…]*",
         r"(?:copyright\s+)?(?:©|\(c\))\s*\d{4}.{0,80}|copyright\s+(?:©|\(c\)).{0,80}",
-        r"all rights reserved\.?",
+        r"©?\s*all rights reserved\.?|\[end of .{1,80}\]",
         r"page \d{1,4} of \d{1,4}",
         r"конец ознакомительного фрагмента\.?|конец\s*(?:книги|первой части)?[.!]*",
         r"текст предоставлен .{3,60}|прочитайте эту книгу целиком.{0,90}",
@@ -133,7 +133,7 @@ _STARTS = frozenset(start[:3] for start in _BEGINNINGS)
 _ASIAN = re.compile(
     "추천|댓글|선작|다음|次の話|前の話|目次|フィクション|ブックマーク|評価|感想|ポイント"
 )
-_MARKS = " \t\u3000[]()*«»<>|←→‹›·/-☆★【】（）"
+_MARKS = " \t\u3000[]()*©«»<>|←→‹›·/-☆★【】（）"
 
 
 def site_line(text: str) -> str:
