@@ -107,6 +107,7 @@ def assert_works_as_a_run(moved: Path, sibling: Path) -> None:
     policy, _ = load_adapter(moved)
     assert policy.causal_lm.name_or_path == str(sibling)
     assert invoke("report", moved).returncode == 0
+    assert "Name the run that it comes from, style" in invoke("doctor", moved).stderr
 
 
 @pytest.mark.slow

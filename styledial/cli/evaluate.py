@@ -186,9 +186,11 @@ def _tell(found: Evaluation, adapter: Path, *, as_json: bool, written: bool) -> 
 
 
 def _say_next(adapter: Path) -> None:
-    from styledial.run_folder.layout import EVALUATION
+    from styledial.run_folder.layout import EVALUATION, METRICS
 
     typer.echo(say(f"Written: {adapter / EVALUATION}", f"已写入：{adapter / EVALUATION}"))
+    if not (adapter / METRICS).is_file():  # an adapter on another base, or exported
+        return
     advice = [(say("what limits this run", "看看受什么限制"), command("doctor", adapter))]
     for line in next_lines(advice):
         typer.echo(line)

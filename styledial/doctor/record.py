@@ -12,6 +12,7 @@ from styledial.config import Config, resolve
 from styledial.dial import FILE as DIAL
 from styledial.dial import DialPoint, load_dial
 from styledial.errors import UserError
+from styledial.run_folder.described import summary_of
 from styledial.run_folder.layout import EVALUATION, METRICS, SETTINGS, SUMMARY
 from styledial.run_folder.metrics import seconds_of
 from styledial.run_folder.reader import Run, read_files
@@ -155,6 +156,14 @@ MISSING = {
 
 def read_record(folder: Path) -> Record:
     """Raises UserError where `folder` isn't what a run writes, or its files can't be read."""
+    origin = summary_of(folder).get("taken_from")
+    if isinstance(origin, dict):
+        raise UserError(
+            f"{folder}: holds an adapter that was taken over from another base; nothing was "
+            f"trained here. Name the run that it comes from, {origin.get('run')}.",
+            f"{folder}：其中的适配器来自另一个基座上的训练，此处没有训练过程。"
+            f"请写它所来自的训练：{origin.get('run')}。",
+        )
     if not (folder / SETTINGS).is_file() or not (folder / METRICS).is_file():
         raise UserError(
             f"{folder}: no run here ({SETTINGS} and {METRICS} are missing). Name the output_dir "
