@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -88,4 +89,42 @@ def novels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, part in (("one.txt", files[:2]), ("two.txt", files[2:])):
         text = "\n".join(path.read_text(encoding="utf-8") for path in part)
         (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def strong_run(tiny_base: Path, novels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run at 0.15, its dial not measured: to be copied by those who measure and export."""
+    from running import invoke, small_run
+
+    folder = tmp_path_factory.mktemp("strong") / "run"
+    settings = [*small_run(tiny_base, novels, folder), "max_steps=80", "kl_beta=0.15"]
+    done = invoke("train", *settings)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def dialled_run(strong_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with its dial measured."""
+    from running import invoke
+
+    folder = Path(shutil.copytree(strong_run, tmp_path_factory.mktemp("dialled") / "run"))
+    assert invoke("dial", folder).returncode == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reported_run(tiny_base: Path, novels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with its report, figures and all, and a dial of a known curve, written afterwards."""
+    from running import invoke, small_run
+    from test_dial import CURVE
+
+    from styledial.dial import FILE, as_json
+    from styledial.files import write_json
+
+    folder = tmp_path_factory.mktemp("reported") / "run"
+    done = invoke("train", *small_run(tiny_base, novels, folder), "max_steps=24", whole_end=True)
+    assert done.returncode == 0, done.stderr
+    write_json(folder / FILE, as_json(0.1, CURVE, {"style_nll": 5.0, "general_nll": 4.0}))
     return folder

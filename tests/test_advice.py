@@ -84,10 +84,12 @@ def test_the_end_of_a_run(run: Path, trained: tuple[Path, Done], tmp_path: Path)
     all_work(trained[1].stderr, tmp_path, at_least={"train", "generate", "dial", "merge"})
 
 
+@pytest.mark.slow  # in part: test_doctor_advice.py
 def test_the_doctor(run: Path, tmp_path: Path) -> None:
     all_work(invoke("doctor", run).stderr, tmp_path, at_least={"train", "evaluate"})
 
 
+@pytest.mark.slow  # in part: test_report_writing.py
 def test_the_report(run: Path, tmp_path: Path) -> None:
     page = html.unescape((run / "report.html").read_text(encoding="utf-8"))
     shown = re.sub(r"<script.*?</script>", "", page, flags=re.S)

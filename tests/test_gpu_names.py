@@ -112,7 +112,7 @@ def test_of_a_card_with_two_sizes_the_size_is_asked(typed: str, sizes: tuple[str
 
 def test_the_usual_size_is_taken_and_said() -> None:
     """Of the RTX 3060 nearly all have 12 GB, and the documents name it without its size."""
-    told = invoke("plan", "--preset", "quick", "--gpu", "RTX 3060")
+    told = invoke("plan", "model.model_name_or_path=bundled", "--gpu", "RTX 3060")
     assert told.returncode == 0, told.stderr
     assert "the one with 11.80 GiB" in told.stderr
     assert '--gpu "RTX 3060 8GB"' in told.stderr

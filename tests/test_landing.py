@@ -57,7 +57,7 @@ def trained(module_trained: Trained) -> Iterator[Trained]:
                 weight.copy_(weights[name])
 
 
-@pytest.mark.parametrize("budget", [0.06, 0.03])
+@pytest.mark.parametrize("budget", [0.06, pytest.param(0.03, marks=pytest.mark.slow)])
 def test_a_trained_policy_meets_the_budget(budget: float, trained: Trained) -> None:
     """To half a per cent on the rows that are read, to five on rows that nobody has looked at."""
     reached = trained.kl(trained.read)

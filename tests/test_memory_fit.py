@@ -165,6 +165,7 @@ def test_what_plainly_fits_does_fit(settings: tuple[str, ...], model: Path) -> N
     assert host.plainly_fits(config, gpus.Card("CPU", 20 * needs, margin=0, is_gpu=False))
 
 
+@pytest.mark.slow  # as offered: test_a_run_that_is_too_large
 def test_the_nearest_changes_the_result_last(model: Path) -> None:
     config = small_config(model, "gradient_checkpointing=false", "gradient_accumulation_steps=2")
     one, checkpointed = (
@@ -187,6 +188,7 @@ def test_the_nearest_changes_the_result_last(model: Path) -> None:
     assert fit.nearest(config, whole, gpus.memory_card("100MB")) is None
 
 
+@pytest.mark.slow  # as printed: test_plan_on_the_command_line
 def test_savings_are_plans_of_one_change_each(model: Path) -> None:
     config = small_config(model, "gradient_checkpointing=false", "gradient_accumulation_steps=2")
     found = {tuple(s.changes): s for s in savings(config)}

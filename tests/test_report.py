@@ -10,12 +10,9 @@ from pathlib import Path
 
 import pytest
 from running import invoke, small_run
-from test_dial import CURVE
 
 from styledial.config import resolve
-from styledial.dial import FILE, as_json
 from styledial.doctor import Finding
-from styledial.files import write_json
 from styledial.memory.plan import plan
 from styledial.report import CURVES, FIGURES, drawing, training, verdict, write_report
 from styledial.report.numbers import duration, general, memory_size, number, signed
@@ -48,14 +45,9 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def run(tiny_base: Path, novels: Path, tmp_path_factory) -> Path:
+def run(reported_run: Path) -> Path:
     """A finished run with a dial (a known curve: measuring one is tested elsewhere)."""
-    folder = tmp_path_factory.mktemp("reported") / "run"
-    settings = [*small_run(tiny_base, novels, folder), "max_steps=24"]
-    done = invoke("train", *settings, whole_end=True)
-    assert done.returncode == 0, done.stderr
-    write_json(folder / FILE, as_json(0.1, CURVE, {"style_nll": 5.0, "general_nll": 4.0}))
-    return folder
+    return reported_run
 
 
 @pytest.fixture

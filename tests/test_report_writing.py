@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,6 @@ from running import invoke
 from test_compare import run_of
 from test_dial import CURVE
 from test_report import HOSTILE, LOADING, Page, read
-from test_report import run as run
 
 from styledial.dial import FILE, as_json
 from styledial.files import write_json
@@ -45,6 +45,11 @@ def content_of(**more: object) -> dict:
         "book": [["洒家", 2.0]],
         **more,
     }
+
+
+@pytest.fixture(scope="module")
+def run(reported_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(reported_run, tmp_path_factory.mktemp("writing") / "run"))
 
 
 @pytest.fixture

@@ -94,6 +94,7 @@ def test_a_run_that_stopped_early_goes_on_with_new_patience(
     assert summary_of(output)["steps"] == 48
 
 
+@pytest.mark.slow  # once more: test_more_is_added_to_a_short_run
 def test_more_of_more(tiny_base: Path, novels: Path, tmp_path: Path) -> None:
     """The first plan is remembered over two longer ones; a run that fell short comes nearer."""
     reached, output = [], tmp_path / "out"

@@ -76,7 +76,9 @@ def test_without_a_terminal_nothing_is_asked_and_the_command_does_it(
     assert sys.argv == ["styledial", "train", "--config", FILE]
 
 
-@pytest.mark.parametrize(("answer", "code"), [("n", 0), ("maybe", 2), ("y", 0)])
+@pytest.mark.parametrize(
+    ("answer", "code"), [("n", 0), ("maybe", 2), pytest.param("y", 0, marks=pytest.mark.slow)]
+)
 def test_it_asks_once_on_a_terminal(
     answer: str, code: int, tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:

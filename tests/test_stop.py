@@ -137,6 +137,7 @@ def test_a_run_that_is_complete_but_for_its_report_ends_well(
     assert (tmp_path / "out/summary.json").is_file()
 
 
+@pytest.mark.slow  # by hand: test_run_replaced.py
 def test_a_resumed_run_that_is_stopped_does_not_look_finished(
     tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:
