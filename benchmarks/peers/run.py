@@ -12,7 +12,8 @@ turns. The first turn of a process warms up and is left out, unless it took more
 
 Every turn is written down when it is made, so that the same command goes on where an earlier one
 was ended or ran out of its --seconds; nothing is started that would not fit in them. Ratios are
-medians over turns of each way's seconds over those of the first in the same turn.
+medians over turns of each way's seconds over those of the first in the same turn; so are those of
+processor seconds, which count where other programs share the CPU.
 """
 
 from __future__ import annotations
@@ -124,16 +125,20 @@ class Results:
 
 
 def summary(ways: tuple[str, ...], turns: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians of each way's seconds and of its ratio to the first way; its highest memory."""
+    """Medians of each way's seconds and of their ratios to the first way; its highest memory."""
     found: dict[str, Any] = {}
     for way in ways:
         made = [turn for turn in turns if way in turn]
         if not made:
             continue
-        found[way] = {"seconds": median(turn[way]["seconds"] for turn in made)}
-        paired = [t[way]["seconds"] / t[ways[0]]["seconds"] for t in made if ways[0] in t]
-        if paired:
-            found[way]["ratio"] = median(paired)
+        found[way] = {}
+        for key, ratio in (("seconds", "ratio"), ("processor_seconds", "processor_ratio")):
+            counted = [turn for turn in made if key in turn[way]]
+            if counted:
+                found[way][key] = median(turn[way][key] for turn in counted)
+            paired = [turn for turn in counted if key in turn.get(ways[0], {})]
+            if paired:
+                found[way][ratio] = median(t[way][key] / t[ways[0]][key] for t in paired)
         for key in ("peak", "extra"):
             if key in made[0][way]:
                 found[way][key] = max(turn[way][key] for turn in made)

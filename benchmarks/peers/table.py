@@ -19,12 +19,12 @@ BEGIN, END = "<!-- begin: benchmarks/peers/table.py -->", "<!-- end -->"
 WORDS = {
     "performance.md": {
         "none": "Nothing has been measured with these scripts yet.",
-        "head": "| way | seconds (median) | x the first | extra peak GiB |",
+        "head": "| way | seconds (median) | x the first | processor seconds, x the first | extra peak GiB |",
         "of": "{turns} turns",
     },
     "performance.zh.md": {
         "none": "还没有用这些脚本测过。",
-        "head": "| 做法 | 秒（中位数） | 与第一行之比 | 额外峰值 GiB |",
+        "head": "| 做法 | 秒（中位数） | 与第一行之比 | CPU 秒数，与第一行之比 | 额外峰值 GiB |",
         "of": "{turns} 轮",
     },
 }
@@ -39,12 +39,16 @@ def block(words: dict[str, str], results: list[dict[str, Any]]) -> Iterator[str]
         yield from (f"**{result['environment']['device']}** ({shown})", "")
         for name, piece in result["pieces"].items():
             yield f"{name} ({words['of'].format(turns=len(piece['turns']))})"
-            yield from ("", words["head"], "|---|---|---|---|")
+            yield from ("", words["head"], "|---|---|---|---|---|")
             for way, found in piece["summary"].items():
-                ratio = f"{found['ratio']:.2f}" if "ratio" in found else ""
+                ratio, used = (_ratio(found, key) for key in ("ratio", "processor_ratio"))
                 extra = f"{found['extra'] / 2**30:.2f}" if "extra" in found else ""
-                yield f"| `{way}` | {found['seconds']:.2f} | {ratio} | {extra} |"
+                yield f"| `{way}` | {found['seconds']:.2f} | {ratio} | {used} | {extra} |"
             yield ""
+
+
+def _ratio(found: dict[str, Any], key: str) -> str:
+    return f"{found[key]:.2f}" if key in found else ""
 
 
 def filled(content: str, lines: list[str]) -> str:

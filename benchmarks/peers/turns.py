@@ -4,7 +4,8 @@
     worker -> controller    {"event": "ready"}                     built, nothing made yet
                             {"event": "update", "seconds": ...}    made
 
-Only what lies between `begin` and `end` is timed. Extra peak memory is what an update adds at its
+Only what lies between `begin` and `end` is timed: on the clock, and on a CPU also in seconds of the
+processor, which other programs on the machine change far less. Extra peak memory is what an update adds at its
 worst moment to what was there once the base's weights were loaded: the adapter, a copy of the base
 where a way keeps one, optimizer, activations, logits. On a CPU it is read from the high-water mark
 of resident memory, on a GPU from the allocator.
@@ -29,7 +30,7 @@ class Turns:
         self._out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         self._loaded = 0
-        self._started = 0.0
+        self._started = self._used = 0.0
 
     def loaded(self) -> None:
         """The base's weights are there, and nothing else yet."""
@@ -44,6 +45,7 @@ class Turns:
         """Wait for the next turn; False where there is none."""
         if sys.stdin.readline().strip() != "go":
             return False
+        self._used = time.process_time()
         self._started = time.perf_counter()
         return True
 
@@ -51,6 +53,8 @@ class Turns:
         """The update is made."""
         if torch.cuda.is_available():
             torch.cuda.synchronize()
+        else:
+            values["processor_seconds"] = time.process_time() - self._used
         seconds = time.perf_counter() - self._started
         peak = _peak()
         self._tell("update", seconds=seconds, peak=peak, extra=peak - self._loaded, **values)
