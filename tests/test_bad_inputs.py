@@ -124,6 +124,26 @@ def test_an_empty_argument_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "typed", [["--seed", "99999999999999999999"], ["--prompt", "\ud800"]], ids=["seed", "half"]
+)
+def test_what_overflows_a_library(typed: list[str], tmp_path: Path) -> None:
+    given = {"--prompt": "x", "--seed": "1", typed[0]: typed[1]}
+    done = invoke("generate", tmp_path, *[word for pair in given.items() for word in pair])
+    assert (done.returncode, typed[0] in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize("name", ["ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_MEGATRON_LM"])
+def test_an_engine_that_is_not_used_here(
+    name: str, ground: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "true")
+    done = invoke("train", *small_run(ground / "base", ground / "novels", ground / "out"))
+    assert done.returncode == 2
+    assert f"{name} is set in the environment" in done.stderr
+    assert not (ground / "out").exists()
+
+
 def test_a_binary_file_among_the_novels_is_named(
     ground: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from styledial.cli.options import BaseNow, Plain
+from styledial.cli.options import MOST_SEED, BaseNow, Plain
 from styledial.cli.streams import printable
 from styledial.errors import UserError
 from styledial.language import say
@@ -43,7 +43,7 @@ def chat(
     base: BaseNow = None,
     system: Annotated[str, typer.Option(help=say("System message.", "系统提示。"))] = "",
     max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1)] = 300,
-    seed: Annotated[int, typer.Option(min=0)] = 42,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED)] = 42,
     temperature: Annotated[float, typer.Option(min=0.0)] = 0.8,
     plain: Plain = False,
 ) -> None:

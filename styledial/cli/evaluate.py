@@ -12,6 +12,7 @@ import typer
 
 from styledial.cli.opening import importing, working
 from styledial.cli.options import (
+    MOST_SEED,
     Adapter,
     BaseNow,
     DataDir,
@@ -62,7 +63,7 @@ MaxNewTokens = Annotated[
         ),
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0)]
+Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED)]
 BenchTasks = Annotated[
     str | None,
     typer.Option(

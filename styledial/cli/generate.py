@@ -11,6 +11,7 @@ import typer
 from styledial import progress
 from styledial.cli.opening import importing, working
 from styledial.cli.options import (
+    MOST_SEED,
     Adapter,
     BaseNow,
     Plain,
@@ -56,7 +57,10 @@ NewTokens = Annotated[
     ),
 ]
 Seed = Annotated[
-    int, typer.Option(min=0, help=say("The same seed, the same text.", "相同种子，相同文字。"))
+    int,
+    typer.Option(
+        min=0, max=MOST_SEED, help=say("The same seed, the same text.", "相同种子，相同文字。")
+    ),
 ]
 Temperature = Annotated[
     float,

@@ -41,6 +41,9 @@ StrengthOption = Annotated[
 ]
 
 
+MOST_SEED = 2**31 - 1  # as of training.seed; torch takes no more than 64 bits
+
+
 def as_model_name(value: str | None) -> str | None:
     """For typer's callback: the page of a model on a hub as the model's name."""
     return None if value is None else model_name(value)

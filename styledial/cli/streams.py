@@ -54,8 +54,8 @@ def typed_text(option: str, text: str) -> str:
     """
     if not any("\ud800" <= character <= "\udfff" for character in text):
         return text
-    raw = text.encode(sys.getfilesystemencoding(), "surrogateescape")
-    with contextlib.suppress(UnicodeDecodeError):
+    with contextlib.suppress(UnicodeError):  # of either: half a character from another program
+        raw = text.encode(sys.getfilesystemencoding(), "surrogateescape")
         found = raw.decode("gb18030")
         if _is_everyday_chinese(found):
             return found

@@ -150,6 +150,22 @@ def _as_typed(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+_ENGINES = {"ACCELERATE_USE_DEEPSPEED": "DeepSpeed", "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM"}
+
+
+def check_launcher() -> None:
+    """Raises UserError for an engine that accelerate was told to use, and that isn't used here."""
+    for name, engine in _ENGINES.items():
+        if os.environ.get(name, "").lower() in ("1", "true", "yes", "on", "y", "t"):
+            raise UserError(
+                f"{name} is set in the environment (by `accelerate launch`, or left over), and "
+                f"{engine} isn't used here. Unset it; several GPUs: torchrun, and training.fsdp "
+                "for a base that is too large for one.",
+                f"环境变量中设置了 {name}（来自 `accelerate launch`，或为残留），而本程序不使用 "
+                f"{engine}。请取消该变量；多 GPU 请用 torchrun，单卡放不下基座时用 training.fsdp。",
+            )
+
+
 def check_sharding(config: Config, here: Place) -> None:
     """Raises UserError where `training.fsdp: on` can't work."""
     if config.training.fsdp != "on":

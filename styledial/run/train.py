@@ -81,6 +81,7 @@ def train_from_config(
     if here.first:  # the others may have no such disk
         checks.check_texts(config)
     trackers.check(trackers.wanted(config.training.report_to))
+    checks.check_launcher()
     checks.check_sharding(config, here)
     run = _Run(config, folder, start, here, request or StopRequest())
     with run.request.listening():
