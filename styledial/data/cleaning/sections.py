@@ -98,9 +98,10 @@ def is_section(text: str, numbered: bool) -> bool:
             return True
     if "\u3400" <= text[0] <= "\u9fff":  # all that follows is of other scripts
         return False
-    plain = fold(text)
-    if re.sub("^(?:the|an?) ", "", plain)[:3] not in _ALONE_STARTS:
+    head = fold(text[:7]).removeprefix("the ").removeprefix("a ").removeprefix("an ")
+    if head[:3] not in _ALONE_STARTS:
         return False
+    plain = fold(text)
     if _ALONE.fullmatch(plain):
         return True
     return numbered and len(text) <= _LONGEST and _WEAK_ALONE.fullmatch(plain) is not None

@@ -162,6 +162,9 @@ def _is_a_link(text: str, words: set[str]) -> bool:
 
 def may_be_of_a_site(text: str) -> bool:
     """A cheap look at a line in small letters: how it begins, where it isn't Chinese."""
+    first = text[2:3] if text[:1] == "\u3000" else text[:1]
+    if "\u3400" <= first <= "\u9fff" and "の" not in text[:5]:  # most lines of Chinese
+        return False
     if text[:1] in _MARKS:
         text = text.lstrip(_MARKS)
     if text[:3] in _STARTS:
@@ -169,6 +172,4 @@ def may_be_of_a_site(text: str) -> bool:
     first = text[:1]
     if first < "\u3040":
         return first.isdecimal() and len(text) <= _LONGEST
-    if "\u3400" <= first <= "\u9fff" and "の" not in text[:3]:
-        return False
     return len(text) <= _LONGEST and _ASIAN.search(text) is not None
