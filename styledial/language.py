@@ -29,7 +29,9 @@ def say(en: str, zh: str) -> str:
 def typed(path: Path | str) -> str:
     """A path or word as it is typed after a command: in quotes where it has a space or the like.
 
-    shlex would quote Chinese characters too, which no shell asks for.
+    shlex would quote Chinese characters too, which no shell asks for. A path that begins with a
+    dash, which would be read as an option, is written from the folder here.
     """
-    plain = "".join("x" if not c.isascii() else c for c in str(path))
-    return str(path) if shlex.quote(plain) == plain else shlex.quote(str(path))
+    text = f"./{path}" if isinstance(path, Path) and str(path).startswith("-") else str(path)
+    plain = "".join("x" if not c.isascii() else c for c in text)
+    return text if shlex.quote(plain) == plain else shlex.quote(text)

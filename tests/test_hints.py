@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 
+from styledial.commands import command
 from styledial.config import resolve
 from styledial.config.elsewhere import OURS, WHY_NOT
 from styledial.config.whole import SECTIONS, all_keys
@@ -67,6 +69,11 @@ def test_what_has_no_setting_gets_a_sentence(typed: str, said: str) -> None:
         resolve(assignments=[typed])
     assert said in caught.value.en
     assert "Did you mean" not in caught.value.en
+
+
+def test_a_folder_that_looks_like_an_option_is_typed_as_a_folder() -> None:
+    assert command("dial", Path("-run")).endswith("dial ./-run")
+    assert command("dial", Path("a b"), "--export", "0.1").endswith("dial 'a b' --export 0.1")
 
 
 def test_warmup_in_updates_is_accepted() -> None:
