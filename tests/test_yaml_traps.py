@@ -50,6 +50,8 @@ def test_no_anchor_is_said_in_many_words(typed: str) -> None:
     [
         "kl_beta:\t0.2",
         "kl_beta: 0.2\t# a comment",
+        "kl_beta: 0.2\u3000#中等",
+        "kl_beta:\u30000.2 \u00a0# 注意:\u3000中等",
         "kl_beta:\u00a00.2",
         "kl_beta:\u30000.2",
         "\u00a0\u00a0kl_beta: 0.2",
@@ -61,6 +63,21 @@ def test_a_blank_that_is_no_space(line: str, tmp_path: Path) -> None:
     indent = "" if line[0].isspace() else "  "
     file.write_text(f"training:\n{indent}{line}\n", "utf-8")
     assert resolve(file).training.kl_beta == 0.2
+
+
+@pytest.mark.parametrize("blank", ["\u3000", "\u00a0"])
+@pytest.mark.parametrize("before", ["drop: ", "drop:\n  - ", "drop:\n  -   "])
+@pytest.mark.parametrize("pattern", ["书名:{}.*", "Title:{}.*", "广告{}#.*", "第一章:{}{}初见"])
+def test_a_blank_within_a_value_is_the_values(
+    pattern: str, before: str, blank: str, tmp_path: Path
+) -> None:
+    """Patterns for web novels, which have full-width spaces after their colons."""
+    file = tmp_path / "c.yaml"
+    typed = pattern.replace("{}", blank)
+    file.write_text(f"# 注意:{blank}abc\ndata:\n  # 书名:{blank}# x\n  {before}{typed}\n", "utf-8")
+    config = resolve(file)
+    assert config.data.drop == [typed]
+    assert config.notes == []
 
 
 @pytest.mark.parametrize(

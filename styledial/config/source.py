@@ -21,9 +21,15 @@ _FULL_WIDTH_COLON = re.compile(r"^(\s*[\"']?[A-Za-z_][\w-]*[\"']?)\s*：\s*(.*)$
 # Ignored on purpose: https:// and windows C:\ need the space that YAML wants after a colon.
 _LEADING_ZERO = re.compile(r"[-+]?0\d+")
 _SEXAGESIMAL = re.compile(r"[-+]?\d+(:\d+)+(\.\d*)?")
-# YAML takes spaces alone before a value or a comment.
+# YAML takes spaces alone after a key and before a comment. What stands further on in a line is the
+# value's own: `drop: 书名:　.*` is a pattern, and so is `广告　#.*`.
+_BLANK = "\t\u00a0\u3000"
 _BLANKS = {ord("\t"): "  ", ord("\u3000"): "  ", ord("\u00a0"): " "}
-_BLANK_AFTER = re.compile(r"(?<=:)[ \t\u00a0\u3000]*[\t\u00a0\u3000]+(?=\S)|[\t\u00a0\u3000]+(?=#)")
+_AFTER_KEY = re.compile(rf"^(\s*[A-Za-z_][\w-]*:) *[{_BLANK}][ {_BLANK}]*(?=\S)")
+_BEFORE_COMMENT = re.compile(
+    rf"^(\s*[A-Za-z_][\w-]*: *[\w./+-]*) *[{_BLANK}][ {_BLANK}]*(?=#)", re.ASCII
+)
+_TAB_BEFORE_COMMENT = re.compile(r"[ \t]*\t[ \t]*(?=#)")  # a tab is no part of a plain value
 _NO_SPACE = re.compile(r"^(\s*[A-Za-z_]\w*):([^\s/\\].*)$")
 
 
@@ -128,8 +134,10 @@ def _mend(text: str, path: Path, source: Source) -> str:
         corrected = _NO_SPACE.sub(r"\1: \2", corrected)
         indent = corrected[: len(corrected) - len(corrected.lstrip())]
         corrected = indent.translate(_BLANKS) + corrected.lstrip()
-        if not set("\"'") & set(corrected):
-            corrected = _BLANK_AFTER.sub(" ", corrected)
+        if not corrected.lstrip().startswith("#") and not set("\"'") & set(corrected):
+            corrected = _AFTER_KEY.sub(r"\1 ", corrected)
+            corrected = _BEFORE_COMMENT.sub(r"\1 ", corrected)
+            corrected = _TAB_BEFORE_COMMENT.sub(" ", corrected)
         if corrected != line:
             source.notes.append(
                 say(
