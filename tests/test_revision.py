@@ -12,7 +12,9 @@ from hub_server import COMMIT, FakeHub
 from running import invoke, small_run
 
 from styledial.config import resolve
+from styledial.config.show import as_file
 from styledial.errors import ConfigError
+from styledial.run.finished import on_base
 
 MODEL, REVISION = "model.model_name_or_path", "model.revision"
 
@@ -37,6 +39,23 @@ def test_two_revisions_or_one_of_a_folder_are_refused(tmp_path: Path) -> None:
     for folder in (str(tmp_path), "bundled"):
         with pytest.raises(ConfigError, match=r"model\.revision is for a model on the hub"):
             resolve(options={MODEL: folder, REVISION: "v2"})
+
+
+@pytest.mark.parametrize(
+    ("other", "revision"),
+    [("owner/tiny-instruct", None), ("owner/tiny-instruct@v2", "v2"), ("a folder", None)],
+)
+def test_another_base_leaves_no_revision_of_the_first(
+    other: str, revision: str | None, tmp_path: Path
+) -> None:
+    """The settings that it was taken over with named the other model at the first's commit."""
+    if other == "a folder":
+        other = str(tmp_path / "tiny@v3")
+        Path(other).mkdir()
+    first = resolve(options={MODEL: "owner/tiny@v1"})
+    (tmp_path / "settings.yaml").write_text(as_file(on_base(first, other)), encoding="utf-8")
+    model = resolve(tmp_path / "settings.yaml").model
+    assert (model.model_name_or_path, model.revision) == (other, revision)
 
 
 @pytest.fixture

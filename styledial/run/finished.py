@@ -29,6 +29,7 @@ from styledial.models.adapter import (
 )
 from styledial.models.identity import Base, remembered_base
 from styledial.models.load import quiet_libraries
+from styledial.models.locate import split_revision
 from styledial.models.policy import Policy
 from styledial.progress import Stage, stage, tracked
 from styledial.run.described import described_run
@@ -159,7 +160,7 @@ def reopen_on(folder: Path, base: Base, data_dir: str | None = None) -> Reopened
     """As `reopen`, with the adapter on `base`, whichever it was trained on."""
     config = described_run(folder, data_dir)
     policy, tokenizer = load_on(folder, base)
-    config = config.with_values({"model.model_name_or_path": base.model}, "base")
+    config = on_base(config, base.model)
     with tempfile.TemporaryDirectory(prefix="styledial-") as passing:
         material = read_material(config, Path(passing), lambda line: None)
         changed = changed_novels(folder, Path(passing) / MANIFEST)
@@ -169,6 +170,15 @@ def reopen_on(folder: Path, base: Base, data_dir: str | None = None) -> Reopened
         read.get("heldout_tokens_read", MOST.heldout), read.get("general_tokens_read", MOST.general)
     )
     return Reopened(config, policy, tokenizer, texts, changed)
+
+
+def on_base(config: Config, name: str) -> Config:
+    """The configuration with the base `name` and the revision that this names, none of a folder: a
+    pinned one was of the base before."""
+    revision = None if Path(name).exists() else split_revision(name)[1]
+    return config.with_values(
+        {"model.model_name_or_path": name, "model.revision": revision}, "base"
+    )
 
 
 def _check_same_base(folder: Path, other: Path) -> None:
