@@ -22,6 +22,12 @@ def expanded(path: str | Path) -> Path:
         return Path(path)
 
 
+def beside(folder: Path, ending: str) -> Path:
+    """FOLDER-ending, next to the folder, whichever way it is written: `.` and `..` have no name."""
+    path = folder if folder.name not in ("", "..") else folder.resolve()
+    return path.with_name(f"{folder.resolve().name}-{ending}")
+
+
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well.

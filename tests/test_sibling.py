@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from styledial.models.identity import Base
 from styledial.models.load import load_base
 from styledial.models.policy import with_lora
 from styledial.models.sibling import first_difference
+from styledial.run.sibling import beside
+from styledial.run.strengths import further
+from styledial.strength import parse_strength
 
 TEMPLATE = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
 
@@ -124,6 +128,32 @@ def test_what_was_taken_over_is_used_again(run: Path, sibling: Path, tmp_path: P
     assert "is left as it is" in done.stderr
     assert "-o" in invoke("dial", run, "-o", tmp_path / "x").stderr
     assert not (tmp_path / "x").exists()
+
+
+def test_beside_a_folder_however_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`dial . --base OTHER` ended in a traceback: `.` has no name to put an ending to."""
+    (tmp_path / "style/export").mkdir(parents=True)
+    wanted = tmp_path / "style-on-Other"
+    for here, written in (("style", "."), ("style/export", ".."), (".", "style"), (".", "./style")):
+        monkeypatch.chdir(tmp_path / here)
+        assert beside(Path(written), "owner/Other@v1").absolute() == wanted
+        shown = shlex.split(further(Path(written))[1])[-1].partition("=")[2]
+        assert Path(shown).absolute() == tmp_path / "style-longer"
+
+
+@pytest.mark.parametrize("reached", [0.1, 0.05])
+@pytest.mark.parametrize("origin", [{}, {"taken_from": {"run": "style"}}])
+@pytest.mark.parametrize("missed", ["strong", "0.3"])
+def test_the_way_further_reaches_what_was_asked(
+    missed: str, origin: dict, reached: float, tmp_path: Path
+) -> None:
+    """Trained again at the budget of 0.1, it came to 0.1 again where 0.175 was asked for."""
+    summary = {"kl_beta": 0.1, "kl_final": reached, "kl_mode": "budget", "steps": 9, **origin}
+    (tmp_path / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    words = shlex.split(further(tmp_path, parse_strength(missed))[1])
+    assert words[words.index("--strength") + 1] == missed
 
 
 def narrower(folder: Path) -> None:

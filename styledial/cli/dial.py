@@ -220,6 +220,7 @@ def _export(
 
 def _next(adapter: Path, points: Sequence[DialPoint], exported: Sequence[str]) -> Iterator[str]:
     from styledial.dial import strongest
+    from styledial.files import beside
     from styledial.run.strengths import within
     from styledial.run_folder.described import prompt_of
 
@@ -234,7 +235,7 @@ def _next(adapter: Path, points: Sequence[DialPoint], exported: Sequence[str]) -
                 ),
                 (
                     say("one plain model of it", "合并为完整模型"),
-                    command("merge", folder, "-o", f"{adapter}-{exported[0]}-merged"),
+                    command("merge", folder, "-o", beside(adapter, f"{exported[0]}-merged")),
                 ),
             ]
         )

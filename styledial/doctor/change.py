@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from styledial.doctor.record import Record
+from styledial.files import beside
 from styledial.language import typed
 from styledial.run_folder.layout import CHECKPOINTS, SETTINGS
 
@@ -49,7 +50,7 @@ def _resumable(run: Record, change: Change) -> bool:
 
 def _beside(folder: Path) -> Path:
     """A name for another run that is not taken yet: style-2 beside style."""
-    names = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
+    names = (beside(folder, str(number)) for number in itertools.count(2))
     return next(name for name in names if not name.exists())
 
 

@@ -11,7 +11,7 @@ from styledial.export import gguf, measured, ollama, vllm
 from styledial.export.card import card
 from styledial.export.programs import ONE_MODEL
 from styledial.export.source import At, Source, chosen, read_source
-from styledial.files import expanded, folder_written_aside, write_json, write_text
+from styledial.files import beside, expanded, folder_written_aside, write_json, write_text
 from styledial.language import say, typed
 from styledial.models.adapter import load_adapter, scale_adapter, write_adapter
 from styledial.models.identity import FILE as BASE
@@ -61,7 +61,7 @@ def export(adapter: Path, kind: str, options: Options) -> Exported:
     check_one_of("--to", kind, KINDS)
     check_one_of("--dtype", options.dtype, DTYPES)
     check_one_of("--quant", options.quant, QUANTS)
-    target = options.output or adapter.with_name(f"{adapter.resolve().name}-{kind}")
+    target = options.output or beside(adapter, kind)
     check_target(target)
     quiet_libraries()
     source = read_source(adapter, options.base)

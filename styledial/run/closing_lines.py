@@ -10,6 +10,7 @@ from rich.cells import cell_len, set_cell_size
 
 from styledial.commands import command, next_lines, rows
 from styledial.config import KLMode
+from styledial.files import beside
 from styledial.language import say
 from styledial.run.samples import Sample
 from styledial.run.strengths import further, within
@@ -130,7 +131,7 @@ def _advice(
             ),
             (
                 say("one plain model for other programs", "合并为完整模型，供其他程序使用"),
-                command("merge", folder, "-o", f"{folder}-merged"),
+                command("merge", folder, "-o", beside(folder, "merged")),
             ),
         ]
     return advice

@@ -18,6 +18,7 @@ from styledial.build.model import answers_prompts
 from styledial.config.show import as_file
 from styledial.dial import DialPoint
 from styledial.errors import AdapterError
+from styledial.files import beside as next_to
 from styledial.files import folder_written_aside, write_json, write_text
 from styledial.language import say
 from styledial.models.adapter import check_code_is_here, write_adapter
@@ -54,7 +55,7 @@ def beside(folder: Path, named: str) -> Path:
     """The folder of the adapter on the model `named`: RUN-on-MODEL, beside the run."""
     model = Path(split_revision(named)[0]).name
     ending = re.sub(r"[^\w.+-]+", "-", model).strip("-.") or "other"
-    return folder.with_name(f"{folder.resolve().name}-on-{ending}")
+    return next_to(folder, f"on-{ending}")
 
 
 def take_over(folder: Path, named: str, target: Path, data_dir: str | None = None) -> list[str]:

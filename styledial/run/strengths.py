@@ -15,6 +15,7 @@ from typing import Any
 from styledial.commands import command
 from styledial.dial import DialPoint, load_dial, scale_for, strongest
 from styledial.errors import UserError
+from styledial.files import beside
 from styledial.language import say
 from styledial.run_folder.described import summary_of
 from styledial.run_folder.layout import SETTINGS
@@ -76,7 +77,7 @@ def out_of_reach(
     most = strongest(points)
     en = ", ".join(each.words() for each in wanted)
     zh = "、".join(each.words() for each in wanted)
-    more = "\n    ".join(further(folder))
+    more = "\n    ".join(further(folder, max(wanted, key=lambda each: each.kl)))
     return UserError(
         f"strength {en}: out of reach. The strongest of this adapter is {figure(most.kl)} "
         f"({name_of(most.kl)}), which `max` stands for. {more}",
@@ -85,19 +86,20 @@ def out_of_reach(
     )
 
 
-def further(folder: Path) -> tuple[str, str]:
+def further(folder: Path, missed: Strength | None = None) -> tuple[str, str]:
     """The way to a stronger adapter, a sentence and its command: more updates where the run fell
     short of its budget or had none, a larger budget where it used it up; of one that was taken over
-    from another base, training here."""
+    from another base, training here. To the strength that was `missed`, where one was."""
     summary = summary_of(folder)
     asked = target_of(summary)
+    budget = _budget(asked, missed)
     if "taken_from" in summary:
         return (
             say(
                 "It was trained on another base; trained on this one it may go further:",
                 "它是在另一个基座上训练的；直接在这个基座上训练可能更强：",
             ),
-            _again(folder, "trained"),
+            _again(folder, "trained", *budget),
         )
     if fell_short(summary):
         return (
@@ -105,33 +107,34 @@ def further(folder: Path) -> tuple[str, str]:
                 f"The budget of {asked:g} was not used up; more updates go further:",
                 f"预算 {asked:g} 没有用完；增加更新步数可以更强：",
             ),
-            typed_longer(folder, summary),
+            _longer(folder, summary, *budget),
         )
     if asked is not None:
+        wider = next((name for name, kl in NAMED.items() if kl > asked), f"{2 * asked:g}")
         return (
             say(
                 f"The budget of {asked:g} was used up; a larger one goes further:",
                 f"预算 {asked:g} 已用完；更大的预算可以更强：",
             ),
-            typed_larger(folder, asked),
+            _again(folder, budget[-1] if budget else wider, *(budget or ("--strength", wider))),
         )
-    return say("More updates go further:", "增加更新步数可以更强："), typed_longer(folder, summary)
+    return say("More updates go further:", "增加更新步数可以更强："), _longer(folder, summary)
 
 
-def typed_longer(folder: Path, summary: Mapping[str, Any]) -> str:
+def _budget(asked: float | None, missed: Strength | None) -> tuple[str, ...]:
+    """`--strength` for what was missed, unless the run was for as much already or had no budget."""
+    more = missed is not None and asked is not None and missed.kl > asked
+    return ("--strength", missed.name) if missed and more else ()
+
+
+def _longer(folder: Path, summary: Mapping[str, Any], *budget: str) -> str:
     """The command that trains the same with twice the updates, in a folder of its own."""
     steps = summary.get("steps")
     twice = 2 * int(steps) if is_number(steps) else 200
-    return _again(folder, "longer", f"training.max_steps={twice}")
-
-
-def typed_larger(folder: Path, asked: float) -> str:
-    """The command that trains the same with the next larger budget, in a folder of its own."""
-    wider = next((name for name, kl in NAMED.items() if kl > asked), f"{2 * asked:g}")
-    return _again(folder, wider, "--strength", wider)
+    return _again(folder, "longer", *budget, f"training.max_steps={twice}")
 
 
 def _again(folder: Path, suffix: str, *change: str) -> str:
-    target = folder.with_name(f"{folder.name}-{suffix}")
+    target = beside(folder, suffix)
     config = folder / SETTINGS
     return command("train", "--config", config, *change, f"training.output_dir={target}")
