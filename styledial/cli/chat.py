@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from styledial.cli.opening import importing, working
 from styledial.cli.options import MOST_SEED, BaseNow, Plain
 from styledial.cli.streams import printable
 from styledial.errors import UserError
@@ -48,12 +49,14 @@ def chat(
     plain: Plain = False,
 ) -> None:
     """Read lines until the end of input or /quit; answers are written as they come."""
-    from styledial.inference.model import load
-    from styledial.inference.session import QUIT, Session, help_text, strength_line
-    from styledial.inference.strengths import parse_kl
+    with working(say(f"chat with {model}", f"与 {model} 对话")):
+        with importing():
+            from styledial.inference.model import load
+            from styledial.inference.session import QUIT, Session, help_text, strength_line
+            from styledial.inference.strengths import parse_kl
 
-    kl_beta = None if strength is None else parse_kl("--strength", strength)
-    loaded = load(model, kl_beta, base=base, answers=False if plain else None)
+        kl_beta = None if strength is None else parse_kl("--strength", strength)
+        loaded = load(model, kl_beta, base=base, answers=False if plain else None)
     session = Session(loaded, max_new_tokens, temperature, seed, system)
     kind = say("answers", "回答") if loaded.is_chat else say("continues your text", "续写你的文字")
     typer.echo(f"{model}: {kind}; {strength_line(loaded)}", err=True)

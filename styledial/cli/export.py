@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from styledial.cli.opening import importing, working
 from styledial.cli.options import Adapter, BaseNow
 from styledial.cli.outputs import at_home_folder
+from styledial.commands import next_lines, rows
 from styledial.language import say
 
 if TYPE_CHECKING:
+    from styledial.export.source import At
     from styledial.export.write import Exported
 
 HELP = say(
@@ -89,21 +93,42 @@ def export(
     measure: Measure = True,
 ) -> None:
     """Write a new folder for another program. Raises UserError for what it can't hold."""
-    from styledial.export.write import Options
-    from styledial.export.write import export as write
+    with working(say(f"export {adapter} for {to}", f"导出 {adapter}，用于 {to}")):
+        with importing():
+            from styledial.export.write import Options
+            from styledial.export.write import export as write
 
-    options = Options(strength, output, base, dtype, quant, base_gguf, llama_cpp, measure)
-    _show(write(adapter, to, options))
-
-
-def _show(done: Exported) -> None:
+        options = Options(strength, output, base, dtype, quant, base_gguf, llama_cpp, measure)
+        done = write(adapter, to, options)
     for note in done.notes:
         typer.echo(note, err=True)
-    for at in done.strengths:
-        asked = say("not measured", "未测量") if at.kl is None else f"KL {at.kl:.4g}"
-        reading = done.readings.get(at.name)
-        more = f"  {reading.words()}" if reading else ""
-        typer.echo(f"{at.name}  {asked}  " + say("scale", "缩放") + f" {at.scale:.4f}{more}")
-    for line in done.typed:
+    for line in _closing(done):
         typer.echo(line)
-    typer.echo(str(done.folder))
+
+
+def _closing(done: Exported) -> Iterator[str]:
+    yield say(f"Exported for {done.kind}.", f"已导出，用于 {done.kind}。")
+    folder = [(say("folder", "文件夹"), str(done.folder))]
+    if (done.folder / "README.md").is_file():
+        words = say("how to load it in other programs", "在其他程序中的加载方法")
+        folder.append((say("read", "说明"), f"{done.folder / 'README.md'}  ({words})"))
+    yield from rows([*folder, *((at.name, _strength(done, at)) for at in done.strengths)])
+    if done.typed:
+        yield from next_lines([(_what_next(done.kind), done.typed[0])])
+        for line in done.typed[1:]:
+            yield f"    {line}"
+
+
+def _strength(done: Exported, at: At) -> str:
+    asked = say("not measured", "未测量") if at.kl is None else f"KL {at.kl:.4g}"
+    reading = done.readings.get(at.name)
+    more = f"  {reading.words()}" if reading else ""
+    return f"{asked}  " + say("scale", "缩放") + f" {at.scale:.4f}{more}"
+
+
+def _what_next(kind: str) -> str:
+    if kind == "ollama":
+        return say("create the models in Ollama", "在 Ollama 中创建模型")
+    if kind == "vllm":
+        return say("start vLLM with them", "用 vLLM 启动")
+    return say("convert it with llama.cpp", "用 llama.cpp 转换")

@@ -90,6 +90,7 @@ def generate(
     _check(prompt, prompts, compare, strength)
     prompt = None if prompt is None else typed_text("--prompt", prompt)
     wanted = asked_strength(strength)
+    from styledial.dial import load_dial
     from styledial.run.strengths import choose
     from styledial.run_folder.described import describe_adapter, is_plain_model
 
@@ -103,6 +104,8 @@ def generate(
         )
     if not merged:
         describe_adapter(adapter)
+        if compare is not None:
+            load_dial(adapter)  # whether its strengths are measured
     chosen = None if merged else choose(adapter, wanted)
     what = chosen.words() if chosen and chosen.kl is not None else ""
     with working(

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from styledial.cli.opening import working
 from styledial.cli.options import Adapter, BaseNow
 from styledial.language import say, typed
+from styledial.progress import shown, stage
 
 if TYPE_CHECKING:
     from styledial.export.source import Source
@@ -39,10 +41,11 @@ def serve(
     base: BaseNow = None,
 ) -> None:
     """Serve until Ctrl-C; without a GGUF base, say how other engines are started."""
-    from styledial.export.source import read_source
-    from styledial.export.write import gguf_file
+    with working(say(f"serve {adapter}", f"提供 {adapter} 的服务")):
+        from styledial.export.source import read_source
+        from styledial.export.write import gguf_file
 
-    source = read_source(adapter, base)
+        source = read_source(adapter, base)
     if base_gguf is None:
         for line in _other_engines(source):
             typer.echo(line)
@@ -60,8 +63,9 @@ def _serve(source: Source, base: Path, port: int, context: int, parallel: int) -
         lora = Path(place) / "lora.gguf"
         names = Names(source.name, source.points)
         with listening(names, port) as server:
-            write_gguf_lora(source.adapter, source.base_folder, lora, name=source.name)
-            server.engine = engine.start(base, lora, context=context, parallel=parallel)
+            with shown(), stage(say("starting llama.cpp", "启动 llama.cpp"), background=True):
+                write_gguf_lora(source.adapter, source.base_folder, lora, name=source.name)
+                server.engine = engine.start(base, lora, context=context, parallel=parallel)
             for line in _examples(names, server.server_address[1]):
                 typer.echo(line)
             server.serve_forever()
