@@ -273,6 +273,6 @@ def test_an_adapter_without_a_dial_is_exported_as_it_is(run: Path, tmp_path: Pat
         shutil.copy(run / name, adapter / name)
     done = export(adapter, "peft", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert "full  not measured  scale 1.0000" in done.stderr
+    assert "full    not measured  scale 1.0000" in done.stderr
     done = export(adapter, "peft", tmp_path / "other", "--strength", "light")
     assert "has not been measured yet" in done.stderr

@@ -10,6 +10,8 @@ from styledial.distributed import ranks
 from styledial.language import say
 from styledial.progress import Stage
 
+_LONGEST = 160  # characters of the first line
+
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
@@ -18,7 +20,10 @@ def working(what: str) -> Iterator[None]:
     first = ranks.place().first
     with progress.shown(quiet=not first):
         if first:
-            progress.line(f"StyleDial {__version__}: {what}")
+            shown = (
+                what if len(what) <= _LONGEST else what[:_LONGEST] + "…"
+            )  # a name of hundreds of letters
+            progress.line(f"StyleDial {__version__}: {shown}")
         with progress.stage(say("working", "处理中"), background=True):
             yield
 
