@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from styledial.errors import UserError
+from styledial.keyboard import numeral
 from styledial.language import say
 from styledial.units import strength as figure
 
@@ -47,15 +48,18 @@ class Strength:
 
 
 def parse_strength(typed: str, option: str = "--strength") -> Strength:
-    """light, medium, strong, max, their Chinese names, or a number above 0. Raises UserError."""
-    plain = typed.strip()
-    name = _ALSO.get(plain, plain.lower())
+    """light, medium, strong, max, their Chinese names, or a number above 0; full-width too.
+
+    Raises UserError.
+    """
+    word = numeral(typed)
+    name = _ALSO.get(word, word.lower())
     if name == MAX:
         return Strength(MAX, math.inf)
     if name in NAMED:
         return Strength(name, NAMED[name])
     try:
-        kl = float(plain) if plain.isascii() else math.nan
+        kl = float(word) if word.isascii() else math.nan
     except ValueError:
         kl = math.nan
     if not 0 < kl < math.inf:

@@ -74,6 +74,9 @@ UNDERSTOOD: list[tuple[str, str, Any]] = [
     ("training.max_steps", "−1", -1),  # a minus sign
     ("data.data_dir", "“/nowhere/小说，续”", "/nowhere/小说，续"),
     ("data.data_dir", "2026", "2026"),
+    ("data.anchor", "2026", "2026"),
+    ("training.reference_cache", "2026", "2026"),
+    ("data.data_dir", "novels%E5%AD%97", "novels%E5%AD%97"),
     ("training.output_dir", "1.50", "1.50"),
     ("training.output_dir", "2026-11-27", "2026-11-27"),
     ("training.output_dir", "007", "007"),
@@ -104,6 +107,7 @@ REFUSED = [
     ("training.evaluate_at_end", "true"), ("training.reference_cache", "true"),
     ("model.lora_r", "true"), (MODEL, "https://huggingface.co/datasets/a/b"),
     ("training.kl_beta", "²"), ("training.learning_rate", "½"), ("training.reference_cache", "1"),
+    ("data.anchor", "0"),
     (MODEL, "https://github.com/QwenLM/Qwen2.5"), (MODEL, "https://huggingface.co/Qwen"),
 ]  # fmt: skip
 

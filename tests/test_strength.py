@@ -28,6 +28,9 @@ from styledial.strength import (
         (" 0.08 ", 0.08, "kl-0.08"),
         ("8e-2", 0.08, "kl-0.08"),
         ("max", math.inf, "max"),
+        ("０．００１", 0.001, "kl-0.001"),
+        ("０。１２", 0.12, "kl-0.12"),
+        ("ｌｉｇｈｔ", 0.065, "light"),
     ],
 )
 def test_names_and_numbers(typed: str, kl: float, folder: str) -> None:
@@ -35,7 +38,7 @@ def test_names_and_numbers(typed: str, kl: float, folder: str) -> None:
     assert (found.kl, found.folder) == (kl, folder)
 
 
-@pytest.mark.parametrize("typed", ["huge", "", "0", "-0.1", "nan", "inf", "０.１"])
+@pytest.mark.parametrize("typed", ["huge", "", "0", "-0.1", "nan", "inf", "²", "٠.١"])
 def test_what_isnt_understood_is_refused(typed: str) -> None:
     with pytest.raises(UserError, match="allowed are light, medium, strong, max, and numbers"):
         parse_strength(typed)

@@ -10,7 +10,6 @@ refuse, or is refused here with the reason.
 from __future__ import annotations
 
 import re
-import unicodedata
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -19,6 +18,7 @@ from pydantic.fields import FieldInfo
 from styledial.config.hub_address import model_in
 from styledial.config.paths import PATHS, exists, expanded
 from styledial.errors import UserError
+from styledial.keyboard import QUOTES, half_width, numeral, plain
 
 # What other tools call a choice of ours; compared without case, `-`, `_` and spaces.
 _ALIASES: dict[str, dict[str, str]] = {
@@ -52,9 +52,6 @@ _SHARES = {
 # Lists of texts, each taken as it is typed: a pattern may hold commas and spaces.
 _TEXTS = {"data.keep", "data.drop", "data.encoding"}
 _ON_A_HUB = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
-_DASHES = dict.fromkeys(map(ord, "‐‑‒–—−"), "-")
-_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\ufeff"))
-_QUOTES = "“”‘’「」『』\"'"
 
 
 def understood(name: str, field: FieldInfo, value: Any) -> Any:
@@ -84,28 +81,9 @@ def understood(name: str, field: FieldInfo, value: Any) -> Any:
     return value if not kinds - {str, type(None)} and not typed else typed
 
 
-def plain(text: str) -> str:
-    """As a Western keyboard types it: half-width, no quotes around it, nothing invisible."""
-    text = _half_width(text)
-    if len(text) > 1 and text[0] in _QUOTES and text[-1] in _QUOTES:
-        return text[1:-1].strip()
-    return text
-
-
-def _half_width(text: str) -> str:
-    return "".join(map(_narrow, text)).translate(_DASHES | _INVISIBLE).strip()
-
-
-def _narrow(character: str) -> str:
-    """Of a wide or small form the plain one; ² and ½ are no digits of a number."""
-    form = unicodedata.decomposition(character).partition(" ")[0]
-    wide = form in ("<wide>", "<narrow>", "<small>")
-    return unicodedata.normalize("NFKC", character) if wide else character
-
-
 def listed(text: str) -> list[str]:
     """The names in "a, b", "a b", "a，b", "a、b" or "[a, b]"."""
-    bare = _half_width(text).strip("[]()【】 ")
+    bare = half_width(text).strip("[]()【】 ")
     return [each for part in re.split(r"[,;、\s]+", bare) if (each := plain(part))]
 
 
@@ -148,7 +126,7 @@ def _choice(name: str, choices: list[str], value: Any) -> Any:
     """The choice that `value` is another spelling of, else `value`."""
     nothing = next((word for word in ("off", "none") if word in choices), None)
     if value is None or value is False:
-        return nothing if nothing and (value is False or name in _MAY_BE_EMPTY) else value
+        return nothing if nothing and (value is False or name in _MAY_BE_NULL) else value
     if value is True:
         return "on" if "on" in choices else value
     if not isinstance(value, str):
@@ -171,8 +149,8 @@ def _choice(name: str, choices: list[str], value: Any) -> Any:
     return found
 
 
-# Where an empty value in YAML says "nothing of it".
-_MAY_BE_EMPTY = ("training.report_to", "data.anchor")
+# Where null in YAML says "nothing of it"; a value left empty is refused (empty.py).
+_MAY_BE_NULL = ("training.report_to", "data.anchor")
 
 
 def _names(name: str, choices: list[str], value: Any) -> Any:
@@ -205,7 +183,7 @@ def _names(name: str, choices: list[str], value: Any) -> Any:
 
 def _is_pattern(text: str) -> bool:
     """Whether text is a regular expression for PEFT, and not names: those have no signs."""
-    return re.fullmatch(r"[\w.\-,;、\s'\"“”‘’]+", _half_width(text).strip("[]【】")) is None
+    return re.fullmatch(r"[\w.\-,;、\s'\"“”‘’]+", half_width(text).strip("[]【】")) is None
 
 
 def _path(name: str, value: Any) -> Any:
@@ -213,7 +191,7 @@ def _path(name: str, value: Any) -> Any:
     if not isinstance(value, str) or exists(value):
         return value
     bare = value.strip()
-    if len(bare) > 1 and bare[0] in _QUOTES and bare[-1] in _QUOTES:
+    if len(bare) > 1 and bare[0] in QUOTES and bare[-1] in QUOTES:
         bare = bare[1:-1].strip()  # “data/novels”, from a Chinese keyboard
     if name == "model.model_name_or_path":
         typed = re.sub(r"\s*/\s*", "/", plain(bare))
@@ -233,7 +211,7 @@ def _truth(typed: str) -> Any:
 
 def _number(typed: str, *, whole: bool, share: bool) -> Any:
     """A number's text as Python reads it; 5% of a share, 1e3 as a whole number."""
-    text = typed.replace("。", ".")
+    text = numeral(typed)
     if share and re.fullmatch(r"\d+(\.\d*)?\s*%", text):
         return float(text.rstrip("% ")) / 100
     if whole and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE]\+?\d{1,2}", text) and float(text).is_integer():

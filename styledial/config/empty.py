@@ -8,9 +8,9 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from styledial.config.allowed import allowed, takes
-from styledial.config.as_written import plain
 from styledial.config.source import COMMAND_LINE, Value
 from styledial.errors import Problem
+from styledial.keyboard import plain
 
 
 def is_blank(value: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from styledial.config.source import Value
 from styledial.errors import UserError
@@ -15,16 +16,23 @@ PATHS = (
     "training.output_dir", "training.reference_cache",
 )  # fmt: skip
 # Where a number is a name: a folder 2026, a revision 1.0.
-AS_TYPED = (
-    "model.model_name_or_path", "model.revision", "data.data_dir", "data.general",
-    "training.output_dir",
-)  # fmt: skip
+_AS_TYPED = (*PATHS, "model.revision")
+# Where 0 and 1 may also be meant as off and on: they name nothing.
+_OFF_OR_ON = ("data.anchor", "training.reference_cache")
 _WINDOWS = "|%([^%]+)%" if os.name == "nt" else ""
 _VARIABLE = re.compile(r"\$(?:\{([^}]*)\}|([A-Za-z_]\w*)|(\{.*))" + _WINDOWS)
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
-_PERCENT = re.compile(r"%([A-Z_][A-Z0-9_]*)%")
+# Two hexadecimal digits are a letter of an address copied from a browser: novels%E5%AD%97.
+_PERCENT = re.compile(r"%(?![0-9A-F]{2}%)([A-Z_][A-Z0-9_]*)%")
+
+
+def as_typed(name: str, given: Value) -> Any:
+    """The value for a setting; where a name is wanted, a number as it was typed."""
+    if name not in _AS_TYPED or (name in _OFF_OR_ON and given.value in (0, 1)):
+        return given.value
+    return given.as_text
 
 
 def exists(path: str) -> bool:

@@ -10,14 +10,15 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from styledial.config.allowed import allowed, takes
-from styledial.config.as_written import chosen, plain, understood
+from styledial.config.as_written import chosen, understood
 from styledial.config.elsewhere import OURS, WHY_NOT
 from styledial.config.empty import is_blank, without_value
-from styledial.config.paths import AS_TYPED, check_number_sign
+from styledial.config.paths import as_typed, check_number_sign
 from styledial.config.precedence import one_revision, settled, without_effect
 from styledial.config.source import COMMAND_LINE, Source, Value, parse_assignment, read_yaml
 from styledial.config.whole import SECTIONS, Config, all_keys
 from styledial.errors import ConfigError, Problem, UserError, nearest
+from styledial.keyboard import plain
 from styledial.language import say
 
 PRESETS = {
@@ -218,7 +219,7 @@ def _validated(
             problems += without_value(name, value, field)
             continue
         try:
-            cleaned = understood(name, field, value.as_text if name in AS_TYPED else value.value)
+            cleaned = understood(name, field, as_typed(name, value))
             if note := check_number_sign(name, value, str(cleaned)):
                 notes.append(note)
         except UserError as unclear:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from styledial.dial import DialPoint, scale_for, strongest
 from styledial.errors import UserError
+from styledial.keyboard import numeral
 from styledial.strength import parse_strength
 
 
@@ -16,7 +17,7 @@ def parse_kl(option: str, typed: str) -> float:
     `max` is infinite: how far an adapter goes, it alone knows.
     """
     try:
-        return 0.0 if float(typed) == 0 else parse_strength(typed, option).kl
+        return 0.0 if float(numeral(typed)) == 0 else parse_strength(typed, option).kl
     except ValueError:
         return parse_strength(typed, option).kl
 
