@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import quantised_bases as quantised
 import torch
 from adapters import random_adapter
+from hub_server import FakeHub
 from rehearsal import kl, rehearse
 from running import invoke, small_run
 from tiny_models import TEXT
@@ -18,10 +19,12 @@ from tiny_models import TEXT
 from styledial.build.model import as_its_files
 from styledial.config import resolve
 from styledial.errors import ModelError
+from styledial.memory.plan import plan
 from styledial.models.adapter import base_of
 from styledial.models.load import load_base
-from styledial.models.prequantised import why_not
+from styledial.models.prequantised import check_use, why_not
 from styledial.models.quantise import is_quantised
+from styledial.run.proposal import Novels, propose
 
 IDS = torch.arange(10, 34).unsqueeze(0)
 quiet = pytest.mark.filterwarnings("ignore:MatMul8bitLt", "ignore:.*kernels")
@@ -120,6 +123,85 @@ def test_what_is_missing_and_what_to_use_instead(method: str, named: str) -> Non
     assert (
         "pip install" in reason[0] or "the unquantised model, usually of the same name" in reason[0]
     )
+
+
+NF4 = {"quant_method": "bitsandbytes", "load_in_4bit": True, "load_in_8bit": False}
+INT8 = {"quant_method": "bitsandbytes", "load_in_4bit": False, "load_in_8bit": True}
+GPTQ = {"quant_method": "gptq", "bits": 4}
+
+
+@pytest.fixture
+def hub(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    """owner/nf4, owner/int8, owner/gptq: config.json alone says how the files are quantised."""
+    monkeypatch.setenv("STYLEDIAL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hf" / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    plain = json.loads((tiny_base / "config.json").read_text("utf-8"))
+    bases = {
+        f"owner/{name}": {"config.json": json.dumps(plain | {"quantization_config": how}).encode()}
+        for name, how in (("nf4", NF4), ("int8", INT8), ("gptq", GPTQ))
+    }
+    with FakeHub(bases) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+        template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        yield hub
+
+
+def named(base: object, *more: str):
+    return resolve(None, None, {}, [f"model.model_name_or_path={base}", *more])
+
+
+def test_files_of_a_hubs_model_that_is_not_here_decide(hub: FakeHub) -> None:
+    for name, bits in (("nf4", (True, False)), ("int8", (False, True)), ("gptq", (False, False))):
+        model = as_its_files(named(f"owner/{name}")).model
+        assert (model.load_in_4bit, model.load_in_8bit) == bits
+    config = named("owner/absent")
+    assert as_its_files(config) == config
+
+
+def test_memory_of_gptq_is_not_planned(hub: FakeHub) -> None:
+    with pytest.raises(ModelError, match=r"\(GPTQ\); memory is not planned"):
+        plan(named("owner/gptq"), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("files", "bits", "how", "advice"),
+    [
+        (NF4, 4, {"use_peft": False}, "set use_peft: true, or name the unquantised model"),
+        (GPTQ, None, {"use_peft": False}, "set use_peft: true, or name the unquantised model"),
+        ({"quant_method": "awq"}, None, {"use_peft": False}, "or name the unquantised model"),
+        (INT8, 8, {"use_dora": True}, "set use_dora: false, or name the unquantised model"),
+        ({"quant_method": "fp8"}, 4, {"use_peft": False}, "set load_in_4bit: false"),
+    ],
+)
+def test_advice_about_quantised_files_works(files: dict, bits, how: dict, advice: str) -> None:
+    settings = {"use_peft": True, "use_dora": False} | how
+    with pytest.raises(ModelError) as raised:
+        check_use({"quantization_config": files}, bits, **settings)
+    assert advice in raised.value.en
+    assert "set load_in_4bit: true" not in raised.value.en
+
+
+def test_dequantised_files_may_be_tuned_whole() -> None:
+    check_use({"quantization_config": {"quant_method": "fp8"}}, None, use_peft=False, use_dora=True)
+
+
+@quiet
+@needs("bitsandbytes")
+def test_start_plans_quantised_files_as_they_are(tmp_path: Path) -> None:
+    plain = quantised.bnb(tmp_path / "base", 4)
+    novels = Novels("books", 1, 100_000, True)
+    small, large = (
+        propose(novels, None, base=str(base), given={"data.max_length": "64"})
+        for base in (tmp_path / "base", plain)
+    )
+    assert small.config.model.load_in_4bit
+    assert small.planned
+    assert large.planned
+    assert small.planned.breakdown["weights"] < large.planned.breakdown["weights"]
 
 
 @quiet

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from styledial.config import Config
+from styledial.models.configuration import quantisation_of
 from styledial.models.generation import answers_by_template
-from styledial.models.inspect import read_config
 from styledial.models.load import load_base, recompute_activations
-from styledial.models.locate import find_base
 from styledial.models.policy import Policy, with_all_weights, with_lora
-from styledial.models.prequantised import kept_bits
+from styledial.models.prequantised import check_use, kept_bits
 from styledial.models.quantise import check_choice
 from styledial.models.text_part import check_experts
-from styledial.run_folder.layout import MODEL_SETTINGS
 from styledial.training.schedule import Schedule, scheduler
 from styledial.training.step import trained
 
@@ -31,7 +29,7 @@ def build_policy(config: Config) -> Policy:
 
     Raises ModelError where the base is not available or can't be trained as configured.
     """
-    check_quantisation(config)
+    check_quantisation(config, _files(config))
     model = config.model
     base = load_base(
         model.model_name_or_path,
@@ -47,26 +45,33 @@ def build_policy(config: Config) -> Policy:
 
 def as_its_files(config: Config) -> Config:
     """With load_in_4bit or load_in_8bit set where the base's own files are in so many bits, so that
-    plan, checks and base.json know; as it is where the base isn't here yet. Raises ModelError for
-    a path that isn't a model."""
-    model, folder = config.model, Path(find_base(config.model.model_name_or_path))
-    if model.load_in_4bit or model.load_in_8bit or not (folder / MODEL_SETTINGS).is_file():
+    plan, checks and base.json know. Of a hub's model that isn't here, its config.json is asked for;
+    where that isn't available, `config` as it is. Raises ModelError for a path that isn't a model.
+    """
+    if config.model.load_in_4bit or config.model.load_in_8bit:
         return config
-    bits = kept_bits(read_config(folder))
+    bits = kept_bits(_files(config))
     return config.with_values({f"model.load_in_{bits}bit": True}, "the base") if bits else config
 
 
-def check_quantisation(config: Config) -> None:
+def _files(config: Config) -> Mapping[str, Any]:
+    model = config.model
+    return quantisation_of(model.model_name_or_path, trust_remote_code=model.trust_remote_code)
+
+
+def check_quantisation(config: Config, files: Mapping[str, Any]) -> None:
     """Raises ModelError where the settings of a quantised base, or of an adapter on the experts,
-    contradict each other."""
+    contradict each other. `files`: how the base's own files are quantised."""
     model = config.model
     if model.use_peft and model.lora_experts:
         check_experts(dropout=model.lora_dropout, use_dora=model.use_dora)
+    bits = 4 if model.load_in_4bit else 8 if model.load_in_8bit else None
+    check_use(files, bits, use_peft=model.use_peft, use_dora=model.use_dora)
     check_choice(
-        load_in_4bit=config.model.load_in_4bit,
-        load_in_8bit=config.model.load_in_8bit,
-        use_peft=config.model.use_peft,
-        use_dora=config.model.use_dora,
+        load_in_4bit=model.load_in_4bit,
+        load_in_8bit=model.load_in_8bit,
+        use_peft=model.use_peft,
+        use_dora=model.use_dora,
     )
 
 

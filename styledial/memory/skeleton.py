@@ -26,6 +26,7 @@ from styledial.models.classes import auto_class, with_attention
 from styledial.models.inspect import built_from
 from styledial.models.load import frozen
 from styledial.models.policy import Policy
+from styledial.models.prequantised import settings_in, unmeasured
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -48,7 +49,15 @@ def build_skeleton(
 ) -> tuple[Policy, Repeat | None]:
     """The policy that training would have, on `meta`; `short`: without the layers that others can
     stand for, and which those are. Raises ModelError as training would."""
-    check_quantisation(config)
+    files = settings_in(shape)
+    check_quantisation(config, files)
+    if kind := unmeasured(files):
+        raise ModelError(
+            f"model.model_name_or_path: the base's files are quantised ({kind}); memory is not "
+            "planned for these. Training doesn't need the plan.",
+            f"model.model_name_or_path：基座的权重已量化（{kind}），不为这类基座估算显存；"
+            "训练不需要估算。",
+        )
     if config.model.use_dora and config.model.load_in_4bit:
         raise ModelError(
             "model.use_dora on a 4-bit base: memory cannot be estimated, but training works.",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from styledial.errors import ModelError
 from styledial.models.chatglm.layout import glm_config, is_original
 from styledial.models.gguf_base import gguf_config
 from styledial.models.inspect import built_from, read_config
 from styledial.models.locate import find_base, split_revision
+from styledial.models.prequantised import settings_in
 from styledial.models.registry import known
 from styledial.models.support import check_supported
 
@@ -50,3 +52,21 @@ def model_config(name: str, *, trust_remote_code: bool = False) -> PretrainedCon
             f"model.model_name_or_path：本地没有 {name} 的 config.json，也无法从模型中心取得。"
             "请先下载模型：styledial download。",
         ) from None
+
+
+def quantisation_of(name: str, *, trust_remote_code: bool = False) -> Mapping[str, Any]:
+    """How the files of `name` are quantised, as config.json says it (models/prequantised.py); {}
+    where they aren't, and for a hub's name of which nothing is here or available from the hub.
+
+    Raises ModelError for a path that isn't a model.
+    """
+    folder = Path(find_base(name))
+    if folder.is_dir():
+        return read_config(folder)
+    if folder.is_file():
+        return {}  # a GGUF is dequantised as it is read
+    try:
+        with built_from(name):
+            return settings_in(model_config(name, trust_remote_code=trust_remote_code))
+    except ModelError:  # its download will tell
+        return {}

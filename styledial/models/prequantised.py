@@ -21,7 +21,7 @@ from styledial.models.quantise import INSTALL, device_of_quantised, is_quantised
 from styledial.progress import line
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PretrainedConfig, PreTrainedModel
 
 Words = tuple[str, str]  # in English and Chinese
 KEY = "quantization_config"
@@ -45,6 +45,11 @@ def _settings(found: Any) -> dict[str, Any]:
     if isinstance(found, Mapping):
         return dict(found)
     return dict(found.to_dict()) if hasattr(found, "to_dict") else {}
+
+
+def settings_in(shape: PretrainedConfig) -> dict[str, Any]:
+    """Of transformers' configuration, what the functions here read of config.json."""
+    return {KEY: getattr(shape, KEY, None)}
 
 
 def kept_bits(config: Mapping[str, Any]) -> int | None:
@@ -103,6 +108,45 @@ def _only_on_a_gpu(name: str) -> Words:
         f"{_INSTEAD[0]}",
         f"权重已量化（{name.lower()}），需要 GPU 和 gptqmodel；{_INSTEAD[1]}",
     )
+
+
+def unmeasured(config: Mapping[str, Any]) -> str | None:
+    """The name of a kind whose memory isn't known here: GPTQ, AWQ; None of others."""
+    return _ON_A_GPU.get(method_of(config) or "")
+
+
+def check_use(
+    config: Mapping[str, Any], bits: int | None, *, use_peft: bool, use_dora: bool
+) -> None:
+    """Raises ModelError for settings that weights of quantised files don't allow: `bits` (4 or 8,
+    of load_in_4bit or load_in_8bit) that they don't have, full tuning, or DoRA on 8 bits."""
+    method = method_of(config)
+    if method is None:
+        return
+    _check_asked(config, bits)
+    if method in _DEQUANTISED:
+        return
+    if not use_peft:
+        raise ModelError(
+            f"model.use_peft: the base's files are quantised ({method}), and quantised weights "
+            "can't be trained themselves; set use_peft: true, or name the unquantised model.",
+            f"model.use_peft：基座的权重已量化（{method}），量化后的权重本身无法训练；"
+            "请设 use_peft: true，或改用未量化的模型。",
+        )
+    if use_dora and kept_bits(config) == 8:
+        raise ModelError(
+            "model.use_dora doesn't work on 8-bit weights, and the base's files are in 8 bits; "
+            "set use_dora: false, or name the unquantised model.",
+            "model.use_dora 不能用于 8 位权重，而基座的权重已量化为 8 位；"
+            "请设 use_dora: false，或改用未量化的模型。",
+        )
+    if kept_bits(config) and not _is_installed("bitsandbytes"):
+        raise ModelError(
+            "model.model_name_or_path: the base's files are quantised with bitsandbytes, which "
+            f"isn't installed: `{INSTALL}`, or name the unquantised model.",
+            f"model.model_name_or_path：基座的权重由 bitsandbytes 量化，尚未安装：`{INSTALL}`；"
+            "或改用未量化的模型。",
+        )
 
 
 def loading_options(config: Mapping[str, Any], bits: int | None, name: str) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def _load(
     tokenizer_once = cached(partial(_tokenizer, config))
     texts = read_texts(config, tokenizer_once, cache, here, screen.line)
     tokenizer = tokenizer_once()
-    config = as_its_files(config)  # by now it is downloaded
+    config = as_its_files(config)  # what no hub told before is here now
     _check_ids(config, texts, tokenizer)
     set_seed(config.training.seed)
     policy = build_policy(config)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from styledial.build.model import as_its_files
 from styledial.config import BUNDLED, Config, resolve
 from styledial.data.novels import read_folder
 from styledial.data.texts import style_folder
@@ -19,6 +20,8 @@ from styledial.language import say
 from styledial.memory.fit import ACCUMULATION, BATCH, CHECKPOINTING, allows_4bit, fits, nearest
 from styledial.memory.gpus import Card
 from styledial.memory.plan import UTILISATION, Plan, plan
+from styledial.models.configuration import model_config
+from styledial.models.prequantised import settings_in, unmeasured
 from styledial.models.registry import known
 from styledial.run.cpu_time import cpu_seconds
 from styledial.run.start_block import described
@@ -67,8 +70,8 @@ class Novels:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A configuration and what it costs. `planned` is None where memory can't be known before a
-    download, `seconds` where the speed isn't known."""
+    """A configuration and what it costs. `planned` is None where memory can't be known before
+    training, `seconds` where the speed isn't known."""
 
     config: Config
     preset: str | None
@@ -142,6 +145,9 @@ def _fitted(config: Config, card: Card | None) -> tuple[Config, Plan | None] | N
         return config, None  # its shape is on a hub
     if card and model and not config.model.load_in_4bit and 2 * model.parameters > card.memory:
         return None
+    config = as_its_files(config)
+    if unmeasured(settings_in(model_config(name))):
+        return config, None
     try:
         planned = plan(config, card=card, device="cuda" if card else "cpu")
         if card is None or fits(planned, card):
@@ -241,8 +247,8 @@ def _costs(proposal: Proposal) -> Iterator[str]:
     planned, card = proposal.planned, proposal.card
     if planned is None:
         yield say(
-            "Memory and time: not known before the model's files are here.",
-            "显存与时间：模型文件下载之前无法得知。",
+            "Memory and time: not known before training for this base.",
+            "显存与时间：此基座在训练之前无法得知。",
         )
         return
     total = memory_size(planned.total)
