@@ -69,10 +69,15 @@ def _show(runs: Sequence[Compared]) -> None:
     from styledial.report.frontier import text_figure
 
     content = comparison.table(runs, "terminal")
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))  # nine columns in 80
     for i, title in enumerate(content.head):
-        # Titles and run names may break where the terminal is narrow, figures may not.
-        widest = max(cell_len(row[i]) for row in content.rows) if i in content.right else None
+        # Where the terminal is narrow titles break between words, the runs' names anywhere,
+        # figures never.
+        unbroken = [
+            *title.split(),
+            *((row[i] for row in content.rows) if i in content.right else ()),
+        ]
+        widest = max(map(cell_len, unbroken), default=1)
         table.add_column(
             title,
             justify="right" if i in content.right else "left",

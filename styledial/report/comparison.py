@@ -170,7 +170,7 @@ def _columns(runs: Sequence[Compared]) -> list[tuple[str, list[str], tuple[Place
         ("KL", [number(c.figure("kl_final"), 4) for c in runs], more),
         (say("style gained", "风格收益"), [number(c.gained) for c in runs], both),
         (say("95% interval", "95% 区间"), intervals, ("main",)),
-        (say("bits per character", "比特/字"), bits, both),
+        (say("bits per char.", "比特/字"), bits, both),
         (say("general loss", "通用损失"), [signed(c.forgotten) for c in runs], both),
         (say("style score", "风格得分"), scores, ("main",)),
         (say("longest copy", "最长照抄"), copies, ("main",)),
