@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,16 @@ from running import invoke, small_run
 from safetensors.torch import load_file
 from test_models_identity import other_config, other_tokenizer
 
+from styledial.config import resolve
+from styledial.config.show import as_file
+from styledial.errors import AdapterError, UserError
+from styledial.models import identity
 from styledial.models.adapter import base_of, load_adapter, save_model
 from styledial.models.identity import Base
 from styledial.models.load import load_base
 from styledial.models.policy import with_lora
 from styledial.models.sibling import first_difference
-from styledial.run.sibling import beside
+from styledial.run.sibling import beside, is_other_base
 from styledial.run.strengths import further
 from styledial.strength import parse_strength
 
@@ -220,6 +225,43 @@ def test_the_first_difference_is_named(
     found = first_difference(fresh, Base(place), str(other))
     expected = named[0] if base_is_here else named[1]
     assert found is None if expected is None else expected in found[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (None, AdapterError, "model_type is mistral"),
+        ("novels gone", AdapterError, "the novels of this run are not there"),
+        ("target is there", UserError, "exists already"),
+        ("full tuning", AdapterError, "no adapter here"),
+    ],
+)
+def test_a_model_is_downloaded_only_where_it_can_be_used(
+    change: str | None,
+    error: type,
+    words: str,
+    fresh: Path,
+    base: Path,
+    novels: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The whole of it was, and then its first number refused."""
+    monkeypatch.setattr(identity, "source_folder", lambda *_, **__: pytest.fail("a download"))
+    monkeypatch.setenv("STYLEDIAL_HOME", str(tmp_path / "home"))
+    run, target = shutil.copytree(fresh, tmp_path / "run"), tmp_path / "there"
+    own = Base(str(base), identity={"weights": "0"})
+    (run / "base.json").write_text(json.dumps(asdict(own)), encoding="utf-8")
+    (run / "summary.json").write_text(json.dumps({"model": str(base)}), encoding="utf-8")
+    text = tmp_path / "gone" if change == "novels gone" else novels
+    settings = as_file(resolve(options={"data.data_dir": str(text)}))
+    (run / "train_config.yaml").write_text(settings, encoding="utf-8")
+    if change == "target is there":
+        (target / "notes").mkdir(parents=True)
+    if change == "full tuning":
+        (run / "adapter_config.json").unlink()
+    with pytest.raises(error, match=words):
+        is_other_base(run, "mistralai/Mistral-7B-v0.1", target)
 
 
 @pytest.mark.slow

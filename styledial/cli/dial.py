@@ -30,8 +30,8 @@ BaseOrSibling = Annotated[
         help=say(
             "The base model, if it has moved; or another model of its shape, such as its instruct "
             "model, to take the adapter over to.",
-            "基座模型现在的位置（移动过时填写）；或同形状的另一个模型（如其 Instruct 版），"
-            "把适配器移过去。",
+            "基座模型现在的位置（移动过时填写）；或结构相同的另一个模型（如其 Instruct 版），"
+            "把适配器用到该模型上。",
         ),
     ),
 ]
@@ -81,13 +81,13 @@ def dial(
     wanted = parse_strengths(export) if export is not None else []
     describe_adapter(adapter)
     with working(say(f"dial of {adapter}", f"{adapter} 的强度")):
-        if base is not None and _is_other(adapter, base):
-            adapter, base = _taken_over(adapter, base, output, data_dir), None
+        if base is not None and (there := _of_another(adapter, base, output, data_dir)):
+            adapter, base = there, None
         elif output is not None:
             raise UserError(
                 "-o: is for taking the adapter over to another model (--base); exported strengths "
                 "lie in the run's folder, under export. Leave -o out.",
-                "-o：仅用于把适配器移到另一个模型（--base）；导出的强度在训练文件夹的 export 下。"
+                "-o：仅用于把适配器用到另一个模型上（--base）；导出的强度在训练文件夹的 export 下。"
                 "请去掉 -o。",
             )
         if remeasure or not (adapter / FILE).is_file():
@@ -104,19 +104,16 @@ def dial(
         typer.echo(line)
 
 
-def _is_other(adapter: Path, base: str) -> bool:
+def _of_another(adapter: Path, base: str, output: Path | None, data_dir: str | None) -> Path | None:
+    """The folder of the adapter on the model `base`, written unless it is there; None where `base`
+    is the adapter's own."""
     with importing():
-        from styledial.run.sibling import is_other_base
-
-    return is_other_base(adapter, base)
-
-
-def _taken_over(adapter: Path, base: str, output: Path | None, data_dir: str | None) -> Path:
-    """The folder of the adapter on the model `base`, written unless it is there."""
+        from styledial.run.sibling import beside, is_other_base, take_over, was_taken_over
     from styledial.evaluation.suite import other_text
-    from styledial.run.sibling import beside, take_over, was_taken_over
 
     target = output or beside(adapter, base)
+    if not is_other_base(adapter, base, target, data_dir):
+        return None
     if was_taken_over(adapter, base, target):
         return target
     if changed := take_over(adapter, base, target, data_dir):
@@ -125,8 +122,8 @@ def _taken_over(adapter: Path, base: str, output: Path | None, data_dir: str | N
         say(
             f"{base} is not the base of {adapter}, but has its shape: the adapter was taken over "
             f"to it, in {target}, and its strength measured there. {adapter} stays as it is.",
-            f"{base} 不是 {adapter} 的基座，但形状相同：适配器已移到该模型（{target}），"
-            f"并在其上测量了强度。{adapter} 未改动。",
+            f"{base} 不是 {adapter} 的基座，但结构相同：已将适配器用到该模型上（{target}），"
+            f"并测量了强度。{adapter} 未改动。",
         )
     )
     return target

@@ -227,7 +227,7 @@ def base_of(folder: Path, base: str | None = None) -> Base:
         move = command("dial", folder, "--base", base)
         remedy = (
             f"take the adapter over to this model if it has the same shape: `{move}`",
-            f"在形状相同的前提下把适配器移到该模型：`{move}`",
+            f"在结构相同时把适配器用到该模型上：`{move}`",
         )
     check_same_base(folder, found, name, remedy)
     return replace(found, model=name)

@@ -38,23 +38,26 @@ def first_difference(adapter: Path, base: Base, other: str) -> Words | None:
     """The first way in which `other` isn't shaped as the base of `adapter`; None where it is.
 
     The base itself need not be here any more: the adapter's matrices and tokenizer say most of
-    it. Reads `other`'s configuration, tokenizer and the headers of its weights. Raises ModelError
-    where `other` isn't available or can't be trained, AdapterError for a damaged adapter.
+    it. Reads `other`'s configuration, tokenizer and the headers of its weights; downloads it where
+    it isn't here. Raises ModelError where `other` isn't available or can't be trained, AdapterError
+    for a damaged adapter.
     """
     trusted = bool(base.loading.get("trust_remote_code"))
     ready_folder(other, trust_remote_code=trusted)
-    shape = model_config(other, trust_remote_code=trusted)
-    here = _is_here(base.model)
-    own = model_config(base.model, trust_remote_code=trusted) if here else None
-    found = _of_settings(own, shape) if own else _of_layers(adapter, shape, trusted)
-    found = found or _of_matrices(adapter, shape, trusted)
-    if found:
+    if found := difference_in_shape(adapter, base, other):
         return found
-    tokenizers = [
-        load_tokenizer(each, trust_remote_code=trusted)
-        for each in (base.model if here else str(adapter), other)
-    ]
+    own = base.model if _is_here(base.model) else str(adapter)
+    tokenizers = [load_tokenizer(each, trust_remote_code=trusted) for each in (own, other)]
     return _of_tokenizers(*tokenizers)
+
+
+def difference_in_shape(adapter: Path, base: Base, other: str) -> Words | None:
+    """As `first_difference`, by the configuration alone: nothing else of `other` is downloaded."""
+    trusted = bool(base.loading.get("trust_remote_code"))
+    shape = model_config(other, trust_remote_code=trusted)
+    own = model_config(base.model, trust_remote_code=trusted) if _is_here(base.model) else None
+    found = _of_settings(own, shape) if own else _of_layers(adapter, shape, trusted)
+    return found or _of_matrices(adapter, shape, trusted)
 
 
 def _is_here(name: str) -> bool:

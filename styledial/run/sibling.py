@@ -8,6 +8,7 @@ that every command works on it as on a run. The run itself is only read.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from dataclasses import asdict
@@ -17,7 +18,7 @@ from typing import Any
 from styledial.build.model import answers_prompts
 from styledial.config.show import as_file
 from styledial.dial import DialPoint
-from styledial.errors import AdapterError
+from styledial.errors import AdapterError, ModelError
 from styledial.files import beside as next_to
 from styledial.files import folder_written_aside, write_json, write_text
 from styledial.language import say
@@ -25,8 +26,8 @@ from styledial.models.adapter import check_code_is_here, write_adapter
 from styledial.models.attach import shapes_of
 from styledial.models.identity import Base, describe_base, differing_parts, remembered_base
 from styledial.models.load import quiet_libraries
-from styledial.models.locate import absolute, find_base, split_revision
-from styledial.models.sibling import first_difference
+from styledial.models.locate import absolute, at_commit, find_base, split_revision
+from styledial.models.sibling import difference_in_shape, first_difference
 from styledial.progress import stage
 from styledial.run.described import described_run
 from styledial.run.finished import Reopened, dial_table, reopen_on
@@ -37,10 +38,11 @@ from styledial.run_folder.layout import ADAPTER_WEIGHTS, BASE, DIAL, SETTINGS, S
 _KEPT = ("kl_mode", "kl_direction", "heldout_tokens_read", "general_tokens_read")
 
 
-def is_other_base(folder: Path, named: str) -> bool:
+def is_other_base(folder: Path, named: str, target: Path, data_dir: str | None = None) -> bool:
     """Whether `named` is another model than the base that the run in `folder` remembers.
 
-    Downloads it where it isn't here. Raises AdapterError and ModelError.
+    Downloads it where it isn't here; before that, what would keep another model's adapter from
+    `target` is refused. Raises AdapterError, ModelError and UserError.
     """
     base = remembered_base(folder)
     if base is None:
@@ -48,7 +50,21 @@ def is_other_base(folder: Path, named: str) -> bool:
     name = absolute(named)
     if not Path(find_base(name)).exists():
         check_code_is_here(folder, base, name)
+        if base.identity and name not in (base.model, at_commit(base.model, base.revision)):
+            _check_before_download(folder, base, name, target, data_dir)
     return bool(differing_parts(base, name))
+
+
+def _check_before_download(
+    folder: Path, own: Base, named: str, target: Path, data_dir: str | None
+) -> None:
+    described_run(folder, data_dir)
+    check_adapter(folder)
+    there = remembered_base(target)
+    if not (there and there.model == named and _origin(target) == _digest(folder)):
+        check_target(target)
+    with contextlib.suppress(ModelError):  # no config.json on its own: the download says more
+        _check_shape(folder, named, difference_in_shape(folder, own, named))
 
 
 def beside(folder: Path, named: str) -> Path:
@@ -72,10 +88,8 @@ def take_over(folder: Path, named: str, target: Path, data_dir: str | None = Non
     quiet_libraries()
     own = remembered_base(folder)
     assert own is not None  # is_other_base
-    with stage(say("comparing shapes", "比较模型形状")):
-        difference = first_difference(folder, own, named)
-    if difference:
-        raise _of_another_shape(folder, named, difference)
+    with stage(say("comparing the models", "比较模型结构")):
+        _check_shape(folder, named, first_difference(folder, own, named))
     base = describe_base(named, own.loading)
     with folder_written_aside(target) as aside:
         run = reopen_on(folder, base, data_dir)
@@ -87,10 +101,16 @@ def take_over(folder: Path, named: str, target: Path, data_dir: str | None = Non
 
 def was_taken_over(folder: Path, named: str, target: Path) -> bool:
     """Whether `target` holds the adapter of `folder`, as it is now, on the model `named`."""
-    base, origin = remembered_base(target), summary_of(target).get("taken_from")
-    if base is None or not isinstance(origin, dict) or differing_parts(base, absolute(named)):
+    base = remembered_base(target)
+    if base is None or _origin(target) != _digest(folder):
         return False
-    return origin.get("adapter") == _digest(folder)
+    return not differing_parts(base, absolute(named))
+
+
+def _origin(target: Path) -> str | None:
+    """The digest of the adapter that was taken over into `target`; None where none was."""
+    origin = summary_of(target).get("taken_from")
+    return origin.get("adapter") if isinstance(origin, dict) else None
 
 
 def _write(run: Reopened, folder: Path, base: Base, own: Base, aside: Path, target: Path) -> None:
@@ -136,11 +156,13 @@ def _digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _of_another_shape(folder: Path, named: str, difference: tuple[str, str]) -> AdapterError:
-    return AdapterError(
+def _check_shape(folder: Path, named: str, difference: tuple[str, str] | None) -> None:
+    if difference is None:
+        return
+    raise AdapterError(
         f"--base {named}: is not the base that {folder} was trained on, and has another shape: "
         f"{difference[0]}. Name that base, or a model of its size and family with its vocabulary, "
         "such as its instruct model.",
-        f"--base {named}：不是 {folder} 训练时所用的基座，形状也不同：{difference[1]}。"
+        f"--base {named}：不是 {folder} 训练时所用的基座，结构也不同：{difference[1]}。"
         "请写原来的基座，或同系列、同大小、同词表的模型，例如其 Instruct 版。",
     )
