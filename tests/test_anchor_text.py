@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from running import invoke, small_run
 from test_chat_template import QWEN3, TURNS, tokenizer
 
@@ -169,6 +170,59 @@ def test_a_home_that_takes_nothing_keeps_nobody_from_training(
     (tmp_path / "home").write_text("a file where the folder would be", encoding="utf-8")
     monkeypatch.setenv("STYLEDIAL_HOME", str(tmp_path / "home"))
     assert len(World(tiny_base).anchor().rows) == 32
+
+
+def test_a_user_without_a_home_trains_without_keeping(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docker run -u 1234: no entry for the user, and nothing set."""
+    for name in ("STYLEDIAL_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert len(World(tiny_base).anchor().rows) == 32
+
+
+def _rows_of_chat_tokens(base: Any) -> None:
+    """Of an embedding that is padded: neither its first rows nor its middle or last ones."""
+    weight = base.get_input_embeddings().weight
+    row = len(weight) * 3 // 4
+    weight[row : row + 2] += 1
+
+
+def _all_but_the_first_rows(base: Any) -> None:
+    for weight in base.parameters():
+        if weight.ndim == 2:
+            weight[2:] *= 3
+
+
+def _another_end(base: Any) -> None:
+    base.generation_config.eos_token_id = 7
+
+
+@pytest.mark.parametrize("change", [_rows_of_chat_tokens, _all_but_the_first_rows, _another_end])
+def test_a_sibling_of_the_base_is_another_base(change: Any, tiny_base: Path) -> None:
+    first, same, other = (World(tiny_base).policy for _ in range(3))
+    with torch.no_grad():
+        change(other.causal_lm)
+    known = anchor_cache.describe(first, rows=1)
+    assert anchor_cache.describe(same, rows=1) == known
+    assert anchor_cache.describe(other, rows=1) != known
+
+
+def test_another_way_of_ending_makes_another_chat(instruct: Path, home: Path) -> None:
+    """The control tokens of the tokenizer end a question."""
+    world = World(instruct)
+    plan = AnchorPlan(0, 2, "zh")
+    world.anchor(plan)
+    world.anchor(plan)
+    assert len(list((home / "anchor").iterdir())) == 1
+    world.tokenizer.add_special_tokens({"additional_special_tokens": ["。"]})
+    world.anchor(plan)
+    assert len(list((home / "anchor").iterdir())) == 2
 
 
 def test_another_description_under_the_same_name_is_not_used(home: Path) -> None:

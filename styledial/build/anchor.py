@@ -26,7 +26,12 @@ from styledial.models.limits import check_ids
 from styledial.models.policy import Policy
 from styledial.training import anchor_cache
 from styledial.training.anchor import TOKENS, Shares, book_openings, sample_rows
-from styledial.training.anchor_chat import LONGEST, room_for_chat, sample_chat
+from styledial.training.anchor_chat import (
+    LONGEST,
+    room_for_chat,
+    sample_chat,
+    where_texts_end,
+)
 from styledial.training.checkpoint import Snapshot
 from styledial.training.components import Anchor
 from styledial.training.row_order import RowOrder
@@ -225,6 +230,7 @@ class _Writer:
             write,
             kind="chat",
             request=[list(request.before), list(request.behind)],
+            ends=list(where_texts_end(self.policy.causal_lm, self.tokenizer)),
             longest=LONGEST,
             rows=rows,
             share_rows=share_rows,

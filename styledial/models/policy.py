@@ -48,6 +48,7 @@ class Policy(nn.Module):
         # In a tuple, nn.Module doesn't see it: the copy is neither saved, moved nor wrapped twice.
         self._frozen = (frozen,)
         self.base_digest: bytes | None = None  # of the base's weights; see reference.py
+        self.sampled_digest: str | None = None  # of more of them; see anchor_cache.py
 
     @property
     def is_adapter(self) -> bool:

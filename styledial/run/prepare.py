@@ -48,6 +48,7 @@ from styledial.run.samples import sample
 from styledial.run_folder import layout
 from styledial.run_folder.cache import make_cache
 from styledial.training import resume
+from styledial.training.anchor_cache import sampled_digest
 from styledial.training.best import Best, is_complete
 from styledial.training.checkpoint import Snapshot, TrainState
 from styledial.training.components import Components
@@ -350,7 +351,9 @@ def _on_device(
     policy: Policy, optimizer: Any, accelerator: Any, sharded: bool, here: Place, screen: Screen
 ) -> tuple[torch.nn.Module, Any]:
     """The policy as accelerate wraps it, and its optimizer."""
-    base_digest(policy)  # kept for the caches, while every process has whole weights
+    # Kept for the caches, while every process has whole weights.
+    base_digest(policy)
+    sampled_digest(policy)
     if sharded:
         optimizer = fsdp.prepare(accelerator, policy, optimizer)
         screen.note(*messages.sharded(policy, here.count))

@@ -40,6 +40,15 @@ def room_for_chat(request: Request | None, length: int) -> bool:
     return request is not None and len(request.before) + len(request.behind) <= longest // 2
 
 
+def where_texts_end(
+    base: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> tuple[list[int], list[int]]:
+    """The ids that end an answer, and those that end a question, each in order: a question ends
+    where the template would go on, whatever control token the base writes there."""
+    ends = end_tokens(base, tokenizer)
+    return ends, sorted(control_ids(tokenizer) | set(ends))
+
+
 def sample_chat(
     base: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -81,9 +90,7 @@ def _conversations(
     how = {**WHOLE_DISTRIBUTION, "synced_gpus": model_is_sharded(base)}
     before, behind = list(request.before), list(request.behind)
     room = longest + 1 - len(before) - len(behind)
-    ends = end_tokens(base, tokenizer)
-    # A question ends where the template would go on; whatever control token the base writes there.
-    stops = sorted(control_ids(tokenizer) | set(ends))
+    ends, stops = where_texts_end(base, tokenizer)
     most = max(1, int(room * _QUESTION))
     with stage(total=2) as at:
         opened = np.array([before] * count)
