@@ -19,6 +19,7 @@ from tiny_models import TEXT
 from styledial.build.model import as_its_files
 from styledial.config import resolve
 from styledial.errors import ModelError
+from styledial.memory.fit import allows_4bit
 from styledial.memory.plan import plan
 from styledial.models.adapter import base_of
 from styledial.models.load import load_base
@@ -127,12 +128,13 @@ def test_what_is_missing_and_what_to_use_instead(method: str, named: str) -> Non
 
 NF4 = {"quant_method": "bitsandbytes", "load_in_4bit": True, "load_in_8bit": False}
 INT8 = {"quant_method": "bitsandbytes", "load_in_4bit": False, "load_in_8bit": True}
+FP8 = {"quant_method": "fp8"}
 GPTQ = {"quant_method": "gptq", "bits": 4}
 
 
 @pytest.fixture
 def hub(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    """owner/nf4, owner/int8, owner/gptq: config.json alone says how the files are quantised."""
+    """owner/nf4, int8, gptq and fp8: config.json alone says how the files are quantised."""
     monkeypatch.setenv("STYLEDIAL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hf" / "hub"))
@@ -140,7 +142,7 @@ def hub(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     plain = json.loads((tiny_base / "config.json").read_text("utf-8"))
     bases = {
         f"owner/{name}": {"config.json": json.dumps(plain | {"quantization_config": how}).encode()}
-        for name, how in (("nf4", NF4), ("int8", INT8), ("gptq", GPTQ))
+        for name, how in (("nf4", NF4), ("int8", INT8), ("gptq", GPTQ), ("fp8", FP8))
     }
     with FakeHub(bases) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
@@ -162,6 +164,13 @@ def test_files_of_a_hubs_model_that_is_not_here_decide(hub: FakeHub) -> None:
     assert as_its_files(config) == config
 
 
+@needs("bitsandbytes")
+def test_four_bits_are_not_advised_for_quantised_files(hub: FakeHub, tiny_base: Path) -> None:
+    assert allows_4bit(named(tiny_base))
+    assert not allows_4bit(named("owner/gptq"))
+    assert not allows_4bit(named("owner/fp8"))
+
+
 def test_memory_of_gptq_is_not_planned(hub: FakeHub) -> None:
     with pytest.raises(ModelError, match=r"\(GPTQ\); memory is not planned"):
         plan(named("owner/gptq"), device="cpu")
@@ -174,7 +183,7 @@ def test_memory_of_gptq_is_not_planned(hub: FakeHub) -> None:
         (GPTQ, None, {"use_peft": False}, "set use_peft: true, or name the unquantised model"),
         ({"quant_method": "awq"}, None, {"use_peft": False}, "or name the unquantised model"),
         (INT8, 8, {"use_dora": True}, "set use_dora: false, or name the unquantised model"),
-        ({"quant_method": "fp8"}, 4, {"use_peft": False}, "set load_in_4bit: false"),
+        (FP8, 4, {"use_peft": False}, "set load_in_4bit: false"),
     ],
 )
 def test_advice_about_quantised_files_works(files: dict, bits, how: dict, advice: str) -> None:
@@ -186,7 +195,7 @@ def test_advice_about_quantised_files_works(files: dict, bits, how: dict, advice
 
 
 def test_dequantised_files_may_be_tuned_whole() -> None:
-    check_use({"quantization_config": {"quant_method": "fp8"}}, None, use_peft=False, use_dora=True)
+    check_use({"quantization_config": FP8}, None, use_peft=False, use_dora=True)
 
 
 @quiet

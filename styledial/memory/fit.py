@@ -30,6 +30,8 @@ from styledial.config.show import effective_batch
 from styledial.errors import ModelError
 from styledial.memory.gpus import Card
 from styledial.memory.plan import Plan, plan
+from styledial.models.configuration import quantisation_of
+from styledial.models.prequantised import method_of
 from styledial.models.quantise import check_choice
 
 if TYPE_CHECKING:
@@ -215,6 +217,10 @@ def allows_4bit(config: Config) -> bool:
     model = config.model
     if model.load_in_4bit or model.load_in_8bit or model.use_dora:
         return False
+    if method_of(
+        quantisation_of(model.model_name_or_path, trust_remote_code=model.trust_remote_code)
+    ):
+        return False  # its files are quantised already, and are refused in other bits
     try:
         check_choice(load_in_4bit=True, load_in_8bit=False, use_peft=model.use_peft, use_dora=False)
     except ModelError:  # no adapter, or no bitsandbytes
