@@ -112,10 +112,12 @@ def _settle(waiting: list[tuple[Line, str]], ledger: Ledger) -> str | None:
     """The title that stands after a run of them; the rest are contents."""
     if not waiting:
         return None
-    again = waiting[-1][1] in (title for _, title in waiting[:-1])  # of a short list before it
-    listed = waiting[:-1] if len(waiting) >= 4 or again else []
+    last = waiting[-1][1]
+    many = len(waiting) >= 4  # or the title twice: of a short list, or printed again
+    listed = [pair for pair in waiting[:-1] if many or pair[1] == last]
     for line, _ in listed:
         ledger.drop(line, "contents")
-    for line, _ in waiting[len(listed) :]:
+    titles = waiting[-1:] if many else [pair for pair in waiting if pair not in listed]
+    for line, _ in titles:
         ledger.drop(line, "title")
-    return " ".join(dict.fromkeys(title for _, title in waiting[len(listed) :]))
+    return " ".join(dict.fromkeys(title for _, title in titles))

@@ -8,15 +8,27 @@ counts only where the book has no other titles, or beside them.
 from __future__ import annotations
 
 import itertools
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from styledial.data.cleaning.decorations import BLANK, undecorated, without_addition
 from styledial.data.cleaning.ledger import Line
-from styledial.data.cleaning.numbered import LONGEST, OTHER_WORD, Form, form_of, is_surely_prose
+from styledial.data.cleaning.numbered import (
+    LONGEST,
+    OTHER_WORD,
+    TOLD,
+    Form,
+    form_of,
+    is_surely_prose,
+)
+from styledial.data.cleaning.numerals import SERIES
+from styledial.data.cleaning.run_on import Numbered
 
 _APART = 400  # characters between the titles of two chapters, at the median
+_RUN = 3  # numbers that were counted before they begin again
+_ROWS = {row for row, _ in SERIES.values()}
 _TITLES = 3  # strong titles that make a book one which numbers its chapters
 
 
@@ -26,23 +38,24 @@ class _Place(NamedTuple):
     at: int
     number: int
     line: int
+    text: str
 
 
 class Forms(NamedTuple):
     """`forms` of a book's own; `numbered`: whether it numbers its chapters in any form.
 
-    `numbers`: the numbers of its 第…章 titles, by the word for chapter.
+    `lines`: its 第…章 lines in order, titles or not.
     """
 
     forms: frozenset[Form]
     numbered: bool
-    numbers: dict[str, set[int]]
+    lines: list[Numbered]
 
 
 def find_forms(sample: Sequence[Line], is_marked: Callable[[str], bool]) -> Forms:
     """The forms in which the book heads its chapters; `is_marked` knows the strong titles."""
     places: dict[Form, list[_Place]] = defaultdict(list)
-    order: dict[tuple[Form, str], int] = {}  # of numbers in words, as they come
+    order: dict[Form, dict[str, int]] = defaultdict(dict)  # of unknown numbers, as they come
     marked: list[int] = []
     chars = count = 0
     for line in sample:
@@ -56,43 +69,44 @@ def find_forms(sample: Sequence[Line], is_marked: Callable[[str], bool]) -> Form
             if found:
                 form, number = found
                 if isinstance(number, str):
-                    number = order.setdefault((form, number), len(order) + 1)
-                places[form].append(_Place(chars, number, count))
+                    number = order[form].setdefault(number, len(order[form]) + 1)
+                places[form].append(_Place(chars, number, count, plain))
         chars += len(text)
-    _join_words(places)
-    known = frozenset(
+    known = _known(places, marked, chars)
+    return Forms(known, len(marked) >= 2 or bool(known), _lines(places))
+
+
+def _known(places: dict[Form, list[_Place]], marked: list[int], end: int) -> frozenset[Form]:
+    """The forms that head chapters: first those that do in any book, then the weak ones, which
+    have to stand beside them."""
+    heading = [
         form
         for form, found in places.items()
-        if form.kind != OTHER_WORD
-        and _heads_chapters(form, found, chars)
-        and not _is_inside(form, found, marked)
+        if form.kind not in (TOLD, OTHER_WORD) and _heads_chapters(form, found, end)
+    ]
+    firm = [form for form in heading if not form.weak]
+    titles = marked + [place.line for form in firm for place in places[form]]
+    return frozenset(
+        form for form in heading if not (form.weak and _is_inside(places[form], set(titles)))
     )
-    return Forms(known, len(marked) >= 2 or bool(known), _numbers(places))
 
 
-def _join_words(places: dict[Form, list[_Place]]) -> None:
-    """Numbers in words that aren't known and those that are may head the same book's chapters:
-    Pirmas, Antras, Trečias skyrius. One line of the first kind alone may be a sentence."""
-    for form in [form for form in places if form.kind == "word" and form.before + form.after]:
-        twin = form._replace(kind="numeral")
-        if twin in places and len({place.number for place in places[form]}) >= 2:
-            places[form] = places[twin] = sorted(places[form] + places[twin])
+def _lines(places: dict[Form, list[_Place]]) -> list[Numbered]:
+    kinds = ("", "run-on", TOLD, OTHER_WORD)
+    found = [
+        (place.line, Numbered(form.after, place.number, form.kind, place.text))
+        for form, of_form in places.items()
+        if form.before == "第" and form.kind in kinds
+        for place in of_form
+    ]
+    return [line for _, line in sorted(found)]
 
 
-def _numbers(places: dict[Form, list[_Place]]) -> dict[str, set[int]]:
-    numbers: dict[str, set[int]] = defaultdict(set)
-    for form, found in places.items():
-        if form.before == "第" and form.kind in ("", "run-on"):
-            numbers[form.after].update(place.number for place in found)
-    return numbers
-
-
-def _is_inside(form: Form, places: list[_Place], marked: list[int]) -> bool:
+def _is_inside(places: list[_Place], titles: set[int]) -> bool:
     """Whether a weak form parts the chapters of a book that has stronger titles: it doesn't
     where it stands beside them, as volumes do."""
-    if not form.weak or len(marked) < _TITLES:
+    if len(titles) < _TITLES:
         return False
-    titles = set(marked)
     beside = sum(bool({p.line - 1, p.line + 1} & titles) for p in places)
     return beside * 3 < len(places) * 2
 
@@ -103,19 +117,42 @@ def _heads_chapters(form: Form, places: list[_Place], end: int) -> bool:
     found = _without_contents(places)
     lowest = min(place.number for place in found)
     steps = [(b.at - a.at, b.number - a.number, b.number) for a, b in itertools.pairwise(found)]
-    if form.strict or not (form.after or form.before or form.kind in ("word", "date")):
+    if form.strict or not (form.after or form.before or form.kind == "date"):
         rising = [
             gap for gap, step, _ in steps if step == 1 or (step == 2 and form.kind == "上中下")
         ]
     else:
         rising = [gap for gap, step, _ in steps if step > 0]
-    again = sum(number == lowest and step <= 0 for _, step, number in steps)  # another volume
-    counted = max(len(steps) - again, len(steps) // 2)
+    counted = max(len(steps) - _again(form, found), len(steps) // 2)
     if len(rising) < 2 or len(rising) < (0.8 if form.strict else 0.6) * counted:
         return False
     if form.strict and lowest > 1 and form.kind != "digits":
         return False
+    if form.before.startswith("*") and form.weak and not _share_names(found):
+        return False
     return sorted(rising)[len(rising) // 2] >= _APART and end - found[-1].at >= 20
+
+
+def _again(form: Form, places: list[_Place]) -> int:
+    """How often the numbers begin again, as they do in another volume or under another name.
+    Two speakers who take turns are 甲 and 乙, so that signs of a row never do."""
+    if form.kind in _ROWS and not form.before.startswith("*"):
+        return 0
+    lowest = min(place.number for place in places)
+    again, run = 0, 1
+    for a, b in itertools.pairwise(places):
+        if b.number == lowest and b.number <= a.number:
+            again += run >= (2 if form.before.startswith("*") else _RUN)
+            run = 1
+        else:
+            run += 1
+    return again
+
+
+def _share_names(places: list[_Place]) -> bool:
+    """雪（上）, 雪（下）, 月（上）: a name has several parts; a note's mark in a verse has not."""
+    names = [re.split(r"[（(:：,·-]", place.text)[0] for place in places]
+    return sum(a == b for a, b in itertools.pairwise(names)) * 2 >= len(names) - 1
 
 
 def _without_contents(places: list[_Place]) -> list[_Place]:

@@ -10,20 +10,22 @@ import re
 from typing import NamedTuple
 
 from styledial.data.cleaning.folding import fold
+from styledial.data.cleaning.number_words import value_of_words
 from styledial.data.cleaning.numerals import (
     ARABIC,
     CIRCLED,
     HAN_DIGITS,
     HAN_NUMBER,
-    LETTERS,
-    NUMBER_IN_WORDS,
-    REAL_ROMAN,
     ROMAN,
     SERIES,
     value,
-    value_of_words,
 )
-from styledial.data.cleaning.words import BLANK, is_chapter_word, worded_form
+from styledial.data.cleaning.words import (
+    BLANK,
+    has_no_number_words,
+    is_chapter_word,
+    worded_form,
+)
 
 LONGEST = 60  # characters: no title is longer, but for one that is marked and parted
 LONGEST_MARKED = 100
@@ -54,21 +56,20 @@ _LAST = re.compile(
 )
 _NO_NAME = re.compile(r"[。，！？；“”「」\"?!;]|[,.:]\s|[,.:]$")
 _ROW = re.compile(
-    rf"(?P<before>[（(【\[〔]?)(?P<n>[{''.join(SERIES)}])(?P<half>[卷編编篇部集時时]?)(?P<after>[)）】\]〕]?[、．.·:：]?|[΄ʹ´'’׳])(?P<rest>[\s\u3000].*|(?<=[、．.·:：]).*)?"
+    rf"(?P<before>[（(【\[〔]?)(?P<n>[{''.join(SERIES)}])(?P<half>[卷編编篇部集]?)(?P<after>[)）】\]〕]?[、．.·]?|[΄ʹ´'’׳])(?P<rest>[\s\u3000].*|(?<=[、．.·]).*)?"
 )
 _ROW_STARTS = frozenset(SERIES) | set("（(【[〔")
 _RUN_ON = re.compile(
-    r"(?P<n>\d{1,4})(?P<rest>[^\W\d_a-zA-Z年月日号號元个個岁歲点點分时時天人次里度万千百十])"
+    r"(?P<n>\d{3}|0\d{3})(?P<rest>[^\W\d_a-zA-Z年月日号號元个個岁歲点點分时時天人次里度万千百十])"
 )
 _DATE = re.compile(
     rf"(?:\d{{2,4}}年\s?)?(?P<m>{ANY_NUMBER})月(?P<d>{ANY_NUMBER})[日号號](?:[\s，,]\S.{{0,16}})?"
 )
-# A number in words, with a word before or after it that stays: Day One, Birinci Bölüm.
+# A number in words, with a word before or after it that stays: Day One, STAVE ONE, ONE. RAIN.
 _IN_WORDS = re.compile(
-    rf"(?P<before>[^\W\d_]{{1,14}}\s)?(?P<n>{NUMBER_IN_WORDS}|{LETTERS})(?P<after>\s[^\W\d_]{{1,14}})?"
-    r"(?:[.:]?|(?P<rest>[.:]\s\S.{0,50}|\s[–—-]\s\S.{0,50}))"
+    r"(?P<words>[^\W\d_]{1,14}(?:[ -][^\W\d_]{1,14}){0,2})"
+    r"(?P<rest>[.:]\s\S.{0,50}|\s[–—-]\s\S.{0,50})?"
 )
-_NUMERAL = re.compile(rf"{ARABIC}|{REAL_ROMAN}|{NUMBER_IN_WORDS}|{LETTERS}")
 # Most lines have none of these, and a look for them costs a tenth of the patterns.
 _HAS_NUMBER = re.compile(
     rf"[\d{HAN_DIGITS}IVXLCivxlcІХⅠ-ⅿ①-⑳㈠-㈩⑴-⒇](?:[\s章回節节卷集部篇幕折话話夜日장화회부편권막절)）】\]〕》>、．.,，:：·・\-—–/]|$)|{CIRCLED}"
@@ -212,15 +213,16 @@ def _of_last(text: str) -> Found:
         return None
     if not (closed or found["part"] or found["volume"]):
         # Nothing but a number behind: the name has to be the same each time.
-        return Form(found["name"].casefold(), "last", found["before"].strip(), strict=True), (
-            value(found["n"])
-        )
+        form = Form(found["name"].casefold(), "last", found["before"].strip(), True, weak=True)
+        return form, value(found["n"])
     kind, number = SERIES.get(found["n"], ("", 0))
     if not kind:
         kind, number = _kind(found["n"]), _composed(found["volume"] or "", found["n"])
     mark = found["before"].strip() + (found["part"] or "").strip().casefold()
     of_volume = bool(found["volume"])
-    form = Form("*" + mark + "." * of_volume, kind, found["after"], strict=not of_volume)
+    form = Form(
+        "*" + mark + "." * of_volume, kind, found["after"], not of_volume, weak=not of_volume
+    )
     return form, number
 
 
@@ -231,7 +233,7 @@ def _of_run_on(text: str) -> Found:
     found = _RUN_ON.match(text)
     if found is None or len(text) > 24 or re.search("[。，；！？：“”]", text):
         return None
-    return Form("", "run-on", "", strict=True), value(found["n"])
+    return Form("", "run-on", "", strict=True, weak=True), value(found["n"])
 
 
 def _of_row(text: str) -> Found:
@@ -242,16 +244,22 @@ def _of_row(text: str) -> Found:
     if len(rest) > 24 or re.search("[。，；！？“”]", rest) or rest[:1].islower():
         return None
     row, place = SERIES[found["n"]]
-    return Form(found["before"], row, found["half"] + found["after"], strict=True), place
+    form = Form(found["before"], row, found["half"] + found["after"], strict=True, weak=True)
+    return form, place
 
 
 def _worded(text: str) -> Found:
-    if (worded := worded_form(text)) is None:
+    if (worded := worded_form(text)) is None or text[-1] == ".":
         return None
-    before, number, after = worded
+    before, written, after = worded
     weak = not is_chapter_word(before or after)
-    kind = "numeral" if _NUMERAL.fullmatch(number) else "word"
-    return Form(before, kind, after, weak=weak), value_of_words(number) or number
+    number = value_of_words(written)
+    if number:
+        kind = "digits" if written.isdecimal() else "numeral"
+        return Form(before, kind, after, strict=weak, weak=weak), number
+    if not has_no_number_words(before or after):
+        return None
+    return Form(before, "word", after, strict=True, weak=True), written
 
 
 def _in_words(text: str) -> Found:
@@ -262,11 +270,12 @@ def _in_words(text: str) -> Found:
         not text[found.start("rest") + 1 :].strip(" –—-")[:1].isupper() or rest[-1] in ".,;!?"
     ):
         return None
-    before, after = ((found[name] or "").strip() for name in ("before", "after"))
-    number = value_of_words(found["n"])
-    if not before and not after and not number:
-        return None
-    return Form(before, "word", after), number or found["n"]
+    words = found["words"].split()
+    for start, end in ((0, len(words)), (1, len(words)), (0, len(words) - 1)):
+        if number := value_of_words(" ".join(words[start:end])):
+            before, after = " ".join(words[:start]), " ".join(words[end:])
+            return Form(before, "word", after, strict=True, weak=len(words) > end - start), number
+    return None
 
 
 def _bare(found: re.Match[str]) -> bool:

@@ -13,7 +13,7 @@ ANY_NUMBER = f"(?:{ARABIC}|{HAN_NUMBER})"
 _NAME = r"(?:[\s\u3000:：·.．—-]+[^。，；！？“”「」]{1,40})?"
 # What follows 番外 in a title and not in prose: 番外地人, 番外写完了.
 _EXTRA = (
-    rf"(?:篇|集|{ANY_NUMBER}|之[^。，；！？“”「」]{{1,8}}|"
+    rf"(?:篇|集|{ANY_NUMBER}[^。，；！？“”「」]{{0,8}}|之[^。，；！？“”「」]{{1,8}}|"
     r"(?![地国國人写寫是的])[^。，；！？“”「」了是都在过過着著]{0,8})?"
 )
 _HALF = r"(?:[（(【]?[上中下前后後终終一二三四五\d][）)】]?|之[^。，！？]{1,8})?"
@@ -22,9 +22,11 @@ _STRONG_NAMES = (
     "出版说明 最终章 最終章 大结局 大結局 幕间 幕間 后日谈 後日談 あとがき プロローグ "
     "エピローグ 프롤로그 에필로그"
 )
-# Words of ordinary speech too: titles in a book that numbers its chapters.
-_WEAK_NAMES = (
-    "间章 間章 断章 斷章 尾章 完结章 結章 引言 导言 導言 缘起 緣起 结局 結局 结语 結語 终曲 "
+# Titles in a book that numbers its chapters; of the second kind alone or with a number, for
+# ordinary words begin so: 结局之惨, 후기 조선.
+_WEAK_NAMES = "间章 間章 断章 斷章 尾章 完结章 結章"
+_WEAK_WORDS_ALONE = (
+    "引言 导言 導言 缘起 緣起 结局 結局 结语 結語 终曲 "
     "終曲 序曲 间奏 間奏 插曲 外传 外傳 外伝 前传 前傳 后传 後傳 特别篇 特別篇 新书篇 終幕 "
     "终幕 閑話 闲话 閒話 間話 番外編 後書き 前書き まえがき 結 序編 終編 幕後 写在前面 "
     "写在后面 写在最后 完结感言 서장 종장 외전 번외 후기 작가_후기 막간 서문"
@@ -41,9 +43,15 @@ _STRONG = re.compile(
     r"|[上中下][卷篇册冊集](?:[\s\u3000:：·]+[^。，；！？“”「」]{1,24})?"
     rf"|卷(?:之|第)?\s?{ANY_NUMBER}(?:[\s\u3000:：·、]+[^。，；！？“”「」]{{1,24}})?"
 )
-_WEAK = re.compile(rf"(?:{'|'.join(_names(_WEAK_NAMES))})(?:\s?{ANY_NUMBER}화?)?{_HALF}{_NAME}")
+_PART = r"[（(【]?[上中下前後后终終一二三四五\d][）)】]?"
+_WEAK = re.compile(
+    rf"(?:{'|'.join(_names(_WEAK_NAMES))})(?:\s?{ANY_NUMBER})?{_HALF}{_NAME}"
+    rf"|(?:{'|'.join(_names(_WEAK_WORDS_ALONE))})(?:\s?{ANY_NUMBER}(?:화{_NAME})?|{_PART})?"
+)
 # Most lines begin with none of these, which costs far less to see.
-_STARTS = {name[0] for name in f"{_STRONG_NAMES} {_WEAK_NAMES}".split()} | set("番上中下卷【[《〔")
+_STARTS = {name[0] for name in f"{_STRONG_NAMES} {_WEAK_NAMES} {_WEAK_WORDS_ALONE}".split()} | set(
+    "番上中下卷【[《〔"
+)
 _ALONE_WORDS = (
     "prologue epilogue interlude preface foreword afterword introduction conclusion imprint "
     "colophon uncopyright endnotes dedication acknowledgements acknowledgments acknowledgement "
@@ -70,9 +78,10 @@ def _any(words: str) -> str:
     return "|".join(sorted(map(re.escape, found), key=len, reverse=True))
 
 
-_REST = r"(?:\s\d{1,3}|\s[ivx]{1,4})?(?:\s*[.:—–-]\s*.{0,70})?\.?"
-_ALONE = re.compile(rf"(?:the )?(?:{_any(_ALONE_WORDS)}){_REST}")
-_WEAK_ALONE = re.compile(rf"(?:the |an |a )?(?:{_any(_WEAK_WORDS)}){_REST}")
+_NUMBER = r"(?:\s\d{1,3}|\s[ivx]{1,4})?"
+_MARKED_NAME = r"(?P<name>\s*[.:—–-]\s*(?=\S).{1,70})?"
+_ALONE = re.compile(rf"(?:the )?(?:{_any(_ALONE_WORDS)}){_NUMBER}(?:[.:—–-]|{_MARKED_NAME})")
+_WEAK_ALONE = re.compile(rf"(?:the |an |a )?(?:{_any(_WEAK_WORDS)}){_NUMBER}{_MARKED_NAME}")
 _ALONE_STARTS = {
     fold(word.replace("_", " "))[:3] for word in f"{_ALONE_WORDS} {_WEAK_WORDS}".split()
 }
@@ -102,9 +111,20 @@ def is_section(text: str, numbered: bool) -> bool:
     if head[:3] not in _ALONE_STARTS:
         return False
     plain = fold(text)
-    if _ALONE.fullmatch(plain):
-        return True
-    return numbered and len(text) <= _LONGEST and _WEAK_ALONE.fullmatch(plain) is not None
+    if (found := _ALONE.fullmatch(plain)) is not None:
+        name = text[found.start("name") :].strip(" .:—–-") if found["name"] else ""
+        return not name or text.isupper() or not (name[0].islower() or text[-1] in ".!?…")
+    return numbered and len(text) <= _LONGEST and _is_weak_name(text, plain)
+
+
+def _is_weak_name(text: str, plain: str) -> bool:
+    """Whether a line is such a word alone, or a name in capitals follows it that is no sentence."""
+    found = _WEAK_ALONE.fullmatch(plain)
+    if found is None or not found["name"]:
+        return found is not None
+    names = re.findall(r"[^\W\d_]{4,}", text[found.start("name") :])
+    capitals = bool(names) and all(name[0].isupper() for name in names)
+    return capitals and text[-1] not in ".!?…"
 
 
 def _is_named(text: str, numbered: bool) -> bool:

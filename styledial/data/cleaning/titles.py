@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
@@ -28,6 +27,7 @@ from styledial.data.cleaning.numbered import (
     runs_on_as_prose,
 )
 from styledial.data.cleaning.numerals import value
+from styledial.data.cleaning.run_on import Numbered, RunOn
 from styledial.data.cleaning.sections import is_section
 from styledial.data.cleaning.words import goes_on_as_title, is_long_title, is_worded
 
@@ -51,18 +51,28 @@ class Titles:
     ) -> None:
         self.markdown = markdown
         self.keeps = keeps
-        self.forms, self.numbered, self.numbers = find_forms(sample, _is_numbered)
-        self.last: dict[str, int] = defaultdict(int)  # the number of the last title, by its word
+        self.forms, self.numbered, lines = find_forms(sample, _is_numbered)
+        self.run_on = RunOn(lines)
         self.others = any(form.before != "第" for form in self.forms)
         # Unwrapping asks about a line twice, structure once more.
-        self.read = lru_cache(maxsize=64)(self._read)
+        self.asked = lru_cache(maxsize=64)(self._read)
 
     def __call__(self, text: str) -> bool:
         """Whether the line is a title."""
-        return self.read(text) is not None
+        return self.asked(text) is not None
+
+    def read(self, text: str) -> str | None:
+        """The title in one spelling, without a site's addition; None where the line is prose.
+        The book's lines are read once each, in order: a title may be told by the last one."""
+        if "第" not in text:
+            return self.asked(text)
+        title = self._read(text)
+        plain = without_addition(undecorated(text.strip(BLANK)))
+        if title is not None and (found := NUMBERED.fullmatch(plain)) is not None:
+            self.run_on.take(found["unit"], value(found["n"]), plain)
+        return title
 
     def _read(self, text: str) -> str | None:
-        """The title in one spelling, without a site's addition; None where the line is prose."""
         text = text.strip(BLANK)
         if not text or self.keeps(text) or (is_surely_prose(text) and not self._is_long(text)):
             return None
@@ -76,10 +86,7 @@ class Titles:
             or is_section(text, self.numbered)
             or (len(text) <= LONGEST and self._in_a_known_form(text))
         )
-        if not good:
-            return None
-        self._take_number(text)
-        return re.sub(r"[\s\u3000]+", " ", text)
+        return re.sub(r"[\s\u3000]+", " ", text) if good else None
 
     def _is_long(self, text: str) -> bool:
         """Whether a line of LONGEST to LONGEST_MARKED characters is `CHAPTER XV: ON THE …`."""
@@ -94,18 +101,10 @@ class Titles:
         form, number = found
         if form in self.forms:
             return True
-        known = self.numbers[form.after]
-        if not isinstance(number, int) or number in known:
+        if form.before != "第" or not isinstance(number, int):
             return False
-        if form.kind == OTHER_WORD:
-            return bool({number - 1, number + 1} & known)
-        return form.kind == TOLD and number > self.last[form.after]
-
-    def _take_number(self, text: str) -> None:
-        """The numbers of 第…章 titles are learnt beyond the sample too."""
-        if "第" in text and (found := NUMBERED.fullmatch(text)):
-            self.last[found["unit"]] = number = value(found["n"])
-            self.numbers[found["unit"]].add(number)
+        line = Numbered(form.after, number, form.kind, text)
+        return form.kind in (TOLD, OTHER_WORD) and self.run_on.is_title(line)
 
 
 def _is_numbered(text: str) -> bool:

@@ -10,7 +10,14 @@ from __future__ import annotations
 import re
 
 from styledial.data.cleaning.folding import fold
-from styledial.data.cleaning.numerals import ARABIC, LETTERS, NUMBER_IN_WORDS, REAL_ROMAN
+from styledial.data.cleaning.number_words import (
+    LANGUAGES,
+    THAI,
+    VIETNAMESE,
+    word_first,
+    word_last,
+)
+from styledial.data.cleaning.numerals import ARABIC, LETTERS, REAL_ROMAN
 
 BLANK = " \t\u00a0\u3000"
 
@@ -18,11 +25,12 @@ _WORDS = (
     "chapter chapt chap ch book part act volume canto letter scene episode section interlude "
     "chapitre livre partie tome acte kapitel teil buch capítulo capítol parte libro capitolo "
     "capitol capitolul hoofdstuk deel rozdział część księga kapitola část díl fejezet kapittel "
-    "kafli luku bölüm kısım chương quyển hồi phần tập ngoại_truyện phiên_ngoại bab bagian "
-    "κεφάλαιο μέρος глава часть книга том розділ частина част поглавље poglavlje فصل الفصل باب "
-    "الباب الجزء بخش פרק חלק अध्याय भाग অধ্যায় অধ্যায় அத்தியாயம் บทที่ ตอนที่ ภาคที่ ภาค caput "
-    "ĉapitro kabanata peatükk skyrius rész könyv"
+    "luku bölüm kısım bab bagian "
+    "κεφάλαιο μέρος глава часть книга том розділ частина част поглавље poglavlje فصل الفصل "
+    "الباب الجزء بخش פרק חלק अध्याय भाग บทที่ ตอนที่ ภาคที่ ภาค rész könyv"
 )
+# Of languages whose words for numbers aren't in number_words.py: their order is that of the book.
+_UNCOUNTED = "kafli باب অধ্যায় অধ্যায় அத்தியாயம் caput ĉapitro kabanata peatükk skyrius"
 # Too common in sentences to count with any number: a book has to have several.
 _OTHERS = (
     "day night week evening morning log entry diary story tale lettre brief carta lettera письмо "
@@ -36,24 +44,38 @@ def _any(words: str) -> str:
     return "|".join(sorted(map(re.escape, found), key=len, reverse=True))
 
 
-_STRONG, _ANY = _any(_WORDS), _any(f"{_WORDS} {_OTHERS}")
-_CHAPTERS = re.compile(_STRONG)
-_N = rf"(?:(?:№|no\.?|#)?\s?{ARABIC}[a-d]?|{REAL_ROMAN}|{NUMBER_IN_WORDS}|{LETTERS})"
+_STRONG, _ANY = _any(f"{_WORDS} {_UNCOUNTED}"), _any(f"{_WORDS} {_UNCOUNTED} {_OTHERS}")
+_CHAPTERS, _NO_WORDS = re.compile(_STRONG), re.compile(_any(_UNCOUNTED))
+_N = rf"(?:(?:№|no\.?|#)?\s?{ARABIC}[a-d]?|{REAL_ROMAN}|{LETTERS})"
+_IN_WORDS = "|".join(f"(?:{words})[\\s.·]+{n}" for words, n in map(word_first, LANGUAGES))
+_ANY_N = f"(?:{_N}|{'|'.join(word_first(language)[1] for language in LANGUAGES)})"
 _VOLUME = (
-    rf"(?:(?:vol|volume|book|bk|part|arc|том|часть|band|tome|livre|parte|quyen)[\s.]*{_N}"
+    rf"(?:(?:vol|volume|book|bk|part|arc|том|часть|band|tome|livre|parte)[\s.]*{_ANY_N}"
     r"(?:\s*[:–—-][^:–—]{1,40}?)?[\s,.:–—-]+)?"
 )
-# All of these are looked for in folded text.
+# All of these are looked for in folded text, but for the one of Vietnamese.
 _WORD_FIRST = re.compile(
-    rf"{_VOLUME}(?:{_STRONG})(?:[\s.·]*(?:(?<=[\s.·่])(?P<n>{_N})|(?P<digits>{ARABIC}[a-d]?))"
-    rf"|(?<=ที่|ภาค)(?P<thai>{NUMBER_IN_WORDS}))"
+    rf"{_VOLUME}(?:{_STRONG})[\s.·]*(?:(?<=[\s.·่])(?P<n>{_N})|(?P<digits>{ARABIC}[a-d]?))"
     r"(?P<end>(?!\w))"
 )
-_WORD_LAST = re.compile(
-    rf"(?:{NUMBER_IN_WORDS}|(?:{ARABIC}|{REAL_ROMAN})(?:\.|[-.]?(?:re|er|e|eme|ere|a|я|ая|ой))?)\s"
-    rf"(?:{_STRONG}|kapitlet|kapitle)(?P<end>(?!\w))"
+_PROPER = "kapitel|kapitlet|kapitle|fejezet|luku|bolum|rész|глава|часть|chapter|chapitre|hoofdstuk"
+_NUMBER_LAST = re.compile(
+    rf"(?:(?:{ARABIC}|{REAL_ROMAN})(?:\.|[-.]?(?:re|er|e|eme|ere|a|я|ая|ой))\s"
+    rf"(?:{_STRONG}|kapitlet|kapitle)|{ARABIC}\s(?:{fold(_PROPER)}))(?P<end>(?!\w))"
 )
-_LONG = re.compile(rf"{_VOLUME}(?:{_STRONG})[\s.]+{_N}\s*[:.–—-]+\s*(?=\S)")
+_IN_WORDS_FIRST = re.compile(
+    rf"{_VOLUME}(?:{_IN_WORDS}|(?:บทที่|ตอนที่|ภาคที่|ภาค)\s?{THAI}(?![\u0e31-\u0e4e]))(?P<end>(?!\w))"
+)
+_IN_WORDS_LAST = re.compile(
+    rf"(?:{'|'.join(rf'{n}{chr(92)}s(?:{words})' for n, words in map(word_last, LANGUAGES))})"
+    r"(?P<end>(?!\w))"
+)
+_TONED, _TONED_N = word_first(VIETNAMESE, keep=True)
+_VIETNAMESE = re.compile(
+    rf"(?:(?:quyển|tập|phần)\s{ARABIC}[\s,.:–—-]+)?(?:(?:{_TONED}|ngoại truyện|phiên ngoại)[\s.·]+"
+    rf"(?:{_N}|(?P<words>{_TONED_N})))(?P<end>(?!\w))"
+)
+_LONG = re.compile(rf"{_VOLUME}(?:{_STRONG})[\s.]+{_ANY_N}\s*[:.–—-]+\s*(?=\S)")
 _LONG_WORD = re.compile(r"\b[^\W\d_]{5,}")
 _W = r"[\w\u0900-\u0dff\u0e00-\u0e7f]+"  # \w has not the vowel signs of India
 _SEVERAL_FIRST = re.compile(
@@ -75,10 +97,27 @@ _LINKS = frozenset(_LINK_WORDS.split())
 def is_worded(text: str) -> bool:
     """Whether a word for chapters and a number that is known make the line a title."""
     plain = fold(text)
-    for pattern in (_WORD_FIRST, _WORD_LAST):
+    for pattern in (_WORD_FIRST, _NUMBER_LAST):
         if (found := pattern.match(plain)) is not None:
             return goes_on_as_title(text[found.start("end") :])
-    return False
+    for pattern in (_IN_WORDS_FIRST, _IN_WORDS_LAST):
+        if (found := pattern.match(plain)) is not None:
+            return _names_a_title(text[found.start("end") :])
+    found = _VIETNAMESE.match(text.lower()) if max(text) >= "\u00e0" else None
+    if found is None:
+        return False
+    rest = text[found.start("end") :]
+    return _names_a_title(rest) and not (found["words"] and rest.endswith("."))
+
+
+def _names_a_title(rest: str) -> bool:
+    """What follows a number in words: a sentence may have those, so that a name behind a mark
+    begins with a capital, and behind a dash or colon doesn't end in a full stop."""
+    body = rest.strip(BLANK)
+    name = body.lstrip(".:—–-)]/|( ")
+    if name and name != body and (name[0].islower() or (body[0] != "." and name[-1] in ".!?…")):
+        return False
+    return goes_on_as_title(rest)
 
 
 def is_long_title(text: str) -> bool:
@@ -90,6 +129,11 @@ def is_long_title(text: str) -> bool:
     return found is not None and not any(
         word[0].islower() for word in _LONG_WORD.findall(text[found.end() :])
     )
+
+
+def has_no_number_words(word: str) -> bool:
+    """Whether a folded word for chapters is of a language whose numbers in words aren't known."""
+    return _NO_WORDS.fullmatch(word) is not None
 
 
 def is_chapter_word(word: str) -> bool:
@@ -125,7 +169,9 @@ def goes_on_as_title(rest: str) -> bool:
     body = rest.strip(BLANK)
     if not body or re.fullmatch(r"[.:—–)\]-]+", body):
         return True
-    if body[0] in ".:—–-)]/|(":
+    if body[0] == "(":
+        return re.fullmatch(r"\([^()]{1,60}\)\.?", body) is not None
+    if body[0] in ".:—–-)]/|":
         return (len(body) <= 90 and body[1:2] != body[0]) or body.startswith("--")
     if rest[0] not in BLANK or body[0].islower() or len(body) > 72:
         return False
