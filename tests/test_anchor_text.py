@@ -296,13 +296,14 @@ def test_an_instruct_base_writes_a_third_in_its_chat_format(instruct: Path, home
     plan = world.plan()
     assert (plan.text_rows, plan.chat_rows) == (21, 11)
     anchor = world.anchor(plan)
-    assert 21 < len(anchor.rows) == 21 + anchor.chat_rows <= 32
+    assert len(anchor.rows) == 32
+    assert 0 < anchor.chat_rows <= 11
     request = Request.bare(world.tokenizer)
     assert request
     before, behind = [~t for t in request.before], [~t for t in request.behind]
     end = world.tokenizer.eos_token_id
     conversations = 0
-    for row in range(21, len(anchor.rows)):
+    for row in range(32 - anchor.chat_rows, 32):
         for start, length in anchor.rows.pieces[row]:
             ids = anchor.rows.tokens[row, start : start + length].tolist()
             assert ids[: len(before)] == before
@@ -319,6 +320,24 @@ def test_an_instruct_base_writes_a_third_in_its_chat_format(instruct: Path, home
             assert answer[-1] == end or length == LENGTH + 1
             conversations += 1
     assert conversations == 11
+
+
+def test_running_text_takes_the_rows_that_short_conversations_leave(
+    instruct: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With terse answers an update had fewer anchor rows than anchor_ratio asks for."""
+    from styledial.training import anchor_chat
+
+    short = [[5, 6, 7, 8]] * 16  # of 64 tokens a row
+    monkeypatch.setattr(anchor_chat, "_conversations", lambda *args: short[: args[3]])
+    world = World(instruct, CHINESE, "anchor_chat=1", "anchor_ratio=0.5")
+    plan = world.plan(1)
+    assert (plan.text_rows, plan.chat_rows) == (0, 8)
+    anchor = world.anchor(plan)
+    assert (len(anchor.rows), anchor.chat_rows) == (8, 1)
+    assert anchor.order.per_update == 8
+    earlier = AnchorPlan(**{k: v for k, v in plan.record().items() if k != "filled"})
+    assert len(world.anchor(earlier).rows) == 1  # a run goes on with what it began with
 
 
 def test_a_base_that_does_not_answer_writes_none(tiny_base: Path, instruct: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,6 +68,8 @@ def anchor_rows(config: Config, effective_batch: int) -> int:
 class AnchorPlan:
     """What the base writes: `text_rows` of running text and `chat_rows` in its chat format.
 
+    filled: whether running text takes the rows that short conversations leave; it did not in runs
+    from before this was recorded.
     openings: what running text begins with, everyday words of a language (data/everyday.py) or,
     where there are none for it, tokens of the `book`. Recorded in checkpoints, so that a resumed
     run has the text that it began with, however many updates it is resumed to.
@@ -76,6 +78,7 @@ class AnchorPlan:
     text_rows: int
     chat_rows: int
     openings: str
+    filled: bool = False
 
     def record(self) -> dict[str, Any]:
         """For TrainState.anchor."""
@@ -108,7 +111,7 @@ def plan_anchor(
         Request.bare(tokenizer), config.data.max_length
     ):
         chat = round(rows * config.data.anchor_chat)
-    return AnchorPlan(rows - chat, chat, openings)
+    return AnchorPlan(rows - chat, chat, openings, filled=True)
 
 
 def _rows(config: Config, order: RowOrder, steps: int) -> int:
@@ -186,6 +189,9 @@ class _Writer:
         if not plan.chat_rows:
             return self._text(plan), 0
         chat = self._chat(plan.chat_rows)
+        if plan.filled:
+            left = max(0, plan.chat_rows - len(chat))
+            plan = replace(plan, text_rows=plan.text_rows + left)
         return (joined(self._text(plan), chat) if plan.text_rows else chat), len(chat)
 
     def _text(self, plan: AnchorPlan) -> PackedRows:
