@@ -128,16 +128,16 @@ def _heads_chapters(form: Form, places: list[_Place], end: int) -> bool:
         return False
     if form.strict and lowest > 1 and form.kind != "digits":
         return False
-    if form.before.startswith("*") and form.weak and not _share_names(found):
-        return False
+    if form.before.startswith("*"):
+        if form.weak and not _share_names(found):
+            return False
+    elif form.kind in _ROWS and min(step for _, step, _ in steps) <= 0:
+        return False  # two speakers who take turns are 甲 and 乙
     return sorted(rising)[len(rising) // 2] >= _APART and end - found[-1].at >= 20
 
 
 def _again(form: Form, places: list[_Place]) -> int:
-    """How often the numbers begin again, as they do in another volume or under another name.
-    Two speakers who take turns are 甲 and 乙, so that signs of a row never do."""
-    if form.kind in _ROWS and not form.before.startswith("*"):
-        return 0
+    """How often the numbers begin again, as they do in another volume or under another name."""
     lowest = min(place.number for place in places)
     again, run = 0, 1
     for a, b in itertools.pairwise(places):
@@ -158,5 +158,5 @@ def _share_names(places: list[_Place]) -> bool:
 def _without_contents(places: list[_Place]) -> list[_Place]:
     half = len(places) // 2
     first, second = places[:half], places[-half:]
-    listed = len(places) >= 6 and {p.number for p in first} == {p.number for p in second}
-    return second if listed else places
+    again = len(places) >= 6 and {p.number for p in first} == {p.number for p in second}
+    return second if again and first[-1].at - first[0].at < _APART * half else places

@@ -274,7 +274,7 @@ THAI = "(?:หนึ่ง|สอง|สาม|สี่|ห้า|หก|เจ
 _KOREAN_ROWS = ("첫째 둘째 셋째 넷째 다섯째 여섯째 일곱째 여덟째", "첫 두 세 네 다섯 여섯 일곱")
 
 _JOINED = r"[ -](?:(?:and|y|e|et|i|a|og|och|ja)[ -])?"
-_ARTICLE = r"(?:(?:the|le|la|il|lo|el|o|a|al|das|die|der|thứ)\s+)?"
+ARTICLE = r"(?:(?:the|le|la|il|lo|el|o|a|al|das|die|der|thứ)\s+)?"
 
 
 def _spelled(words: str, endings: str, keep: bool = False) -> list[str]:
@@ -295,13 +295,14 @@ def _number(language: Language, rows: tuple[str, ...], last: str, keep: bool) ->
     all_parts = [_spelled(row, language.endings, keep) for row in parts]
     ending, part = (_any([w for row in found for w in row]) for found in (spelled, all_parts))
     glued = f"|{language.glued}" if language.glued else ""
-    return rf"{_ARTICLE}(?:(?:{part}){_JOINED}){{0,4}}(?:{ending}{glued})(?: et une?)?(?!\w)"
+    return rf"(?:(?:{part}){_JOINED}){{0,4}}(?:{ending}{glued})(?: et une?)?(?!\w)"
 
 
 def word_first(language: Language, keep: bool = False) -> tuple[str, str]:
     """(pattern of the words for chapters, pattern of what number may follow them)."""
     rows = (*language.rows, *language.ordinals, language.ordinal_tens, language.more)
-    return _any(_spelled(language.words, "", keep)), _number(language, rows, language.tens, keep)
+    number = _number(language, rows, language.tens, keep)
+    return _any(_spelled(language.words, "", keep)), ARTICLE + number
 
 
 def word_last(language: Language) -> tuple[str, str]:

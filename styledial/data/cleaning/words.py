@@ -11,6 +11,7 @@ import re
 
 from styledial.data.cleaning.folding import fold
 from styledial.data.cleaning.number_words import (
+    ARTICLE,
     LANGUAGES,
     THAI,
     VIETNAMESE,
@@ -58,7 +59,7 @@ _WORD_FIRST = re.compile(
     rf"{_VOLUME}(?:{_STRONG})[\s.·]*(?:(?<=[\s.·่])(?P<n>{_N})|(?P<digits>{ARABIC}[a-d]?))"
     r"(?P<end>(?!\w))"
 )
-_PROPER = "kapitel|kapitlet|kapitle|fejezet|luku|bolum|rész|глава|часть|chapter|chapitre|hoofdstuk"
+_PROPER = "kapitel|kapitlet|kapitle|fejezet|luku|bolum|глава|часть|chapter|chapitre|hoofdstuk"
 _NUMBER_LAST = re.compile(
     rf"(?:(?:{ARABIC}|{REAL_ROMAN})(?:\.|[-.]?(?:re|er|e|eme|ere|a|я|ая|ой))\s"
     rf"(?:{_STRONG}|kapitlet|kapitle)|{ARABIC}\s(?:{fold(_PROPER)}))(?P<end>(?!\w))"
@@ -66,10 +67,9 @@ _NUMBER_LAST = re.compile(
 _IN_WORDS_FIRST = re.compile(
     rf"{_VOLUME}(?:{_IN_WORDS}|(?:บทที่|ตอนที่|ภาคที่|ภาค)\s?{THAI}(?![\u0e31-\u0e4e]))(?P<end>(?!\w))"
 )
-_IN_WORDS_LAST = re.compile(
-    rf"(?:{'|'.join(rf'{n}{chr(92)}s(?:{words})' for n, words in map(word_last, LANGUAGES))})"
-    r"(?P<end>(?!\w))"
-)
+_PROPER_LAST = re.compile(rf"\s(?:{fold(_PROPER)})$")
+_ORDINALS = "|".join(rf"{n}\s(?:{words})" for n, words in map(word_last, LANGUAGES))
+_IN_WORDS_LAST = re.compile(rf"(?P<article>{ARTICLE})(?:{_ORDINALS})(?P<end>(?!\w))")
 _TONED, _TONED_N = word_first(VIETNAMESE, keep=True)
 _VIETNAMESE = re.compile(
     rf"(?:(?:quyển|tập|phần)\s{ARABIC}[\s,.:–—-]+)?(?:(?:{_TONED}|ngoại truyện|phiên ngoại)[\s.·]+"
@@ -99,10 +99,15 @@ def is_worded(text: str) -> bool:
     plain = fold(text)
     for pattern in (_WORD_FIRST, _NUMBER_LAST):
         if (found := pattern.match(plain)) is not None:
-            return goes_on_as_title(text[found.start("end") :])
-    for pattern in (_IN_WORDS_FIRST, _IN_WORDS_LAST):
-        if (found := pattern.match(plain)) is not None:
-            return _names_a_title(text[found.start("end") :])
+            rest = text[found.start("end") :]
+            told = plain.startswith("section") and rest.endswith(".")
+            return not told and goes_on_as_title(rest)
+    if (found := _IN_WORDS_FIRST.match(plain)) is not None:
+        return _names_a_title(text[found.start("end") :])
+    if (found := _IN_WORDS_LAST.match(plain)) is not None:
+        rest = text[found.start("end") :]
+        proper = _PROPER_LAST.search(found[0]) is not None  # `La segunda parte.` is a sentence
+        return _names_a_title(rest) and (proper or not (rest == "." or found["article"]))
     found = _VIETNAMESE.match(text.lower()) if max(text) >= "\u00e0" else None
     if found is None:
         return False
