@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import pytest
 from running import invoke, small_run
 
 from styledial.cli.main import guarded
+from styledial.config import resolve
 from styledial.distributed import ranks
+from styledial.errors import ConfigError, UserError
+from styledial.run.checks import check_launcher
 
 
 @pytest.fixture
@@ -76,3 +80,42 @@ def test_a_world_size_left_in_the_environment_is_ignored(
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.setenv("MASTER_PORT", "29500")
     assert ranks.place() == ranks.Place(1, 2, 1, 2)
+    guarded_by = {name: os.environ[name] for name in torchrun}
+    assert ranks.forget_left_over() == {}
+    assert guarded_by == {name: os.environ[name] for name in torchrun}
+
+
+@pytest.mark.parametrize("name", ["LOCAL_RANK", "RANK", "LOCAL_WORLD_SIZE"])
+def test_any_of_them_alone_is_forgotten(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """accelerate took LOCAL_RANK=0 for a process of many, and asked for the address to meet at."""
+    monkeypatch.setenv(name, "0")
+    guarded(lambda: None)
+    assert f"{name}=0" in capsys.readouterr().err
+    assert name not in os.environ
+
+
+@pytest.mark.parametrize("name", ["ACCELERATE_DYNAMO_BACKEND", "ACCELERATE_USE_CPU"])
+def test_what_accelerate_does_not_know_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "junk")
+    with pytest.raises(UserError, match=f"{name}=junk in the environment: allowed are"):
+        check_launcher()
+    monkeypatch.setenv(name, "no")
+    check_launcher()
+
+
+@pytest.mark.parametrize("command", ["generate", "chat"])
+@pytest.mark.parametrize("value", ["inf", "nan"])
+def test_a_temperature_is_finite(command: str, value: str, tmp_path: Path) -> None:
+    done = invoke(command, tmp_path, "--temperature", value)
+    assert done.returncode == 2
+    assert "--temperature" in done.stderr
+
+
+@pytest.mark.parametrize("typed", ["1e30", str(2**31)])
+def test_updates_have_an_end(typed: str) -> None:
+    with pytest.raises(ConfigError, match="max_steps"):
+        resolve(options={"training.max_steps": typed})

@@ -19,6 +19,7 @@ from styledial.config.show import as_file
 from styledial.errors import AdapterError, UserError
 from styledial.models import identity
 from styledial.models.adapter import base_of, load_adapter, save_model
+from styledial.models.attach import attach_adapter
 from styledial.models.identity import Base
 from styledial.models.load import load_base
 from styledial.models.policy import with_lora
@@ -262,6 +263,24 @@ def test_a_model_is_downloaded_only_where_it_can_be_used(
         (run / "adapter_config.json").unlink()
     with pytest.raises(error, match=words):
         is_other_base(run, "mistralai/Mistral-7B-v0.1", target)
+
+
+@pytest.mark.parametrize("kind", ["empty", "garbage", "zeros", "cut", "a list"])
+def test_a_damaged_pickle_is_one_sentence(
+    kind: str, fresh: Path, base: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(fresh, tmp_path / "adapter"))
+    weights = load_file(folder / "adapter_model.safetensors")
+    (folder / "adapter_model.safetensors").unlink()
+    path = folder / "adapter_model.bin"
+    torch.save(weights if kind == "cut" else list(weights.values()), path)
+    whole = path.read_bytes()
+    contents = {"empty": b"", "garbage": b"hello " * 99, "zeros": bytes(500), "a list": whole}
+    path.write_bytes(contents.get(kind, whole[: len(whole) // 2]))
+    with pytest.raises(AdapterError, match=r"adapter_model\.bin: is truncated or damaged"):
+        attach_adapter(load_base(str(base)), folder, "tiny")
+    torch.save(weights, path)
+    assert attach_adapter(load_base(str(base)), folder, "tiny")
 
 
 @pytest.mark.slow

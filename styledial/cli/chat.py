@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from styledial.cli.opening import importing, working
-from styledial.cli.options import MOST_SEED, BaseNow, Plain
+from styledial.cli.options import MOST_SEED, BaseNow, Plain, finite
 from styledial.cli.streams import printable
 from styledial.errors import UserError
 from styledial.language import say
@@ -45,7 +45,7 @@ def chat(
     system: Annotated[str, typer.Option(help=say("System message.", "系统提示。"))] = "",
     max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1)] = 300,
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED)] = 42,
-    temperature: Annotated[float, typer.Option(min=0.0)] = 0.8,
+    temperature: Annotated[float, typer.Option(min=0.0, callback=finite)] = 0.8,
     plain: Plain = False,
 ) -> None:
     """Read lines until the end of input or /quit; answers are written as they come."""

@@ -18,6 +18,7 @@ from styledial.cli.options import (
     StrengthOption,
     TrustCode,
     asked_strength,
+    finite,
     trusting,
 )
 from styledial.cli.streams import printable, typed_text
@@ -65,7 +66,9 @@ Seed = Annotated[
 Temperature = Annotated[
     float,
     typer.Option(
-        min=0.0, help=say("Sampling temperature; 0 is greedy decoding.", "采样温度；0 为贪心解码。")
+        min=0.0,
+        callback=finite,
+        help=say("Sampling temperature; 0 is greedy decoding.", "采样温度；0 为贪心解码。"),
     ),
 ]
 

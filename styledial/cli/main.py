@@ -105,13 +105,14 @@ _OUT_OF_MEMORY = say(
 
 def guarded(command: Callable[[], None]) -> None:
     """Run a command; a known error is one message and its exit code, Ctrl-C is 130."""
-    if ignored := ranks.left_over():
+    if ignored := ranks.forget_left_over():
+        shown = " ".join(f"{name}={value}" for name, value in ignored.items())
         print(
             say(
-                f"{ignored} is in the environment without RANK, MASTER_ADDR and MASTER_PORT, which "
-                "torchrun sets too; it is ignored.",
-                f"环境变量中有 {ignored}，但没有 torchrun 会一并设置的 RANK、MASTER_ADDR 和 "
-                "MASTER_PORT；已忽略。",
+                f"{shown}: left in the environment and ignored; torchrun sets WORLD_SIZE, RANK, "
+                "MASTER_ADDR and MASTER_PORT together, the numbers as numbers.",
+                f"环境变量中残留的 {shown} 已忽略；torchrun 会一并设置 WORLD_SIZE、RANK、"
+                "MASTER_ADDR 和 MASTER_PORT，且数值均为整数。",
             ),
             file=sys.stderr,
         )

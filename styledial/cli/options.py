@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 
 from styledial.config import PRESETS, Config, resolve
 from styledial.config.as_written import model_name
+from styledial.errors import UserError
 from styledial.language import say
 from styledial.run_folder import layout
 from styledial.strength import Strength, parse_strength
@@ -42,6 +44,17 @@ StrengthOption = Annotated[
 
 
 MOST_SEED = 2**31 - 1  # as of training.seed; torch takes no more than 64 bits
+
+
+def finite(param: typer.CallbackParam, value: float) -> float:
+    """For typer's callback: refuses infinity, which a lower limit lets through."""
+    if not math.isfinite(value):
+        name = param.opts[0]
+        raise UserError(
+            f"{name} {value}: has to be a finite number, such as 0.8.",
+            f"{name} {value}：应为有限的数，例如 0.8。",
+        )
+    return value
 
 
 def as_model_name(value: str | None) -> str | None:

@@ -341,6 +341,7 @@ class TrainingSettings(Section):
         "Stop after this many updates; -1 trains for num_train_epochs.",
         "最多更新步数；-1 表示训练 num_train_epochs 轮。",
         ge=-1,
+        le=2**31 - 1,
         resume=SAID,
     )
     warmup_ratio: float = setting(

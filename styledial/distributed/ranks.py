@@ -24,6 +24,7 @@ from styledial.errors import UserError
 
 # Between two looks at signals; the wait itself ends with the event, not with the clock.
 _SLICE = timedelta(seconds=5)
+_COUNTS = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,24 @@ def place() -> Place:
     )
 
 
-def left_over() -> str | None:
-    """WORLD_SIZE=4 that somebody left in the environment: without the other variables that
-    torchrun sets there is nobody to meet. None where nothing is ignored."""
-    size = os.environ.get("WORLD_SIZE")
-    if size is None or size.strip() == "1":
-        return None
-    numbers = [os.environ.get(name, "") for name in ("WORLD_SIZE", "RANK", "MASTER_PORT")]
-    whole = all(number.strip().isdigit() for number in numbers) and "MASTER_ADDR" in os.environ
-    return None if whole else f"WORLD_SIZE={size}"
+def left_over() -> dict[str, str]:
+    """WORLD_SIZE=4 or LOCAL_RANK=0 that somebody left in the environment: without all variables
+    that torchrun sets there is nobody to meet. Empty where nothing is ignored."""
+    there = {name: os.environ[name] for name in _COUNTS if name in os.environ}
+    if {name: value.strip() for name, value in there.items()} == {"WORLD_SIZE": "1"}:
+        return {}
+    needed = [os.environ.get(name, "") for name in ("WORLD_SIZE", "RANK", "MASTER_PORT")]
+    whole = all(number.strip().isdecimal() for number in [*needed, *there.values()])
+    return {} if whole and "MASTER_ADDR" in os.environ else there
+
+
+def forget_left_over() -> dict[str, str]:
+    """Take what is `left_over` out of this process's environment, where accelerate and torch would
+    read it; returns it."""
+    ignored = left_over()
+    for name in ignored:
+        del os.environ[name]
+    return ignored
 
 
 def use_own_device(here: Place) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
 
+_UNPICKLING = (
+    pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError, LookupError, TypeError,
+    AttributeError, ArithmeticError, ImportError,
+)  # fmt: skip
+
 
 def attach_adapter(base: PreTrainedModel, folder: Path, name: str) -> PeftModel:
     """The adapter in `folder` on `base`, which the user calls `name`.
@@ -30,6 +36,8 @@ def attach_adapter(base: PreTrainedModel, folder: Path, name: str) -> PeftModel:
     weights = folder / ADAPTER_WEIGHTS
     _check_settings(folder / ADAPTER_SETTINGS)
     in_pickle = not weights.is_file() and (folder / "adapter_model.bin").is_file()
+    if in_pickle:
+        _check_pickle(folder / "adapter_model.bin")
     held = set() if in_pickle else set(shapes_of(folder))
     try:
         with quiet_peft():
@@ -58,6 +66,18 @@ def shapes_of(folder: Path) -> dict[str, tuple[int, ...]]:
         return {name: header.shape for name, header in safetensors_headers(path).items()}
     except ModelError:
         raise _damaged(path, "is truncated or damaged", "不完整或已损坏") from None
+
+
+def _check_pickle(path: Path) -> None:
+    """Raises AdapterError unless torch reads weights by name from the file. What unpickling says of
+    a damaged one is of many kinds."""
+    path.open("rb").close()  # one that may not be read isn't damaged
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except _UNPICKLING:
+        content = None
+    if not isinstance(content, Mapping) or not all(map(torch.is_tensor, content.values())):
+        raise _damaged(path, "is truncated or damaged", "不完整或已损坏")
 
 
 def _check_weights(path: Path, wanted: Mapping[str, torch.Tensor], held: set[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -153,8 +153,33 @@ def _as_typed(value: Any) -> str:
 _ENGINES = {"ACCELERATE_USE_DEEPSPEED": "DeepSpeed", "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM"}
 
 
+_FLAG = ("1", "true", "yes", "on", "y", "t", "0", "false", "no", "off", "n", "f")
+
+
+def _check_values() -> None:
+    """Of variables that accelerate reads, and ends in a ValueError for others."""
+    flags = ("ACCELERATE_USE_CPU", "ACCELERATE_DEBUG_MODE", "ACCELERATE_DYNAMO_USE_DYNAMIC",
+             "ACCELERATE_DYNAMO_USE_FULLGRAPH")  # fmt: skip
+    backend = "ACCELERATE_DYNAMO_BACKEND"
+    allowed: dict[str, Sequence[str]] = {name: _FLAG for name in flags if name in os.environ}
+    if backend in os.environ:
+        from accelerate.utils import DynamoBackend
+
+        allowed[backend] = [name.lower() for name in DynamoBackend.list()]
+    for name, values in allowed.items():
+        value = os.environ[name]
+        if value.lower() not in values:
+            raise UserError(
+                f"{name}={value} in the environment: allowed are {', '.join(values)}. Unset it; "
+                "nothing here needs it.",
+                f"环境变量 {name}={value}：可用 {'、'.join(values)}。请取消该变量，这里不需要它。",
+            )
+
+
 def check_launcher() -> None:
-    """Raises UserError for an engine that accelerate was told to use, and that isn't used here."""
+    """Raises UserError for an engine that accelerate was told to use, and that isn't used here, and
+    for values that it doesn't know."""
+    _check_values()
     for name, engine in _ENGINES.items():
         if os.environ.get(name, "").lower() in ("1", "true", "yes", "on", "y", "t"):
             raise UserError(
