@@ -110,6 +110,20 @@ def test_links_of_markdown_leave_their_words(tmp_path: Path) -> None:
     assert [row for row in found if row] == [*ROWS[:9], "他说渡口近了。"]
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        "[旁白](轻声)他来了，你看。",
+        "他在纸上写：[甲](乙)[丙](丁)。",
+        "He [Tom](softly) said (and/or).",
+    ],
+)
+def test_brackets_in_markdown_that_hold_no_address_stay(tmp_path: Path, row: str) -> None:
+    """They lost the words in the second pair."""
+    found = prepared(tmp_path, "a.md", "\n\n".join(["# One", *ROWS[:9], row]))[1]
+    assert row in [kept.replace("（", "(").replace("）", ")") for kept in found]
+
+
 def test_any_xml_is_paragraphs_by_element(tmp_path: Path) -> None:
     raw = "".join(f"<para>{row}<emph>了</emph></para>" for row in ROWS)
     page = f'<?xml version="1.0"?><book><ch><title>第一章 雪</title>{raw}</ch></book>'

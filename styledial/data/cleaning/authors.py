@@ -1,7 +1,7 @@
-"""What authors say to their readers: at the ends of a chapter, and in chapters of its own.
+"""What authors and sites say to readers: at the ends of a chapter, and in chapters of its own.
 
 A line goes where it stands at the head or the tail of a chapter and speaks of votes, updates or
-other books; in the middle of a chapter such words are prose.
+other books, or is a site's (see site_ends); in the middle of a chapter such words are prose.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from styledial.data.cleaning.chapters import Paragraph
 from styledial.data.cleaning.headings import is_authors_heading
 from styledial.data.cleaning.ledger import Ledger
+from styledial.data.cleaning.site_ends import line_at_end
 
 _LONGEST_LINE = 300
 _LONGEST_NOTE = 3000  # characters: more under such a title is a chapter after all
@@ -56,7 +57,7 @@ def drop_authors_notes(paragraphs: Iterable[Paragraph], ledger: Ledger) -> Itera
         if _HEADS.fullmatch(text):
             under = True
             held.append(paragraph)
-        elif heading or under or not text or _is_note(text):
+        elif heading or under or not text or _is_note(text) or line_at_end(text, at_head):
             held.append(paragraph)
             under = under and not (at_head and text)  # before a chapter, one paragraph
         else:
@@ -97,7 +98,7 @@ def _judged(
     for paragraph in held:
         text = paragraph.line.text
         if text and (whole or _HEADS.fullmatch(text) or (headed and _is_note(text))):
-            ledger.drop(paragraph.line, "author's note")
+            ledger.drop(paragraph.line, line_at_end(text) or "author's note")
         else:
             yield paragraph
 

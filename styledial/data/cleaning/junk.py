@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.cleaning.serials import is_theft_notice
-from styledial.data.cleaning.sites import may_be_of_a_site, site_line
+from styledial.data.cleaning.sites import site_line
 
 _ENDINGS = "com|net|org|cc|cn|info|tw|hk|xyz|vip|la|tv"
 _STRONG = r"(?:https?://|www[.．。·])[^\s\u3000-\u303f\u3400-\u9fff，。；！？“”（）]+"
@@ -100,11 +100,15 @@ _PATTERNS = (
     ("stamp", r"(?:本章)?(?:字数|字數)[:：]\s*\d+.{0,30}"),
     ("stamp", r"[（(]?本章(?:共|字数|字數)[:：]?\s*\d+\s*字?[）)]?"),
     ("separator", rf"{_RULE}{{4,}}"),
-    ("separator", rf"{_RULE}{{2,}}[^。，！？“”]{{0,16}}{_RULE}{{2,}}"),
+    (
+        "separator",
+        rf"{_RULE}{{2,}}(?!{_RULE})[^。，！？“”](?:[^。，！？“”]{{0,14}}(?!{_RULE})[^。，！？“”])?"
+        rf"{_RULE}{{2,}}",
+    ),
     (
         "navigation",
         r"[\s|｜<>《》【】\[\]]*(?:(?:上一[章页]|下一[章页]|返回(?:目录|书[页目]|首页)|目录|"
-        r"加入书[签架](?:[，,]方便.{0,4})?|热门推荐[:：]?|相关推荐[:：]|"
+        r"加入书[签架](?:[，,]方便(?:下次)?阅读)?|热门推荐[:：]?|相关推荐[:：]|"
         r"投推荐票|章节报错)[\s|｜<>←→()（）【】\[\]]*)+",
     ),
     (
@@ -116,7 +120,9 @@ _PATTERNS = (
     ("advertisement", ".{4,160}", _FORMULA),
     (
         "advertisement",
-        r"[\s（(【]*(?:(?:跪|继续|顺便)?求[^。，！!]{1,6}[。，！!、～~\s]*)+[）)】]*(?<=[票藏阅订赏花论荐）)！!])",
+        # Read in one way only: 求 and what parts the pleas stand in no plea.
+        r"[\s（(【]*(?:(?:跪|继续|顺便)?求{1,4}\s?(?:(?!跪|继续|顺便)[^，。！!、～~\s求]){1,6}"
+        r"[。，！!、～~\s]*)+[）)】]*(?<=[票藏阅订赏花论荐）)！!])",
     ),
     (
         "author's note",
@@ -159,8 +165,7 @@ def drop_junk(
 ) -> Iterator[Line]:
     """Lines without those that a site added; an address inside prose goes alone, a title stays."""
     for line in lines:
-        small = line.text.lower()
-        if not _is_hinted(small) and not may_be_of_a_site(small):
+        if not _is_hinted(line.text.lower()):
             yield line
             continue
         text = line.text.strip(" \u3000")

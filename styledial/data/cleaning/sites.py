@@ -1,7 +1,9 @@
-"""What sites, apps and forums print between the lines of a text, in several languages.
+"""What Chinese sites, apps and forums print between the lines of a text.
 
-Two kinds of rule: whole lines that a page has (`Next Chapter >>`, 内容加载失败), and lines that
-ask the reader for something (请, please) in the words of sites, and tell no story.
+Two kinds of rule: whole lines that a page has (登陆后即可阅读全文), and lines that ask the reader
+for something (请, 您) in the words of sites and tell no story. Each rule names all the words
+that make a line a site's: 本书由先父整理 and 打开客户端，看见一行字 are prose. Lines in other
+languages go at the ends of a chapter only: see site_ends.
 """
 
 from __future__ import annotations
@@ -9,8 +11,9 @@ from __future__ import annotations
 import re
 
 _LONGEST = 160  # characters
+_LONGEST_THANKS = 480
 
-# Chinese: what is addressed to readers, by how many words of sites it has.
+# What is addressed to readers, by how many words of sites it has, one of them a site's alone.
 _ASKS = re.compile(
     "请|您|欢迎|敬请|记得|点击|扫码|扫一扫|勿|谢绝|禁止|不得|方便|即可|尽在|永久|牢记|关注|搜索|"
     "收藏本|提示[:：]"
@@ -21,124 +24,67 @@ _OF_SITES = re.compile(
     "营养液|推荐票|月票|连载|小说|页面|作品|阅读记录|下载|免费|更新|首发|转载|订阅|登录|回车键|登陆|刷新|注册|翻页|"
     "返回|回车|收藏|举报|转发|阅读|推荐"
 )
-_PLACES = re.compile(
-    "本站|本页|回车|返回列表|本书|本文|章节|小说网|文学网|网址|APP|App|app|客户端|公众号|QQ群|书友|书屋|书库|书城|TXT|txt|VIP|"
-    "正版|晋江|起点|笔趣阁|书架|书签|霸王票|营养液|推荐票|月票|电子书"
+_A_SITES_ALONE = re.compile(
+    "收藏本[页站]|回车键|免费电子书|小说网|文学网|中文网|公众号|QQ群|TXT|txt|VIP|正版|霸王票|营养液|推荐票|月票|"
+    "阅读记录|(?:小说|起点|晋江|读书|免费)(?:APP|App|app)"
 )
-_TOLD = re.compile(r"[他她我们了着]|[道说說问問答][：，:,]?[“「]|^[“「『]")
+_TOLD = re.compile(r"[他她我们了着]|[道說说問问答][：，:,]?[“「]|^[“「『]")
 _ENOUGH = 3  # words of sites
 
+_HOUSE = "(?:小说网|书屋|书库|文学网|笔趣阁|中文网)"
 _END = (
-    r"[\s\-—=～~*【\[（(『「<《]*(?:本章完|本章终|全文完|全文终|全书完|全书终|本书完|全剧终|剧终|本章结束|"
-    r"全文结束|本书结束|待续|未完待续|(?<=[\-—=～~*【\[（(『「<《])[完终])[。.…！!\s\-—=～~*】\]）)』」>》]*"
+    r"[\s\-—=～~*【\[（(『「<《]{0,12}(?:本章完|本章终|全文完|全文终|全书完|全书终|本书完|本章结束|"
+    r"全文结束|本书结束|待续|未完待续|(?<=[\-—=～~*【\[（(『「<《])(?:[完终]|全?剧终))"
+    r"[。.…！!\s\-—=～~*】\]）)』」>》]{0,12}"
 )
-_LINK = r"(?:(?:previous|prev|next)(?: (?:chapter|part|page))?|table of contents|index|home)"
 _LINES = {
     "notice": (
         _END,
-        r"(?:此|本)?(?:章|文)?(?:为|是)?防盗(?:章节?|内容).{0,30}",
-        r"[“「『]?[^，。“”]{0,12}(?:小说网|书屋|书库|文学网|笔趣阁)[”」』]?(?:手机版)?(?:最新(?:章节)?|更新最快)?"
-        r"(?:网址|地址|域名)[，,:：]?.{0,30}",
-        r"(?:热门|推荐|相关|好看的?)小说(?:推荐)?\s*[:：].{0,60}|(?:下载|打开)客户端[，,].{4,40}",
-        r".{2,20}最新章节(?:由|在|尽在).{2,40}|本章(?:节)?有错误[，,].{2,16}",
-        r"为了?方便(?:您)?下次阅读.{4,60}|作者[:：].{1,20}更新(?:时间|于)[:：]?.{4,40}",
-        r".{0,12}订阅(?:比例|率)不足.{0,40}",
-        r"VIP章节.{0,30}",
-        r".{0,16}(?:未经(?:许可|授权|(?:作者)?同意|允许)|谢绝|禁止|请勿|不得)[，,]?.{0,12}转载.{0,16}",
-        r"(?:本文|本书|晋江|起点).{0,12}(?:独家|首发).{0,24}",
-        r".{0,10}(?:内容|章节|页面)加载失败.{0,30}|.{0,16}正在审核(?:中|，).{0,20}|.{0,8}启用缓存.{0,60}",
-        r"登[录陆](?:后|书架)即可.{0,30}",
-        r"(?:to be continued|t\.?b\.?c\.?|the end|fin|end)[\s.!…]*",
-        r"(?:copyright\s+)?(?:©|\(c\))\s*\d{4}.{0,80}|copyright\s+(?:©|\(c\)).{0,80}",
-        r"©?\s*all rights reserved\.?|\[end of .{1,80}\]",
-        r"page \d{1,4} of \d{1,4}",
-        r"конец ознакомительного фрагмента\.?|конец\s*(?:книги|первой части)?[.!]*",
-        r"текст предоставлен .{3,60}|прочитайте эту книгу целиком.{0,90}",
-        r"(?:다음|다음 ?화|다음 ?편)에(?:서)? ?계속.{0,6}",
-        r"この(?:作品|物語|小説)はフィクション.{0,60}",
+        r"(?:[此本][章文]?[为是]|[此本]章)?防盗章节?(?:[，,]请.{0,30})?[。！!]?|[此本]章?[为是]防盗内容[。！!]?",
+        rf"[“「『]?[^，。“”]{{0,12}}{_HOUSE}[”」』]?(?:手机版)?(?:(?:最新章节|最新|更新最快)"
+        r"(?:网址|地址|域名)|网址|域名)[:：][\sa-zA-Z0-9./:_-]{0,60}",
+        r"(?:热门|相关)小说(?:推荐)?\s?[:：]\s?(?:《[^《》]{1,20}》[\s、，,]?){2,12}",
+        r"(?:扫码|点击)下载.{0,8}App[，,](?:免费|海量).{2,14}",
+        r"下载客户端[，,]查看更多.{2,30}",
+        rf"《[^《》]{{1,20}}》最新章节(?:由|在|尽在)[^，。“”]{{0,16}}{_HOUSE}.{{0,24}}",
+        r"本章节?有错误[，,]我?要?(?:提交|举报|报错)[。！!]?",
+        r"为了?方便您下次阅读[，,].{0,12}点击.{0,40}",
+        r"作者[:：].{1,20}更新(?:时间|于)[:：]?\s?\d.{4,40}",
+        r"(?:[您你]的?)?订阅(?:比例|率)不足\s?\d{1,3}\s?[%％].{0,30}(?:小时|补足|防盗).{0,12}",
+        r"VIP章节[，,]需要?(?:订阅|购买)后?.{0,12}",
+        r"(?:本[文书]|本?作品)?[，,]?(?:未经(?:许可|授权|(?:作者)?同意|允许)[，,]?)?"
+        r"(?:谢绝|[禁严]止|严禁|请勿|不得)(?:一切|任何)?(?:形式的?)?转载[。！!]{0,3}",
+        r"(?=.*(?:独家|首发))(?:本[文书])?(?:独家|首发|发表|连载|[由于在]){0,4}(?:晋江|起点|[^，。“”]{0,8}"
+        r"(?:文学城|中文网|小说网))(?:文学城|中文网|读书)?(?:独家|首发|发表|连载){1,3}"
+        r"(?:[，,](?:谢绝|禁止|请勿|不得)转载)?[。！!]{0,3}",
+        r"本[文书](?:独家)?(?:首发|发表|连载)[于在]?(?:晋江文学城|起点中文网|起点读书)"
+        r"(?:[，,]第一时间看正版内容)?[。！!]?",
+        r"(?:抱歉[，,])?(?:章节)?内容加载失败[！!，,。]?\s?请.{0,4}(?:刷新|重试|更换).{0,16}",
+        r"(?:抱歉[，,])?本?章节?(?:内容)?正在审核中?[。！!]?",
+        r"(?:本站)?已?启用缓存技术[，,]最新章节.{0,60}",
+        r"登[录陆]后即可(?:继续)?阅读(?:全文|全本|本章)[。！!]?|登[录陆]书架即可(?:实时)?查看[。！!]?",
     ),
     "credits": (
-        r"(?:书籍|小说|作品)名称\s*[:：].{1,40}",
-        r"[☆★\s【]*本[书文]由.{1,24}(?:整理|制作|提供|上传|分享|校对).{0,16}",
-        r"(?:(?:scann|proof|proofread|convert|generat|upload|download|ripp|formatt|digiti[sz])ed"
-        r"(?:,? ?(?:and|&|/) ?)?)+ (?:by|from|with) (?!the |a |an |my |his |her )"
-        r"\S[^,;!?]{1,70}(?:, https?://\S+)?",
-        r"translators?\s*:\s*.{1,40}\s+editors?\s*:\s*.{1,40}|(?:translated|edited) by\s?:.{1,40}",
-        r"(?:nguồn|convert(?:er)?|dịch giả|biên tập|editor|beta)\s*[:：]\s*.{2,50}",
-        r"скачано с .{3,60}",
+        r"[☆★【\s]{1,6}本[书文]由.{1,24}(?:整理|制作|提供|上传|分享|校对)(?:制作|发布)?[☆★】\s]{1,6}",
     ),
-    "navigation": (
-        rf"[«‹<←|\s\[]*{_LINK}(?:[\s|»›>→<«‹←/·\[\]-]+{_LINK})+[\s|»›>→\]]*",
-        rf"[«‹<←]+\s*{_LINK}|{_LINK}\s*[»›>→]+|(?:previous|next) chapter",
-        r"(?:前の話|次の話|目次)へ?(?:[\s|｜　]*(?:前の話|次の話|目次)へ?)*(?<=へ)",
-        r"(?:楼主|只看(?:该作者|楼主)|发表于|使用道具|举报|回复|倒序浏览|\d+#|\d{2,4}-\d+-\d+|"
-        r"\d+:\d+(?::\d+)?|[|｜\s])+"
-        r"(?<![|｜\s])",
-        r"\[?本帖最后由.{1,40}编辑\s*\]?",
-        r"(?:[\d.,]+\s?[km]?\s+(?:reads?|views?|votes?|comments?|kudos|likes?|favou?rites?|"
-        r"followers?)\W*)+",
-        r"(?:(?:words?|word count|reads?|views?|votes?|comments?|kudos|bookmarks?|hits|likes?|"
-        r"favou?rites?|followers?)\s*[:：]\s*[\d.,]+\s?[km]?\W*)+",
-        r"(?:leave a (?:comment|review)|kudos\W*|comments? \(\d+\)|continue (?:reading|to) "
-        r"(?:the )?next (?:part|chapter|page)|you(?:'|’)ll also like|report (?:this )?(?:chapter|"
-        r"story|error)|add to (?:library|favou?rites|reading list)|show more comments|"
-        r"load(?:ing)? more.{0,12}|share this.{0,20}|back to top|sign in to .{3,40}|log ?in to "
-        r".{0,20}(?:read|continue|comment).{0,20})\.?",
-        r"все книги (?:автора|серии).{0,30}|эта же книга в других форматах.?|оставить отзыв.{0,30}",
-    ),
-    "advertisement": (
-        r"(?:advertisements?|sponsored(?: content)?|remove ads.{0,30})\.?",
-        r"find authorized novels in webnovel.{0,120}",
-        r"if you find any errors? ?\(.{0,140}",
-        r"(?:спасибо, что скачали|купить полную).{0,90}|приятного чтения[!.\s]*",
-        r".{0,20}(?:추천|댓글|선작).{0,16}(?:부탁|주세요).{0,12}",
-        r".{0,20}(?:ブックマーク|評価|感想|ポイント).{0,24}(?:お願い|励みに|嬉しいです).{0,12}",
-        r"(?:chúc|mời) (?:các )?bạn .{0,12}đọc .{0,30}",
-        r"(?:click|tap) here to (?:read|subscribe|download|join|sign).{0,60}",
-    ),
+    "navigation": (r"\[?\s?本帖最后由.{1,30}于\s?\d{4}-\d.{4,18}编辑\s?\]?",),
     "author's note": (
-        r"[\[(*]*(?:a/n|author(?:'|’)?s?(?:'|’)? notes?)\s*[:：-].{2,400}",
-        r"[\[(（]*感谢(?:在\d{4}|灌溉|投出).{2,400}",
+        r"感谢在\d{4}-\d{1,2}-\d{1,2}[^“”]{2,400}(?:霸王票|营养液)[^“”]{0,60}",
+        r"感谢(?:灌溉|投出)[^“”，。]{0,6}(?:霸王票|营养液|地雷|手榴弹|火箭炮)的?[^“”]{2,400}",
     ),
 }
 _RULES = [(why, re.compile("|".join(rows), re.I)) for why, rows in _LINES.items()]
-# English sites ask for support: two such words, and none of a story.
-_ENGLISH_ASKS = re.compile(
-    r"\b(?:please|don(?:'|’)t forget|remember to|support|join|read ahead|visit|check out|click|"
-    r"subscribe|if you (?:like|enjoy|want)|consider|for more|follow)\b",
-    re.I,
+# The head and foot of a forum's post, a word at a time; a number alone may be prose.
+_OF_A_POST = re.compile(
+    r"楼主|只看(?:该作者|楼主)|发表于|使用道具|举报|回复|倒序浏览|\d{1,6}#|"
+    r"\d{2,4}-\d{1,2}-\d{1,2}|\d{1,2}:\d\d(?::\d\d)?"
 )
-_ENGLISH_WORDS = re.compile(
-    r"\b(?:patreon|discord|ko-?fi|paypal|vot(?:e|ing)|comments?|reviews?|ratings?|rate|follow|"
-    r"favou?rites?|subscribe|advanced? chapters?|more chapters|this (?:story|fic)|our site|"
-    r"free (?:books|novels|chapters)|website|newsletter)\b|https?://|www\.|\.(?:com|net|gg)\b",
-    re.I,
-)
-_ENGLISH_TOLD = re.compile(r"\b(?:he|she|his|her|him|said|asked|was|were)\b|[“”\"]", re.I)
-# How such lines begin, in small letters: most lines cost only a look at their first three.
-_BEGINNINGS = (
-    "to be cont", "tbc", "t.b.c", "the end", "fin", "end", "copyright", "all rights", "page ",
-    "scanned", "proof", "converted", "generated by", "uploaded", "downloaded", "ripped",
-    "formatted", "digiti", "translat", "edited by", "prev", "next", "table of con", "leave a",
-    "kudos", "comments", "continue", "you'll", "you’ll", "report", "add to", "show more",
-    "load", "share this", "back to", "sign in", "log in", "login", "advert", "sponsored",
-    "remove ads", "find authorized", "if you", "click", "tap here", "a/n", "author", "word",
-    "read", "view", "vote", "hits", "like", "favo", "follow", "bookmark", "please",
-    "don't for", "don’t for", "remember", "support", "join", "visit", "check out", "subscribe",
-    "consider", "for more", "конец", "текст пред", "прочит", "скачано", "спасибо", "все книги",
-    "эта же", "оставить", "купить", "приятного", "nguồn", "convert", "dịch", "biên", "chúc",
-    "mời", "beta",
-)  # fmt: skip
-_STARTS = frozenset(start[:3] for start in _BEGINNINGS)
-_ASIAN = re.compile(
-    "추천|댓글|선작|다음|次の話|前の話|目次|フィクション|ブックマーク|評価|感想|ポイント"
-)
-_MARKS = " \t\u3000[]()*©«»<>|←→‹›·/-☆★【】（）"
+_A_POSTS_ALONE = {"只看该作者", "只看楼主", "发表于", "使用道具", "倒序浏览"}
 
 
 def site_line(text: str) -> str:
-    """Why a line is of a site or an app; nothing where it may be prose."""
-    if len(text) > _LONGEST * 3:
+    """Why a line is of a Chinese site or app, wherever it stands; nothing where it may be prose."""
+    if len(text) > _LONGEST_THANKS:
         return ""
     short = len(text) <= _LONGEST
     for why, rule in _RULES:
@@ -146,30 +92,14 @@ def site_line(text: str) -> str:
             return why
     if not short:
         return ""
-    if _ENGLISH_ASKS.search(text) and not _ENGLISH_TOLD.search(text):
-        words = {word.lower() for word in _ENGLISH_WORDS.findall(text)}
-        return "advertisement" if len(words) >= 2 or _is_a_link(text, words) else ""
-    asks = _ASKS.search(text) and _PLACES.search(text) and not _TOLD.search(text)
+    if _heads_a_post(text):
+        return "navigation"
+    asks = _ASKS.search(text) and _A_SITES_ALONE.search(text) and not _TOLD.search(text)
     return "advertisement" if asks and len(set(_OF_SITES.findall(text))) >= _ENOUGH else ""
 
 
-def _is_a_link(text: str, words: set[str]) -> bool:
-    return (
-        bool(words)
-        and re.search(r"https?://|www\.|\bpatreon\b|\bdiscord\b", text, re.I) is not None
-    )
-
-
-def may_be_of_a_site(text: str) -> bool:
-    """A cheap look at a line in small letters: how it begins, where it isn't Chinese."""
-    first = text[2:3] if text[:1] == "\u3000" else text[:1]
-    if "\u3400" <= first <= "\u9fff" and "の" not in text[:5]:  # most lines of Chinese
-        return False
-    if text[:1] in _MARKS:
-        text = text.lstrip(_MARKS)
-    if text[:3] in _STARTS:
-        return text.startswith(_BEGINNINGS)
-    first = text[:1]
-    if first < "\u3040":
-        return first.isdecimal() and len(text) <= _LONGEST
-    return len(text) <= _LONGEST and _ASIAN.search(text) is not None
+def _heads_a_post(text: str) -> bool:
+    """发表于 2012-5-6 12:34 | 只看该作者: nothing but such words, two or more."""
+    words = re.split(r"[|｜\s]+", text.strip("|｜ \u3000\t"))
+    known = len(words) >= 2 and all(_OF_A_POST.fullmatch(word) for word in words)
+    return known and not _A_POSTS_ALONE.isdisjoint(words)

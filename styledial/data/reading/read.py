@@ -23,6 +23,15 @@ from styledial.errors import DataError
 
 _OWN = {"text", "book", "chapter", "split"}
 
+# No part of these may hold what the next begins with, so that a line of brackets is read once.
+_LINK = re.compile(r"\[([^\[\]]*)\]\(([^()\s]+)(?: \"[^\"]{0,200}\")?\)")
+_PICTURE = re.compile("!" + _LINK.pattern)
+_TARGET = re.compile(
+    r"(?:https?|ftp|file|mailto|data):|www\.|#|\.{0,2}/|[^?#]*\.(?:x?html?|md|txt|pdf|epub|php|aspx?|"
+    r"png|jpe?g|gif|svg|webp|bmp|avif|com|net|org|cn)(?:[/?#]|$)",
+    re.I,
+)
+
 
 class Part(NamedTuple):
     """A piece of a book; `book` names a book inside a file of records, `split` is the side that
@@ -65,9 +74,15 @@ def read(
 def without_links(line: str) -> str:
     """A line of Markdown without pictures and the addresses of links; a quotation without its >."""
     if "](" in line:
-        line = re.sub(r"!\[[^\]]*\]\([^)]*\)", "", line)
-        line = re.sub(r"\[([^\]]+)\]\([^)\s]+(?:\s\"[^\"]*\")?\)", r"\1", line)
+        line = _LINK.sub(_words_of, _PICTURE.sub(_words_of, line))
     return re.sub(r"^(?:> ?)+", "", line) if line.startswith(">") else line
+
+
+def _words_of(link: re.Match[str]) -> str:
+    """What is read of a link or picture; all of it where its end is no address: [旁白](轻声)."""
+    if not _TARGET.match(link[2]):
+        return link[0]
+    return "" if link[0].startswith("!") else link[1]
 
 
 def _from_members(
