@@ -81,6 +81,8 @@ A.\B.
 甲：来了\乙：来了\丙：来了
 1把刀\2把刀\3把刀
 And sang of woe (1)\The mountains wept (2)\No river ran (3)
+First Witch\Second Witch\Third Witch
+FIRST VOICE.\SECOND VOICE.\THIRD VOICE.
 Part now\Part friends\Part ways
 """.strip().split("\n")
 
@@ -117,7 +119,15 @@ def test_sentences_that_come_back_are_no_titles(lines: str, chapters: bool) -> N
     assert len(found) == (6 if chapters else 1)
 
 
-@pytest.mark.parametrize("titles", [r"1\2\3\4\5\6", "一\\二\\三\\四\\五\\六", r"1.\2.\3.\4.\5.\6."])
+@pytest.mark.parametrize(
+    "titles",
+    [
+        r"1\2\3\4\5\6",
+        r"One\Two\Three\Four\Five\Six",
+        "一\\二\\三\\四\\五\\六",
+        r"1.\2.\3.\4.\5.\6.",
+    ],
+)
 def test_days_inside_numbered_chapters_stay(titles: str) -> None:
     rows = book([f"第{number}天" for number in "一二三四五六"], chapters=True)
     names = iter(titles.split("\\"))

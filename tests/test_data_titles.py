@@ -28,6 +28,7 @@ ch.1\ch.2\ch.3\ch.4\ch.5
 - 1 -\- 2 -\- 3 -\- 4 -\- 5 -
 1/\2/\3/\4/\5/
 One\Two\Three\Four\Five
+One.\Two.\Three.\Four.\Five.
 Day One\Day Two\Day Three\Day Four\Day Five
 STAVE ONE\STAVE TWO\STAVE THREE\STAVE FOUR\STAVE FIVE
 الفصل الأول\الفصل الثاني\الفصل الثالث\الفصل الرابع\الفصل الخامس

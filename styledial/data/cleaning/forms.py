@@ -131,9 +131,14 @@ def _heads_chapters(form: Form, places: list[_Place], end: int) -> bool:
     if form.before.startswith("*"):
         if form.weak and not _share_names(found):
             return False
-    elif form.kind in _ROWS and min(step for _, step, _ in steps) <= 0:
-        return False  # two speakers who take turns are 甲 and 乙
+    elif _takes_turns(form) and min(step for _, step, _ in steps) <= 0:
+        return False
     return sorted(rising)[len(rising) // 2] >= _APART and end - found[-1].at >= 20
+
+
+def _takes_turns(form: Form) -> bool:
+    """Whether speakers may be called so: 甲 and 乙, First Witch and Second Witch."""
+    return form.kind in _ROWS or (form.kind == "word" and bool(form.before + form.after))
 
 
 def _again(form: Form, places: list[_Place]) -> int:

@@ -68,7 +68,7 @@ _DATE = re.compile(
 # A number in words, with a word before or after it that stays: Day One, STAVE ONE, ONE. RAIN.
 _IN_WORDS = re.compile(
     r"(?P<words>[^\W\d_]{1,14}(?:[ -][^\W\d_]{1,14}){0,2})"
-    r"(?P<rest>[.:]\s\S.{0,50}|\s[–—-]\s\S.{0,50})?"
+    r"(?P<rest>[.:]\s\S.{0,50}|\s[–—-]\s\S.{0,50})?(?P<stop>\.?)"
 )
 # Most lines have none of these, and a look for them costs a tenth of the patterns.
 _HAS_NUMBER = re.compile(
@@ -186,13 +186,16 @@ def _of_number(text: str) -> Found:
     found = _FORM.fullmatch(text)
     if found is None or (len(found["before"]) + len(found["after"]) == 0 and not _bare(found)):
         return None
+    if found["n"].isalpha() and found["n"].isascii() and found["before"][-1:].isalpha():
+        return None  # Six is no S and IX
     rest = found["rest"].strip(BLANK)
     if re.search(r"[。；：，,;]|[a-zа-я]\.$|[“”「」\"]", rest) or len(rest) > 40:
         return None
     if rest[:1].islower():
         return None
     before = re.sub("[0-9]+", "0", found["before"].strip().casefold())  # the volume in 2-15
-    form = Form(before, _kind(found["n"]), found["after"].strip())
+    weak = "日目" in found["after"]
+    form = Form(before, _kind(found["n"]), found["after"].strip(), strict=weak, weak=weak)
     return form, _composed(found["volume"], found["n"])
 
 
@@ -274,7 +277,10 @@ def _in_words(text: str) -> Found:
     for start, end in ((0, len(words)), (1, len(words)), (0, len(words) - 1)):
         if number := value_of_words(" ".join(words[start:end])):
             before, after = " ".join(words[:start]), " ".join(words[end:])
-            return Form(before, "word", after, strict=True, weak=len(words) > end - start), number
+            if found["stop"] and (before or after):  # Deux heures. is a sentence, as One. may be
+                return None
+            weak = bool(before or after or found["stop"])
+            return Form(before, "word", after, strict=True, weak=weak), number
     return None
 
 
