@@ -132,6 +132,30 @@ def test_any_xml_is_paragraphs_by_element(tmp_path: Path) -> None:
     assert next(found.passages()).chapter == "第一章 雪"
 
 
+def test_elements_within_a_sentence_do_not_break_it(tmp_path: Path) -> None:
+    """It was five paragraphs, and a title within it a heading."""
+    said = (
+        "He met <persName>Tom <b>Jones</b></persName> in <placeName>Bath</placeName> on "
+        "<date>May 3</date>, with <title>Emma</title>, and <q>Hello</q><q>you</q> was said."
+    )
+    rows = "".join(f"<p>{said}</p><l>{row}</l>" for row in ROWS[:3])
+    _, kept = prepared(tmp_path, "a.xml.txt", f'<?xml version="1.0"?><doc><div>{rows}</div></doc>')
+    plain = "He met Tom Jones in Bath on May 3, with Emma, and Helloyou was said."
+    assert kept == [text for row in ROWS[:3] for text in (plain, row)]
+
+
+def test_a_novel_that_begins_with_three_objects_is_no_file_of_records(tmp_path: Path) -> None:
+    """Its other lines were dropped."""
+    head = [json.dumps({"content": f"Header {i}"}) for i in range(3)]
+    assert set(ROWS) <= set(prepared(tmp_path, "a.txt", "\n".join([*head, *ROWS]))[1])
+
+
+def test_a_record_with_text_and_a_row_keeps_its_text(tmp_path: Path) -> None:
+    records = [{"text": row * 3, "row": {"id": i}} for i, row in enumerate(ROWS)]
+    raw = json.dumps(records, ensure_ascii=False)
+    assert prepared(tmp_path, "a.json", raw)[1] == [row * 3 for row in ROWS]
+
+
 @pytest.mark.parametrize(
     ("code", "named"),
     [

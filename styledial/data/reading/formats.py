@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.reading.epub import epub_lines, reason_of
 from styledial.data.reading.markup import Page, page_text, tags_of
+from styledial.data.reading.xml import as_page
 from styledial.errors import DataError
 
 _HEAD = 4096
@@ -33,10 +34,6 @@ _PAGE = re.compile(
     r"(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?(?:<!doctype html|<html|<head|<body)", re.DOTALL
 )
 _BLOCK = re.compile(r"<(?:div|p|h[1-6]|section|article|meta|title)\b")
-# In XML of any kind an element is a paragraph, but for those that stand within a line.
-_XML_BLOCK = re.compile(
-    r"</(?!(?:i|b|u|s|a|em|hi|emph|strong|span|su[pb]|ruby|r[tb])\b)[\w:.-]+\s*>"
-)
 _REFUSED = (
     (b"\xd0\xcf\x11\xe0", "an old Word file; save it as .docx", "旧版 Word 文件，请另存为 .docx"),
     (b"Rar!", "a RAR archive; unpack it into the folder", "RAR 压缩包，请解压到文件夹中"),
@@ -161,8 +158,7 @@ def _page(text: str, ledger: Ledger) -> Iterator[str]:
 def _html(path: Path, ledger: Ledger) -> Iterator[str]:
     text = page_text(path.read_bytes())
     if text.lstrip("\ufeff \r\n").startswith("<?xml") and "<html" not in text[:_HEAD].lower():
-        text = re.sub(r"<(/?)(?:title|head)\b[^>]*>", r"<\1h2>", text)
-        text = _XML_BLOCK.sub(r"\g<0><br/>", text)
+        text = as_page(text)
     yield from _page(text, ledger)
 
 

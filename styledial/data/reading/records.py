@@ -42,7 +42,10 @@ _LIST_KEYS = (
     "novels",
     "章节列表",
 )
+_A_PAGES_ROW = {"row_idx", "row", "truncated_cells"}  # of a page of a data set, as hubs give it
 _LOOKED_AT = 20  # lines
+_SAMPLE = 200  # lines of a file of any name, of which
+_OBJECTS = 0.9  # so many are objects where it is one of records: a novel may begin with three
 _MARKUP = re.compile(r"<(?:p|br|div|h[1-6]|span)\b[^<>]*/?>", re.I)
 
 
@@ -76,13 +79,18 @@ def text_of(record: dict[str, Any]) -> tuple[list[str], bool] | None:
 
 
 def holds_records(path: Path, encoding: Encoding) -> bool:
-    """Whether the first lines of a file of any name are a JSON object each."""
+    """Whether nearly all lines of a file of any name, as far as it is looked at, are objects."""
     filled = (text for text in lines(path, encoding) if text.strip())
-    first = list(itertools.islice(filled, 3))
-    return bool(first) and all(
-        text.lstrip("\ufeff ").startswith("{") and isinstance(_parsed(text.strip("\ufeff ")), dict)
-        for text in first
-    )
+    first = list(map(_is_object, itertools.islice(filled, 3)))
+    if not first or not all(first):
+        return False
+    more = [*first, *map(_is_object, itertools.islice(filled, _SAMPLE))]
+    return sum(more) >= _OBJECTS * len(more)
+
+
+def _is_object(text: str) -> bool:
+    row = text.strip("\ufeff ")
+    return row.startswith("{") and isinstance(_parsed(row), dict)
 
 
 def is_empty(record: dict[str, Any]) -> bool:
@@ -211,6 +219,6 @@ def _unwrapped(values: list[Any]) -> Iterator[Any]:
         elif isinstance(value, dict) and not is_dialogue(value) and (inner := _inside(value)):
             yield from _unwrapped(inner)
         elif isinstance(value, dict) and isinstance(row := value.get("row"), dict):
-            yield row  # of a data set's page: {"row_idx", "row", "truncated_cells"}
+            yield row if value.keys() <= _A_PAGES_ROW else value
         else:
             yield value
