@@ -51,6 +51,7 @@ Capítulo veinticuatro\Capítulo veinticinco\Capítulo treinta y seis
 Arc 1: Rain 1.1\Arc 1: Rain 1.2\Arc 2: Snow 2.1
 Vol. 2 Ch. 14\Vol. 2 Ch. 15\Vol. 2 Ch. 16
 Chapter One Hundred and One\Chapter One Hundred and Two\Chapter One Hundred and Three
+Twenty-One\Twenty-Two\Twenty-Three\Twenty-Four
 ONE. RAIN\TWO. SNOW\THREE. WIND
 i.\ii.\iii.
 The Rain (Part 1)\The Rain (Part 2)\The Rain (Part 3)

@@ -126,7 +126,8 @@ def _heads_chapters(form: Form, places: list[_Place], end: int) -> bool:
     counted = max(len(steps) - _again(form, found), len(steps) // 2)
     if len(rising) < 2 or len(rising) < (0.8 if form.strict else 0.6) * counted:
         return False
-    if form.strict and lowest > 1 and form.kind != "digits":
+    bare_word = form.kind == "word" and not form.before + form.after
+    if form.strict and lowest > 1 and form.kind != "digits" and not bare_word:
         return False
     if form.before.startswith("*"):
         if form.weak and not _share_names(found):

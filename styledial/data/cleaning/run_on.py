@@ -12,6 +12,7 @@ from typing import NamedTuple
 from styledial.data.cleaning.numbered import OTHER_WORD, TOLD
 
 _SPOKEN = "？！…?!"
+_ALL_TOLD = 4  # titles that run on, in a book that has no others
 
 
 class Numbered(NamedTuple):
@@ -33,7 +34,7 @@ class RunOn:
 
     def __init__(self, lines: Sequence[Numbered] = ()) -> None:
         self.plain = [line for line in lines if line.plain]
-        words = {line.word for line in self.plain}
+        words = {line.word for line in lines}
         self.told = {
             text for word in words for text in _told([line for line in lines if line.word == word])
         }
@@ -58,6 +59,9 @@ class RunOn:
 
 def _told(lines: Sequence[Numbered]) -> Iterator[str]:
     """The titles among lines with one word for chapter that a plain one comes behind."""
+    if not any(line.plain for line in lines):
+        yield from _all_told(lines)
+        return
     last = 0
     for i, line in enumerate(lines):
         behind = next((k for k in range(i + 1, len(lines)) if lines[k].plain), None)
@@ -66,6 +70,16 @@ def _told(lines: Sequence[Numbered]) -> Iterator[str]:
         elif behind is not None and _fits(line, last, lines[i + 1 : behind + 1]):
             last = line.number
             yield line.text
+
+
+def _all_told(lines: Sequence[Numbered]) -> Iterator[str]:
+    """The titles of a book that has none but those which run on: nearly all, counted from 1."""
+    found: list[str] = []
+    for line in lines:
+        if line.kind == TOLD and line.number == len(found) + 1:
+            found.append(line.text)
+    if len(found) >= _ALL_TOLD and len(found) >= 0.8 * len(lines):
+        yield from found
 
 
 def _fits(line: Numbered, last: int, following: Sequence[Numbered]) -> bool:
