@@ -373,6 +373,12 @@ def test_times_and_dates_that_head_a_diary_are_not_lost(heads: list[str]) -> Non
     assert all(head in kept or head in chapters.values() for head in heads)
 
 
+@pytest.mark.parametrize("line", ["작가의 말", "作话"])
+def test_what_may_head_a_note_takes_no_prose_with_it(line: str) -> None:
+    """All that followed it in a chapter went where it was short."""
+    assert cleaned(book_with(line, 27))[1] == [*story()[:27], line, *story()[27:]]
+
+
 def test_no_line_takes_more_than_its_length() -> None:
     """100:200:300 to 1700 in one line, and 求求求求, took forever."""
     script = Path(__file__).with_name("long_lines.py")

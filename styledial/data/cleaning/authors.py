@@ -37,7 +37,7 @@ _MARK = re.compile(
 )
 # What is under such a line in a chapter is the author's too, to the end of the chapter.
 _HEADS = re.compile(
-    r"作话\s*[:：]?|작가의 말|作者有话要?说\s*[:：]?.*|A note from .{1,40}|Author.?s Notes?\s*:?",
+    r"作话\s*[:：]|作者有话要?说\s*[:：]?.*|A note from .{1,40}|Author.?s Notes?\s*:?",
     re.I,
 )
 _SAID = re.compile('[道说說][：，]?[“「]|^[“「『"]')
