@@ -137,6 +137,20 @@ def test_days_inside_numbered_chapters_stay(titles: str) -> None:
     assert (len(found), sum(row.endswith("天") and len(row) == 3 for row in kept)) == (6, 6)
 
 
+@pytest.mark.parametrize(("every", "count"), [(1, 6), (4, 7)], ids=["chapters", "parts"])
+def test_numbers_alone_beside_chapters_and_parts(every: int, count: int) -> None:
+    """Counting inside chapters is prose; One to Six in a book of two Parts are its chapters."""
+    rows = book(["One", "Two", "Three", "Four", "Five", "Six"], chapters=False)
+    starts = [
+        i for i, row in enumerate(rows) if row in ["One", "Two", "Three", "Four", "Five", "Six"]
+    ]
+    for k in range(5, -1, -1):
+        if k % every == 0:
+            rows.insert(starts[k] - 4 * (every == 1), f"Part {k // every + 1}")
+    found, kept, _ = cleaned(rows)
+    assert ("Three" in kept, len(found)) == (every == 1, count)
+
+
 def chapters_of(titles: str) -> list[str | None]:
     """The chapters of a book with these titles; `/` joins those that stand together."""
     prose, rows = story(), []

@@ -84,10 +84,12 @@ def _known(places: dict[Form, list[_Place]], marked: list[int], end: int) -> fro
         for form, found in places.items()
         if form.kind not in (TOLD, OTHER_WORD) and _heads_chapters(form, found, end)
     ]
+    alone = [form for form in heading if _is_bare_word(form)]
     firm = [form for form in heading if not form.weak]
+    firm += [form for form in alone if not _is_inside(form, places[form], set(marked))]
     titles = marked + [place.line for form in firm for place in places[form]]
     return frozenset(
-        form for form in heading if not (form.weak and _is_inside(places[form], set(titles)))
+        form for form in heading if form in firm or not _is_inside(form, places[form], set(titles))
     )
 
 
@@ -102,10 +104,11 @@ def _lines(places: dict[Form, list[_Place]]) -> list[Numbered]:
     return [line for _, line in sorted(found)]
 
 
-def _is_inside(places: list[_Place], titles: set[int]) -> bool:
+def _is_inside(form: Form, places: list[_Place], titles: set[int]) -> bool:
     """Whether a weak form parts the chapters of a book that has stronger titles: it doesn't
-    where it stands beside them, as volumes do."""
-    if len(titles) < _TITLES:
+    where it stands beside them, as volumes do, and numbers in words alone on their lines don't
+    where they are more, as the chapters of a few Parts are."""
+    if len(titles) < _TITLES or (_is_bare_word(form) and len(places) > len(titles)):
         return False
     beside = sum(bool({p.line - 1, p.line + 1} & titles) for p in places)
     return beside * 3 < len(places) * 2
@@ -126,8 +129,7 @@ def _heads_chapters(form: Form, places: list[_Place], end: int) -> bool:
     counted = max(len(steps) - _again(form, found), len(steps) // 2)
     if len(rising) < 2 or len(rising) < (0.8 if form.strict else 0.6) * counted:
         return False
-    bare_word = form.kind == "word" and not form.before + form.after
-    if form.strict and lowest > 1 and form.kind != "digits" and not bare_word:
+    if form.strict and lowest > 1 and form.kind != "digits" and not _is_bare_word(form):
         return False
     if form.before.startswith("*"):
         if form.weak and not _share_names(found):
@@ -137,9 +139,14 @@ def _heads_chapters(form: Form, places: list[_Place], end: int) -> bool:
     return sorted(rising)[len(rising) // 2] >= _APART and end - found[-1].at >= 20
 
 
+def _is_bare_word(form: Form) -> bool:
+    """Whether the form is a number in words and nothing else."""
+    return form.kind == "word" and not form.before + form.after
+
+
 def _takes_turns(form: Form) -> bool:
     """Whether speakers may be called so: 甲 and 乙, First Witch and Second Witch."""
-    return form.kind in _ROWS or (form.kind == "word" and bool(form.before + form.after))
+    return form.kind in _ROWS or (form.kind == "word" and not _is_bare_word(form))
 
 
 def _again(form: Form, places: list[_Place]) -> int:

@@ -279,8 +279,7 @@ def _in_words(text: str) -> Found:
             before, after = " ".join(words[:start]), " ".join(words[end:])
             if found["stop"] and (before or after):  # Deux heures. is a sentence, as One. may be
                 return None
-            weak = bool(before or after or found["stop"])
-            return Form(before, "word", after, strict=True, weak=weak), number
+            return Form(before, "word", after, strict=True, weak=True), number
     return None
 
 
