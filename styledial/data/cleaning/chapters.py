@@ -112,12 +112,15 @@ def _settle(waiting: list[tuple[Line, str]], ledger: Ledger) -> str | None:
     """The title that stands after a run of them; the rest are contents."""
     if not waiting:
         return None
-    last = waiting[-1][1]
-    many = len(waiting) >= 4  # or the title twice: of a short list, or printed again
-    listed = [pair for pair in waiting[:-1] if many or pair[1] == last]
+    names = [title for _, title in waiting]
+    first = names.index(names[-1])
+    if len(names) < 4 and set(names[first:]) == {names[-1]}:  # printed twice below its volume
+        kept = [*waiting[:first], waiting[-1]]
+    else:  # a list before it, short where it names the last title too
+        kept = waiting[-1:]
+    listed = [pair for pair in waiting if pair not in kept]
     for line, _ in listed:
         ledger.drop(line, "contents")
-    titles = waiting[-1:] if many else [pair for pair in waiting if pair not in listed]
-    for line, _ in titles:
+    for line, _ in kept:
         ledger.drop(line, "title")
-    return " ".join(dict.fromkeys(title for _, title in titles))
+    return " ".join(dict.fromkeys(title for _, title in kept))
