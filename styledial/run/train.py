@@ -75,13 +75,14 @@ def train_from_config(
     start, folder = Start(**how), Path(config.training.output_dir).expanduser()
     if start.resume and start.when_too_large == "fit":
         config = as_it_was_fitted(config, folder)
-    config = as_its_files(checks.with_absolute_base(config))
+    config = checks.with_absolute_base(config)
     here = ranks.place()
     checks.check_folders(config)
+    trackers.check(trackers.wanted(config.training.report_to))
     if here.first:  # the others may have no such disk
         checks.check_texts(config)
-    trackers.check(trackers.wanted(config.training.report_to))
     checks.check_launcher()
+    config = as_its_files(config)  # may ask the hub for config.json
     checks.check_sharding(config, here)
     run = _Run(config, folder, start, here, request or StopRequest())
     with run.request.listening():
