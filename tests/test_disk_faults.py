@@ -8,6 +8,7 @@ the same command, or --resume, ends as if nothing had been.
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,13 @@ from faults import Spec, built, came_of
 from marks import slow_but
 from running import LITTLE_TEXT, SHORT_END, invoke, small_run
 
+# All writes take hours; a few of each kind run in the slow part.
+ALL = os.environ.get("STYLEDIAL_FAULTS") == "all"
+only_all = pytest.mark.skipif(not ALL, reason="hours: STYLEDIAL_FAULTS=all runs every write")
+LASTS = [
+    pytest.param(True, id="from there on"),
+    pytest.param(False, id="once", marks=only_all),
+]
 NUMBERS = {"full": errno.ENOSPC, "read-only": errno.EROFS}
 MORE = ["max_steps=2", "save_steps=1", "data.anchor=bundled", "training.report_to=tensorboard"]
 COMMANDS = {
@@ -69,19 +77,22 @@ def test_some_writes_of_an_export(kind: str, library: Path, run: Path, tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lasts", [True, False], ids=["from there on", "once"])
-@pytest.mark.parametrize("kind", NUMBERS)
+@pytest.mark.parametrize("lasts", LASTS)
+@pytest.mark.parametrize("kind", ["full", pytest.param("read-only", marks=only_all)])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_write_of_a_command(
     name: str, kind: str, lasts: bool, library: Path, run: Path, tmp_path: Path
 ) -> None:
     place = f"{tmp_path / 'place'}"
-    check(Spec(command(name, tmp_path), place, str(run), NUMBERS[kind], lasts), library, least=10)
+    spec = Spec(
+        command(name, tmp_path), place, str(run), NUMBERS[kind], lasts, step=1 if ALL else 40
+    )
+    check(spec, library, least=10 if ALL else 1)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lasts", [True, False], ids=["from there on", "once"])
-@pytest.mark.parametrize("kind", NUMBERS)
+@pytest.mark.parametrize("lasts", LASTS)
+@pytest.mark.parametrize("kind", ["full", pytest.param("read-only", marks=only_all)])
 @pytest.mark.parametrize("how", ["new", "--overwrite", "--resume"])
 def test_each_write_of_a_run(
     how: str,
@@ -93,9 +104,10 @@ def test_each_write_of_a_run(
     novels: Path,
     tmp_path: Path,
 ) -> None:
-    """Some 500 writes, each with a run or two: an hour and a half on one core."""
+    """Some 500 writes, each with a run or two: an hour and a half on one core for all of them."""
     place = tmp_path / "place"
     args = ["train", *small_run(tiny_base, novels, place / "out"), *MORE]
     args += {"new": [], "--overwrite": [how], "--resume": ["max_steps=3", how]}[how]
     start = "" if how == "new" else str(run)
-    check(Spec(args, f"{place}", start, NUMBERS[kind], lasts), library, least=100)
+    spec = Spec(args, f"{place}", start, NUMBERS[kind], lasts, step=1 if ALL else 150)
+    check(spec, library, least=100 if ALL else 3)
