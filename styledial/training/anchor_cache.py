@@ -63,7 +63,13 @@ def sampled_digest(policy: Policy) -> str:
                 if "lora_" not in name:
                     digest.update(f"{name} {tuple(weight.shape)}\n".encode())
                     for part in _samples(weight.detach()):
-                        digest.update(part.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+                        digest.update(
+                            part.cpu()
+                            .clone(memory_format=torch.contiguous_format)
+                            .view(torch.uint8)
+                            .numpy()
+                            .tobytes()
+                        )
         policy.sampled_digest = digest.hexdigest()
     return policy.sampled_digest
 
