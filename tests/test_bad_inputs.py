@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from running import invoke, run_train, small_run
 
+from styledial.config import resolve
+from styledial.errors import DataError
+from styledial.run.checks import check_texts
+
 
 @pytest.fixture
 def ground(tmp_path: Path, tiny_base: Path, novels: Path) -> Path:
@@ -204,3 +208,10 @@ def test_an_output_folder_that_cannot_be_written(ground: Path) -> None:
     done = run_train(*small_run(Path("base"), Path("novels"), Path("locked/out")), cwd=ground)
     assert done.returncode == 2
     assert "cannot write to" in done.stderr
+
+
+def test_anchor_text_that_is_not_read_need_not_be_there() -> None:
+    given = ["data.data_dir=bundled", "data.anchor=nowhere"]
+    check_texts(resolve(assignments=[*given, "kl_mode=off"]))
+    with pytest.raises(DataError, match=r"data\.anchor: nowhere"):
+        check_texts(resolve(assignments=given))

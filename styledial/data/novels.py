@@ -13,7 +13,7 @@ from styledial.data.overrides import NONE, Overrides
 from styledial.data.passage import Dialogue, Passage
 from styledial.data.pipeline import Prepared, prepare_folder
 from styledial.data.reading.read import plain_lines
-from styledial.data.reading.sources import KINDS, find_sources
+from styledial.data.reading.sources import KINDS, holds_anything
 from styledial.errors import DataError
 
 
@@ -61,7 +61,7 @@ def read_folder(
     for each file that isn't used, and for what else the user should know. Memory: the text itself.
     Raises DataError where the folder is missing or holds no text.
     """
-    check_folder(folder)
+    _check_is_folder(folder)
     with tempfile.TemporaryDirectory(prefix="styledial-") as passing:
         prepared = _prepared(
             folder,
@@ -82,24 +82,33 @@ def read_folder(
     return passages, dialogues
 
 
-def check_folder(folder: Path) -> None:
+def check_novels(folder: Path) -> None:
     """Raises DataError where `folder` can't be one of novels: it isn't a folder, or nothing is in
-    it. Costs a listing of the folder."""
-    if not folder.is_dir():
-        there = folder.exists()
-        en = f"{folder} is not a folder" if there else f"there is no folder {folder}"
-        zh = f"{folder} 不是文件夹" if there else f"文件夹 {folder} 不存在"
-        raise DataError(
-            f"data.data_dir: {en}. Put your novels into a folder and name it, or use "
-            "data.data_dir=bundled for the sample.",
-            f"data.data_dir：{zh}。请把小说放进一个文件夹并写上它的路径，"
-            "或用 data.data_dir=bundled 试用样例。",
-        )
-    if not find_sources(folder):
-        raise DataError(
-            f"data.data_dir: {folder} is empty. Put your novels there: {' '.join(KINDS)}",
-            f"data.data_dir：{folder} 是空的。请把小说放进去，可读取：{' '.join(KINDS)}",
-        )
+    it. Looks no further than the first file."""
+    _check_is_folder(folder)
+    if not holds_anything(folder):
+        raise _empty(folder)
+
+
+def _check_is_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    there = folder.exists()
+    en = f"{folder} is not a folder" if there else f"there is no folder {folder}"
+    zh = f"{folder} 不是文件夹" if there else f"文件夹 {folder} 不存在"
+    raise DataError(
+        f"data.data_dir: {en}. Put your novels into a folder and name it, or use "
+        "data.data_dir=bundled for the sample.",
+        f"data.data_dir：{zh}。请把小说放进一个文件夹并写上它的路径，"
+        "或用 data.data_dir=bundled 试用样例。",
+    )
+
+
+def _empty(folder: Path) -> DataError:
+    return DataError(
+        f"data.data_dir: {folder} is empty. Put your novels there: {' '.join(KINDS)}",
+        f"data.data_dir：{folder} 是空的。请把小说放进去，可读取：{' '.join(KINDS)}",
+    )
 
 
 def read_text(path: Path) -> str:
@@ -135,6 +144,8 @@ def _prepared(
 
 
 def _no_text(folder: Path, prepared: Prepared) -> DataError:
+    if not prepared.books:
+        return _empty(folder)
     reasons = "; ".join(f"{book.file}: {book.reason}" for book in prepared.books[:5])
     return DataError(
         f"data.data_dir: {folder} has too little text, as no file could be used ({reasons}). Put "

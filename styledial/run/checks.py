@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from styledial.build.anchor import has_anchor, writes_anchor
 from styledial.config import BUNDLED, OFF, SECTIONS, Config, Resume, resolve
-from styledial.data.novels import check_folder
+from styledial.data.novels import check_novels
 from styledial.data.texts import check_general, style_folder
 from styledial.distributed.ranks import Place
 from styledial.errors import UserError
@@ -52,9 +53,9 @@ def check_folders(config: Config) -> None:
 def check_texts(config: Config) -> None:
     """Raises DataError where a folder or file of text that the run reads isn't there: before
     anything is planned, loaded or downloaded."""
-    check_folder(style_folder(config.data.data_dir))
+    check_novels(style_folder(config.data.data_dir))
     check_general(config.data.general, "data.general")
-    if config.data.anchor not in (OFF, "self"):
+    if has_anchor(config) and not writes_anchor(config):
         check_general(config.data.anchor, "data.anchor")
 
 
@@ -151,17 +152,22 @@ def _as_typed(value: Any) -> str:
 
 
 _ENGINES = {"ACCELERATE_USE_DEEPSPEED": "DeepSpeed", "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM"}
-
-
-_FLAG = ("1", "true", "yes", "on", "y", "t", "0", "false", "no", "off", "n", "f")
+_ON = ("1", "true", "yes", "on", "y", "t")
+_OFF = ("0", "false", "no", "off", "n", "f")
+_FLAGS = (
+    "ACCELERATE_USE_CPU",
+    "ACCELERATE_DEBUG_MODE",
+    "ACCELERATE_DYNAMO_USE_DYNAMIC",
+    "ACCELERATE_DYNAMO_USE_FULLGRAPH",
+)
 
 
 def _check_values() -> None:
     """Of variables that accelerate reads, and ends in a ValueError for others."""
-    flags = ("ACCELERATE_USE_CPU", "ACCELERATE_DEBUG_MODE", "ACCELERATE_DYNAMO_USE_DYNAMIC",
-             "ACCELERATE_DYNAMO_USE_FULLGRAPH")  # fmt: skip
     backend = "ACCELERATE_DYNAMO_BACKEND"
-    allowed: dict[str, Sequence[str]] = {name: _FLAG for name in flags if name in os.environ}
+    allowed: dict[str, Sequence[str]] = {
+        name: (*_ON, *_OFF) for name in _FLAGS if name in os.environ
+    }
     if backend in os.environ:
         from accelerate.utils import DynamoBackend
 
@@ -181,7 +187,7 @@ def check_launcher() -> None:
     for values that it doesn't know."""
     _check_values()
     for name, engine in _ENGINES.items():
-        if os.environ.get(name, "").lower() in ("1", "true", "yes", "on", "y", "t"):
+        if os.environ.get(name, "").lower() in _ON:
             raise UserError(
                 f"{name} is set in the environment (by `accelerate launch`, or left over), and "
                 f"{engine} isn't used here. Unset it; several GPUs: torchrun, and training.fsdp "

@@ -53,6 +53,11 @@ def find_sources(folder: Path, leave_out: Collection[Path] = ()) -> list[Source]
     return sorted(found, key=lambda source: source.name)
 
 
+def holds_anything(folder: Path) -> bool:
+    """Whether find_sources would find a file, read or refused; stops at the first."""
+    return any(True for _ in _walk(folder, folder, set()))
+
+
 def _walk(folder: Path, root: Path, seen: set[tuple[int, int]]) -> Iterator[Source]:
     try:
         here = folder.stat()
