@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _LONE = {"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ς": "σ", "’": "'", "ʼ": "'", "\u00a0": " "}
@@ -26,3 +27,9 @@ _PLAIN = _Plain({ord(letter): plain for letter, plain in _LONE.items()})
 def fold(text: str) -> str:
     """`text` in small letters without accents, as long as before: İKİNCİ gives ikinci."""
     return text.translate(_PLAIN)
+
+
+def any_of(words: str) -> str:
+    """A pattern for any of these words in folded text, the longest first; `_` is a space."""
+    found = {fold(word).replace("_", " ") for word in words.split()}
+    return "|".join(sorted(map(re.escape, found), key=len, reverse=True))

@@ -1,7 +1,8 @@
 """Whole words for numbers, by language, beside that language's words for chapters.
 
 The lists are closed: a word that only begins like a number (`badly`, `Chinese`) is none, and a
-chapter's word of one language takes no numbers of another (`Act on` is not Turkish for ten).
+number counts only beside a chapter's word of its own language: `on` is ten in Turkish, but English
+`Act on` is no chapter.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Titles that have no number: prologue, 楔子, 幕間, 에필로그 and other names of such parts."""
+"""Titles that are a part's name instead of a number: prologue, interlude, epilogue, afterword, and
+their names in other languages (楔子, 幕間, 에필로그)."""
 
 from __future__ import annotations
 
 import re
 
-from styledial.data.cleaning.folding import fold
+from styledial.data.cleaning.folding import any_of, fold
 from styledial.data.cleaning.headings import is_authors_heading
 from styledial.data.cleaning.numerals import ARABIC, HAN_NUMBER
 from styledial.data.cleaning.words import BLANK
@@ -74,15 +75,10 @@ _WEAK_WORDS = (
 )
 
 
-def _any(words: str) -> str:
-    found = {fold(word).replace("_", " ") for word in words.split()}
-    return "|".join(sorted(map(re.escape, found), key=len, reverse=True))
-
-
 _NUMBER = r"(?:\s\d{1,3}|\s[ivx]{1,4})?"
 _MARKED_NAME = r"(?P<name>\s*[.:—–-]\s*(?=\S).{1,70})?"
-_ALONE = re.compile(rf"(?:the )?(?:{_any(_ALONE_WORDS)}){_NUMBER}(?:[.:—–-]|{_MARKED_NAME})")
-_WEAK_ALONE = re.compile(rf"(?:the |an |a )?(?:{_any(_WEAK_WORDS)}){_NUMBER}{_MARKED_NAME}")
+_ALONE = re.compile(rf"(?:the )?(?:{any_of(_ALONE_WORDS)}){_NUMBER}(?:[.:—–-]|{_MARKED_NAME})")
+_WEAK_ALONE = re.compile(rf"(?:the |an |a )?(?:{any_of(_WEAK_WORDS)}){_NUMBER}{_MARKED_NAME}")
 _ALONE_STARTS = {
     fold(word.replace("_", " "))[:3] for word in f"{_ALONE_WORDS} {_WEAK_WORDS}".split()
 }

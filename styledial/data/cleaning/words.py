@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from styledial.data.cleaning.folding import fold
+from styledial.data.cleaning.folding import any_of, fold
 from styledial.data.cleaning.number_words import (
     ARTICLE,
     LANGUAGES,
@@ -40,13 +40,8 @@ _OTHERS = (
 )
 
 
-def _any(words: str) -> str:
-    found = {fold(word).replace("_", " ") for word in words.split()}
-    return "|".join(sorted(map(re.escape, found), key=len, reverse=True))
-
-
-_STRONG, _ANY = _any(f"{_WORDS} {_UNCOUNTED}"), _any(f"{_WORDS} {_UNCOUNTED} {_OTHERS}")
-_CHAPTERS, _NO_WORDS = re.compile(_STRONG), re.compile(_any(_UNCOUNTED))
+_STRONG, _ANY = any_of(f"{_WORDS} {_UNCOUNTED}"), any_of(f"{_WORDS} {_UNCOUNTED} {_OTHERS}")
+_CHAPTERS, _NO_WORDS = re.compile(_STRONG), re.compile(any_of(_UNCOUNTED))
 _N = rf"(?:(?:№|no\.?|#)?\s?{ARABIC}[a-d]?|{REAL_ROMAN}|{LETTERS})"
 _IN_WORDS = "|".join(f"(?:{words})[\\s.·]+{n}" for words, n in map(word_first, LANGUAGES))
 _ANY_N = f"(?:{_N}|{'|'.join(word_first(language)[1] for language in LANGUAGES)})"
