@@ -42,13 +42,15 @@ class Done(NamedTuple):
     stderr: str
 
 
-def invoke(*args: object, whole_end: bool = False) -> Done:
+def invoke(*args: object, whole_end: bool = False, little_text: bool = False) -> Done:
     """`styledial ...` in this process; an error that main() wouldn't know is raised.
 
-    A training run has a short end, but for `whole_end`.
+    A training run has a short end, but for `whole_end`; with `little_text` it reads a few rows.
     """
     with pytest.MonkeyPatch.context() as patch:
         for each in SHORT_END if args[0] == "train" and not whole_end else []:
+            patch.setattr(*each)
+        for each in LITTLE_TEXT if little_text else []:
             patch.setattr(*each)
         result = CliRunner().invoke(app, [str(arg) for arg in args])
     if isinstance(result.exception, StyleDialError):

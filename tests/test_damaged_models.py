@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from run_folders import contents
-from running import LITTLE_TEXT, SHORT_END, invoke, small_run
+from running import invoke, small_run
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n"
 Damage = Callable[[Path], object]
@@ -61,10 +61,8 @@ def test_a_base_with_a_damaged_file(name: str, base: Path, novels: Path, tmp_pat
     """Most of these ended in a traceback of transformers, or of jinja or torch."""
     damage, trained, planned = BASES[name]
     damage(base)
-    with pytest.MonkeyPatch.context() as patch:
-        for each in [*SHORT_END, *LITTLE_TEXT]:
-            patch.setattr(*each)
-        done = invoke("train", *small_run(base, novels, tmp_path / "out"), "max_steps=1")
+    settings = [*small_run(base, novels, tmp_path / "out"), "max_steps=1"]
+    done = invoke("train", *settings, little_text=True)
     assert (done.returncode, trained in done.stderr) == (2, True), done.stderr
     assert not (tmp_path / "out").exists()
     done = invoke("plan", f"model.model_name_or_path={base}", "--memory", "24GB")
@@ -84,10 +82,8 @@ def test_another_base_with_a_damaged_file_is_another_base(
 @pytest.fixture(scope="module")
 def run(tiny_base: Path, novels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run") / "out"
-    with pytest.MonkeyPatch.context() as patch:
-        for each in [*SHORT_END, *LITTLE_TEXT]:
-            patch.setattr(*each)
-        done = invoke("train", *small_run(tiny_base, novels, folder), "max_steps=1")
+    settings = [*small_run(tiny_base, novels, folder), "max_steps=1"]
+    done = invoke("train", *settings, little_text=True)
     assert done.returncode == 0, done.stderr
     return folder
 

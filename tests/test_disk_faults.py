@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from faults import Spec, built, came_of
 from marks import slow_but
-from running import LITTLE_TEXT, SHORT_END, invoke, small_run
+from running import invoke, small_run
 
 # All writes take hours; a few of each kind run in the slow part.
 ALL = os.environ.get("STYLEDIAL_FAULTS") == "all"
@@ -47,11 +47,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(tiny_base: Path, novels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run, its dial measured."""
     folder = tmp_path_factory.mktemp("run") / "out"
-    with pytest.MonkeyPatch.context() as patch:
-        for each in [*SHORT_END, *LITTLE_TEXT]:
-            patch.setattr(*each)
-        done = invoke("train", *small_run(tiny_base, novels, folder), *MORE)
-        assert done.returncode == 0, done.stderr
+    done = invoke("train", *small_run(tiny_base, novels, folder), *MORE, little_text=True)
+    assert done.returncode == 0, done.stderr
     assert invoke("dial", folder).returncode == 0
     return folder
 
