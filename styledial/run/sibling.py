@@ -9,7 +9,6 @@ that every command works on it as on a run. The run itself is only read.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 from dataclasses import asdict
 from pathlib import Path
@@ -34,6 +33,7 @@ from styledial.run.finished import Reopened, dial_table, reopen_on
 from styledial.run_folder.claims import writing
 from styledial.run_folder.described import check_adapter, check_target, summary_of
 from styledial.run_folder.layout import ADAPTER_WEIGHTS, BASE, DIAL, SETTINGS, SUMMARY
+from styledial.run_folder.manifest import described
 
 _KEPT = ("kl_mode", "kl_direction", "heldout_tokens_read", "general_tokens_read")
 
@@ -149,11 +149,7 @@ def _figures(table: dict[str, Any]) -> dict[str, float]:
 
 def _digest(folder: Path) -> str:
     shapes_of(folder)  # which says where it isn't there
-    with (folder / ADAPTER_WEIGHTS).open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return str(described(folder / ADAPTER_WEIGHTS)["sha256"])
 
 
 def _check_shape(folder: Path, named: str, difference: tuple[str, str] | None) -> None:
