@@ -266,3 +266,17 @@ def test_other_paragraph_ends(tmp_path: Path, end: str) -> None:
     """Pages pasted from a browser came out as one paragraph, or as none."""
     (passage,) = run(tmp_path, "a.txt", end.join(ROWS).encode())[1]
     assert passage.text == TEXT
+
+
+def test_an_archive_in_an_archive_is_read(tmp_path: Path) -> None:
+    """Its members were left out under `member of another kind`."""
+    inner, outer = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as packed:
+        packed.writestr("雨.txt", TEXT)
+        packed.writestr("deep.zip", b"PK\x05\x06" + bytes(18))
+    with zipfile.ZipFile(outer, "w") as packed:
+        packed.writestr("in.zip", inner.getvalue())
+        packed.writestr("月.txt", novel(2))
+    prepared, passages = run(tmp_path, "a.zip", outer.getvalue())
+    assert sorted({passage.book for passage in passages}) == ["in.zip/雨.txt", "月.txt"]
+    assert prepared.books[0].drops["member of another kind"] == len("deep.zip")

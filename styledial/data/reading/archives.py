@@ -11,6 +11,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -18,17 +19,25 @@ from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.reading.epub import reason_of
 from styledial.errors import DataError
 
-LARGEST = 1 << 32  # bytes unpacked
+LARGEST = 1 << 32  # bytes unpacked, those of archives inside it included
 _RATIO = 200  # text packs about 3 to 1; a bomb a thousand to one
 _SMALL = 1 << 26  # bytes that no ratio is asked of
 
 
+@dataclass
+class Budget:
+    """How many bytes may still be unpacked."""
+
+    left: int
+
+
 def members(
-    path: Path, kind: str, kinds: tuple[str, ...], ledger: Ledger
+    path: Path, kind: str, kinds: tuple[str, ...], ledger: Ledger, budget: Budget
 ) -> Iterator[tuple[str, Path]]:
     """(name, file) of each member with an ending of `kinds`; the file is gone after the next step.
 
-    Raises DataError for a damaged or protected archive, and for one that unpacks to too much.
+    What is unpacked is taken from `budget`. Raises DataError for a damaged or protected archive,
+    and for one that unpacks to too much.
     """
     opened = {"zip": _zip, "tar": _tar, "gz": _gz}[kind]
     total = 0
@@ -41,7 +50,8 @@ def members(
                     ledger.chars_in += len(name)
                     continue
                 place = Path(folder) / f"member{PurePosixPath(name).suffix.lower()}"
-                total += _copy(path, source, place, total)
+                written = _copy(path, source, place, total, budget)
+                total, budget.left = total + written, budget.left - written
                 yield name, place
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         _refuse(path, reason_of(error))
@@ -94,8 +104,8 @@ def _why_not(name: str, kinds: tuple[str, ...]) -> str:
     return "member of another kind" if hidden or plain.suffix.lower() not in kinds else ""
 
 
-def _copy(path: Path, source: IO[bytes], place: Path, before: int) -> int:
-    allowed = min(LARGEST, max(_SMALL, path.stat().st_size * _RATIO)) - before
+def _copy(path: Path, source: IO[bytes], place: Path, before: int, budget: Budget) -> int:
+    allowed = min(budget.left, max(_SMALL, path.stat().st_size * _RATIO) - before)
     written = 0
     with place.open("wb") as file:
         while block := source.read(1 << 20):

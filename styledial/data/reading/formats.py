@@ -55,14 +55,9 @@ def kind_of(path: Path) -> str:
     for start, en, zh in _REFUSED:
         if head.startswith(start):
             raise DataError(f"{path}: is {en}.", f"{path}：是{zh}。")
-    if head.startswith(b"PK\x03\x04"):
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _kind_of_zip(path)
-    for start, kind in (
-        (b"%PDF", "pdf"),
-        (b"\x1f\x8b", "gz"),
-        (b"PAR1", "parquet"),
-        (rb"{\rtf", "rtf"),
-    ):
+    for start, kind in _STARTS:
         if head.startswith(start):
             return kind
     if head[60:68] in (b"BOOKMOBI", b"TEXtREAd"):
@@ -137,9 +132,7 @@ def _kind_of_markup(head: bytes) -> str:
     start = tags_of(head).lstrip("\ufeff \r\n\t").lower()
     if "<fictionbook" in start[:2000]:
         return "fb2"
-    if re.match(
-        r"(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?(?:<!doctype html|<html|<head|<body)", start, re.S
-    ):
+    if _PAGE.match(start):
         return "html"
     if start.startswith("<?xml") and len(re.findall(r"</[\w:.-]+>", start)) > 2:
         return "html"

@@ -13,11 +13,11 @@ from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.copies.pieces import Piece
 from styledial.data.dialogues import Messages, is_dialogue, read_messages
 from styledial.data.passage import Split
-from styledial.data.reading.archives import members
+from styledial.data.reading.archives import LARGEST, Budget, members
 from styledial.data.reading.decode import as_named, detect, lines
 from styledial.data.reading.formats import FORMATS, format_lines, kind_of
 from styledial.data.reading.records import holds_records, is_empty, records, text_of, unknown_shape
-from styledial.data.reading.sources import MEMBERS, RECORDS
+from styledial.data.reading.sources import ARCHIVES, MEMBERS, RECORDS
 from styledial.data.reading.tables import table_rows
 from styledial.errors import DataError
 
@@ -86,20 +86,21 @@ def _words_of(link: re.Match[str]) -> str:
 
 
 def _from_members(
-    path: Path, kind: str, ledger: Ledger, to_simplified: bool
+    path: Path,
+    kind: str,
+    ledger: Ledger,
+    to_simplified: bool,
+    within: Budget | None = None,
 ) -> Iterator[Part | Messages]:
-    """The members of an archive, each a book of its own name."""
+    """The members of an archive, each a book of its own name; `within`: what an archive that it
+    is in may still unpack. Archives in such a one aren't unpacked."""
     shift, used, refused = 0, False, ""
-    for name, place in members(path, kind, MEMBERS, ledger):
+    budget = within or Budget(LARGEST)
+    kinds = MEMBERS if within else MEMBERS + ARCHIVES
+    for name, place in members(path, kind, kinds, ledger, budget):
         waiting: Part | None = None
         try:
-            inner, stream = read(place, ledger, to_simplified)
-            if inner in ("zip", "tar", "gz"):
-                raise DataError(
-                    f"{place}: is an archive inside an archive; unpack it into the folder.",
-                    f"{place}：是压缩包中的压缩包，请解压到文件夹中。",
-                )
-            for item in stream:
+            for item in _member(place, ledger, to_simplified, None if within else budget):
                 used = True
                 if not isinstance(item, Part):
                     yield item
@@ -107,7 +108,8 @@ def _from_members(
                 if waiting:
                     yield waiting
                 piece = item.piece._replace(ordinal=item.piece.ordinal + shift)
-                waiting = item._replace(piece=piece, book=item.book or name)
+                book = f"{name}/{item.book}" if item.book and _is_archive(name) else name
+                waiting = item._replace(piece=piece, book=book)
         except DataError as error:
             why = str(error).split(f"{place}", 1)[-1].lstrip(":： ")
             refused = refused or f"{name}: {why}"
@@ -123,6 +125,26 @@ def _from_members(
             f"{path}: holds no file of a kind that is read. Unpack it, and archives inside it, "
             "into the folder.",
             f"{path}：其中没有可读取的文件。请将它和内层的压缩包解压到文件夹中。",
+        )
+
+
+def _is_archive(name: str) -> bool:
+    return name.lower().endswith(ARCHIVES)
+
+
+def _member(
+    place: Path, ledger: Ledger, to_simplified: bool, budget: Budget | None
+) -> Iterator[Part | Messages]:
+    """What a member holds; `budget` is None where it may not be an archive itself."""
+    kind = kind_of(place)
+    if kind not in ("zip", "tar", "gz"):
+        yield from read(place, ledger, to_simplified)[1]
+    elif budget is not None:
+        yield from _from_members(place, kind, ledger, to_simplified, budget)
+    else:
+        raise DataError(
+            f"{place}: is an archive in an archive inside an archive; unpack it into the folder.",
+            f"{place}：是多层嵌套的压缩包，请解压到文件夹中。",
         )
 
 
