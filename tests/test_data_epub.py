@@ -49,6 +49,37 @@ def read(path: Path) -> tuple[list[str], Ledger]:
         ),
         ('<p>见<a href="b.xhtml#x">第二章</a>。</p>', ["见第二章。"], ""),
         ("<p>她说<b>2<sup>th</sup></b>。</p>", ["她说2th。"], ""),
+        ("<p>10<sup>2</sup>只船。</p>", ["102只船。"], ""),
+        ('<p>She said <a href="#q">a</a> word.</p>', ["She said a word."], ""),
+        (
+            '<p>渡<span epub:type="pagebreak" title="3">3</span>船。</p>',
+            ["渡船。"],
+            "page number",
+        ),
+        ('<p><span class="pagenum">[Pg 12]</span>渡船。</p>', ["渡船。"], "page number"),
+        ('<div class="pagebreak"><p>渡船。</p></div>', ["渡船。"], ""),
+        ('<h1><img src="1.png" alt="Chapter One"/></h1><p>雨。</p>', ["# Chapter One", "雨。"], ""),
+        (
+            "<style>@media amzn-mobi { p.x { display: none } } .y .x, .x:before { display: none }"
+            "</style><p class='x'>雨。</p>",
+            ["雨。"],
+            "",
+        ),
+        (
+            "".join(f'<p class="name">{who}</p><p>雨停了。</p>' for who in "甲乙丙"),
+            ["甲", "雨停了。", "乙", "雨停了。", "丙", "雨停了。"],
+            "",
+        ),
+        (
+            "<h1>渡</h1>" + "".join(f'<p><a id="p{i}">雨停了。</a></p>' for i in range(5)),
+            ["# 渡", *["雨停了。"] * 5],
+            "",
+        ),
+        (
+            '<h1>渡</h1><p>雨停了。</p><div epub:type="index"><p>甲</p></div>',
+            ["# 渡", "雨停了。", "甲"],
+            "",
+        ),
     ],
 )
 def test_pages(tmp_path: Path, body: str, lines: list[str], reason: str) -> None:
@@ -137,4 +168,58 @@ def test_obfuscated_fonts_are_no_protection(tmp_path: Path) -> None:
     write_epub(
         tmp_path / "a.epub", {"a.xhtml": BODY}, others={"META-INF/encryption.xml": method.encode()}
     )
+    assert read(tmp_path / "a.epub")[0] == LINES
+
+
+def test_contents_name_the_places_of_a_page(tmp_path: Path) -> None:
+    """One page held all chapters without a heading, and its titles were lost; the paper book's
+    page numbers in the same file are no titles."""
+    nav = (
+        b'<html><body><nav epub:type="toc"><a href="a.xhtml#c1">\xe6\xb8\xa1\xe8\x88\xb9</a>'
+        b'<a href="a.xhtml#c2">\xe5\xa4\xa9\xe6\x96\x87\xe5\x8f\xb0</a></nav>'
+        b'<nav epub:type="page-list"><a href="a.xhtml#p2">2</a></nav></body></html>'
+    )
+    item = '<item id="n" href="n.xhtml" media-type="application/xhtml+xml" properties="nav"/>'
+    body = (
+        '<div id="c1"><p>渡船</p><p>雨停了。</p></div><p id="p2">女人收伞。</p><p id="c2">灯。</p>'
+    )
+    write_epub(tmp_path / "a.epub", {"a.xhtml": body}, item, others={"OEBPS/n.xhtml": nav})
+    found, _ = read(tmp_path / "a.epub")
+    assert found == ["# 渡船", "雨停了。", "女人收伞。", "# 天文台", "灯。"]
+
+
+def test_a_page_that_the_spine_names_twice_is_read_once(tmp_path: Path) -> None:
+    spine = '<itemref idref="i0"/>' * 2
+    write_epub(tmp_path / "a.epub", {"a.xhtml": BODY}, spine=spine)
+    assert read(tmp_path / "a.epub")[0] == LINES
+
+
+def test_a_page_that_names_the_book_is_no_chapter(tmp_path: Path) -> None:
+    pages = {
+        "t.xhtml": "<h1>The Tide Ledger</h1><p>A novel</p><p>A. Writer</p>",
+        "o.xhtml": "<h2>Also by A. Writer</h2><p>The Salt King</p><p>Moon over Tar</p>",
+        "a.xhtml": BODY,
+    }
+    title = "</manifest><metadata><dc:title>The Tide Ledger</dc:title></metadata><manifest>"
+    write_epub(tmp_path / "a.epub", pages, title)
+    found, ledger = read(tmp_path / "a.epub")
+    assert (found, ledger.drops.keys()) == (LINES, {"title page"})
+
+
+def test_a_book_of_pictures_is_refused_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STYLEDIAL_LANG", "en")
+    page = '<img src="1.jpg"/>'
+    write_epub(tmp_path / "a.epub", {"a.xhtml": page}, others={"OEBPS/1.jpg": b"\xff\xd8"})
+    with pytest.raises(DataError, match="holds pictures and no text"):
+        read(tmp_path / "a.epub")
+
+
+def test_an_encrypted_font_is_no_protection(tmp_path: Path) -> None:
+    method = (
+        b'<EncryptedData><EncryptionMethod Algorithm="http://www.w3.org/2001/04/xmlenc#aes128-cbc"/>'
+        b'<CipherData><CipherReference URI="fonts/a.otf"/></CipherData></EncryptedData>'
+    )
+    write_epub(tmp_path / "a.epub", {"a.xhtml": BODY}, others={"META-INF/encryption.xml": method})
     assert read(tmp_path / "a.epub")[0] == LINES

@@ -17,6 +17,7 @@ _EDITORS = re.compile(
     "简介|簡介|介绍|介紹|描写|描寫|形象|人物|艺术|藝術|现存|現存|全称|全稱|佚名|续书|續書|"
     "电子书|版权|版權"
 )
+_SENTENCE = re.compile(r"[。！？”」]|\w+(?:[ ,]+\w+){3,}[.!?…][\"'”’»)]*$")
 _SPEECH = re.compile("[道曰说說][：，]?[“「]")
 _NOTE_HEAD = re.compile("[【\\[]?(?:注释|注釋|注解|註解|校注|校记|校記)[】\\]]?[:：]?")
 _NOTE = re.compile(
@@ -53,7 +54,7 @@ def _judge(held: list[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
     text = "\n".join(p.line.text for p in held)
     if _is_editorial(text):
         _drop(held, "preface", ledger)
-    elif len(text) <= 120 and not re.search("[。！？”」]", text):
+    elif len(text) <= 120 and not any(_SENTENCE.search(p.line.text) for p in held):
         _drop(held, "book title", ledger)
     else:
         yield from _without_name(held, ledger)

@@ -24,6 +24,8 @@ from styledial.errors import DataError
 
 _LARGEST = 1 << 29  # bytes unpacked; a book has a few megabytes, a bomb has gigabytes
 _PAGES = re.compile(r"\.x?html?$", re.I)
+_PICTURES = re.compile(r"\.(?:jpe?g|png|gif|webp|svg|bmp)$", re.I)
+_FONTS = re.compile(r"\.(?:otf|ttf|ttc|woff2?|jpe?g|png|gif|svg|css|mp3|mp4)$", re.I)
 _FONT_ONLY = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
 _NO_PROSE = {
     "copyright-page", "titlepage", "halftitlepage", "toc", "landmarks", "index", "imprint",
@@ -36,15 +38,21 @@ _COPYRIGHT = re.compile(
     r"|no part of this|library of congress",
     re.I,
 )
+_ALSO_BY = re.compile(
+    r"(?:also|other (?:books|novels|titles|works)|books|novels) by .{2,60}|by the same author|"
+    r"(?:du même auteur|von demselben autor|del mismo autor|同じ著者の本)",
+    re.I,
+)
 _SENTENCE_END = re.compile(r"""[。！？!?.…—”"』」’'）)》:：;；~～*]$""")
 
 
 @dataclass
 class _Package:
-    """What the .opf says: manifest by id, spine as (id, linear), titles of pages by path."""
+    """What the .opf says: manifest by id, spine as (id, linear), the book's title."""
 
     items: dict[str, dict[str, str]] = field(default_factory=dict)
     spine: list[tuple[str, bool]] = field(default_factory=list)
+    title: str = ""
 
 
 def epub_lines(path: Path, ledger: Ledger) -> Iterator[str]:
@@ -85,14 +93,17 @@ class _Book:
         hidden = self._hidden_classes()
         titles = self._titles(root, package)
         held = ""
-        for href in self._spine(root, package):
-            page = Page(page_text(self._read(href)), hidden)
+        begun = False  # whether any page of the text has come
+        for href in dict.fromkeys(self._spine(root, package)):
+            known = titles.get(_plain(href), {})
+            page = Page(page_text(self._read(href)), hidden, known)
             for reason, text in page.dropped:
                 self._drop(reason, text)
-            if reason := _no_prose(page):
+            if reason := _no_prose(page) or ("" if begun else _names(page, package.title)):
                 self._drop(reason, "\n".join(page.lines))
                 continue
-            rows = _titled(page, titles.get(_plain(href), ""))
+            rows = _titled(page, known)
+            begun = begun or bool(rows)
             if held and rows and _goes_on(held, rows[0]):
                 rows[0] = held + (" " if held[-1].isascii() else "") + rows[0]
             elif held:
@@ -101,12 +112,24 @@ class _Book:
             yield from rows
         if held:
             yield held
+        elif not begun and any(_PICTURES.search(name) for name in self.packed.namelist()):
+            raise DataError(
+                f"{self.path}: holds pictures and no text. Run OCR on it first.",
+                f"{self.path}：只有图片，没有文字。请先做文字识别（OCR）。",
+            )
 
     def _refuse_protected(self) -> None:
         rights = self.names.get("meta-inf/encryption.xml")
         text = self._read("META-INF/encryption.xml").decode("utf-8", "replace") if rights else ""
-        methods = re.findall(r"EncryptionMethod[^>]*Algorithm\s*=\s*[\"']([^\"']+)", text)
-        if not any(method not in _FONT_ONLY for method in methods):
+        encrypted: list[str] = []  # what each method but a font's own is used on
+        ours = False
+        for tag, given, _ in _Tags(text).found:
+            if tag == "encryptionmethod":
+                ours = given.get("algorithm", "") not in _FONT_ONLY
+                encrypted += [""] * ours
+            elif tag == "cipherreference" and ours:
+                encrypted[-1] = given.get("uri", "")
+        if all(map(_FONTS.search, encrypted)):
             return
         kinds = {
             "license.lcpl": "Readium LCP",
@@ -131,8 +154,10 @@ class _Book:
                 (name for name in self.names.values() if name.lower().endswith(".opf")), ""
             )
         package = _Package()
-        for tag, given, _ in _Tags(self._text(place)).found if place else ():
-            if tag == "item":
+        for tag, given, text in _Tags(self._text(place)).found if place else ():
+            if tag == "title":
+                package.title = package.title or text
+            elif tag == "item":
                 package.items[given.get("id", "")] = given
             elif tag == "itemref":
                 package.spine.append((given.get("idref", ""), given.get("linear", "yes") != "no"))
@@ -165,21 +190,26 @@ class _Book:
         if not found:
             yield from sorted(name for name in self.packed.namelist() if _PAGES.search(name))
 
-    def _titles(self, root: str, package: _Package) -> dict[str, str]:
-        """The title that the table of contents gives to each whole page."""
-        titles: dict[str, str] = {}
+    def _titles(self, root: str, package: _Package) -> dict[str, dict[str, str]]:
+        """The titles that the table of contents gives to each page: to its places by their ids,
+        to the whole page under ""."""
+        titles: dict[str, dict[str, str]] = {}
         for item in package.items.values():
             is_nav = "nav" in item.get("properties", "").split()
             href = self._find(root, item.get("href", ""))
             if href is None or not (is_nav or "ncx" in item.get("media-type", "")):
                 continue
             label = ""
+            of_contents = True  # and not of the list of the paper book's pages
             for tag, given, text in _Tags(self._text(href)).found:
+                if tag in ("nav", "navmap", "pagelist", "navlist"):
+                    of_contents = tag == "navmap" or given.get("epub:type", "") == "toc"
                 label = text.strip() if tag in ("text", "a") else label
                 target = given.get("src" if tag == "content" else "href", "")
-                if tag in ("content", "a") and target and "#" not in target and label:
-                    page = self._find(posixpath.dirname(href), target)
-                    titles.setdefault(_plain(page or ""), label)
+                if of_contents and tag in ("content", "a") and target and label:
+                    page = _plain(self._find(posixpath.dirname(href), target) or "")
+                    place = unquote(target.partition("#")[2])
+                    titles.setdefault(page, {}).setdefault(place, label)
         return titles
 
     def _hidden_classes(self) -> set[str]:
@@ -239,17 +269,34 @@ def _is_page(item: dict[str, str]) -> bool:
 
 def _no_prose(page: Page) -> str:
     """Why a page isn't the book's text, or nothing."""
-    text = "".join(page.lines)
-    if page.types & _NO_PROSE and len(text) < 5000:
-        return "contents" if "toc" in page.types else "copyright page"
+    rows = page.lines
+    text = "".join(rows)
+    typed = sum(page.typed[name] for name in _NO_PROSE)
+    if text and typed >= 0.9 * len(text) and len(text) < 5000:
+        return "contents" if page.typed["toc"] else "copyright page"
     if len(text) < 3000 and len({m.lower() for m in _COPYRIGHT.findall(text)}) >= 3:
         return "copyright page"
-    return "contents" if len(page.lines) >= 5 and page.linked > len(text) * 0.8 else ""
+    linked = len(rows) >= 5 and page.linked > len(text) * 0.8
+    told = sum(_SENTENCE_END.search(row) is not None for row in rows)
+    return "contents" if linked and told * 2 < len(rows) else ""
 
 
-def _titled(page: Page, title: str) -> list[str]:
+def _names(page: Page, title: str) -> str:
+    """Whether a page before the text names books and tells nothing: the book's title and its
+    author, or what else the author wrote."""
+    rows = [row.removeprefix("# ") for row in page.lines]
+    if rows and _ALSO_BY.fullmatch(rows[0]) and not any(map(_SENTENCE_END.search, rows)):
+        return "title page"
+    short = 2 <= len(rows) <= 8 and sum(map(len, rows)) <= 200
+    bare = {"".join(row.split()).casefold() for row in rows}
+    return "title page" if short and "".join(title.split()).casefold() in bare else ""
+
+
+def _titled(page: Page, titles: dict[str, str]) -> list[str]:
+    """The rows, under the page's title in the table of contents where they have no heading."""
     rows = page.lines
-    if not title or page.has_heading or not rows:
+    title = titles.get("") or next(iter(titles.values()), "")
+    if not title or not rows or page.has_heading or any(row.startswith("# ") for row in rows):
         return rows
     same = "".join(rows[0].split()) == "".join(title.split())
     return [f"# {title}", *(rows[1:] if same else rows)]
