@@ -15,7 +15,7 @@ from data_samples import STORY, novel, write_epub
 
 from styledial.data.passage import Passage
 from styledial.data.pipeline import Prepared, prepare_folder
-from styledial.data.reading import markup
+from styledial.data.reading import page_text
 from styledial.data.reading.formats import kind_of
 
 TEXT = STORY.strip()
@@ -122,7 +122,7 @@ def test_plain_text_is_known_without_trying_encodings(
     tmp_path: Path, shift: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where 4,096 bytes ended within a character all encodings were tried: a tenth of a second."""
-    monkeypatch.setattr(markup, "readings", lambda raw: pytest.fail("all encodings were tried"))
+    monkeypatch.setattr(page_text, "readings", lambda raw: pytest.fail("all encodings were tried"))
     (tmp_path / "a.txt").write_bytes(("a" * shift + "夜" * 3000).encode())
     assert kind_of(tmp_path / "a.txt") == "text"
 

@@ -5,12 +5,14 @@ Its markers are used where they stand, and the licence's own words where they we
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from styledial.data.cleaning.ledger import Ledger, Line
 
 _HEAD = 600  # lines: no header is longer
+_A_PARAGRAPH = 160  # characters: no line that was broken at a width is as long
 
 # --- Project Gutenberg ---
 _STARTS = re.compile(
@@ -142,8 +144,13 @@ def _notes(held: list[Line] | None, ledger: Ledger) -> list[Line]:
 
 
 def _is_dense(sample: Sequence[Line]) -> bool:
-    """Whether each line is a paragraph, as those of a page of HTML are."""
-    return all(line.text.strip() for line in sample[:_HEAD])
+    """Whether each line is a paragraph, as those of a page of HTML are; a header in <pre> may
+    stand before them."""
+    rows = [line.text.strip() for line in sample[:_HEAD]]
+    if all(rows):
+        return True
+    followed = [bool(b) for a, b in itertools.pairwise(rows) if len(a) > _A_PARAGRAPH]
+    return len(followed) >= 5 and sum(followed) >= 0.8 * len(followed)
 
 
 def _end_of_header(sample: Sequence[Line]) -> int:
@@ -241,7 +248,7 @@ def _heads(block: list[Line], is_title: Callable[[str], bool]) -> bool:
 def _blocks(lines: Iterable[Line], dense: bool) -> list[list[Line]]:
     """Lines between blank ones; in a dense page each line by itself."""
     if dense:
-        return [[line] for line in lines]
+        return [[line] for line in lines if line.text.strip()]
     blocks: list[list[Line]] = [[]]
     for line in lines:
         if line.text.strip():

@@ -108,7 +108,7 @@ _ASIAN_PLEAS = (
 )
 # How such lines begin: all that most paragraphs cost.
 _MAY_BEGIN = re.compile(
-    r"\d|\W{0,8}(?:add |adver|all r|back|book|click|check|comm|cont|conv|copy|chúc|digi|down|end|"
+    r"\W{0,8}(?:\d|add |adver|all r|back|book|click|check|comm|cont|conv|copy|chúc|digi|down|end|"
     r"favo|fin|foll|form|gener|hits|home|if you|index|join|kudos|leave|like|load|log |mời|next|"
     r"nguồn|page|please|prev|proof|read|remo|reme|ripp|scan|share|show|sign|spons|sub|supp|table|"
     r"tap|t\.?b|the e|to be|trans|upl|view|visit|vote|word|you|don|все|кон|куп|ост|при|про|ска|"

@@ -19,7 +19,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from styledial.data.cleaning.ledger import Ledger, Line
-from styledial.data.reading.markup import Page, hidden_classes, page_text
+from styledial.data.reading.markup import Page
+from styledial.data.reading.page_names import hidden_classes
+from styledial.data.reading.page_text import page_text
 from styledial.errors import DataError
 
 _LARGEST = 1 << 29  # bytes unpacked; a book has a few megabytes, a bomb has gigabytes

@@ -20,8 +20,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from styledial.data.cleaning.ledger import Ledger, Line
+from styledial.data.cleaning.titles import Titles
 from styledial.data.reading.epub import epub_lines, reason_of
-from styledial.data.reading.markup import Page, page_text, tags_of
+from styledial.data.reading.markup import Page, site_page
+from styledial.data.reading.page_rows import without_links
+from styledial.data.reading.page_text import page_text, tags_of
 from styledial.data.reading.xml import as_page
 from styledial.errors import DataError
 
@@ -33,6 +36,7 @@ _STARTS = ((b"%PDF", "pdf"), (b"\x1f\x8b", "gz"), (b"PAR1", "parquet"), (rb"{\rt
 _PAGE = re.compile(
     r"(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?(?:<!doctype html|<html|<head|<body)", re.DOTALL
 )
+_SAVED_PAGE = (b"\nmime-version:", b"\ncontent-type: multipart/related")
 _BLOCK = re.compile(r"<(?:div|p|h[1-6]|section|article|meta|title)\b")
 _REFUSED = (
     (b"\xd0\xcf\x11\xe0", "an old Word file; save it as .docx", "旧版 Word 文件，请另存为 .docx"),
@@ -60,6 +64,11 @@ def kind_of(path: Path) -> str:
     for start, kind in _STARTS:
         if head.startswith(start):
             return kind
+    if all(sign in head[:2000].lower() for sign in _SAVED_PAGE):
+        raise DataError(
+            f"{path}: is a saved web page (.mht). Save it as .html.",
+            f"{path}：是网页存档（.mht），请另存为 .html。",
+        )
     if head[60:68] in (b"BOOKMOBI", b"TEXtREAd"):
         return "mobi"
     if head[257:262] == b"ustar":
@@ -140,19 +149,20 @@ def _kind_of_markup(head: bytes) -> str:
     return "html" if opens and len(re.findall(r"</(?:p|div|h[1-6])>", start)) > 2 else "text"
 
 
-def _page(text: str, ledger: Ledger) -> Iterator[str]:
-    page = Page(text)
-    for reason, dropped in page.dropped:
+def _page(page: Page, ledger: Ledger) -> Iterator[str]:
+    rows, links = without_links(page.lines, Titles(()))
+    for reason, dropped in (*page.dropped, *(("navigation", row) for row in links)):
         ledger.chars_in += len(dropped)
         ledger.drop(Line(0, dropped), reason)
-    yield from page.lines
+    yield from rows
 
 
 def _html(path: Path, ledger: Ledger) -> Iterator[str]:
     text = page_text(path.read_bytes())
     if text.lstrip("\ufeff \r\n").startswith("<?xml") and "<html" not in text[:_HEAD].lower():
-        text = as_page(text)
-    yield from _page(text, ledger)
+        yield from _page(Page(as_page(text)), ledger)
+    else:
+        yield from _page(site_page(text), ledger)
 
 
 def _fb2(path: Path, ledger: Ledger) -> Iterator[str]:
@@ -165,7 +175,7 @@ def _fb2(path: Path, ledger: Ledger) -> Iterator[str]:
         text = text.replace(notes, "")
     text = re.sub(r"(?i)<(/?)title\b[^>]*>", r"<\1h2>", text)
     text = re.sub(r'(?is)<a\b[^>]*type="note"[^>]*>.*?</a>', "", text)
-    yield from _page(text, ledger)
+    yield from _page(Page(text), ledger)
 
 
 def _rtf(path: Path, ledger: Ledger) -> Iterator[str]:
@@ -179,7 +189,7 @@ def _docx(path: Path, ledger: Ledger) -> Iterator[str]:
     with path.open("rb") as file:
         html = mammoth.convert_to_html(file).value
     html = re.sub(r'(?is)<ol><li id="[^"]*(?:foot|end)note-.*?</ol>', "", html)
-    yield from _page(html, ledger)
+    yield from _page(Page(html), ledger)
 
 
 def _pdf(path: Path, ledger: Ledger) -> Iterator[str]:

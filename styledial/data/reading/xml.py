@@ -65,6 +65,8 @@ def as_page(text: str) -> str:
     edits: list[tuple[int, int, str]] = []
     for element in _elements(text):
         (start, begun), (end, done) = element.opened, element.closed
+        if element.name == "q":  # its quotation marks are in the text
+            edits += [(start, begun, "<span>"), (end, done, "</span>")]
         if element.name in _TITLES:
             tag = "span" if element.in_a_line else "h2"
             edits += [(start, begun, f"<{tag}>"), (end, done, f"</{tag}>")]

@@ -1,0 +1,117 @@
+"""Pages of HTML as sites save them: the story stays to the letter, menus and comments go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from data_samples import STORY
+
+from styledial.data.cleaning.clean import clean
+from styledial.data.cleaning.ledger import Ledger
+from styledial.data.reading.formats import format_lines, kind_of
+from styledial.errors import DataError
+
+ROWS = [
+    "The rain had stopped before the ferry came in, and the women were folding umbrellas.",
+    "“You are early,” said the harbour master, without looking up from his ledger.",
+    "“I am never early,” she replied. “The sea is late.”",
+    "By noon the fog had come back, and with it the smell of tar and oranges.",
+    "Behind the customs shed two boys were throwing stones at a bottle.",
+]
+TELLS = "".join(f"<p>{row}</p>" for row in ROWS)
+MENU = '<div class="navbar"><ul><li><a href="/">Home</a></li><li><a href="/in">Log in</a></li></ul></div>'
+PAGER = '<p><a href="1">Previous Chapter</a> | <a href="3">Next Chapter</a></p>'
+COMMENTS = '<div id="comments"><h3>Comments (1)</h3><p>Great chapter, thanks.</p></div>'
+FOOT = "<footer><p>© 2021 Example Books.</p></footer>"
+
+
+def read(tmp_path: Path, text: str, encoding: str = "utf-8") -> tuple[list[str], list[str | None]]:
+    """(rows of prose, titles)."""
+    path = tmp_path / "a.html"
+    path.write_bytes(text.encode(encoding))
+    pieces = list(clean(format_lines(path, "html", Ledger()), Ledger(), markdown=True))
+    rows = [row for piece in pieces for row in piece.text.split("\n") if row]
+    return rows, [piece.chapter for piece in pieces]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"{MENU}{PAGER}<h1>The Ferry</h1>{TELLS}{PAGER}{COMMENTS}{FOOT}",
+        f"<h1>The Ferry</h1>{TELLS}<div class='sidebar'><h3>Popular</h3><p>The Salt King</p></div>",
+        f'<form id="aspnetForm"><h1>The Ferry</h1>{TELLS}</form>',
+        f'<div id="menu"><h1>The Ferry</h1>{TELLS}</div>',  # all of the text: no menu
+        f"<h2><a href='#toc'>The Ferry</a></h2>{TELLS}",
+        f"<h1>The Ferry</h1>{TELLS}<span class='num-comment'>3</span>",
+        f"<h1>The Ferry</h1><div class='p-novel__text--preface'><p>Late again.</p></div>{TELLS}",
+        f"<h1>The Ferry</h1><div class='end notes module'><p>Late again.</p></div>{TELLS}",
+        "<h1>The Ferry</h1>" + "<br><br>".join(ROWS),
+        "<pre>Chapter 1\n\n" + "\n\n".join(ROWS) + "</pre>",
+        f"<pre>Chapter 1\n</pre>{TELLS}",
+    ],
+)
+def test_a_sites_page_is_its_story(tmp_path: Path, body: str) -> None:
+    rows, titles = read(tmp_path, f"<html><body>{body}</body></html>")
+    assert rows == ROWS
+    assert set(titles) <= {"The Ferry", "Chapter 1"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '<div class="chapter-content"><p class="comments">“Nice boat,” wrote sailor_77.</p></div>',
+        '<p><a href="x">“Yes,” she said, and it was a link</a></p>',
+        "<p>He said <q>come</q> and went.</p>",
+        "<aside><p>A letter lay on the desk.</p></aside>",
+        "<dl><dt>Marta</dt><dd>You are early.</dd></dl>",
+    ],
+)
+def test_prose_that_looks_like_a_sites_part_stays(tmp_path: Path, said: str) -> None:
+    rows, _ = read(tmp_path, f"<html><body><h1>The Ferry</h1>{TELLS}{said}{TELLS}</body></html>")
+    assert len(rows) == 2 * len(ROWS) + (2 if "<dl>" in said else 1)
+    assert "He said “come” and went." in rows or "<q>" not in said
+
+
+@pytest.mark.parametrize("end", ["", "</title>", "</title></head>"])
+def test_a_head_may_stand_open(tmp_path: Path, end: str) -> None:
+    assert read(tmp_path, f"<html><head><title>x{end}<body>{TELLS}</body></html>")[0] == ROWS
+
+
+def test_a_paragraph_broken_with_one_br_and_ended_with_two(tmp_path: Path) -> None:
+    lines = [
+        "The rain had stopped before the ferry came in, and the women",
+        "were folding umbrellas.",
+    ]
+    rows, _ = read(
+        tmp_path, "<html><body>" + "<br><br>".join(["<br>".join(lines)] * 6) + "</body></html>"
+    )
+    assert set(rows) == {" ".join(lines)}
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding", "text"),
+    [
+        ("iso-8859-1", "cp1252", "“You’re early,” she said — and the sea was late."),
+        ("us-ascii", "cp1252", "“You’re early,” she said — and the sea was late."),
+        ("shift_jis", "cp932", "①雨は渡し舟が着く前に止み、女たちは傘を畳んでいた。"),
+        ("euc-kr", "cp949", "똠방각하 펲시콜라라고 그가 웃었다."),
+        ("big5", "big5hkscs", "她把箱子數了兩遍，着裏峯綫衞。"),
+    ],
+)
+def test_a_declared_name_is_read_as_browsers_do(
+    tmp_path: Path, declared: str, encoding: str, text: str
+) -> None:
+    """A page that says Latin-1 lost its quotation marks, which are those of cp1252."""
+    page = f'<html><head><meta charset="{declared}"></head><body><p>{text}</p></body></html>'
+    assert read(tmp_path, page, encoding)[0] == [text]
+
+
+def test_a_saved_page_with_its_pictures_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STYLEDIAL_LANG", "en")
+    head = "From: <Saved>\nMIME-Version: 1.0\nContent-Type: multipart/related; boundary=b\n\n"
+    (tmp_path / "a.txt").write_text(f"{head}{STORY}")
+    with pytest.raises(DataError, match=r"saved web page \(\.mht\)"):
+        kind_of(tmp_path / "a.txt")
