@@ -9,7 +9,8 @@ from rehearsal import rehearse
 from tiny_models import TEXT, build, spread
 
 from styledial.errors import ModelError
-from styledial.models.load import load_base
+from styledial.models.load import frozen, load_base
+from styledial.models.policy import with_lora
 from styledial.models.support import TESTED, check_behaviour, refusal
 
 LLAMA31 = {
@@ -96,3 +97,36 @@ def test_a_model_that_sees_what_comes_is_refused():
     """BERT as a decoder of text sees both sides unless its config says otherwise."""
     with pytest.raises(ModelError, match="sees those after it"):
         behaviour(random_model("bert", is_decoder=False))
+
+
+# Where families keep what is random in training: a module's own number, the configuration, a
+# mixture's router, whole layers left out.
+RANDOM = {
+    "opt": {"dropout": 0.1, "ffn_dim": 48, "word_embed_proj_dim": 32},
+    "starcoder2": {"residual_dropout": 0.1, "embedding_dropout": 0.1, "num_key_value_heads": 2},
+    "falcon": {"hidden_dropout": 0.1, "attention_dropout": 0.1},
+    "phimoe": {"router_jitter_noise": 0.01, "input_jitter_noise": 0.01, "num_key_value_heads": 2},
+    "biogpt": {"layerdrop": 0.5, "hidden_dropout_prob": 0.1},
+    "gpt2": {"resid_pdrop": 0.1, "n_embd": 32, "n_layer": 2, "n_head": 4},
+}
+
+
+@pytest.mark.parametrize("kind", RANDOM)
+def test_nothing_in_the_base_is_random_while_it_trains(kind):
+    """OPT and Starcoder2 were trained against a reference with another dropout in each pass."""
+    model = frozen(random_model(kind, pad_token_id=1, **RANDOM[kind]))
+    behaviour(model)
+    policy = with_lora(model, r=2, lora_alpha=4, lora_dropout=0.0, target_modules="all-linear")
+    policy.train()
+    ids = torch.arange(5, 29).unsqueeze(0)
+    assert torch.equal(policy(ids), policy.reference(ids))
+
+
+def test_a_model_that_stays_random_is_refused():
+    model = random_model("olmo2", pad_token_id=1)
+    mlp = model.model.layers[0].mlp
+    mlp.register_forward_hook(
+        lambda module, args, out: out + torch.randn(out.shape) * module.training
+    )
+    with pytest.raises(ModelError, match="training mode its outputs are random"):
+        behaviour(model)

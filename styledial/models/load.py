@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from functools import partial
 from pathlib import Path
@@ -41,6 +42,8 @@ __all__ = [
     "weights_dtype",
 ]  # fmt: skip
 
+# Names of rates: attention_dropout, resid_pdrop, layerdrop, router_jitter_noise.
+_RANDOM = re.compile("drop|jitter")
 _PROBES = ("江湖夜雨", "The rain fell on rivers and lakes.")
 
 
@@ -181,11 +184,11 @@ def _from_pretrained(folder: Path, attention: str, trust: bool, **options: Any) 
 
 
 def frozen(model: PreTrainedModel) -> PreTrainedModel:
-    """The model itself, as a base is to be: no gradients, no dropout, no cache."""
+    """The model itself, as a base is to be: no gradients, no randomness, no cache."""
     model.config.use_cache = False
     model.generation_config = _only_its_tokens(model.generation_config)
     model.requires_grad_(False).eval()
-    _without_dropout(model)
+    _without_randomness(model)
     return model
 
 
@@ -198,14 +201,18 @@ def _only_its_tokens(config: GenerationConfig) -> GenerationConfig:
     return GenerationConfig(**{name: getattr(config, name) for name in names})
 
 
-def _without_dropout(model: PreTrainedModel) -> None:
-    """No dropout in the base: tuned and reference passes would draw different masks, and the
-    KL between equal models would not be 0. The adapter has a dropout of its own."""
+def _without_randomness(model: PreTrainedModel) -> None:
+    """No dropout, layerdrop or jitter of a mixture's router in the base: tuned and reference passes
+    would draw different ones, and the KL between equal models would not be 0. Families keep the
+    rates in modules of their own, in attributes, or read them from the configuration each time. The
+    adapter has a dropout of its own."""
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-        elif isinstance(getattr(module, "attention_dropout", None), float):
-            module.attention_dropout = 0.0
+        for holder in (module, getattr(module, "config", None)):
+            for name, value in list(vars(holder).items()) if holder is not None else ():
+                if isinstance(value, float) and _RANDOM.search(name):
+                    setattr(holder, name, 0.0)
 
 
 def recompute_activations(model: PreTrainedModel, *, every: int = 1) -> None:

@@ -1,7 +1,8 @@
 """Whether a model is supported: from its config.json, and by a test for unknown families.
 
 What training relies on: the loss multiplies hidden states with the output head itself, so that has
-to give the model's own logits (head.py); and a token is read from what stands before it alone.
+to give the model's own logits (head.py); a token is read from what stands before it alone; and
+nothing is random, or KL would be the distance between two draws.
 Whether several texts may share a row is asked here too: attention keeps them apart by position
 ids, what is recurrent, convolves or counts absolute places doesn't.
 """
@@ -95,9 +96,9 @@ def check_supported(
 def check_behaviour(model: PreTrainedModel, where: str) -> None:
     """Try what training relies on, on six tokens. Raises ModelError.
 
-    The model's logits must be those of head.py, and a token must not see what comes after it.
-    Families in TESTED have been through this and are let pass; for others it costs three forward
-    passes.
+    The model's logits must be those of head.py, a token must not see what comes after it, and
+    training mode must not make the outputs random. Families in TESTED have been through this and
+    are let pass; for others it costs four forward passes.
     """
     if model.config.model_type in TESTED:
         return
@@ -123,12 +124,21 @@ def _problem(model: PreTrainedModel) -> tuple[str, str] | None:
         hidden = backbone(input_ids=ids, use_cache=False)[0]
         changed = backbone(input_ids=other, use_cache=False)[0]
         own = model(input_ids=ids, use_cache=False).logits[0]
+        model.train()
+        trained = backbone(input_ids=ids, use_cache=False)[0]
+        model.eval()
         computed = torch.empty(own.shape, dtype=torch.float32, device=own.device)
         logits(hidden[0], head, out=computed)
     if not _close(changed[:, :4], hidden[:, :4]):
         return (
             "a token sees those after it, so it isn't a model that continues text",
             "前面的 token 能看到后面的 token，它不是续写模型",
+        )
+    if not _close(trained, hidden):
+        return (
+            "in training mode its outputs are random, by a dropout that cannot be switched off "
+            "here, and KL would measure that",
+            "训练模式下它的输出带有无法关闭的随机性（dropout），KL 度量将不准确",
         )
     if not _close(computed.to(own.dtype), own):
         return (
