@@ -134,6 +134,62 @@ def test_every_command_knows_it(run: Path, gguf_file: Path, tmp_path: Path) -> N
     assert merged.file_dtype == "float32"
 
 
+def test_exports_use_the_file_itself(run: Path, gguf_file: Path, tmp_path: Path) -> None:
+    """Its name needn't be given again."""
+    pytest.importorskip("xllamacpp", reason="llama.cpp (the extra llamacpp) is not installed")
+    done = invoke("export", run, "--to", "gguf-lora", "-o", tmp_path / "lora")
+    assert done.returncode == 0, done.stderr
+    assert "the GGUF base itself is 0.0000 from the run's base" in done.stderr
+    assert invoke("export", run, "--to", "ollama", "-o", tmp_path / "own").returncode == 0
+    assert from_line(tmp_path / "own") == f"FROM {gguf_file}"
+
+
+def test_without_llama_cpp_an_export_is_said_to_be_unmeasured(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from styledial.export import write
+
+    monkeypatch.setattr(write, "is_installed", lambda: False)
+    done = invoke("export", run, "--to", "gguf-lora", "-o", tmp_path / "lora")
+    assert done.returncode == 0, done.stderr
+    assert "pip install 'styledial[llamacpp]'" in done.stderr
+
+
+def test_what_a_modelfile_is_from(
+    run: Path, gguf_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path from the folder of the command is none from the Modelfile's."""
+    monkeypatch.chdir(gguf_file.parent)
+    for named, says in (
+        (gguf_file.name, str(gguf_file)),
+        ("qwen2.5:1.5b", "qwen2.5:1.5b"),
+        ("hf.co/owner/tiny-model:Q4_K_M", "hf.co/owner/tiny-model:Q4_K_M"),
+    ):
+        out = tmp_path / named.replace("/", "-")
+        done = invoke("export", run, "--to", "ollama", "--base-gguf", named, "-o", out)
+        assert done.returncode == 0, done.stderr
+        assert from_line(out) == f"FROM {says}"
+    for named in ("none.gguf", "./none", "a\nADAPTER b", "two words"):
+        done = invoke("export", run, "--to", "ollama", "--base-gguf", named, "-o", tmp_path / "no")
+        assert done.returncode == 2
+        assert "is not a GGUF file" in done.stderr
+        assert not (tmp_path / "no").exists()
+
+
+def from_line(folder: Path) -> str:
+    return next(folder.glob("Modelfile.*")).read_text(encoding="utf-8").splitlines()[0]
+
+
+def test_serve_finds_the_file(run: Path, gguf_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from styledial.cli import serve
+
+    served: list[object] = []
+    monkeypatch.setattr(serve, "_serve", lambda _, base, *more: served.extend([base, *more]))
+    done = invoke("serve", run, "--port", 0)
+    assert done.returncode == 0, done.stderr
+    assert served == [gguf_file, 0, 4096, 2]
+
+
 @pytest.mark.slow
 def test_an_adapter_goes_over_to_another_quantisation(
     run: Path, gguf_file: Path, tmp_path: Path

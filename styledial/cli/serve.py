@@ -28,7 +28,11 @@ def serve(
     adapter: Adapter,
     base_gguf: Annotated[
         str | None,
-        typer.Option(help=say("The base as a GGUF file.", "GGUF 格式的基座文件。")),
+        typer.Option(
+            help=say(
+                "The base as GGUF, unless the run has one.", "GGUF 基座（训练时即用 GGUF 可不写）。"
+            )
+        ),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8080,
     context: Annotated[
@@ -46,11 +50,12 @@ def serve(
         from styledial.export.write import gguf_file
 
         source = read_source(adapter, base)
-    if base_gguf is None:
+    file = source.base_gguf if base_gguf is None else gguf_file(base_gguf)
+    if file is None:
         for line in _other_engines(source):
             typer.echo(line)
         return
-    _serve(source, gguf_file(base_gguf), port, context, parallel)
+    _serve(source, file, port, context, parallel)
 
 
 def _serve(source: Source, base: Path, port: int, context: int, parallel: int) -> None:

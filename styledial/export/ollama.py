@@ -35,9 +35,9 @@ class Template:
     system: str | None
 
 
-def write(source: Source, wanted: list[At], folder: Path, base: str | None) -> list[str]:
-    """NAME-STRENGTH.gguf and Modelfile.STRENGTH for each; `base` is what FROM names, else the
-    base's own folder. Returns what the user should know."""
+def write(source: Source, wanted: list[At], folder: Path, base: str) -> list[str]:
+    """NAME-STRENGTH.gguf and Modelfile.STRENGTH for each; `base` is what FROM names.
+    Returns what the user should know."""
     trusted = bool(source.base.loading.get("trust_remote_code"))
     tokenizer = load_tokenizer(source.base.model, trust_remote_code=trusted)
     template, notes = None, []
@@ -55,7 +55,7 @@ def write(source: Source, wanted: list[At], folder: Path, base: str | None) -> l
             name=f"{source.name} {at.name}",
             scale=at.scale,
         )
-        lines = _modelfile(base or str(source.base_folder), file, template, stops)
+        lines = _modelfile(base, file, template, stops)
         write_text(folder / f"Modelfile.{at.name}", "\n".join(lines) + "\n")
     return notes
 

@@ -13,6 +13,7 @@ from styledial.dial import DialPoint, load_dial, rising_part, strongest
 from styledial.errors import AdapterError, UserError
 from styledial.inference.strengths import scale_at
 from styledial.models.adapter import base_of, describe_adapter
+from styledial.models.gguf_base import is_gguf
 from styledial.models.identity import Base
 from styledial.models.locate import ready_folder
 from styledial.run_folder.layout import ADAPTER_SETTINGS, EXPORT, SETTINGS
@@ -49,6 +50,12 @@ class Source:
         outer = self.adapter.absolute().parent
         places = [self.adapter, *([outer.parent] if outer.name == EXPORT else [])]
         return next((place for place in places if (place / SETTINGS).is_file()), None)
+
+    @property
+    def base_gguf(self) -> Path | None:
+        """The base's own file, where the run was trained on a GGUF file."""
+        path = Path(self.base.model)
+        return path if is_gguf(path) else None
 
     @property
     def full(self) -> At:

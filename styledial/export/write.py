@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,8 +15,10 @@ from styledial.export.source import At, Source, chosen, read_source
 from styledial.files import beside, expanded, folder_written_aside, write_json, write_text
 from styledial.language import say, typed
 from styledial.models.adapter import load_adapter, scale_adapter, write_adapter
+from styledial.models.gguf_base import ENDING, is_gguf
 from styledial.models.identity import FILE as BASE
 from styledial.models.inspect import read_config
+from styledial.models.llama_cpp import is_installed
 from styledial.models.load import quiet_libraries
 from styledial.models.merge import check_target, left_by_merge, merge_adapter
 from styledial.run_folder.described import how_it_writes
@@ -24,6 +27,7 @@ from styledial.run_folder.layout import SUMMARY
 KINDS = ("peft", "merged", "gguf-lora", "gguf", "ollama", "vllm")
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 QUANTS = ("f16", "bf16", "f32", "q8_0", "auto")
+_IN_OLLAMA = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*){0,3}(?::[\w.-]+)?")  # hf.co/owner/name:tag
 
 
 @dataclass(frozen=True)
@@ -125,9 +129,13 @@ def _merge(source: Source, options: Options, model: Path, done: Exported) -> Non
 
 
 def _gguf_lora(source: Source, options: Options, folder: Path, done: Exported) -> None:
-    base = None if options.base_gguf is None else gguf_file(options.base_gguf)
+    named = options.base_gguf
+    base = source.base_gguf if named is None else gguf_file(named)
     gguf.lora(source, done.strengths, folder)
     if base is None or not options.measure:
+        return
+    if named is None and not is_installed():
+        done.notes.append(_needs_llama_cpp())
         return
     opened = measured.reopened(source.run, options.base)
     if opened is None:
@@ -142,17 +150,12 @@ def _gguf_lora(source: Source, options: Options, folder: Path, done: Exported) -
 def gguf_file(named: str) -> Path:
     """The GGUF of the base that --base-gguf names; raises UserError where it isn't there."""
     path = expanded(named)
-    if not path.is_file() or not _is_gguf(path):
+    if not is_gguf(path):
         raise UserError(
             f"--base-gguf {named}: is not a GGUF file; name the base's own, as a file.",
             f"--base-gguf {named}：不是 GGUF 文件；请写基座的 GGUF 文件。",
         )
     return path
-
-
-def _is_gguf(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4) == b"GGUF"
 
 
 def _gguf(source: Source, options: Options, folder: Path, done: Exported) -> None:
@@ -172,10 +175,23 @@ def _gguf(source: Source, options: Options, folder: Path, done: Exported) -> Non
 
 
 def _ollama(source: Source, options: Options, folder: Path, done: Exported) -> None:
-    done.notes += ollama.write(source, done.strengths, folder, options.base_gguf)
+    base = _base_in_ollama(source, options.base_gguf)
+    done.notes += ollama.write(source, done.strengths, folder, base)
     for at in done.strengths:
         file = typed(done.folder / f"Modelfile.{at.name}")
         done.typed.append(f"ollama create {source.name}-{at.name} -f {file}")
+
+
+def _base_in_ollama(source: Source, named: str | None) -> str:
+    """What FROM names. A path is absolute, as Ollama reads others from the Modelfile's folder."""
+    if named is None:
+        return str(source.base_gguf or source.base_folder)
+    path = expanded(named)
+    if path.is_dir():
+        return str(path.absolute())
+    if path.exists() or named.endswith(ENDING) or not _IN_OLLAMA.fullmatch(named):
+        return str(gguf_file(named).absolute())
+    return named
 
 
 def _vllm(source: Source, options: Options, folder: Path, done: Exported) -> None:
@@ -206,6 +222,14 @@ def _warn(at: At, done: Exported) -> None:
                 "（Q8_0、f16）。",
             )
         )
+
+
+def _needs_llama_cpp() -> str:
+    return say(
+        "The strength as exported was not measured: that needs llama.cpp (pip install "
+        "'styledial[llamacpp]').",
+        "未测量导出后的强度：需要 llama.cpp（pip install 'styledial[llamacpp]'）。",
+    )
 
 
 def _not_measured() -> str:

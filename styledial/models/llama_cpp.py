@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,11 @@ class LlamaCpp:
         for each in place["top_logprobs"]:
             logits[each["id"]] = each["logprob"]
         return logits.log_softmax(-1)  # its own sums in float32 are off by 2e-4 for 49,152 tokens
+
+
+def is_installed() -> bool:
+    """Whether xllamacpp is here; it isn't imported."""
+    return find_spec("xllamacpp") is not None
 
 
 def package() -> Any:
