@@ -77,7 +77,19 @@ class Command(TyperCommand):
         """As typer does. Raises UserError for a value that is empty, which an unset variable of the
         shell leaves: typer would read it as the folder here, or as nothing given."""
         _check_not_empty(args)
+        if any(each.name == "settings" for each in self.params):
+            args = self._settings_as_assignments(ctx, args)
         return super().parse_args(ctx, args)
+
+    def _settings_as_assignments(self, ctx: Any, args: list[str]) -> list[str]:
+        from styledial.cli.setting_options import as_assignments
+
+        with_value: set[str] = set()
+        flags: set[str] = set()
+        for each in self.get_params(ctx):  # --help among them
+            names = {*each.opts, *each.secondary_opts}
+            (flags if getattr(each, "is_flag", False) else with_value).update(names)
+        return as_assignments(args, with_value, flags)
 
     def get_help(self, ctx: Any) -> str:
         """As typer writes it, its own words translated."""

@@ -30,7 +30,7 @@ def allowed(field: FieldInfo) -> tuple[str, str]:
 
 def _bounded(words: tuple[str, str], metadata: Iterable[Any]) -> tuple[str, str]:
     bounds = [
-        f"{sign} {getattr(limit, name):g}"
+        f"{sign} {getattr(limit, name):.10g}"
         for limit in metadata
         for kind, (name, sign) in _LIMITS.items()
         if isinstance(limit, kind)
