@@ -17,11 +17,11 @@ import pytest
 from running import ROOT, invoke
 
 from styledial.errors import UserError
-from styledial.report.parts import Word
+from styledial.report.parts import Figure, Section, Word
 from styledial.studio import form, live
 from styledial.studio.desk import Column, Reach
 from styledial.studio.guard import Guard
-from styledial.studio.html import column_html, log_html, report_html
+from styledial.studio.html import column_html, curves_html, log_html, report_html
 from styledial.studio.jobs import Job, Jobs, stop_process
 from styledial.studio.places import Places
 
@@ -133,7 +133,7 @@ def test_a_port_that_is_taken_is_said() -> None:
     from styledial.studio.server import listening
 
     with listening("127.0.0.1", 0) as taken:
-        taken.listen()
+        socket.create_connection(taken.getsockname()).close()  # who comes early isn't refused
         with pytest.raises(UserError, match=r"cannot be listened on .*choose another --port"):
             listening("127.0.0.1", taken.getsockname()[1])
     with pytest.raises(UserError, match="cannot be listened on"):
@@ -273,6 +273,13 @@ def test_what_is_written_is_text() -> None:
     assert 'title="&quot;&gt;&lt;b&gt;"' in found
     assert "<script" not in log_html(hostile)
     assert 'src="report/..%2F%22%3E"' in report_html('../">')
+
+
+def test_curves_say_which_line_is_which() -> None:
+    figure = Figure("Loss", "<svg></svg>", "Lower is better.", ["training text", "<held out>"])
+    found = curves_html(Section("training", "Training", figures=[figure]))
+    assert '<span class="key k2"></span>&lt;held out&gt; ' in found
+    assert found.index("training text") < found.index("Lower is better.")
 
 
 def test_the_sliders_end_and_its_columns() -> None:

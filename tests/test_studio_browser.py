@@ -170,7 +170,7 @@ def test_writing_at_the_strength_of_the_slider(view: View, runs: Path) -> None:
 
 def test_the_report_is_inside(view: View) -> None:
     view.tab("Report")
-    frame = view.page.frame_locator("iframe.report")
+    frame = view.page.frame_locator(".report iframe")
     assert "Style strength" in frame.locator("h1").inner_text()
     view.look("report")
 

@@ -59,7 +59,9 @@ def chat(
         loaded = load(model, kl_beta, base=base, answers=False if plain else None)
     session = Session(loaded, max_new_tokens, temperature, seed, system)
     kind = say("answers", "回答") if loaded.is_chat else say("continues your text", "续写你的文字")
-    typer.echo(f"{model}: {kind}; {strength_line(loaded)}", err=True)
+    strength_now = strength_line(loaded)
+    opening = say(f"{model}: {kind}; {strength_now}", f"{model}：{kind}；{strength_now}")
+    typer.echo(opening, err=True)
     typer.echo(help_text(), err=True)
     read = _reader()
     while True:

@@ -65,22 +65,24 @@ def studio(
             "studio 需要 Gradio：pip install 'styledial[studio]'",
         )
     from styledial.studio.places import Places
-    from styledial.studio.server import listening, serve
+    from styledial.studio.server import application, listening, private_files, serve
 
     runs = [_folder(each) for each in folders or [Path("outputs")]]
     novels = [_folder(each) for each in data_dir or [_NOVELS] * _NOVELS.is_dir()]
     password = None if host in _LOOPBACK else _password(host)
     taken = listening("127.0.0.1" if host == "localhost" else host, port)
-    with working(say("studio", "工作室")), importing():
-        import gradio  # noqa: F401
-    shown = f"[{host}]" if ":" in host else host
-    typer.echo(
-        say(
-            f"Open http://{shown}:{taken.getsockname()[1]} in a browser; Ctrl-C ends the studio.",
-            f"请在浏览器中打开 http://{shown}:{taken.getsockname()[1]}；Ctrl-C 结束。",
+    with private_files():
+        with working(say("studio", "工作室")), importing():
+            app = application(Places(runs, novels), password)
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{taken.getsockname()[1]}"
+        typer.echo(
+            say(
+                f"Open {address} in a browser; Ctrl-C ends the studio.",
+                f"请在浏览器中打开 {address} ；按 Ctrl-C 结束。",
+            )
         )
-    )
-    serve(Places(runs, novels), taken, password)
+        serve(app, taken)
 
 
 def _folder(named: Path) -> Path:

@@ -120,7 +120,7 @@ class Session:
             raise UserError(
                 f"/save {path}: cannot be written ({why}).", f"/save {path}：无法写入（{why}）。"
             ) from None
-        return str(path)
+        return say(f"saved to {path}", f"已保存到 {path}")
 
     def as_text(self, *, lines: bool) -> str:
         """The whole session, for a file."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
@@ -52,6 +52,7 @@ def curves_html(section: Section) -> str:
         return f"<p>{escape(hint)}</p>"
     figures = [
         f"<figure><figcaption>{escape(each.title)}</figcaption>{each.svg}"
+        f'<p class="note">{_legend(each.legend)}</p>'
         f'<p class="note">{escape(each.note)}</p></figure>'
         for each in section.figures
         if each.svg
@@ -59,12 +60,22 @@ def curves_html(section: Section) -> str:
     return f'<div class="figures">{"".join(figures)}</div>'
 
 
+def _legend(names: Sequence[str]) -> str:
+    keys = (
+        f'<span class="key k{number}"></span>{escape(name)} '
+        for number, name in enumerate(names, 1)
+    )
+    return "".join(keys)
+
+
 def report_html(key: str) -> str:
     """The run's report in a frame of its own, and a link to it."""
     address = f"report/{quote(key, safe='')}"
     title = escape(say("Report", "报告"))
     link = escape(say("open in a tab of its own", "在新标签页中打开"))
+    wait = escape(say("Making the report...", "正在生成报告……"))
     return (
         f'<p><a href="{address}" target="_blank" rel="noopener">{link}</a></p>'
-        f'<iframe class="report" title="{title}" src="{address}" sandbox></iframe>'
+        f'<div class="report"><p class="note">{wait}</p>'
+        f'<iframe title="{title}" src="{address}" sandbox></iframe></div>'
     )

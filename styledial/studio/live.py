@@ -44,7 +44,8 @@ def state(folder: Path, jobs: Jobs) -> State:
         words = say("running, begun elsewhere", "进行中（在别处启动）")
     else:
         words = say("finished", "已完成") if finished else say("not finished", "未完成")
-    return State(f"{folder.name}: {words}", running, resumable, measurable)
+    sentence = say(f"{folder.name}: {words}", f"{folder.name}：{words}")
+    return State(sentence, running, resumable, measurable)
 
 
 def owner_of(folder: Path) -> int | None:

@@ -139,7 +139,7 @@ class Page:
         log = gr.HTML(elem_id="log")
         gr.HTML(f"<h2>{say('A new run', '新的训练')}</h2>")
         asked = self._form()
-        plan = gr.HTML(elem_id="plan")
+        plan = gr.HTML(_before_the_plan(), elem_id="plan")
         start = gr.Button(
             say("Train", "开始训练"), variant="primary", interactive=False, elem_id="train"
         )
@@ -161,20 +161,20 @@ class Page:
         with gr.Row():
             preset = gr.Dropdown(
                 list(form.presets().items()), value=None, label=say("Preset", "预设"),
-                elem_id="preset", filterable=False,
+                elem_id="preset", filterable=False, min_width=220,
             )  # fmt: skip
             strength = gr.Dropdown(
                 list(form.strengths().items()), value="medium", label=say("Strength", "强度"),
-                elem_id="new-strength", filterable=False,
+                elem_id="new-strength", filterable=False, min_width=220,
             )  # fmt: skip
         with gr.Row():
             novels = gr.Dropdown(
                 list(self.places.novels()), value=next(iter(self.places.novels())),
-                label=say("Novels", "小说"), elem_id="novels", filterable=False,
+                label=say("Novels", "小说"), elem_id="novels", filterable=False, min_width=220,
             )  # fmt: skip
             name = gr.Textbox(
                 say("style", "style"), label=say("Name", "名称"), max_lines=1, max_length=64,
-                elem_id="name",
+                elem_id="name", min_width=220,
             )  # fmt: skip
         return [preset, strength, novels, name]
 
@@ -235,7 +235,7 @@ class Page:
     def plan(self, preset: str | None, novels: str) -> tuple[Any, ...]:
         """The plan of a new run; with it the button may be pressed."""
         if not preset:
-            return "", gr.Button(interactive=False)
+            return _before_the_plan(), gr.Button(interactive=False)
         asked = form.Form(preset, "medium", self._novels(novels), self.places.runs_in[0])
         return html.lines_html(form.plan_of(asked)), gr.Button(interactive=True)
 
@@ -299,6 +299,15 @@ class Page:
             gr.Button(interactive=now.running), gr.Button(interactive=now.resumable),
             gr.Button(interactive=now.measurable),
         )  # fmt: skip
+
+
+def _before_the_plan() -> str:
+    return html.note(
+        say(
+            "Choose a preset: its memory plan appears here, then the run can start.",
+            "请先选择预设：这里会显示显存估算，随后即可开始训练。",
+        )
+    )
 
 
 def _shown() -> dict[str, Any]:

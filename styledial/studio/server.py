@@ -18,13 +18,17 @@ _THEME_FONTS = ["system-ui", "-apple-system", "Segoe UI", "PingFang SC", "Noto S
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """A socket that is bound. Raises UserError for an address or a port that is not available."""
+    """A socket that takes connections, which wait until they are served.
+
+    Raises UserError for an address or a port that is not available.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     taken = socket.socket(family, socket.SOCK_STREAM)
     if os.name != "nt":
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         taken.bind((host, port))
+        taken.listen()
     except OSError as error:
         taken.close()
         raise UserError(
@@ -35,19 +39,18 @@ def listening(host: str, port: int) -> socket.socket:
     return taken
 
 
-def serve(places: Places, taken: socket.socket, password: str | None) -> None:
-    """Serve until the process is asked to stop. `password` None: only the loopback address."""
+def serve(app: Any, taken: socket.socket) -> None:
+    """Serve the `application` until the process is asked to stop. Call within `private_files`."""
     import uvicorn
 
-    with private_files():
-        config = uvicorn.Config(
-            application(places, password),
-            log_level="critical",  # else it tells of each page that Ctrl-C cuts off
-            server_header=False,
-            timeout_graceful_shutdown=1,
-            ws="none",
-        )
-        uvicorn.Server(config).run(sockets=[taken])
+    config = uvicorn.Config(
+        app,
+        log_level="critical",  # else it tells of each page that Ctrl-C cuts off
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        ws="none",
+    )
+    uvicorn.Server(config).run(sockets=[taken])
 
 
 @contextmanager
@@ -63,7 +66,8 @@ def private_files() -> Iterator[None]:
 
 
 def application(places: Places, password: str | None) -> Any:
-    """The ASGI application. Call within `private_files`."""
+    """The ASGI application, on a loopback address alone where `password` is None. Takes seconds;
+    call within `private_files`."""
     import gradio as gr
     from fastapi import FastAPI
 

@@ -18,9 +18,9 @@ BASE, MOST = "base", "strongest"  # what may be written beside
 
 def strength_words(strength: float) -> str:
     """What the slider's number means."""
-    return html.note(
-        say("base", "基座") if strength == 0 else f"{name_of(strength)}, KL {strength:.3f}"
-    )
+    name = name_of(strength)
+    reached = say(f"{name}, KL {strength:.3f}", f"{name}，KL {strength:.3f}")
+    return html.note(say("base", "基座") if strength == 0 else reached)
 
 
 def columns_of(found: Reach, strength: float, beside: list[str]) -> Sequence[float | None]:
