@@ -136,6 +136,42 @@ def test_without_a_reference_it_is_cross_entropy() -> None:
     torch.testing.assert_close(grad, torch.autograd.grad((weights[0] * expected).sum(), h)[0])
 
 
+@pytest.mark.parametrize("direction", ["reverse", "forward"])
+def test_beside_a_certain_token_nothing_is_left_to_compare(direction) -> None:
+    """The masked KL of such rows was -2.7 or 10, and its gradient sometimes NaN."""
+    certain = torch.tensor([300.0, 0, 1, 2, 3])
+    open_, other = torch.tensor([4.0, 0, 1, 2, 3]), torch.tensor([3.0, 2, 1, 2, 0])
+    h = torch.stack([certain, certain, open_, open_]).requires_grad_()
+    r = torch.stack([certain.flip(0), other, certain, other])
+    weights = torch.ones(2, 4)
+    targets = torch.zeros(4, dtype=torch.int64)
+    how = {"direction": direction, "mask_target": True}
+    ours = fused_nll_kl(h, r, OutputHead(torch.eye(5)), targets, *weights, **how)
+    exact = h.detach().double().requires_grad_()
+    nll = F.cross_entropy(exact, targets, reduction="sum")
+    last = naive(
+        exact[3:],
+        r[3:].double(),
+        torch.eye(5).double(),
+        targets[3:],
+        weights[:, 3:],
+        direction,
+        True,
+    )
+    (nll + last[0] - last[1].sum()).backward()
+    ours.loss.backward()
+    assert ours.loss.item() == pytest.approx((nll + last[0] - last[1].sum()).item(), rel=1e-5)
+    torch.testing.assert_close(h.grad.double(), exact.grad, rtol=1e-5, atol=1e-6)
+    # A vocabulary of one token has no others at all.
+    alone = torch.randn(3, 4, requires_grad=True)
+    one = fused_nll_kl(
+        alone, torch.randn(3, 4), OutputHead(torch.randn(1, 4)), targets[:3], *weights[:, :3], **how
+    )
+    one.loss.backward()
+    assert one.loss.item() == 0
+    assert alone.grad.eq(0).all()
+
+
 def test_all_rows_masked_gives_zero_loss_and_gradient() -> None:
     h, r, head, targets, weights = inputs(9, 8, 50, torch.float32)
     h.requires_grad_()

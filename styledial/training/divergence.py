@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 
 Direction = Literal["reverse", "forward"]
+# Of the e = exp(z - highest) of all tokens but one, the least sum from which their distribution can
+# be told: below it the others are rounded away, beside a token that is certain.
+_LEAST_REST = 1e-30
 
 
 class Softmax(NamedTuple):
@@ -79,13 +82,14 @@ def _reverse(
     """KL(p || q) of each row, [n, 1]; otherwise as `divergence`."""
     difference = torch.sub(policy.z, reference.z, out=reference.z)
     kl = counted = _mean(policy, difference) - policy.above(reference)
-    of_nll, rest = weights.nll / policy.sum, _Rest(policy, reference, None)
+    of_nll, rest = weights.nll / policy.sum, _Rest.whole(policy, reference)
     if target is not None:
         rest = _Rest.of(policy, reference, target)
         counted = _mean(rest.policy, difference) - rest.policy.above(rest.reference)
+        counted = counted.where(rest.is_known, 0.0)
     if needs_grad:
         # p w_nll + p' w_kl (difference - offset - kl), the constants of a row gathered first
-        of_kl = weights.kl / rest.policy.sum
+        of_kl = weights.kl.where(rest.is_known, 0.0) / rest.policy.sum
         factor = of_nll - of_kl * (rest.policy.above(rest.reference) + counted)
         difference.mul_(of_kl).add_(factor)
         torch.mul(difference, policy.e, out=policy.z)
@@ -100,34 +104,52 @@ def _forward(
     difference = torch.sub(reference.z, policy.z, out=reference.z)
     reference = reference._replace(z=policy.z)  # the policy's logits aren't needed any more
     kl = counted = _mean(reference, difference) - reference.above(policy)
-    of_nll, rest = weights.nll / policy.sum, _Rest(policy, reference, None)
+    of_nll, rest = weights.nll / policy.sum, _Rest.whole(policy, reference)
     if target is not None:
         rest = _Rest.of(policy, reference, target)
         counted = _mean(rest.reference, difference) - rest.reference.above(rest.policy)
+        counted = counted.where(rest.is_known, 0.0)
     if needs_grad:
-        p = policy.e.mul_(of_nll + weights.kl / rest.policy.sum)
-        torch.sub(p, reference.e.mul_(weights.kl / rest.reference.sum), out=policy.z)
+        of_kl = weights.kl.where(rest.is_known, 0.0)
+        p = policy.e.mul_(of_nll + of_kl / rest.policy.sum)
+        torch.sub(p, reference.e.mul_(of_kl / rest.reference.sum), out=policy.z)
         rest.put_back(policy.z, of_nll, target)
     return kl, counted
 
 
 class _Rest(NamedTuple):
-    """Both distributions without a token of each row, and the policy's e [n, 1] of that token."""
+    """Both distributions without a token of each row, and the policy's e [n, 1] of that token.
+
+    is_known: bool [n, 1], false where one of the two leaves next to nothing beside that token: the
+    KL of what is left, a quotient of roundings, then counts as 0.
+    """
 
     policy: Softmax
     reference: Softmax
+    is_known: Tensor
     left_out: Tensor | None
+
+    @classmethod
+    def whole(cls, policy: Softmax, reference: Softmax) -> _Rest:
+        """Nothing is left out."""
+        known = torch.ones_like(policy.sum, dtype=torch.bool)
+        return cls(policy, reference, known, None)
 
     @classmethod
     def of(cls, policy: Softmax, reference: Softmax, target: Tensor) -> _Rest:
         """`target`'s entries of both e become 0."""
         left_out = policy.e.gather(1, target)
-        both = []
-        for each in (policy, reference):
-            # Summed anew: sum - e would lose all digits where the token is nearly certain.
-            total = each.e.scatter_(1, target, 0.0).sum(dim=-1, keepdim=True)
-            both.append(each._replace(sum=total.clamp_min(torch.finfo(total.dtype).tiny)))
-        return cls(both[0], both[1], left_out)
+        # Summed anew: sum - e would lose all digits where the token is nearly certain.
+        p, q = (
+            each.e.scatter_(1, target, 0.0).sum(dim=-1, keepdim=True)
+            for each in (policy, reference)
+        )
+        return cls(
+            policy._replace(sum=p.clamp_min(_LEAST_REST)),
+            reference._replace(sum=q.clamp_min(_LEAST_REST)),
+            (p >= _LEAST_REST) & (q >= _LEAST_REST),
+            left_out,
+        )
 
     def put_back(self, gradient: Tensor, of_nll: Tensor, target: Tensor | None) -> None:
         """NLL alone has a gradient in the logit of the token that was left out."""
