@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -62,8 +63,15 @@ def test_a_trained_policy_meets_the_budget(budget: float, trained: Trained) -> N
     """To half a per cent on the rows that are read, to five on rows that nobody has looked at."""
     reached = trained.kl(trained.read)
     assert reached > 1.1 * budget  # or there would be nothing to do
-    landing = land(trained.policy, lambda: trained.kl(trained.read), budget)
+    readings = []
+
+    def read() -> float:
+        readings.append(trained.kl(trained.read))
+        return readings[-1]
+
+    landing = land(trained.policy, read, budget)
     assert landing["kl_before_landing"] == pytest.approx(reached, rel=1e-6)
+    assert readings.count(readings[0]) == 1  # as it is, the adapter is read once
     assert 0 < landing["adapter_scale"] < 1
     assert trained.kl(trained.read) == pytest.approx(budget, rel=0.005)
     assert trained.kl(trained.others) == pytest.approx(budget, rel=0.05)
@@ -91,6 +99,13 @@ def test_meets_the_budget_in_a_few_readings(exponent: float, budget: float) -> N
     assert kl == pytest.approx(budget, rel=0.005)
     assert 0 < scale < 1
     assert len(tried) <= 7
+
+
+@pytest.mark.parametrize("beyond", [math.inf, math.nan])
+def test_a_kl_that_is_not_finite_is_above_the_budget(beyond: float) -> None:
+    """An adapter that overflows at its full strength ended in a math error, or was left so."""
+    scale, kl = find_scale(lambda scale: 0.4 * scale**2 if scale < 0.7 else beyond, 0.1)
+    assert (scale, kl) == (pytest.approx(0.5, rel=0.005), pytest.approx(0.1, rel=0.005))
 
 
 def test_never_scales_up() -> None:

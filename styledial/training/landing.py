@@ -28,7 +28,7 @@ def find_scale(
 
     `kl_at(scale)` measures KL in nats per token; each call costs a reading of the text. Where
     even `highest` doesn't reach the budget, `highest` is returned with its KL: an adapter is
-    never scaled beyond what was trained.
+    never scaled beyond what was trained. A KL that isn't finite counts as above the budget.
     """
     low, high = 0.0, highest
     kl_high = kl_at(high)
@@ -38,11 +38,12 @@ def find_scale(
     # Power law through the last point; the exponent is learnt from the last two points.
     exponent = 2.0
     for _ in range(most_tries):
-        guess = scale * (budget / kl) ** (1 / exponent)
+        guess = scale * (budget / kl) ** (1 / exponent) if math.isfinite(kl) else low
         if not low < guess < high:
             guess = (low + high) / 2
         kl_guess = kl_at(guess)
-        if kl_guess > 0 and guess != scale and kl_guess != kl:
+        comparable = math.isfinite(kl) and math.isfinite(kl_guess) and kl_guess > 0
+        if comparable and guess != scale and kl_guess != kl:
             exponent = min(max(math.log(kl_guess / kl) / math.log(guess / scale), 0.5), 8.0)
         scale, kl = guess, max(kl_guess, 1e-12)
         if abs(kl / budget - 1) <= tolerance:
@@ -67,9 +68,11 @@ def land(policy: Policy, read_kl: Callable[[], float], budget: float | None) -> 
 
     reached = read()
     scale = 1.0
-    if budget is not None and reached > budget:
+    if budget is not None and not reached <= budget:  # also for NaN
 
         def kl_at(wanted: float) -> float:
+            if wanted == 1.0:  # read a moment ago
+                return reached
             with scaled(policy, wanted):
                 return read()
 
