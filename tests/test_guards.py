@@ -140,6 +140,11 @@ def test_the_batch_is_named_and_many_in_a_row_end_the_run(
     spiked = replace(skipped, spikes=1, last_spike_step=6, last_spike_nll=9.0, mean_nll=3.0)
     warnings.report(spiked, order)
     assert "the loss jumped to 9.000 (mean so far 3.000)" in told[1]
+    resumed = UpdateWarnings(
+        warnings.rows, warnings.tokenizer, most=3, note=warnings.note, skipped=1, spikes=1
+    )
+    resumed.report(spiked, order)
+    assert len(told) == 2  # the run that it goes on with has told of it
     again = replace(spiked, skipped=2, skipped_in_a_row=1, last_skipped_step=7)
     warnings.report(replace(again, nonfinite_parts=(2,)), order)  # after the two of style text
     assert "anchor text (data.anchor)" in told[2]

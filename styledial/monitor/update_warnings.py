@@ -20,8 +20,8 @@ _SHOWN, _EXCERPT = 4, 16  # rows named in a sentence, and the tokens of each tha
 class UpdateWarnings:
     """Compares the counts with those before and warns of what is new.
 
-    `most` skipped updates in a row end the run with StyleDialError. `skipped`: those that were
-    reported before, by the run that this one resumes.
+    `most` skipped updates in a row end the run with StyleDialError. `skipped` and `spikes`: those
+    that were reported before, by the run that this one resumes.
     """
 
     def __init__(
@@ -32,9 +32,10 @@ class UpdateWarnings:
         most: int,
         note: Note,
         skipped: int = 0,
+        spikes: int = 0,
     ) -> None:
         self.rows, self.tokenizer, self.most, self.note = rows, tokenizer, most, note
-        self._skipped, self._spikes = skipped, 0
+        self._skipped, self._spikes = skipped, spikes
 
     def report(self, counts: UpdateCounts, order: RowOrder) -> None:
         """Warn of what happened since the last call; `order` is the one in force."""

@@ -73,6 +73,7 @@ class Updates:
             most=parts.config.training.max_skipped_updates,
             note=parts.screen.note,
             skipped=self.state.skipped,
+            spikes=int(self.state.counters.get("spikes", 0)),
         )
         file = None
         if own := self.own:
