@@ -166,6 +166,18 @@ def test_length_gives_no_style_away(corpora) -> None:
     assert found.value - found.base < 0.3
 
 
+def test_passages_that_end_at_once_have_no_style(corpora) -> None:
+    """A base that answers with nothing: the other metrics are of use all the same."""
+    tokenizer, books, base = corpora
+    empty = [ids[: 80 * (number % 2)] for number, ids in enumerate(base)]
+    passages = passages_of(books, empty, empty)
+    assert list(StyleScore(passages, tokenizer).run()) == []
+    assert [found.name for found in Rhythm(passages, tokenizer).run()] == [
+        "function_word_distance",
+        "sentence_rhythm_distance",
+    ]
+
+
 def test_distances_are_smallest_to_ones_own_kind(corpora) -> None:
     tokenizer, books, base = corpora
     for result in Rhythm(passages_of(books, base, books), tokenizer).run():

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _FOLDS = 5
+_FEWEST = 8  # characters of a passage; a model that ends its texts at once leaves none
 _BETWEEN_WIDE = re.compile(r"(?<=[^\x00-\xff])\s+|\s+(?=[^\x00-\xff])")
 
 
@@ -43,8 +44,12 @@ class StyleScore:
     tokenizer: PreTrainedTokenizerBase
 
     def run(self) -> Iterator[Result]:
-        """The mean score, 0 (base) to 1 (books). Trains one small classifier a fold, on the CPU."""
-        tuned, base, books = self.scores()
+        """The mean score, 0 (base) to 1 (books). Trains one small classifier a fold, on the CPU.
+        Nothing where many passages are all but empty."""
+        scores = self.scores()
+        if scores is None:
+            return
+        tuned, base, books = scores
         yield Result(
             "style_score",
             *of_mean(tuned),
@@ -53,12 +58,15 @@ class StyleScore:
             float(books.mean()),
         )
 
-    def scores(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of each passage: the tuned model's, the base's, the books'."""
+    def scores(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Of each passage: the tuned model's, the base's, the books'. None where the common length
+        of the passages is next to nothing."""
         sides = (self.passages.tuned, self.passages.base, self.passages.book)
         texts = [[plain(as_text(self.tokenizer, p.ids)) for p in side] for side in sides]
         # The tuned text has no say in it, so that several adapters are scored alike.
         length = int(np.quantile([len(text) for side in texts[1:] for text in side], 0.1))
+        if length < _FEWEST:
+            return None
         texts = [[text[:length] for text in side] for side in texts]
         folds = [self._folds(side) for side in sides]
         scores = [np.zeros(len(side)) for side in sides]
