@@ -17,18 +17,20 @@ if TYPE_CHECKING:
 _MARGIN = 0.3
 # A container's limit and what it uses, under cgroup version 2 and version 1.
 _GROUPS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    (
-        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
-    ),
+    (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
+    (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
 )
+# Of what it uses: files that were read a while ago, such as a model that was just downloaded. They
+# go as soon as a program asks for memory. The first is version 1's, with its subgroups.
+_CACHED = re.compile(r"^(?:total_inactive_file|inactive_file) (\d+)$", re.MULTILINE)
 
 
 def host_card(processes: int = 1) -> Card | None:
     """What is free now, shared by so many processes here; None where it can't be asked."""
     free = free_memory()
-    return Card("CPU", free // processes, margin=_MARGIN, is_gpu=False) if free else None
+    if free is None:
+        return None
+    return Card("CPU", free // processes, margin=_MARGIN, is_gpu=False)
 
 
 def plainly_fits(config: Config, card: Card) -> bool:
@@ -61,26 +63,29 @@ def _is_dense(shape: Any) -> bool:
     return not any("expert" in name for name in shape.to_dict())
 
 
-def free_memory() -> int:
-    """Bytes that programs can still have, within a container's limit; 0 where nobody says."""
-    limits = [_of_container(Path(most), Path(used)) for most, used in _GROUPS]
-    return min((n for n in (_of_machine(), *limits) if n), default=0)
+def free_memory() -> int | None:
+    """Bytes that programs can still have, within a container's limit; None where nobody says."""
+    limits = (_of_container(*group) for group in _GROUPS)
+    return min((n for n in (_of_machine(), *limits) if n is not None), default=None)
 
 
-def _of_machine() -> int:
+def _of_machine() -> int | None:
     path = Path("/proc/meminfo")
     if path.is_file():
         found = re.search(r"^MemAvailable:\s*(\d+) kB", path.read_text(), re.MULTILINE)
-        return int(found[1]) * 1024 if found else 0
+        return int(found[1]) * 1024 if found else None
     try:
         # No system but Linux tells what could be freed in one word: a half of all there is.
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     except (AttributeError, ValueError, OSError):  # Windows
-        return 0
+        return None
 
 
-def _of_container(most: Path, used: Path) -> int:
+def _of_container(folder: Path, most: str, used: str) -> int | None:
+    """What its limit leaves; None where `folder` isn't there or there is no limit ("max")."""
     try:
-        return max(int(most.read_text()) - int(used.read_text()), 0)
-    except (OSError, ValueError):  # no such file, or "max"
-        return 0
+        limit, in_use = (int((folder / name).read_text()) for name in (most, used))
+        cached = _CACHED.findall((folder / "memory.stat").read_text())
+    except (OSError, ValueError):
+        return None
+    return max(limit - in_use + max(map(int, cached), default=0), 0)
