@@ -147,12 +147,17 @@ class _Decision:
                 f"可用内存 {free}，远多于本次训练所需。",
             )
             return _Settled(changes | {CHECKPOINTING: False}, None)
+        if card is None:
+            return self.unplanned(
+                "this machine's free memory is not known", "无法得知本机的可用内存"
+            )
         try:
-            found = fastest(config, card) if card else None
+            found = fastest(config, card)
+            needed = found.plan if found else plan(with_least_memory(config), card=card)
         except Exception as error:  # as above
             return _Settled(changes | self.unplanned(*_why_not(error)).changes, None)
-        if found is None or card is None:
-            # It is run all the same: a CPU's memory grows onto the disk.
+        if found is None:
+            self.note(*_beyond_the_machine(needed, card))
             return _Settled(changes | {CHECKPOINTING: True}, None)
         self.note(*chosen_words(found, card))
         return _Settled(changes | found.changes, None)
@@ -240,6 +245,20 @@ class _Decision:
     def tell_tried(self, tried: Config) -> None:
         changes = as_settings({name: tried.value_of(name) for name in CHANGED})
         self.note(f"memory: trying {changes}", f"显存：尝试 {changes}")
+
+
+def _beyond_the_machine(needed: Plan, card: gpus.Card) -> tuple[str, str]:
+    """Of a CPU run for which memory is short: it is run all the same, as memory may grow onto the
+    disk."""
+    needs, free = memory_size(needed.total), memory_size(card.memory)
+    chosen = as_settings({CHECKPOINTING: True})
+    return (
+        f"auto: {chosen}: even so about {needs} are needed, and {free} are free. Training "
+        "continues; it may become slow, or the system may end it. A smaller data.max_length, "
+        "batch size or base needs less.",
+        f"auto：{chosen}：即便如此仍约需 {needs}，而可用内存为 {free}。训练会继续，"
+        "但可能变慢，或被系统终止。减小 data.max_length、批次或换更小的基座可降低占用。",
+    )
 
 
 def _why_not(error: Exception) -> tuple[str, str]:
