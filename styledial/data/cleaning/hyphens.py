@@ -18,14 +18,16 @@ class Hyphens:
 
     `after-/lecture` keeps its hyphen where the book writes after-lecture, or both halves but not
     the whole; `vig-/orous` loses it where the book has vigorous, or has not got the halves.
+    `typeset`: the book is known to break words, whether its first lines prove it or not.
     """
 
-    def __init__(self, sample: Sequence[Line] = ()) -> None:
+    def __init__(self, sample: Sequence[Line] = (), *, typeset: bool = False) -> None:
         text = "\n".join(line.text for line in sample).lower()
-        whole = re.sub(r"[\u2010-]\n\s*[^\W\d_]+", "\n", text)  # the broken ones prove nothing
+        # The broken ones prove nothing.
+        whole = re.sub(r"[^\W\d_]+[\u2010-]\n\s*[^\W\d_]+", "\n", text)
         self.words: Counter[str] = Counter(re.findall(r"[^\W\d_]+(?:[-\u2010][^\W\d_]+)*", whole))
         self.parts: Counter[str] = Counter(re.findall(r"[^\W\d_]+", whole))
-        self.breaks = self._breaks_words(sample)
+        self.breaks = typeset or self._breaks_words(sample)
 
     def _breaks_words(self, sample: Sequence[Line]) -> bool:
         """Whether the book breaks words at line ends at all, and not only compounds."""

@@ -96,7 +96,7 @@ def unwrap(
         if not text:
             yield Line(line.number, "")
         elif joins:
-            parts[-1], space = _joint(parts[-1], text, hyphens, spaced)
+            parts[-1], space = joint(parts[-1], text, hyphens, spaced)
             parts.append(space + text)
         else:
             number, parts = line.number, [text]
@@ -123,7 +123,7 @@ def _is_full(line: str, after: str, wrap: Wrap) -> bool:
     return columns(line, language) + first > wrap.width - _SLACK
 
 
-def _joint(left: str, right: str, hyphens: Hyphens, spaced: bool) -> tuple[str, str]:
+def joint(left: str, right: str, hyphens: Hyphens, spaced: bool) -> tuple[str, str]:
     """(`left` as it is to stand, the space before `right`) where a line break parted them."""
     a, b = left[-1:], right[:1]
     if _LONE_MARKS.match(right):
@@ -145,6 +145,11 @@ def _dash_joins(left: str, right: str) -> bool:
         if right.startswith(dash):
             return not right.lstrip("-—⸺").startswith((" ", "\u00a0"))
     return False
+
+
+def ends_sentence(text: str) -> bool:
+    """Whether a line ends as a sentence, a heading or a line of speech does."""
+    return _ENDS.search(text) is not None
 
 
 def columns(text: str, language: Language = CHINESE) -> int:

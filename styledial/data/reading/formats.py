@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import re
 import shutil
 import struct
@@ -25,13 +24,13 @@ from styledial.data.reading.epub import epub_lines, reason_of
 from styledial.data.reading.markup import Page, site_page
 from styledial.data.reading.page_rows import without_links
 from styledial.data.reading.page_text import page_text, tags_of
+from styledial.data.reading.pdf import pdf_lines
 from styledial.data.reading.xml import as_page
 from styledial.errors import DataError
 
 _HEAD = 4096
 _LARGEST = 1 << 28  # bytes
 _WHOLE = ("html", "fb2", "rtf")  # read into memory at once
-_SCANNED = 20  # characters a page, below which a PDF is a row of pictures
 _STARTS = ((b"%PDF", "pdf"), (b"\x1f\x8b", "gz"), (b"PAR1", "parquet"), (rb"{\rtf", "rtf"))
 _PAGE = re.compile(
     r"(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?(?:<!doctype html|<html|<head|<body)", re.DOTALL
@@ -194,22 +193,10 @@ def _docx(path: Path, ledger: Ledger) -> Iterator[str]:
 
 def _pdf(path: Path, ledger: Ledger) -> Iterator[str]:
     pypdf = extra(path, "pypdf", "pdf")
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it writes of each oddity
     reader = pypdf.PdfReader(str(path))
     if reader.is_encrypted and not reader.decrypt(""):
         _protected(path, "a password")
-    count = held = 0
-    rows: list[str] = []
-    for page in reader.pages:
-        text = page.extract_text() or ""
-        count, held = count + 1, held + len(text.strip())
-        rows += text.split("\n")
-    if held < _SCANNED * max(1, count):
-        raise DataError(
-            f"{path}: is scanned: its {count} pages have no text layer. Run OCR on it first.",
-            f"{path}：是扫描件，{count} 页都没有文字层。请先做文字识别（OCR）。",
-        )
-    yield from rows
+    yield from pdf_lines(path, reader.pages, ledger)
 
 
 def _mobi(path: Path, ledger: Ledger) -> Iterator[str]:

@@ -1,0 +1,154 @@
+"""PDF: paragraphs whole across rows and pages, what the edition prints at the edges goes."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from styledial.data.cleaning.ledger import Ledger
+from styledial.data.reading.formats import format_lines
+from styledial.errors import DataError
+
+pytest.importorskip("pypdf", reason="the pdf extra is not installed")
+
+SENTENCES = [
+    "The rain had stopped before the ferry came in, and the women were folding umbrellas.",
+    "Marta counted the crates twice, because the first number had not pleased her.",
+    "By noon the fog had come back, and with it the smell of tar and oranges.",
+    "Behind the customs shed two boys were throwing stones at a bottle; neither hit it.",
+    "The letter was still in her coat, soft as cloth from being read.",
+    "When the bell rang she lifted the smallest crate and walked up the hill with it.",
+    "Nobody in the upper town remembered who had built the observatory.",
+    "At the top was a door that only opened inwards, and a lamp that nobody trimmed.",
+]
+PARAGRAPHS = [" ".join(SENTENCES[i : i + 3]) for i in range(6)]
+Placed = tuple[float, float, float, str]  # x, y, size, text
+
+
+def pdf(pages: list[list[Placed]]) -> bytes:
+    objects = ["<</Type/Catalog/Pages 2 0 R>>", "", "<</Type/Font/Subtype/Type1/BaseFont/Courier>>"]
+    kids = ""
+    for page in pages:
+        rows = "".join(
+            f"/F1 {size} Tf 1 0 0 1 {x} {y} Tm ({text}) Tj " for x, y, size, text in page
+        )
+        stream = f"BT {rows}ET"
+        fonts = "/Resources<</Font<</F1 3 0 R>>>>"
+        kids += f"{len(objects) + 1} 0 R "
+        place = len(objects) + 2
+        objects.append(
+            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents {place} 0 R{fonts}>>"
+        )
+        objects.append(f"<</Length {len(stream)}>>stream\n{stream}\nendstream")
+    objects[1] = f"<</Type/Pages/Kids[{kids}]/Count {len(pages)}>>"
+    raw, places = "%PDF-1.4\n", []
+    for number, content in enumerate(objects, 1):
+        places.append(len(raw))
+        raw += f"{number} 0 obj{content}endobj\n"
+    size = len(objects) + 1
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    end = f"trailer<</Size {size}/Root 1 0 R>>\nstartxref\n{len(raw)}\n%%EOF"
+    return f"{raw}xref\n0 {size}\n0000000000 65535 f \n{table}{end}".encode("latin-1")
+
+
+def read(tmp_path: Path, pages: list[list[Placed]]) -> tuple[list[str], Ledger]:
+    (tmp_path / "a.pdf").write_bytes(pdf(pages))
+    ledger = Ledger()
+    return list(format_lines(tmp_path / "a.pdf", "pdf", ledger)), ledger
+
+
+def book(
+    width: int = 60, indent: float = 0, gap: float = 0, per_page: int = 7, left: float = 50
+) -> list[list[Placed]]:
+    """Pages of PARAGRAPHS broken at `width`, `per_page` rows each."""
+    pages: list[list[Placed]] = [[]]
+    y = 700.0
+    for paragraph in PARAGRAPHS:
+        for i, row in enumerate(textwrap.wrap(paragraph, width, break_on_hyphens=False)):
+            if len(pages[-1]) == per_page:
+                pages.append([])
+                y = 700.0
+            pages[-1].append((left + (0 if i else indent), y, 12, row))
+            y -= 14
+        y -= gap
+    return pages
+
+
+@pytest.mark.parametrize("layout", [{"indent": 15}, {"gap": 10}, {"indent": 15, "per_page": 5}])
+def test_paragraphs_are_whole(tmp_path: Path, layout: dict[str, int]) -> None:
+    assert read(tmp_path, book(**layout))[0] == PARAGRAPHS
+
+
+HEADS: list[Callable[[int], list[Placed]]] = [
+    lambda n: [(200, 750, 9, "THE TIDE LEDGER"), (300, 40, 9, str(n))],
+    lambda n: [(200, 750, 12, f"{n}  THE TIDE LEDGER" if n % 2 else f"A. WRITER  {n}")],
+    lambda n: [(200, 750, 9, "THE TIDE LEDGER"), (400, 750, 9, f"Page {n} of 20")],
+    lambda n: [(300, 40, 12, f"- {n + 40} -")],
+    lambda n: [(200, 714, 12, "THE TIDE LEDGER")],  # as near to the text as its own lines
+]
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_heads_and_page_numbers_go(tmp_path: Path, head: Callable[[int], list[Placed]]) -> None:
+    """They were prose in the middle of a sentence, and each page number a chapter."""
+    pages = [[*head(n), *page] for n, page in enumerate(book(indent=15, per_page=6), 1)]
+    rows, ledger = read(tmp_path, pages)
+    assert rows == PARAGRAPHS
+    assert ledger.drops.keys() <= {"running head", "page number"}
+    assert ledger.chars_in == sum(ledger.drops.values())
+
+
+def test_lines_of_the_text_that_are_alike_stay(tmp_path: Path) -> None:
+    """A refrain at the top of three pages, and a number that a sentence has there."""
+    pages = book(indent=15, per_page=6)
+    said = [[(65.0, 714.0, 12.0, "He said no."), *page] for page in pages]
+    rows, ledger = read(tmp_path, [*said[:3], *pages * 2])
+    assert ("\n".join(rows).count("He said no."), ledger.drops.total()) == (3, 0)
+
+
+def test_two_columns_are_read_one_after_the_other(tmp_path: Path) -> None:
+    columns = book(width=30, indent=15, per_page=9)
+    right = [[(x + 260, y, size, row) for x, y, size, row in page] for page in columns]
+    pages = [[*a, *b] for a, b in zip(columns[::2], right[1::2], strict=False)]
+    assert (
+        read(tmp_path, pages if len(columns) % 2 == 0 else [*pages, columns[-1]])[0] == PARAGRAPHS
+    )
+
+
+def test_words_that_a_row_breaks_are_whole(tmp_path: Path) -> None:
+    page: list[Placed] = [
+        (65, 700, 12, "She had brought um-"),
+        (50, 686, 12, "brellas for every-"),
+        (50, 672, 12, "body, and a well-"),
+        (50, 658, 12, "made lamp."),
+        (65, 644, 12, "The well-made lamp"),
+        (50, 630, 12, "was for nobody."),
+    ]
+    assert read(tmp_path, [page])[0] == [
+        "She had brought umbrellas for everybody, and a well-made lamp.",
+        "The well-made lamp was for nobody.",
+    ]
+
+
+def test_what_is_printed_large_is_a_heading(tmp_path: Path) -> None:
+    pages = book(indent=15, per_page=30)
+    pages[0].insert(0, (200, 740, 18, "The Ferry"))
+    pages.append([(200, 740, 18, "The Chart"), *book(indent=15, per_page=30)[0]])
+    rows, _ = read(tmp_path, pages)
+    assert rows == ["# The Ferry", *PARAGRAPHS, "# The Chart", *PARAGRAPHS]
+
+
+def test_a_large_first_letter_belongs_to_its_word(tmp_path: Path) -> None:
+    pages = book(indent=15, per_page=30)
+    x, y, size, row = pages[0][0]
+    pages[0][:1] = [(50, y - 14, 40, row[0]), (x + 30, y, size, row[1:])]
+    assert read(tmp_path, pages)[0] == PARAGRAPHS
+
+
+def test_pages_without_text_are_scanned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STYLEDIAL_LANG", "en")
+    with pytest.raises(DataError, match="is scanned: its 3 pages have no text layer"):
+        read(tmp_path, [[], [(50, 50, 9, "2")], []])
