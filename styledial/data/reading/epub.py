@@ -14,7 +14,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -22,6 +21,7 @@ from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.reading.markup import Page
 from styledial.data.reading.page_names import hidden_classes
 from styledial.data.reading.page_text import page_text
+from styledial.data.reading.tags import Tags
 from styledial.errors import DataError
 
 _LARGEST = 1 << 29  # bytes unpacked; a book has a few megabytes, a bomb has gigabytes
@@ -125,7 +125,7 @@ class _Book:
         text = self._read("META-INF/encryption.xml").decode("utf-8", "replace") if rights else ""
         encrypted: list[str] = []  # what each method but a font's own is used on
         ours = False
-        for tag, given, _ in _Tags(text).found:
+        for tag, given, _ in Tags(text).found:
             if tag == "encryptionmethod":
                 ours = given.get("algorithm", "") not in _FONT_ONLY
                 encrypted += [""] * ours
@@ -149,14 +149,14 @@ class _Book:
         """(folder of the .opf, what it says); an empty package where there is none."""
         place = ""
         if "meta-inf/container.xml" in self.names:
-            tags = _Tags(self._text("META-INF/container.xml"))
+            tags = Tags(self._text("META-INF/container.xml"))
             place = next((a.get("full-path", "") for t, a, _ in tags.found if t == "rootfile"), "")
         if _plain(place) not in self.names:
             place = next(
                 (name for name in self.names.values() if name.lower().endswith(".opf")), ""
             )
         package = _Package()
-        for tag, given, text in _Tags(self._text(place)).found if place else ():
+        for tag, given, text in Tags(self._text(place)).found if place else ():
             if tag == "title":
                 package.title = package.title or text
             elif tag == "item":
@@ -203,7 +203,7 @@ class _Book:
                 continue
             label = ""
             of_contents = True  # and not of the list of the paper book's pages
-            for tag, given, text in _Tags(self._text(href)).found:
+            for tag, given, text in Tags(self._text(href)).found:
                 if tag in ("nav", "navmap", "pagelist", "navlist"):
                     of_contents = tag == "navmap" or given.get("epub:type", "") == "toc"
                 label = text.strip() if tag in ("text", "a") else label
@@ -238,25 +238,6 @@ class _Book:
     def _drop(self, reason: str, text: str) -> None:
         self.ledger.chars_in += len(text)
         self.ledger.drop(Line(0, text), reason)
-
-
-class _Tags(HTMLParser):
-    """The tags of an XML file in order, as (name, attributes, text inside); never raises."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.found: list[tuple[str, dict[str, str], str]] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        self.found.append((tag.rpartition(":")[2], given, ""))
-
-    def handle_data(self, data: str) -> None:
-        if self.found and data.strip():
-            tag, given, text = self.found[-1]
-            self.found[-1] = (tag, given, f"{text} {data.strip()}".strip())
 
 
 def _plain(name: str) -> str:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import io
 import re
@@ -20,11 +21,13 @@ from typing import Any, NoReturn
 
 from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.cleaning.titles import Titles
+from styledial.data.reading.docx import docx_page
 from styledial.data.reading.epub import epub_lines, reason_of
 from styledial.data.reading.markup import Page, site_page
 from styledial.data.reading.page_rows import without_links
 from styledial.data.reading.page_text import page_text, tags_of
 from styledial.data.reading.pdf import pdf_lines
+from styledial.data.reading.rtf import rtf_text
 from styledial.data.reading.xml import as_page
 from styledial.errors import DataError
 
@@ -37,14 +40,22 @@ _PAGE = re.compile(
 )
 _SAVED_PAGE = (b"\nmime-version:", b"\ncontent-type: multipart/related")
 _BLOCK = re.compile(r"<(?:div|p|h[1-6]|section|article|meta|title)\b")
+_OLE = b"\xd0\xcf\x11\xe0"
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")  # in it stands a .docx with a password
 _REFUSED = (
-    (b"\xd0\xcf\x11\xe0", "an old Word file; save it as .docx", "旧版 Word 文件，请另存为 .docx"),
+    (_OLE, "an old Word file or HWP; save it as .docx", "旧版 Word 文件或 HWP，请另存为 .docx"),
     (b"Rar!", "a RAR archive; unpack it into the folder", "RAR 压缩包，请解压到文件夹中"),
     (b"7z\xbc\xaf", "a 7z archive; unpack it into the folder", "7z 压缩包，请解压到文件夹中"),
     (b"\x89PNG", "a picture", "图片"),
     (b"\xff\xd8\xff", "a picture", "图片"),
     (b"AT&TFORM", "DjVu, pictures of pages", "DjVu（页面图片）"),
     (b"ITSF", "a .chm; convert it to .epub or .html", ".chm 文件，请转换为 .epub 或 .html"),
+)  # fmt: skip
+# Other documents that are a zip, by a member that only they have.
+_PACKED = (
+    ("meta-inf/manifest.xml", "an OpenDocument file; save it as .docx", "ODF 文件，请另存为 .docx"),
+    ("xl/workbook.xml", "an Excel workbook; save it as .csv", "Excel 表格，请另存为 .csv"),
+    ("ppt/presentation.xml", "a presentation; save it as text", "演示文稿，请另存为纯文本"),
 )  # fmt: skip
 
 
@@ -55,13 +66,16 @@ def kind_of(path: Path) -> str:
     """
     with path.open("rb") as file:
         head = file.read(_HEAD)
+    if head.startswith(_OLE) and _ENCRYPTED in path.read_bytes():
+        _protected(path, "a password")
     for start, en, zh in _REFUSED:
         if head.startswith(start):
             raise DataError(f"{path}: is {en}.", f"{path}：是{zh}。")
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _kind_of_zip(path)
+    begins = head.removeprefix(codecs.BOM_UTF8).lstrip()
     for start, kind in _STARTS:
-        if head.startswith(start):
+        if begins.startswith(start):
             return kind
     if all(sign in head[:2000].lower() for sign in _SAVED_PAGE):
         raise DataError(
@@ -133,6 +147,9 @@ def _kind_of_zip(path: Path) -> str:
         return "epub"
     if "word/document.xml" in names:
         return "docx"
+    for sign, en, zh in _PACKED:
+        if sign in names:
+            raise DataError(f"{path}: is {en}.", f"{path}：是{zh}。")
     return "epub" if path.suffix.lower() == ".epub" else "zip"
 
 
@@ -178,17 +195,15 @@ def _fb2(path: Path, ledger: Ledger) -> Iterator[str]:
 
 
 def _rtf(path: Path, ledger: Ledger) -> Iterator[str]:
-    rtf_to_text = extra(path, "striprtf.striprtf", "rtf").rtf_to_text
-    raw = path.read_bytes().decode("latin-1")
-    yield from str(rtf_to_text(raw, encoding="cp1252", errors="replace")).split("\n")
+    striprtf = extra(path, "striprtf.striprtf", "rtf")
+    yield from rtf_text(path.read_bytes(), striprtf.rtf_to_text).split("\n")
 
 
 def _docx(path: Path, ledger: Ledger) -> Iterator[str]:
-    mammoth = extra(path, "mammoth", "docx")
-    with path.open("rb") as file:
-        html = mammoth.convert_to_html(file).value
-    html = re.sub(r'(?is)<ol><li id="[^"]*(?:foot|end)note-.*?</ol>', "", html)
-    yield from _page(Page(html), ledger)
+    html, notes = docx_page(path, extra(path, "mammoth", "docx"))
+    page = Page(html)
+    page.dropped += [("notes", row) for note in notes for row in Page(note).lines]
+    yield from _page(page, ledger)
 
 
 def _pdf(path: Path, ledger: Ledger) -> Iterator[str]:

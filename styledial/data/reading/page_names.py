@@ -72,6 +72,8 @@ def why_silent(tag: str, given: Given, hidden: set[str]) -> str:
     classes = set(given.get("class", "").split())
     if types & _NOTE_TYPES or any(map(_NOTE_CLASS.fullmatch, classes)):
         return "notes"
+    if "toc-entry" in classes:
+        return "contents"
     by_author = any(map(_AUTHOR_CLASS.fullmatch, classes | {given.get("id", "")}))
     if by_author or any(names <= classes for names in _OF_AO3):
         return "author's note"
