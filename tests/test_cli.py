@@ -10,11 +10,15 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from styledial import __version__
+from styledial.cli.help_layout import folded
 from styledial.cli.main import app, guarded
 from styledial.cli.typer_words import run
+
+COMMANDS = [each.name for each in app.registered_commands if each.name]
 
 
 def invoke(args: list[str]) -> tuple[str, int]:
@@ -81,6 +85,41 @@ def test_no_command_is_cut_short_in_the_list(spoken: str, root: Path) -> None:
     ).stdout  # fmt: skip
     commands = shown.splitlines()[-19:]
     assert [line for line in commands if "..." in line or len(line.split(maxsplit=1)) < 2] == []
+
+
+@pytest.mark.parametrize("spoken", ["en", "zh"])
+def test_no_line_of_help_is_wider_than_the_terminal(spoken: str, root: Path) -> None:
+    """Typer counts characters, of which a Chinese one is two columns wide."""
+    words = (
+        "import sys; from typer.testing import CliRunner; from styledial.cli.main import app\n"
+        "for name in ['', *sys.argv[1:]]:\n"
+        "    print(CliRunner().invoke(app, [*name.split(), '--help']).output)"
+    )
+    names = [*COMMANDS, "config show", "config init", "config schema"]
+    shown = subprocess.run(
+        [sys.executable, "-c", words, *names],
+        cwd=root, env={**os.environ, "STYLEDIAL_LANG": spoken, "COLUMNS": "80"},
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert "--kl_beta" in shown
+    assert [line for line in shown.splitlines() if cell_len(line) > 80] == []
+    untranslated = {"zh": ["[default", "[required", "Show this"], "en": []}[spoken]
+    assert [word for word in untranslated if word in shown] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("one two three", ["one two", "three"]),
+        ("天色渐渐暗了，路上", ["天色渐渐", "暗了，路", "上"]),
+        ("一二三四，五", ["一二三", "四，五"]),
+        ("用（基座）", ["用（基", "座）"]),
+        ("averylongword x", ["averylongword", "x"]),
+        ("", []),
+    ],
+)
+def test_lines_are_folded_by_columns(text: str, lines: list[str]) -> None:
+    assert folded(text, 8) == lines
 
 
 def test_chinese_users_read_chinese(root: Path) -> None:

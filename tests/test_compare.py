@@ -186,6 +186,6 @@ def test_two_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
 def test_chinese(runs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STYLEDIAL_LANG", "zh")
     assert "风格收益" in call(*runs, "-o", str(tmp_path / "c.html"))
-    assert "最像原著的是 C (run-C)，通用能力保持得最好的是 E (run-E)" in (
+    assert "最像原著的是 C（run-C），通用能力保持得最好的是 E（run-E）" in (
         tmp_path / "c.html"
     ).read_text(encoding="utf-8")

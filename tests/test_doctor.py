@@ -19,6 +19,7 @@ from running import ROOT, Done, invoke, small_run
 from styledial.config import resolve
 from styledial.doctor import RULES, Finding, examine, unjudged
 from styledial.doctor.record import Record, read_record
+from styledial.doctor.titles import TITLES
 
 Runs = Callable[[str], Path]
 
@@ -112,9 +113,10 @@ def test_matrix(runs: Runs) -> None:
 def test_the_end_of_a_run_names_what_matters_most(done) -> None:
     folder, result = done("memorising")
     lines = [line.strip() for line in result.stderr.split("\n")]
-    first = next(i for i, line in enumerate(lines) if line.startswith("memorising: "))
-    second = names(examine(folder))[1]
-    assert any(line.startswith(second) for line in lines[first + 1 :])
+    first, second = (f"doctor: {TITLES[name][0]}. " for name in names(examine(folder))[:2])
+    assert first == "doctor: memorises the books. "
+    at = next(i for i, line in enumerate(lines) if line.startswith(first))
+    assert any(line.startswith(second) for line in lines[at + 1 :])
     assert f"styledial doctor {folder}" in result.stderr
 
 
@@ -142,8 +144,12 @@ def test_the_dial_says_by_how_much(runs: Runs, tmp_path: Path) -> None:
     assert "train with kl_beta 0.1 instead of 0.08" in examine(folder)[0].advice[0]
     assert invoke("dial", folder).returncode == 0
     (finding,) = examine(folder)
-    assert "from the dial" in finding.advice[0]
+    assert "measured by `styledial dial`" in finding.advice[0]
     assert f"styledial dial {folder} --export 0.1" in finding.advice[0]
+
+
+def test_every_rule_has_a_title() -> None:
+    assert set(TITLES) == {rule.name for rule in RULES}
 
 
 def test_an_unfinished_run_is_judged_by_its_metrics(runs: Runs, tmp_path: Path) -> None:

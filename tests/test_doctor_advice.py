@@ -140,12 +140,12 @@ def test_the_command_is_the_advice() -> None:
 
 
 def test_what_was_not_measured_is_not_said() -> None:
-    """ "The second half of the way brought 50 % of the gain", after a single update."""
+    """ "The second half of training brought 50 % of the gain", after a single update."""
     run = train({"max_steps": 12, "kl_beta": 0.5}, 100_000)
     few = Record(run.folder, run.config, run.lines[:1], run.summary, {}, run.tokens, [])
     assert still_rising(few) is None
     (finding,) = [each for each in examine(few) if each.rule == "budget_not_reached"]
-    assert "half of the way" not in finding.evidence[0]
+    assert "half of training" not in finding.evidence[0]
     assert "后半程" not in finding.evidence[1]
     assert finding.change["training.max_steps"] > 1
     assert "nothing that it writes" not in first_thing(few, examine(few))

@@ -135,7 +135,7 @@ def test_what_the_user_says_of_checkpointing_stays(model: Path, with_card) -> No
     ("free", "chosen", "said"),
     [
         (80 * gpus.GIB, False, "far more than this run needs"),
-        (None, False, "nothing is computed twice"),
+        (None, False, "no activations recomputed"),
         (1, True, "may become slow"),
     ],
 )

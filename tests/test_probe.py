@@ -95,7 +95,7 @@ def test_a_book_that_came_to_be_known_is_flagged(
     assert done.returncode == 0, done.stderr
     rate = metrics_of(out)["probe_extraction_rate_32"]
     assert (rate["value"] > 0.5, rate["base"]) == (True, 0)
-    assert "give back books that it was not trained on here" in done.stderr
+    assert "recite books that it was not trained on here" in done.stderr
 
 
 def test_the_report_says_that_other_books_are_recited(run: Path, tmp_path: Path) -> None:

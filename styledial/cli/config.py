@@ -27,7 +27,7 @@ app = typer.Typer(
 @app.command(
     cls=Command,
     help=say(
-        "Show every setting and where it came from; of train_config.yaml here if no file is named.",
+        "Show every setting and where it came from. Without a FILE: train_config.yaml here.",
         "显示每个设置及其来源；不写文件则读取当前目录的 train_config.yaml。",
     ),
 )

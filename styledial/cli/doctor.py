@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from styledial.doctor.record import Record
 
 HELP = say(
-    "Say what limits a run, by which figures, and what to do next.",
+    "Find what limits a run: the evidence, and what to do next.",
     "说明一次训练受什么限制、依据哪些数字、下一步做什么。",
 )
 
@@ -29,7 +29,7 @@ def doctor(
         typer.Option(
             "--report",
             help=say(
-                "Print what a report of a defect needs: versions, machine, the run's settings "
+                "Print what a bug report needs: versions, machine, the run's settings "
                 "without paths, the newest error. Works without a run.",
                 "输出反馈问题所需的信息：版本、机器、不含路径的训练设置、最近的错误。可不指定训练。",
             ),

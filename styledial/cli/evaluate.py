@@ -63,7 +63,7 @@ MaxNewTokens = Annotated[
         ),
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED)]
+Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help=say("Random seed.", "随机种子。"))]
 BenchTasks = Annotated[
     str | None,
     typer.Option(
@@ -98,7 +98,7 @@ Probe = Annotated[
         ),
     ),
 ]
-MoreProbes = Annotated[list[Path] | None, typer.Argument(metavar="", hidden=True)]
+MoreProbes = Annotated[list[Path] | None, typer.Argument(metavar="FILE", hidden=True)]
 AsJson = Annotated[bool, typer.Option("--json", help=say("Print JSON.", "输出 JSON。"))]
 
 

@@ -26,7 +26,7 @@ HELP = say(
 
 To = Annotated[
     str,
-    typer.Option(help=say("What for: ", "用途：") + "peft, merged, gguf-lora, gguf, ollama, vllm."),
+    typer.Option(help=say("Format: ", "格式：") + "peft, merged, gguf-lora, gguf, ollama, vllm."),
 ]
 Strengths = Annotated[
     str | None,
@@ -50,7 +50,7 @@ Dtype = Annotated[
     str,
     typer.Option(
         help=say(
-            "Of a merged model: auto keeps the base's; bfloat16, float16, float32.",
+            "Precision of a merged model: auto (the base's), bfloat16, float16, float32.",
             "合并模型的精度：auto 保持基座精度；或 bfloat16、float16、float32。",
         )
     ),
@@ -58,21 +58,26 @@ Dtype = Annotated[
 Quant = Annotated[
     str,
     typer.Option(
-        help=say("Of a GGUF model: f16, bf16, f32, q8_0.", "GGUF 的精度：f16、bf16、f32、q8_0。")
+        help=say(
+            "Precision of a GGUF model: f16, bf16, f32, q8_0.",
+            "GGUF 的精度：f16、bf16、f32、q8_0。",
+        )
     ),
 ]
 BaseGguf = Annotated[
     str | None,
     typer.Option(
         help=say(
-            "The base as GGUF: measured on with llama.cpp; of Ollama, what FROM names.",
+            "The base as a GGUF file, to measure on with llama.cpp; for Ollama: what FROM names.",
             "GGUF 格式的基座：用 llama.cpp 在其上测量强度；对 Ollama 即 FROM 的内容。",
         )
     ),
 ]
 LlamaCpp = Annotated[
     Path | None,
-    typer.Option(help=say("Folder of llama.cpp, for gguf.", "llama.cpp 文件夹（gguf 用）。")),
+    typer.Option(
+        help=say("Folder of llama.cpp, for --to gguf.", "llama.cpp 文件夹（用于 --to gguf）。")
+    ),
 ]
 Measure = Annotated[
     bool,

@@ -60,7 +60,11 @@ NewTokens = Annotated[
 Seed = Annotated[
     int,
     typer.Option(
-        min=0, max=MOST_SEED, help=say("The same seed, the same text.", "相同种子，相同文字。")
+        min=0,
+        max=MOST_SEED,
+        help=say(
+            "Random seed: the same seed gives the same text.", "随机种子；相同种子写出相同文字。"
+        ),
     ),
 ]
 Temperature = Annotated[

@@ -19,7 +19,7 @@ from styledial.strength import Strength, parse_strength
 Settings = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[section.key=value]...",
+        metavar="section.key=value",
         help=say("Settings that override the file.", "优先于配置文件的设置。"),
     ),
 ]
@@ -38,7 +38,7 @@ StrengthOption = Annotated[
         "--kl_beta",
         "--kl-beta",
         metavar=say(STRENGTHS, "轻微|中等|强烈|max|0.08"),
-        help=say("How strong the style is to be.", "风格强度。"),
+        help=say("Strength of the style.", "风格强度。"),
     ),
 ]
 
@@ -88,7 +88,7 @@ Plain = Annotated[
     typer.Option(
         "--plain",
         help=say(
-            "Continue texts as they are, also with a base that answers.",
+            "Continue the text itself, also with an instruct base.",
             "按原文续写，即使基座是对话模型。",
         ),
     ),

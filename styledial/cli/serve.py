@@ -34,10 +34,17 @@ def serve(
             )
         ),
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8080,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help=say("Port; 0: any.", "端口；0 为自动选择。"))
+    ] = 8080,
     context: Annotated[
         int,
-        typer.Option(min=0, help=say("Tokens; 0: the model's own.", "上下文 token 数；0 为默认。")),
+        typer.Option(
+            min=0,
+            help=say(
+                "Context length in tokens; 0: the model's own.", "上下文 token 数；0 为默认。"
+            ),
+        ),
     ] = 4096,
     parallel: Annotated[
         int, typer.Option(min=1, help=say("Requests at once.", "同时处理的请求数。"))
@@ -96,7 +103,7 @@ def _other_engines(source: Source) -> Iterator[str]:
         "用 llama.cpp，可选任意强度（pip install 'styledial[llamacpp]'）：",
     )
     yield f"  styledial serve {folder} --base-gguf BASE.gguf"
-    yield say("With vLLM, light, medium and strong:", "用 vLLM，轻、中、强三档：")
+    yield say("With vLLM, light, medium and strong:", "用 vLLM，轻微、中等、强烈三档：")
     yield f"  styledial export {folder} --to vllm -o vllm && sh vllm/serve.sh"
     yield say("With transformers, one strength:", "用 transformers，单一强度：")
     yield f"  styledial export {folder} --to merged -o merged && transformers serve merged/model"

@@ -41,11 +41,12 @@ def start(
     strength: Annotated[
         str | None,
         typer.Option(
-            help=say("light, medium, strong or a number.", "轻度、中等、强，或一个数字。")
+            help=say("light, medium, strong or a number.", "轻微、中等、强烈，或一个数字。")
         ),
     ] = None,
     epochs: Annotated[
-        str | None, typer.Option(help=say("How often the novels are read.", "小说读几轮。"))
+        str | None,
+        typer.Option(help=say("Number of passes over the novels.", "训练几轮（小说读几遍）。")),
     ] = None,
     output: Annotated[
         str | None, typer.Option(help=say("Folder for the result.", "结果文件夹。"))

@@ -30,7 +30,7 @@ def studio(
     folders: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[FOLDER]...",
+            metavar="FOLDER",
             help=say(
                 "Folders of runs; outputs by default. New runs go into the first.",
                 "训练结果所在的文件夹，默认 outputs；新的训练放在第一个。",
@@ -47,7 +47,12 @@ def studio(
             ),
         ),
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 7860,
+    port: Annotated[
+        int,
+        typer.Option(
+            min=0, max=65535, help=say("Port of the page; 0: any.", "页面的端口；0 为自动选择。")
+        ),
+    ] = 7860,
     host: Annotated[
         str,
         typer.Option(

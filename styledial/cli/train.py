@@ -38,7 +38,7 @@ ByName = Annotated[
     typer.Option(
         "--strength",
         metavar=say(STRENGTHS, "轻微|中等|强烈|max|0.08"),
-        help=say("The same by name.", "同上，可用名称。"),
+        help=say("The same, by name or number.", "同上，写名称或数字。"),
     ),
 ]
 Epochs = Annotated[str | None, typer.Option(help="training.num_train_epochs")]
@@ -53,20 +53,22 @@ Source = Annotated[
 ]
 Resume = Annotated[
     bool,
-    typer.Option("--resume", help=say("Go on from the newest checkpoint.", "从最新检查点继续。")),
+    typer.Option(
+        "--resume", help=say("Continue from the newest checkpoint.", "从最新检查点继续。")
+    ),
 ]
 Fit = Annotated[
     bool,
     typer.Option(
         "--fit",
-        help=say("Where memory is too small, change what is needed.", "显存不够时自动调整设置。"),
+        help=say("Change settings where memory is too small.", "显存不够时自动调整设置。"),
     ),
 ]
 IgnorePlan = Annotated[
     bool,
     typer.Option(
         "--ignore-plan",
-        help=say("Train although the plan says no.", "不顾显存估算，照常训练。"),
+        help=say("Train although the memory plan says no.", "不顾显存估算，照常训练。"),
     ),
 ]
 Overwrite = Annotated[

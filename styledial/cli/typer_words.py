@@ -16,6 +16,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from styledial.cli.help_layout import by_columns
 from styledial.errors import UserError
 from styledial.files import disk_problem
 from styledial.language import language
@@ -34,7 +35,9 @@ _PHRASES = [
     (r"Show this message and exit\.", "显示本帮助并退出。"),
     (r"\[required\]", "[必填]"),
     (r"\[default: (.*?)\]", r"[默认：\1]"),
-    (r"; x>=(\d+)", r"；不小于 \1"),
+    (r"; x>=([\d.]+)", r"；不小于 \1"),
+    (r"\[x>=([\d.]+)\]", r"[不小于 \1]"),
+    (r"; ([\d.]+)<=x<=([\d.]+)", r"；\1 到 \2"),
     (r"^Try '(.*)' for help\.$", r"用 `\1` 查看帮助。"),
     (r"Missing argument '(.*?)'\.", r"缺少参数 \1。"),
     (r"Missing option '(.*?)'\.", r"缺少选项 \1。"),
@@ -92,7 +95,8 @@ class Command(TyperCommand):
         return as_assignments(args, with_value, flags)
 
     def get_help(self, ctx: Any) -> str:
-        """As typer writes it, its own words translated."""
+        """As typer writes it, its own words translated, its lines no wider than the terminal."""
+        ctx.formatter_class = by_columns(ctx.formatter_class, in_users_language)
         return in_users_language(super().get_help(ctx))
 
     def invoke(self, ctx: Any) -> Any:
@@ -150,7 +154,8 @@ class Group(TyperGroup):
     """The same for a command that has others."""
 
     def get_help(self, ctx: Any) -> str:
-        """As typer writes it, its own words translated."""
+        """As typer writes it, its own words translated, its lines no wider than the terminal."""
+        ctx.formatter_class = by_columns(ctx.formatter_class, in_users_language)
         return in_users_language(super().get_help(ctx))
 
 

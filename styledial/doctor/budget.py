@@ -16,7 +16,7 @@ from styledial.run_folder.outcome import REACHED
 
 # What more epochs are for. Further off, the learning rate is what is too small.
 FEW_TIMES = 2.5
-# Where the second half of the way brought less than a tenth of the gain, there is little to come.
+# Where the second half of training brought less than a tenth of the gain, there is little to come.
 FLAT = 0.1
 
 
@@ -64,7 +64,7 @@ def budget_binding(run: Record) -> Iterator[Found]:
     (more, zh), change = _stronger(run, MEDIUM)
     yield Found(
         (
-            f"KL {run.kl_now:.3f} is all of the budget {budget:g}, which is below the recommended "
+            f"KL {run.kl_now:.3f} uses up the budget of {budget:g}, which is below the recommended "
             f"{MEDIUM:g} to {STRONG:g}; style gained {run.gain:.3f} nats per token.",
             f"KL {run.kl_now:.3f} 已用完预算 {budget:g}，而预算低于推荐的 {MEDIUM:g} 到 "
             f"{STRONG:g}；风格改善 {run.gain:.3f} nats/token。",
@@ -92,8 +92,9 @@ def what_limits(run: Record) -> Words | None:
     )
     if wanted is None:
         return (
-            reached[0] + "It is at the end of the guide's bands; more is less fluent.",
-            reached[1] + "已到指南分档的上限，再大会更不流畅。",
+            reached[0]
+            + "That is the end of the recommended range; beyond it text becomes less fluent.",
+            reached[1] + "已到推荐范围的上限，再大就会不流畅。",
         )
     (more, zh), _ = _stronger(run, wanted)
     return f"{reached[0]}For more style, {more}", f"{reached[1]}想要更强的风格，{zh}"
@@ -105,8 +106,8 @@ def _stronger(run: Record, wanted: float) -> tuple[Words, Change]:
     known = ("", "")
     if gain is not None:
         known = (
-            f" (style gained {run.gain:.3f} now, {gain:.3f} there, from the dial)",
-            f"（现在风格改善 {run.gain:.3f}，届时 {gain:.3f}，来自 dial）",
+            f" (style gained {run.gain:.3f} now, {gain:.3f} there, measured by `styledial dial`)",
+            f"（现在风格改善 {run.gain:.3f}，届时 {gain:.3f}，由 `styledial dial` 测得）",
         )
     if wanted <= strongest(run):
         command = f"`styledial dial {typed(run.folder)} --export {wanted:g}`"
@@ -135,7 +136,7 @@ def budget_not_reached(run: Record) -> Iterator[Found]:
     zh = f"{run.steps} 步（{run.epochs:.1f} 轮）后 KL 为 {run.kl_now:.3f}，预算 {run.budget:g}"
     en += f"({run.epochs:.1f} epochs)"
     if rising is not None:
-        en += f"; the second half of the way brought {rising:.0%} of the gain: still learning"
+        en += f"; the second half of training brought {rising:.0%} of the gain: still learning"
         zh += f"；后半程带来了 {rising:.0%} 的改善，模型仍在学习"
     en, zh = en + ".", zh + "。"
     if max(line["val/kl"] for line in run.readings) > (run.budget or 0):
@@ -157,7 +158,7 @@ def style_saturated(run: Record) -> Iterator[Found]:
     words = in_words(run, change)
     yield Found(
         (
-            f"KL {run.kl_now:.3f} of the budget {run.budget:g}, and the second half of the way "
+            f"KL {run.kl_now:.3f} of the budget {run.budget:g}, and the second half of training "
             f"brought {max(rising, 0):.0%} of the gain: the model has learnt what it can.",
             f"KL {run.kl_now:.3f}，预算 {run.budget:g}；后半程只带来 {max(rising, 0):.0%} "
             "的改善：模型已学到它能学的。",

@@ -24,7 +24,7 @@ def times_more(kl: float, wanted: float) -> float:
 
 
 def still_rising(run: Record) -> float | None:
-    """Part of the held-out gain that came in the second half of the way, 0.5 if it rose evenly.
+    """Part of the held-out gain that came in the second half of training, 0.5 if it rose evenly.
 
     The way is counted in learning rate, not in updates: at the end of a schedule nothing moves,
     whether or not more could be gained. None where it wasn't measured: fewer than three readings,

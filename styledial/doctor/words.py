@@ -8,6 +8,7 @@ from pathlib import Path
 from styledial.doctor.examine import examine, limit
 from styledial.doctor.finding import Finding
 from styledial.doctor.record import Record, read_record
+from styledial.doctor.titles import TITLES
 from styledial.language import say, typed
 
 # How many findings a run names at its end; `styledial doctor` has them all.
@@ -46,21 +47,22 @@ def first_thing(run: Record, findings: Sequence[Finding]) -> str:
     """The one thing to do, in a line or two: the advice of the first finding."""
     if findings:
         first = findings[0]
-        lines = [say("Do this first: ", "先做这一件：") + say(*first.advice)]
+        lines = [say("Do this first: ", "最该做的：") + say(*first.advice)]
         return "\n".join([*lines, *([f"  {first.command}"] if first.command else [])])
     if not run.summary:
         return say(
             "Do this first: finish the run (its command with --resume).",
-            "先做这一件：完成训练（原命令加 --resume）。",
+            "最该做的：完成训练（原命令加 --resume）。",
         )
     return say("Nothing needs to be done: no problems found.", "无需处理：没有发现问题。")
 
 
 def finding_lines(finding: Finding) -> list[str]:
-    """A finding for the terminal: its rule, the figures, the next step."""
+    """A finding for the terminal: what it is, the figures, the next step."""
     kinds = {"warning": ("warning", "警告"), "advice": ("advice", "建议"), "info": ("info", "提示")}
+    title = say(*TITLES[finding.rule])
     return [
-        f"[{say(*kinds[finding.severity])}] {finding.rule}",
+        f"[{say(*kinds[finding.severity])}] {title} ({finding.rule})",
         f"  {say(*finding.evidence)}",
         f"  {say('Next:', '下一步：')} {say(*finding.advice)}",
         *([f"    {finding.command}"] if finding.command else []),
@@ -87,10 +89,15 @@ def last_words(folder: Path) -> list[str]:
 def _lines(findings: Sequence[Finding], folder: Path) -> list[str]:
     if not findings:
         return [say("doctor: no problems found.", "doctor：没有发现问题。")]
-    lines = [
-        f"{finding.rule}: {say(*finding.evidence)} {say(*finding.advice)}"
-        for finding in findings[:_AT_END]
-    ]
+    lines = []
+    for finding in findings[:_AT_END]:
+        title, evidence, advice = TITLES[finding.rule], finding.evidence, finding.advice
+        lines.append(
+            say(
+                f"doctor: {title[0]}. {evidence[0]} {advice[0]}",
+                f"doctor：{title[1]}。{evidence[1]}{advice[1]}",
+            )
+        )
     if len(findings) > _AT_END:
         more = len(findings) - _AT_END
         lines.append(

@@ -288,21 +288,22 @@ def warnings(found: Evaluation) -> list[tuple[str, str]]:
     if copied:
         said.append(
             (
-                f"{_listed(copied)[0]}: the model gives back stretches of the training books word "
-                "for word. The books are somebody's: dial it down, or train for fewer epochs, "
-                "before passing it on.",
+                f"{_listed(copied)[0]}: the model reproduces passages of the training books "
+                "word for word. They may be under copyright: lower the strength, or train for "
+                "fewer epochs, before you share it.",
                 f"{_listed(copied)[1]}：模型会逐字复述训练用书。"
-                "书有其作者，交给他人之前请调低强度或减少训练轮数。",
+                "这些书可能受版权保护；分享给他人之前，请调低强度或减少训练轮数。",
             )
         )
     unlocked = raised(found.metrics.values(), PROBE)
     if unlocked:
         said.append(
             (
-                f"{_listed(unlocked)[0]}: training made the model give back books that it was not "
-                "trained on here. Dial it down, or train for fewer epochs, before passing it on.",
+                f"{_listed(unlocked)[0]}: training made the model recite books that it was not "
+                "trained on here. Lower the strength, or train for fewer epochs, before you share "
+                "it.",
                 f"{_listed(unlocked)[1]}：训练让模型更会逐字复述没有参与这次训练的书。"
-                "交给他人之前请调低强度或减少训练轮数。",
+                "分享给他人之前，请调低强度或减少训练轮数。",
             )
         )
     return said

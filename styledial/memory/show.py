@@ -78,9 +78,9 @@ def verdict(plan: Plan, card: Card) -> str:
 
 # What the chosen rung of gradient_checkpointing means.
 _RUNGS = {
-    False: ("nothing is computed twice", "不重算激活"),
-    "every_second": ("every second layer is computed twice", "每两层重算一层"),
-    True: ("every layer is computed twice", "每一层都重算"),
+    False: ("no activations recomputed", "不重算激活"),
+    "every_second": ("activations of every second layer recomputed", "每两层重算一层"),
+    True: ("activations of all layers recomputed", "每一层都重算"),
 }
 
 

@@ -143,9 +143,13 @@ def frontier_figure(
     label: str,
     x_title: str,
     y_title: str,
+    unit: str,
     size: tuple[int, int],
 ) -> str | None:
-    """(forgotten, gained) of each run with its letter, and the line through the frontier."""
+    """(forgotten, gained) of each run with its letter, and the line through the frontier.
+
+    The axes carry `unit` behind their titles.
+    """
     if not available() or not points:
         return None
     import altair as alt
@@ -153,13 +157,13 @@ def frontier_figure(
     best = frontier(points)
     x = alt.X(
         "x:Q",
-        title=x_title,
+        title=f"{x_title} ({unit})",
         scale=alt.Scale(zero=False, nice=True, padding=14),
         axis=alt.Axis(tickCount=5, format="~g"),
     )
     y = alt.Y(
         "y:Q",
-        title=y_title,
+        title=f"{y_title} ({unit})",
         scale=alt.Scale(zero=False, nice=True, padding=14),
         axis=alt.Axis(tickCount=6, format="~g"),
     )

@@ -9,13 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from styledial import units
 from styledial.config import KLMode
 from styledial.doctor import overshoot
 from styledial.errors import UserError
 from styledial.language import say
 from styledial.report.frontier import Point, frontier
 from styledial.report.lights import change_of
-from styledial.report.numbers import NONE, duration, general, memory_size, number, signed, whole
+from styledial.report.numbers import (
+    NONE,
+    duration,
+    general,
+    memory_size,
+    number,
+    out_of_100,
+    signed,
+    whole,
+)
 from styledial.report.parts import Table
 from styledial.run_folder import layout
 from styledial.run_folder.reader import Run, is_number, mapping, read_run
@@ -159,15 +169,15 @@ def _columns(runs: Sequence[Compared]) -> list[tuple[str, list[str], tuple[Place
     yes = say("yes", "是")
     intervals = [_interval(c.measured("style_nll_gain")) for c in runs]
     bits = [number(c.figure("style_bits_per_character")) for c in runs]
-    scores = [general(c.measured("style_score").get("value")) for c in runs]
+    scores = [out_of_100(c.measured("style_score").get("value")) for c in runs]
     copies = [general(c.measured("longest_copy").get("value")) for c in runs]
     return [
         ("", [c.letter for c in runs], every),
         (say("run", "训练"), [c.name for c in runs], every),
         (say("frontier", "前沿"), [yes if c.on_frontier else "" for c in runs], both),
         (say("strength", "强度"), [strength_of(c) for c in runs], ("main",)),
-        ("kl_beta", [_beta(c) for c in runs], more),
-        ("KL", [number(c.figure("kl_final"), 4) for c in runs], more),
+        (say("target", "目标"), [_beta(c) for c in runs], more),
+        (say("reached", "实测"), [_reached(c) for c in runs], more),
         (say("style gained", "风格收益"), [number(c.gained) for c in runs], both),
         (say("95% interval", "95% 区间"), intervals, ("main",)),
         (say("bits per char.", "比特/字"), bits, both),
@@ -212,6 +222,11 @@ def strength_of(each: Compared) -> str:
     """The run's strength in a word; nothing where its KL isn't known."""
     kl = each.figure("kl_final")
     return "" if kl is None else name_of(kl)
+
+
+def _reached(each: Compared) -> str:
+    kl = each.figure("kl_final")
+    return NONE if kl is None else units.strength(kl)
 
 
 def _beta(each: Compared) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from styledial.files import write_text
-from styledial.language import say
+from styledial.language import say, typed
 from styledial.report import charts
 from styledial.report.comparison import (
     Compared,
@@ -20,8 +21,10 @@ from styledial.report.comparison import (
 )
 from styledial.report.drawing import NARROW, WIDE
 from styledial.report.page import render
-from styledial.report.parts import Figure, Section, Verdict, Written
+from styledial.report.parts import Figure, Section, Step, Verdict, Written
 from styledial.report.writing import base_sample, marks, own_sample, prompts_of
+from styledial.run_folder.described import prompt_of
+from styledial.run_folder.layout import REPORT
 from styledial.run_folder.outcome import UNCHANGED
 
 # Nats per token: the last digit but one of the table.
@@ -39,6 +42,7 @@ def write_comparison(runs: Sequence[Compared], target: Path) -> None:
         marks=marks()
         if any(w.level for each in texts for v in each.versions for w in v.words)
         else "",
+        steps=_steps(runs),
         section=Section(
             "runs",
             say("Gain and cost", "收益与代价"),
@@ -77,14 +81,15 @@ def _frontier(runs: Sequence[Compared]) -> Figure:
             label=title,
             x_title=say("change of loss on general text", "通用文本损失的变化"),
             y_title=say("gained on the novels", "小说上的收益"),
+            unit=say("nats per token", "nats/token"),
             size=size,
         )
         for size in (NARROW, WIDE)
     )
     note = say(
-        "Up: closer to the books. Left: less lost on general text. The line joins the runs that no "
-        "other beats in both.",
-        "越高越像原著，越左通用文本损失越小。折线连接没有被其他训练同时胜过的那些。",
+        "Up: closer to the books. Left: less lost on general text. Filled dots, joined by a line, "
+        "are the frontier: runs that no other beats in both.",
+        "越高越像原著，越左通用文本损失越小。实心点及其连线为前沿：没有别的训练在两方面都更好。",
     )
     return Figure(title, narrow, note, wide=wide)
 
@@ -122,9 +127,27 @@ def _sentence(runs: Sequence[Compared]) -> str:
     return style + ability
 
 
+def _steps(runs: Sequence[Compared]) -> list[Step]:
+    """What to type or open for the run that is closest to the books."""
+    best = max(runs, key=lambda each: each.gained or -math.inf)
+    folder = best.run.folder
+    prompt = typed(prompt_of(folder))
+    write = f"`styledial generate {typed(folder)} --prompt {prompt}`"
+    report = f"`{typed(folder / REPORT)}`"
+    return [
+        Step(say(f"Write with {_named(best)}: {write}.", f"用 {_named(best)} 续写：{write}。")),
+        Step(
+            say(
+                f"Read its report, which says what could be better: {report}.",
+                f"查看它的报告，其中写有可以改进之处：{report}。",
+            )
+        ),
+    ]
+
+
 def _spread(values: list[float]) -> float:
     return max(values) - min(values)
 
 
 def _named(each: Compared) -> str:
-    return f"{each.letter} ({each.name})"
+    return say(f"{each.letter} ({each.name})", f"{each.letter}（{each.name}）")

@@ -13,7 +13,7 @@ from styledial.strength import name_of, named_bands
 
 def section(run: Run) -> Section:
     """The measured dial, or the command that measures it."""
-    name, title = "dial", say("The dial", "强度调节")
+    name, title = "dial", say("The dial: other strengths", "强度调节")
     if not run.dial:
         command = f"`styledial dial {typed(run.folder)}`"
         return Section(
@@ -40,8 +40,12 @@ def section(run: Run) -> Section:
 
 def _figures(run: Run, points: list[DialPoint]) -> list[Figure]:
     whole = next((p for p in points if p.scale == 1), None)
-    strength = say("Strength at each scale", "各缩放下的强度")
-    cost = say("What each strength gains and costs", "各强度的收益与代价")
+    strength = say(
+        "Strength at each scale (KL, nats per token)", "各缩放下的强度（KL，nats/token）"
+    )
+    cost = say(
+        "What each strength gains and costs (nats per token)", "各强度的收益与代价（nats/token）"
+    )
     figures = [
         Figure(
             strength,
@@ -54,8 +58,8 @@ def _figures(run: Run, points: list[DialPoint]) -> list[Figure]:
                 x_title=say("scale of the adapter", "适配器缩放"),
             ),
             say(
-                "KL on held-out text; shaded: the guide's strengths.",
-                "留出文本上的 KL；阴影为指南的强度分档。",
+                "Measured on held-out text; shaded: light, medium and strong.",
+                "在留出文本上测量；阴影为轻微、中等、强烈三档。",
             ),
         )
     ]
@@ -70,7 +74,12 @@ def _figures(run: Run, points: list[DialPoint]) -> list[Figure]:
             say("gained on the novels", "小说上的收益"),
             say("lost on general text", "通用文本上的代价"),
         ]
-        svg = two_curves(curves, label=cost, x_title="KL", marked_x=whole.kl if whole else None)
+        svg = two_curves(
+            curves,
+            label=cost,
+            x_title=say("strength (KL)", "强度（KL）"),
+            marked_x=whole.kl if whole else None,
+        )
         note = say(
             "Change of loss against the base; below 0 general text got better. Dashed: this "
             "adapter.",

@@ -35,6 +35,11 @@ def general(value: Any) -> str:
     return number(value, min(digits, 4))
 
 
+def out_of_100(score: Any) -> str:
+    """A score from 0 to 1 as the report's verdict has it: 35 / 100."""
+    return f"{100 * score:.0f} / 100" if is_number(score) else NONE
+
+
 def whole(value: Any) -> str:
     """The nearest whole number, thousands grouped."""
     return f"{round(value):,}" if is_number(value) else NONE

@@ -72,7 +72,7 @@ def _figure(run: Run, plot: _Plot) -> Figure:
 def _loss() -> _Plot:
     return _Plot(
         "train/nll",
-        say("Loss on the novels", "小说的损失"),
+        say("Loss on the novels (nats per token)", "小说的损失（nats/token）"),
         say("Lower: it predicts the books better.", "越低，对原著的预测越准。"),
         how={"smooth": True, "number_format": ".2~f"},
     )
@@ -86,7 +86,7 @@ def _distance(run: Run) -> _Plot:
         note += say(f" Dashed: the target, {target:g}.", f"虚线为目标 {target:g}。")
     return _Plot(
         "train/kl" if _mode(run).reads_kl else "val/kl",
-        say("Distance from the base (KL)", "与基座的距离（KL）"),
+        say("Distance from the base (KL, nats per token)", "与基座的距离（KL，nats/token）"),
         note if _mode(run).reads_kl else note + say(" On held-out text.", "在留出文本上测量。"),
         how={"smooth": True, "rule": target, "y_zero": True},
     )
@@ -110,16 +110,16 @@ def _machinery() -> list[_Plot]:
         ),
         _Plot(
             "train/tokens_per_second",
-            say("Throughput", "吞吐量"),
-            say("Style tokens per second.", "每秒风格 token 数。"),
+            say("Throughput (tokens per second)", "吞吐量（token/秒）"),
+            say("Style tokens only.", "只计风格文本。"),
             how=per_second,
         ),
         _Plot(
             "train/peak_memory_bytes",
-            say("Memory", "内存"),
+            say("Memory (GiB)", "内存（GiB）"),
             say(
-                "GiB, the most held so far (GPU memory, or the process on a CPU).",
-                "GiB，到此为止的最大占用（GPU 显存；CPU 上为进程内存）。",
+                "The most held so far (GPU memory, or the process on a CPU).",
+                "到此为止的最大占用（GPU 显存；CPU 上为进程内存）。",
             ),
             unit=_GIB,
             how={"y_zero": True},

@@ -92,15 +92,14 @@ def _written(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     rate = mapping(metrics.get("long_copy_rate")).get("value")
     if is_number(rate):
         longest = mapping(metrics.get("longest_copy")).get("value")
+        none = rate == 0 and longest == 0
         most = f"{longest:.0f}" if is_number(longest) else "?"
-        yield (
-            say("copying", "照抄"),
-            say(
-                f"{percent(rate)} of its passages copy the books at length; longest run: "
-                f"{most} tokens",
-                f"{percent(rate)} 的片段含长段照抄；最长连续 {most} token",
-            ),
+        found = say(
+            f"{percent(rate)} of its passages have long copies of the books; the longest copy has "
+            f"{most} tokens",
+            f"{percent(rate)} 的段落有长段照抄；最长的照抄有 {most} 个 token",
         )
+        yield say("copying", "照抄"), say("no copying found", "没有发现照抄") if none else found
 
 
 def _shown(samples: Sequence[Sample]) -> list[str]:

@@ -54,8 +54,8 @@ def model_rows(config: Config) -> list[str]:
     if seconds and seconds > _LONG:
         lines.append(
             say(
-                "  Without a GPU this is a long run. For a try: training.max_steps=20, a smaller "
-                "base, or model.model_name_or_path=bundled. Ctrl-C stops it.",
+                "  Without a GPU this is a long run. To try it out: training.max_steps=20, a "
+                "smaller base, or model.model_name_or_path=bundled. Ctrl-C stops it.",
                 "  没有 GPU，训练会很久。想先试试：training.max_steps=20、换更小的基座，"
                 "或 model.model_name_or_path=bundled。Ctrl-C 可停止。",
             )

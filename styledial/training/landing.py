@@ -62,7 +62,9 @@ def land(policy: Policy, read_kl: Callable[[], float], budget: float | None) -> 
     def read() -> float:
         nonlocal readings
         readings += 1
-        words = say(f"setting the strength, reading {readings}", f"调整强度，第 {readings} 次读取")
+        words = say(
+            f"calibrating the strength, reading {readings}", f"校准强度，第 {readings} 次读取"
+        )
         with stage(words):
             return read_kl()
 
