@@ -65,7 +65,7 @@ def _strange(run: Record) -> Iterator[Words]:
     if not found or found.value <= _STRANGE * found.highest:
         return
     times, own = found.value / found.highest, found.highest == found.base
-    than = ("its own text", "基座自己的文字") if own else ("the books", "原书")
+    than = ("its own text", "基座自己的文字") if own else ("the books", "原著")
     yield (
         f"the base finds it {times:.1f} times as surprising as {than[0]} (base_perplexity)",
         f"在基座看来，其困惑度是{than[1]}的 {times:.1f} 倍（base_perplexity）",

@@ -135,7 +135,7 @@ def _steps(runs: Sequence[Compared]) -> list[Step]:
     write = f"`styledial generate {typed(folder)} --prompt {prompt}`"
     report = f"`{typed(folder / REPORT)}`"
     return [
-        Step(say(f"Write with {_named(best)}: {write}.", f"用 {_named(best)} 续写：{write}。")),
+        Step(say(f"Write with {_named(best)}: {write}.", f"用 {_named(best)}续写：{write}。")),
         Step(
             say(
                 f"Read its report, which says what could be better: {report}.",

@@ -29,7 +29,9 @@ def section(run: Run) -> Section:
     rest: list[Setting] = []
     for each in run.settings:
         default = defaults.get(f"{each.section}.{each.key}")
-        (rest if default and _same(each.value, default) else chosen).append(each)
+        # null of lora_alpha is the default as well as 16, which documents show for it
+        plain = each.source == "default" or (default and _same(each.value, default))
+        (rest if plain else chosen).append(each)
     path = typed(run.folder / "train_config.yaml")
     command = f"styledial train --config {path} training.output_dir=NEW"
     lines = [

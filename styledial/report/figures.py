@@ -46,7 +46,7 @@ def _rows(summary: dict[str, Any]) -> list[list[str]]:
         [
             say("updates", "更新步数"),
             whole(summary.get("steps")),
-            f"{whole(summary.get('tokens'))} token",
+            say(f"{whole(summary.get('tokens'))} tokens", f"{whole(summary.get('tokens'))} token"),
         ],
         [say("time", "用时"), duration(summary.get("wall_seconds")), speed],
         [say("peak memory", "内存峰值"), memory_size(summary.get("peak_memory_bytes")), ""],

@@ -79,7 +79,7 @@ def _table(title: str, found: list[tuple[tuple[str, str, str], dict[str, Any]]])
     """`found`: (words, entry of evaluation.json). The books' own value where one has it."""
     books = any("books" in metric for _, metric in found)
     head = [say("measure", "指标"), say("base", "基座"), say("tuned", "微调后"),
-            say("95% interval", "95% 区间"), *([say("books", "原书")] if books else []),
+            say("95% interval", "95% 区间"), *([say("books", "原著")] if books else []),
             say("unit", "单位"), say("better", "更好")]  # fmt: skip
     rows = [_row(words, metric, books=books) for words, metric in found]
     return Table(head, rows, frozenset(range(1, 5 if books else 4)), title)
@@ -94,7 +94,7 @@ def _row(words: tuple[str, str, str], metric: Mapping[str, Any], *, books: bool)
     ways = {
         "-": say("lower", "低"),
         "+": say("higher", "高"),
-        "b": say("near the books", "接近原书"),
+        "b": say("near the books", "接近原著"),
     }
     return [
         say(en, zh),
@@ -116,8 +116,8 @@ def _interval(ci: Any) -> tuple[float | None, float | None]:
 def _unit(unit: Any) -> str:
     known = {
         "nats per token": say("nats per token", "nats/token"), "tokens": say("tokens", "token"),
-        "0 base - 1 books": say("0 base, 1 books", "0 基座，1 原书"),
-        "share of passages": say("share of passages", "占片段"),
+        "0 base - 1 books": say("0 base, 1 books", "0 基座，1 原著"),
+        "share of passages": say("share of passages", "占段落"),
         "share of places": say("share of places", "占位置"),
         "share of n-grams": say("share of n-grams", "占 n 元组"),
         "perplexity per token": say("per token", "每 token"), "bits": say("bits", "比特"),
