@@ -168,7 +168,7 @@ class DataSettings(Section):
     validation_split: float = setting(
         0.05,
         "Part of each book held out, in whole chapters or sections, to measure style and KL on.",
-        "每本书留出的比例（整章或成段留出），用来度量风格与 KL。",
+        "每本书留出的比例（整章或成段留出），用来测量风格与 KL。",
         gt=0,
         le=0.5,
         resume=SAME,

@@ -143,7 +143,7 @@ MISSING = {
     ),
     "passages": (
         "nothing that it writes was measured: `styledial evaluate {}`",
-        "尚未度量它写出的文字：`styledial evaluate {}`",
+        "尚未评估它写出的文字：`styledial evaluate {}`",
     ),
     "tokens": ("the run is not finished (go on with --resume)", "训练未完成（用 --resume 继续）"),
     "time": (

@@ -91,7 +91,7 @@ def left_by_merge(adapter: Path) -> tuple[str, str] | None:
         f"base. It needs about {16 // bits} times the memory to run, and its text and KL differ a "
         "little from the run's (KL 0.0501 became 0.0511 in one trial). Quantised again, it is "
         "near the run but not the same; the adapter on the quantised base is.",
-        f"训练和度量用的是 {bits} 位量化的基座，合并用的是未量化的基座：运行时约需 {16 // bits} 倍"
+        f"训练和测量用的是 {bits} 位量化的基座，合并用的是未量化的基座：运行时约需 {16 // bits} 倍"
         "显存，文字和 KL 与训练结果略有不同（一次试验中 KL 由 0.0501 变为 0.0511）。"
         "再次量化后与训练结果接近但不相同；要完全一致，请在量化基座上使用适配器。",
     )

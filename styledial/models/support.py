@@ -138,13 +138,13 @@ def _problem(model: PreTrainedModel) -> tuple[str, str] | None:
         return (
             "in training mode its outputs are random, by a dropout that cannot be switched off "
             "here, and KL would measure that",
-            "训练模式下它的输出带有无法关闭的随机性（dropout），KL 度量将不准确",
+            "训练模式下它的输出带有无法关闭的随机性（dropout），KL 将测不准",
         )
     if not _close(computed.to(own.dtype), own):
         return (
             "its logits are not a function of the last hidden states that is known here, so the "
             "KL measure would be of another model",
-            "它的 logits 不是已知的隐状态函数，KL 度量将不准确",
+            "它的 logits 不是已知的隐状态函数，KL 将测不准",
         )
     return None
 
