@@ -15,6 +15,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 
 from styledial.distributed.sharded_tensors import full_tensor
 from styledial.errors import ModelError, nearest
+from styledial.models.digests import Digests, digests_of
 from styledial.models.head import OutputHead, output_head
 from styledial.models.lean import lean
 from styledial.models.text_part import (
@@ -47,8 +49,6 @@ class Policy(nn.Module):
         self.model = model
         # In a tuple, nn.Module doesn't see it: the copy is neither saved, moved nor wrapped twice.
         self._frozen = (frozen,)
-        self.base_digest: bytes | None = None  # of the base's weights; see reference.py
-        self.sampled_digest: str | None = None  # of more of them; see anchor_cache.py
 
     @property
     def is_adapter(self) -> bool:
@@ -99,6 +99,12 @@ class Policy(nn.Module):
             yield self.causal_lm
         finally:
             self.model.base_model.enable_adapter_layers()
+
+    @cached_property
+    def digests(self) -> Digests:
+        """Of the base's weights. To be asked for the first time before a base is sharded."""
+        with self.as_base() as base:
+            return digests_of(base)
 
     def reference_to(self, device: torch.device) -> None:
         """Move the frozen copy of a fully tuned model; an adapter's reference moves with it."""

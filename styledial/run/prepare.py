@@ -48,12 +48,10 @@ from styledial.run.samples import sample
 from styledial.run_folder import layout
 from styledial.run_folder.cache import make_cache
 from styledial.training import resume
-from styledial.training.anchor_cache import sampled_digest
 from styledial.training.best import Best, is_complete
 from styledial.training.checkpoint import Snapshot, TrainState
 from styledial.training.components import Components
 from styledial.training.nonfinite import UpdateCounters
-from styledial.training.reference import base_digest
 from styledial.training.row_order import RowOrder
 
 if TYPE_CHECKING:
@@ -351,9 +349,7 @@ def _on_device(
     policy: Policy, optimizer: Any, accelerator: Any, sharded: bool, here: Place, screen: Screen
 ) -> tuple[torch.nn.Module, Any]:
     """The policy as accelerate wraps it, and its optimizer."""
-    # Kept for the caches, while every process has whole weights.
-    base_digest(policy)
-    sampled_digest(policy)
+    _ = policy.digests  # for the caches, while every process has whole weights
     if sharded:
         optimizer = fsdp.prepare(accelerator, policy, optimizer)
         screen.note(*messages.sharded(policy, here.count))

@@ -15,15 +15,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from torch import Tensor
 
 from styledial.data.pack import PackedRows
 from styledial.files import written_aside
@@ -32,8 +29,6 @@ from styledial.models.policy import Policy
 
 _FORM = 1  # of the files; another number is another key
 _NAMES = ("_name_or_path", "transformers_version")  # the same base in another folder
-_BLOCK = 2048  # values of a weight, at its start, its middle and its end
-_WIDE = 64  # of a matrix; narrower ones are packed bits, whose rows mean nothing
 
 
 def describe(policy: Policy, **made_from: Any) -> dict[str, Any]:
@@ -42,45 +37,12 @@ def describe(policy: Policy, **made_from: Any) -> dict[str, Any]:
         about = base.config.to_dict(), base.generation_config.to_dict()
         kept = [{key: each[key] for key in each if key not in _NAMES} for each in about]
         dtype = str(base.dtype)
-    identity = json.dumps([*kept, dtype, sampled_digest(policy)], sort_keys=True, default=str)
+    identity = json.dumps([*kept, dtype, policy.digests.sampled], sort_keys=True, default=str)
     return {
         "form": _FORM,
         "base": hashlib.sha256(identity.encode()).hexdigest(),
         **made_from,
     }
-
-
-@torch.no_grad()
-def sampled_digest(policy: Policy) -> str:
-    """Of blocks of each of the base's weights and of every row's first value: a sibling in which
-    a few rows were trained, those of its chat tokens, is another base. Taken once, before a base
-    is sharded. Costs 20 ms for 135M weights on one core.
-    """
-    if policy.sampled_digest is None:
-        digest = hashlib.sha256()
-        with policy.as_base() as base:
-            for name, weight in base.named_parameters():
-                if "lora_" not in name:
-                    digest.update(f"{name} {tuple(weight.shape)}\n".encode())
-                    for part in _samples(weight.detach()):
-                        digest.update(
-                            part.cpu()
-                            .clone(memory_format=torch.contiguous_format)
-                            .view(torch.uint8)
-                            .numpy()
-                            .tobytes()
-                        )
-        policy.sampled_digest = digest.hexdigest()
-    return policy.sampled_digest
-
-
-def _samples(weight: Tensor) -> Iterator[Tensor]:
-    values = weight.flatten()
-    last = max(len(values) - _BLOCK, 0)
-    for start in (0, last // 2, last):
-        yield values[start : start + _BLOCK]
-    if weight.ndim > 1 and weight.shape[-1] >= _WIDE:
-        yield values[:: weight.shape[-1]]
 
 
 def read(description: dict[str, Any]) -> PackedRows | None:

@@ -128,31 +128,18 @@ def has_room(folder: Path, wanted: int) -> bool:
 
 def contents(policy: Policy, rows: PackedRows) -> str:
     """Fingerprint of the base's weights (the first values of each), tokens and packing."""
-    digest = hashlib.sha256(base_digest(policy))
+    digest = hashlib.sha256(policy.digests.first_values)
     digest.update(np.ascontiguousarray(rows.tokens).tobytes())
     digest.update(json.dumps(rows.pieces).encode())
     return digest.hexdigest()
 
 
-@torch.no_grad()
-def base_digest(policy: Policy) -> bytes:
-    """Of the base's weights, taken once: a base that is sharded later has no first values."""
-    if policy.base_digest is None:
-        digest = hashlib.sha256()
-        with policy.as_base() as base:
-            for name, weight in base.named_parameters():
-                if "lora_" not in name:
-                    values = weight.detach().flatten()[:64].float().cpu().numpy()
-                    digest.update(name.encode() + values.tobytes())
-        policy.base_digest = digest.digest()
-    return policy.base_digest
-
-
 def fingerprint(described: list[Any], policy: Policy, rows: PackedRows) -> str:
-    """Of all that decides a hidden state: the base's configuration and `contents`. `described` is
-    what else the caller names the states by."""
+    """Of all that decides a hidden state: the base's configuration and weights, tokens and
+    packing. `described` is what else the caller names the states by."""
     with policy.as_base() as base:
-        config = json.dumps([described, base.config.to_dict()], default=str)
+        about = [described, base.config.to_dict(), policy.digests.sampled]
+        config = json.dumps(about, default=str)
     return hashlib.sha256((config + contents(policy, rows)).encode()).hexdigest()[:16]
 
 
