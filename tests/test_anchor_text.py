@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -223,6 +224,24 @@ def test_another_way_of_ending_makes_another_chat(instruct: Path, home: Path) ->
     world.tokenizer.add_special_tokens({"additional_special_tokens": ["。"]})
     world.anchor(plan)
     assert len(list((home / "anchor").iterdir())) == 2
+
+
+def test_what_was_longest_unused_goes(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only files that were kept here: what else lies there, under whatever name, stays."""
+    rows = PackedRows(np.arange(1000, dtype=np.int32)[None], [[(0, 1000)]])
+    anchor_cache.keep({"rows": 0}, rows)
+    (first,) = (home / "anchor").iterdir()
+    monkeypatch.setattr(anchor_cache, "_MOST_BYTES", 3 * first.stat().st_size)
+    for name in ("f" * 24 + ".safetensors", "notes.txt"):
+        (home / "anchor" / name).write_text("somebody's " * 1000)
+        os.utime(home / "anchor" / name, (1, 1))
+    for number in range(1, 6):
+        for path in (home / "anchor").iterdir():  # a minute passes
+            os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 60))
+        assert anchor_cache.read({"rows": 0})  # used all the while
+        anchor_cache.keep({"rows": number}, rows)
+    assert [number for number in range(6) if anchor_cache.read({"rows": number})] == [0, 4, 5]
+    assert len(list((home / "anchor").iterdir())) == 5
 
 
 def test_another_description_under_the_same_name_is_not_used(home: Path) -> None:

@@ -7,7 +7,8 @@ KEY is a digest of the description: the base's weights and configuration, what t
 end with, how many there are, their length and the seed. So a run on another book finds it, and one
 on another base doesn't. A file is used only where its description and its digest agree; another one
 counts as absent, and is written anew. Files are written whole and are the same whoever writes
-them, so two runs at once need no lock.
+them, so two runs at once need no lock. Beyond 128 MiB in all, the files that were longest not used
+are removed; so do those go that an earlier version kept under another key.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,8 @@ from styledial.hub.home import home
 from styledial.models.policy import Policy
 
 _FORM = 1  # of the files; another number is another key
+_MOST_BYTES = 2**27  # of all files together; one of 32,768 tokens has 130 KB
+_NAME = re.compile(r"[0-9a-f]{24}\.safetensors")
 _NAMES = ("_name_or_path", "transformers_version")  # the same base in another folder
 
 
@@ -56,6 +61,8 @@ def read(description: dict[str, Any]) -> PackedRows | None:
             arrays = {name: file.get_tensor(name) for name in ("tokens", "pieces", "in_row")}
         whole = about["sha256"] == _digest(arrays)
         if whole and json.loads(about["description"]) == description:
+            with contextlib.suppress(OSError):  # of another user, perhaps
+                os.utime(path)
             return PackedRows.from_arrays(arrays)
     return None
 
@@ -67,8 +74,30 @@ def keep(description: dict[str, Any], rows: PackedRows) -> None:
         return
     arrays = {name: np.ascontiguousarray(array) for name, array in rows.arrays().items()}
     about = {"description": json.dumps(description), "sha256": _digest(arrays)}
-    with contextlib.suppress(OSError, SafetensorError), written_aside(path) as aside:
-        save_file(arrays, aside, metadata=about)
+    with contextlib.suppress(OSError, SafetensorError):
+        with written_aside(path) as aside:
+            save_file(arrays, aside, metadata=about)
+        _remove_longest_unused(path)
+
+
+def _remove_longest_unused(new: Path) -> None:
+    """What goes beyond _MOST_BYTES beside the file that was just written, and only what `keep`
+    wrote."""
+    others = [path for path in new.parent.iterdir() if path != new and _NAME.fullmatch(path.name)]
+    found = sorted(((path.stat(), path) for path in others), key=lambda each: -each[0].st_mtime)
+    total = new.stat().st_size
+    for info, path in found:
+        total += info.st_size
+        if total > _MOST_BYTES and _is_ours(path):
+            path.unlink(missing_ok=True)
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {"description", "sha256"} <= (file.metadata() or {}).keys()
+    except (OSError, SafetensorError):
+        return False
 
 
 def _path(description: dict[str, Any]) -> Path | None:
