@@ -57,7 +57,8 @@ class Update:
         if parts.kl_rows == 1 or not (parts.references and parts.references.of_style):
             return cls(number, tokens, anchor_tokens)
         chosen = kl_rows_of(rows, parts.kl_rows, order.seed, number)
-        return cls(number, tokens, anchor_tokens, chosen, len(rows) / len(chosen))
+        read = sum(row in chosen for row in rows)  # a row of two epochs may be there twice
+        return cls(number, tokens, anchor_tokens, chosen, len(rows) / read)
 
 
 class Sums(NamedTuple):

@@ -5,8 +5,9 @@ the next `effective_batch` of them, micro-batch by micro-batch, process by proce
 
     update s:  | micro 0: rank 0, rank 1, ... | micro 1: rank 0, rank 1, ... | ...
 
-An update has no row twice: where there are fewer rows than it takes, it is one epoch. Neither has
-an epoch: the last update of a run that ends with an epoch has what is left of that.
+An epoch has no row twice. Where there are fewer rows than an update takes, an update is one epoch;
+one that reaches into the next epoch may have a row of both. The last update of a run that ends with
+an epoch has what is left of that.
 
 Every process knows the whole update, hence its token count, without asking the others.
 """
