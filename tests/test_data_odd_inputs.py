@@ -150,6 +150,45 @@ def test_a_novel_that_begins_with_three_objects_is_no_file_of_records(tmp_path: 
     assert set(ROWS) <= set(prepared(tmp_path, "a.txt", "\n".join([*head, *ROWS]))[1])
 
 
+def test_a_novel_that_begins_with_many_objects_is_no_file_of_records(tmp_path: Path) -> None:
+    """The first 203 lines alone decided."""
+    rows = [f'{{"log": {i}}}' for i in range(230)]
+    _, kept = prepared(tmp_path, "a.txt", "\n".join([*rows, *ROWS]))
+    assert kept == [*rows, *ROWS]
+
+
+TURNS = '[{"role": "user", "content": "Who came?"}, {"role": "assistant", "content": "She did."}]'
+
+
+def test_a_line_of_turns_is_a_dialogue(tmp_path: Path) -> None:
+    """Each turn was read as a novel of its own."""
+    found, kept = prepared(tmp_path, "a.jsonl", f"{TURNS}\n{TURNS.replace('She', 'He')}\n")
+    assert (found.books[0].dialogues, kept) == (2, [])
+
+
+def test_turns_without_their_dialogue_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STYLEDIAL_LANG", "en")
+    rows = TURNS.strip("[]").replace("}, {", "}\n{")
+    found, _ = prepared(tmp_path, "a.jsonl", rows)
+    assert "unknown shape, with the keys role, content" in found.books[0].reason
+
+
+@pytest.mark.parametrize("head", ["id|text", "sep=|\nid|text"])
+def test_a_table_may_have_any_mark_between_its_columns(tmp_path: Path, head: str) -> None:
+    said = "\n".join(ROWS)
+    _, kept = prepared(tmp_path, "a.csv", f'{head}\n1|"{said}"\n')
+    assert kept == ROWS
+
+
+def test_fb2_may_have_prefixed_names(tmp_path: Path) -> None:
+    rows = "".join(f"<fb:p>{row}</fb:p>" for row in ROWS)
+    head = '<?xml version="1.0"?><fb:FictionBook><fb:description><fb:p>x</fb:p></fb:description>'
+    book = f"{head}<fb:body><fb:section>{rows}</fb:section></fb:body></fb:FictionBook>"
+    assert prepared(tmp_path, "a.fb2", book)[1] == ROWS
+
+
 def test_a_record_with_text_and_a_row_keeps_its_text(tmp_path: Path) -> None:
     records = [{"text": row * 3, "row": {"id": i}} for i, row in enumerate(ROWS)]
     raw = json.dumps(records, ensure_ascii=False)

@@ -155,7 +155,7 @@ def _kind_of_zip(path: Path) -> str:
 
 def _kind_of_markup(head: bytes) -> str:
     start = tags_of(head).lstrip("\ufeff \r\n\t").lower()
-    if "<fictionbook" in start[:2000]:
+    if re.search(r"<(?:\w+:)?fictionbook", start[:2000]):
         return "fb2"
     if _PAGE.match(start):
         return "html"
@@ -183,7 +183,7 @@ def _html(path: Path, ledger: Ledger) -> Iterator[str]:
 
 def _fb2(path: Path, ledger: Ledger) -> Iterator[str]:
     """FictionBook: sections with titles; the bodies of notes go."""
-    text = page_text(path.read_bytes())
+    text = re.sub(r"<(/?)\w+:(?=\w)", r"<\1", page_text(path.read_bytes()))  # fb:p is p
     text = re.sub(r"(?is)<(description|binary|stylesheet)\b.*?</\1>", "", text)
     for notes in re.findall(r"(?is)<body\b[^>]*\bname\s*=.*?</body>", text):
         ledger.chars_in += len(notes)

@@ -25,10 +25,11 @@ from styledial.errors import DataError
 
 _LARGEST_JSON = 1 << 28  # bytes; an array has to be read whole, lines of objects haven't
 _TEXT_KEYS = (
-    "text", "content", "novel_content", "chapter_content", "body", "story", "passage", "paragraph",
-    "paragraphs", "article", "document", "raw_content", "raw_text", "novel", "completion", "output",
-    "doc", "page_content", "full_text", "chunk", "sentence", "markdown", "html", "raw", "lines",
-    "正文", "内容", "文本", "章节内容", "小说", "全文",
+    "text", "content", "novel_content", "chapter_content", "chapter_text", "text_content", "body",
+    "story", "passage", "paragraph", "paragraphs", "article", "document", "raw_content",
+    "raw_text", "novel", "completion", "output", "doc", "page_content", "full_text", "chunk",
+    "sentence", "markdown", "html", "raw", "lines", "正文", "内容", "文本", "章节内容", "小说",
+    "全文",
 )  # fmt: skip
 _TITLE_KEYS = ("title", "chapter_title", "chapter_name", "chapter", "标题", "章节")
 _LIST_KEYS = (
@@ -43,9 +44,10 @@ _LIST_KEYS = (
     "章节列表",
 )
 _A_PAGES_ROW = {"row_idx", "row", "truncated_cells"}  # of a page of a data set, as hubs give it
+_ROLES = ("system", "user", "assistant", "tool")
 _LOOKED_AT = 20  # lines
-_SAMPLE = 200  # lines of a file of any name, of which
-_OBJECTS = 0.9  # so many are objects where it is one of records: a novel may begin with three
+_PARSED = 200  # lines of a file of any name; later ones are judged by their braces
+_OBJECTS = 0.9  # so many are objects where it is one of records: a novel may begin with some
 _MARKUP = re.compile(r"<(?:p|br|div|h[1-6]|span)\b[^<>]*/?>", re.I)
 
 
@@ -68,6 +70,8 @@ def records(path: Path, encoding: Encoding, ledger: Ledger) -> Iterator[tuple[in
 
 def text_of(record: dict[str, Any]) -> tuple[list[str], bool] | None:
     """(lines of a record's text, whether its first is a # heading); None for another shape."""
+    if _is_turn(record):
+        return None
     for key in (*_TEXT_KEYS, ""):
         value = text_in(record.get(key)) if key else only_text(record, _TEXT_KEYS)
         if value is not None:
@@ -78,14 +82,33 @@ def text_of(record: dict[str, Any]) -> tuple[list[str], bool] | None:
     return None
 
 
+def _is_turn(value: Any) -> bool:
+    """Whether an object is one turn of a dialogue, and no text of its own."""
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("content"), str)
+        and (value.get("role") in _ROLES and not value.keys() & set(_TITLE_KEYS))
+    )
+
+
+def _are_turns(value: Any) -> bool:
+    """Whether an array is a dialogue on a line."""
+    return isinstance(value, list) and len(value) > 1 and all(map(_is_turn, value))
+
+
 def holds_records(path: Path, encoding: Encoding) -> bool:
-    """Whether nearly all lines of a file of any name, as far as it is looked at, are objects."""
+    """Whether nearly all lines of a file of any name are objects, by number and by length."""
     filled = (text for text in lines(path, encoding) if text.strip())
-    first = list(map(_is_object, itertools.islice(filled, 3)))
-    if not first or not all(first):
+    first = list(itertools.islice(filled, 3))
+    if not first or not all(map(_is_object, first)):
         return False
-    more = [*first, *map(_is_object, itertools.islice(filled, _SAMPLE))]
-    return sum(more) >= _OBJECTS * len(more)
+    count = held = objects = size = 0
+    for text in itertools.chain(first, filled):
+        good = _is_object(text) if count < _PARSED else text.strip().endswith(("}", "},"))
+        count, held = count + 1, held + len(text)
+        if good and text.lstrip("\ufeff ").startswith("{"):
+            objects, size = objects + 1, size + len(text)
+    return objects >= _OBJECTS * count and size >= _OBJECTS * held
 
 
 def _is_object(text: str) -> bool:
@@ -214,7 +237,9 @@ def _leniently(text: str) -> list[Any] | None:
 def _unwrapped(values: list[Any]) -> Iterator[Any]:
     """The records inside arrays and wrappers; a record of a known shape is one itself."""
     for value in values:
-        if isinstance(value, list):
+        if _are_turns(value):
+            yield {"messages": value}
+        elif isinstance(value, list):
             yield from _unwrapped(value)
         elif isinstance(value, dict) and not is_dialogue(value) and (inner := _inside(value)):
             yield from _unwrapped(inner)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,9 @@ def _csv(path: Path) -> Iterator[dict[str, Any]]:
     csv.field_size_limit(1 << 28)
     text = lines(path, detect(path), longest=None)
     head = next(text, "").removeprefix("\ufeff")
-    mark = max("\t,;", key=head.count)
+    told = re.fullmatch(r"sep=(\S|\t)\s*", head)  # by Excel, on a line of its own
+    head = next(text, "") if told else head
+    mark = told[1] if told else max("\t,;|", key=head.count)
     rows = csv.reader((f"{line}\n" for line in itertools.chain([head], text)), delimiter=mark)
     try:
         names = next(rows, [])
