@@ -11,8 +11,8 @@ import codecs
 import contextlib
 import io
 import re
-import shutil
 import struct
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -33,6 +33,7 @@ from styledial.errors import DataError
 
 _HEAD = 4096
 _LARGEST = 1 << 28  # bytes
+_OF_KINDLE = {".epub": "epub", ".html": "html", ".pdf": "pdf"}  # what a Kindle book unpacks to
 _WHOLE = ("html", "fb2", "rtf")  # read into memory at once
 _STARTS = ((b"%PDF", "pdf"), (b"\x1f\x8b", "gz"), (b"PAR1", "parquet"), (rb"{\rtf", "rtf"))
 _PAGE = re.compile(
@@ -221,14 +222,20 @@ def _mobi(path: Path, ledger: Ledger) -> Iterator[str]:
     (place,) = struct.unpack_from(">L", raw, 78)
     if len(raw) > place + 14 and struct.unpack_from(">H", raw, place + 12)[0]:
         _protected(path, "Kindle DRM")
-    mobi = extra(path, "mobi", "mobi")
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        folder, unpacked = mobi.extract(str(path))
-    try:
-        inner = Path(unpacked)
-        yield from epub_lines(inner, ledger) if inner.suffix == ".epub" else _html(inner, ledger)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    unpack = extra(path, "mobi.kindleunpack", "mobi").unpackBook
+    with tempfile.TemporaryDirectory(prefix="styledial-") as folder:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            unpack(str(path), folder, epubver="A")
+        inner = _unpacked(Path(folder))
+        yield from _readers()[_OF_KINDLE[inner.suffix]](inner, ledger)
+
+
+def _unpacked(folder: Path) -> Path:
+    """The book among what was unpacked: an .epub, else a page, else a PDF (a print replica)."""
+    for pattern in ("mobi8/*.epub", "mobi7/book.html", "*.pdf"):
+        if found := sorted(folder.glob(pattern)):
+            return found[0]
+    raise ValueError("it holds no book")
 
 
 def _protected(path: Path, by: str) -> NoReturn:
