@@ -12,6 +12,9 @@ from styledial.data.cleaning.numerals import value
 FORMS = r"""
 上\中\下
 【上】\【中】\【下】
+第一卷 雪\上\中\下\第二卷 月\上\下
+第一卷\甲\乙\丙\第二卷\甲\乙
+第一部 雪\上\下\第二部 月\上\下\尾声
 甲、雪夜\乙、月夜\丙、风夜
 第一天\第二天\第三天\第四天
 第一案 雪\第二案 月\第三案 风
@@ -35,11 +38,14 @@ FORMS = r"""
 [1화]\[2화]\[3화]
 프롤로그\1화 눈\2화 달\3화 강\에필로그\외전 1화 비
 눈길 (1)\눈길 (2)\강가 (3)
+나룻배의 밤 1화\나룻배의 밤 2화\나룻배의 밤 3화
 첫째 날\둘째 날\셋째 날
 1話目\2話目\3話目
 一日目\二日目\三日目
 プロローグ\第一章\閑話\第二章\幕間\終幕\あとがき
 前編\中編\後編
+閑話　猫\第一話　雪\第二話　月\番外編：船
+１－１．雪\１－２．月\２－１．風
 BÖLÜM BİR\BÖLÜM İKİ\BÖLÜM ÜÇ
 ΚΕΦΑΛΑΙΟ ΠΡΩΤΟ\ΚΕΦΑΛΑΙΟ ΔΕΥΤΕΡΟ\ΚΕΦΑΛΑΙΟ ΤΡΙΤΟ
 I. rész\II. rész\III. rész
@@ -54,11 +60,14 @@ Chapter One Hundred and One\Chapter One Hundred and Two\Chapter One Hundred and 
 Twenty-One\Twenty-Two\Twenty-Three\Twenty-Four
 ONE. RAIN\TWO. SNOW\THREE. WIND
 i.\ii.\iii.
+[Chapter 1]\[Chapter 2]\[Chapter 3]
+Chapter One, in Which It Rains\Chapter Two, in Which It Snows\Chapter Three, in Which We Wait
 The Rain (Part 1)\The Rain (Part 2)\The Rain (Part 3)
 Log Entry 1\Log Entry 2\Log Entry 3
 Ire partie\IIe partie\IIIe partie
 Розділ п’ятий\Розділ шостий\Розділ сьомий
 РОЗДІЛ І\РОЗДІЛ ІІ\РОЗДІЛ ІІІ
+Глава первая, в которой дождь\Глава вторая, в которой снег\Глава третья, в которой ждут
 От автора\Глава 1\Глава 2\Заключение
 Chương một\Chương mười hai\Chương hai mươi ba
 Hồi thứ nhất\Hồi thứ hai\Hồi thứ ba

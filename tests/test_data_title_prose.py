@@ -27,6 +27,9 @@ Act on.
 I act.
 Act once
 Part Chinese.
+Chapter one, in which the hero
+[He laughs]
+外传是他写的
 Part one — and there was no other.
 Part two (and the worst) made him cry.
 Section 8. That was his discharge.
@@ -117,6 +120,14 @@ def test_sentences_that_come_back_are_no_titles(lines: str, chapters: bool) -> N
     found, kept, _ = cleaned(book(said, chapters))
     assert [row for row in kept if row in said] == [said[i % len(said)] for i in range(6)]
     assert len(found) == (6 if chapters else 1)
+
+
+@pytest.mark.parametrize("lines", [r"甲\乙", r"甲\乙\丙", r"上\下", r"春\夏\秋\冬"])
+def test_speakers_in_volumes_are_no_titles(lines: str) -> None:
+    said = lines.split("\\")
+    rows = [row.replace("章 雪", "卷 雪") for row in book(said, chapters=True)]
+    found, kept, _ = cleaned(rows)
+    assert (len(found), sum(row in said for row in kept)) == (6, 6)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ counts only where the book has no other titles, or beside them.
 from __future__ import annotations
 
 import itertools
+import operator
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -23,12 +24,18 @@ from styledial.data.cleaning.numbered import (
     form_of,
     is_surely_prose,
 )
-from styledial.data.cleaning.numerals import SERIES
+from styledial.data.cleaning.numerals import ARABIC, HAN_NUMBER, SERIES
 from styledial.data.cleaning.run_on import Numbered
 
 _APART = 400  # characters between the titles of two chapters, at the median
 _RUN = 3  # numbers that were counted before they begin again
 _ROWS = {row for row, _ in SERIES.values()}
+_VOLUME = re.compile(
+    rf"(?:第\s?(?:{ARABIC}|{HAN_NUMBER})\s?[卷部集]|卷|[上中下][卷部册]|제\s?\d+\s?부|"
+    r"(?:part|book|volume|partie|livre|tome|teil|buch|band|parte|libro|часть|том|книга)\b)"
+    r"(?!.*[章回节節話话])",
+    re.I,
+)
 _TITLES = 3  # strong titles that make a book one which numbers its chapters
 
 
@@ -57,6 +64,7 @@ def find_forms(sample: Sequence[Line], is_marked: Callable[[str], bool]) -> Form
     places: dict[Form, list[_Place]] = defaultdict(list)
     order: dict[Form, dict[str, int]] = defaultdict(dict)  # of unknown numbers, as they come
     marked: list[int] = []
+    volumes: set[int] = set()
     chars = count = 0
     for line in sample:
         text = line.text.strip(BLANK)
@@ -66,30 +74,38 @@ def find_forms(sample: Sequence[Line], is_marked: Callable[[str], bool]) -> Form
             found = form_of(plain) if plain and len(plain) <= LONGEST else None
             if plain and is_marked(plain):
                 marked.append(count)
+                volumes |= {count} if _VOLUME.match(plain) else set()
             if found:
                 form, number = found
                 if isinstance(number, str):
                     number = order[form].setdefault(number, len(order[form]) + 1)
                 places[form].append(_Place(chars, number, count, plain))
         chars += len(text)
-    known = _known(places, marked, chars)
+    known = _known(places, marked, volumes, chars)
     return Forms(known, len(marked) >= 2 or bool(known), _lines(places))
 
 
-def _known(places: dict[Form, list[_Place]], marked: list[int], end: int) -> frozenset[Form]:
+def _known(
+    places: dict[Form, list[_Place]], marked: list[int], volumes: set[int], end: int
+) -> frozenset[Form]:
     """The forms that head chapters: first those that do in any book, then the weak ones, which
-    have to stand beside them."""
+    have to stand beside them. 上, 中, 下 may begin again in each volume."""
     heading = [
         form
         for form, found in places.items()
-        if form.kind not in (TOLD, OTHER_WORD) and _heads_chapters(form, found, end)
+        if form.kind not in (TOLD, OTHER_WORD) and _heads_chapters(form, found, volumes, end)
     ]
     alone = [form for form in heading if _is_bare_word(form)]
     firm = [form for form in heading if not form.weak]
     firm += [form for form in alone if not _is_inside(form, places[form], set(marked))]
     titles = marked + [place.line for form in firm for place in places[form]]
     return frozenset(
-        form for form in heading if form in firm or not _is_inside(form, places[form], set(titles))
+        form
+        for form in heading
+        if form in firm
+        or not _is_inside(
+            form, places[form], set(titles) - (volumes if form.kind in _ROWS else set())
+        )
     )
 
 
@@ -114,7 +130,7 @@ def _is_inside(form: Form, places: list[_Place], titles: set[int]) -> bool:
     return beside * 3 < len(places) * 2
 
 
-def _heads_chapters(form: Form, places: list[_Place], end: int) -> bool:
+def _heads_chapters(form: Form, places: list[_Place], volumes: set[int], end: int) -> bool:
     """Whether numbers rise through the book and stand apart; a table of contents before them
     has the same numbers close together, so only the last of each counts."""
     found = _without_contents(places)
@@ -126,7 +142,8 @@ def _heads_chapters(form: Form, places: list[_Place], end: int) -> bool:
         ]
     else:
         rising = [gap for gap, step, _ in steps if step > 0]
-    counted = max(len(steps) - _again(form, found), len(steps) // 2)
+    restarts = _restarts(found, volumes)
+    counted = max(len(steps) - max(_again(form, found), restarts or 0), len(steps) // 2)
     if len(rising) < 2 or len(rising) < (0.8 if form.strict else 0.6) * counted:
         return False
     if form.strict and lowest > 1 and form.kind != "digits" and not _is_bare_word(form):
@@ -134,9 +151,22 @@ def _heads_chapters(form: Form, places: list[_Place], end: int) -> bool:
     if form.before.startswith("*"):
         if form.weak and not _share_names(found):
             return False
-    elif _takes_turns(form) and min(step for _, step, _ in steps) <= 0:
+    elif _takes_turns(form) and restarts is None:
         return False
     return sorted(rising)[len(rising) // 2] >= _APART and end - found[-1].at >= 20
+
+
+def _restarts(places: list[_Place], volumes: set[int]) -> int | None:
+    """How often a row such as 上, 中, 下 begins again, each time in another volume and each volume
+    with its first sign; None where it goes back elsewhere."""
+    lowest = min(place.number for place in places)
+    pairs = list(itertools.pairwise(places))
+    parted = [not volumes.isdisjoint(range(a.line, b.line)) for a, b in pairs]
+    back = [b.number <= a.number for a, b in pairs]
+    if not any(back):
+        return 0
+    begun = all(b.number == lowest for (_, b), apart in zip(pairs, parted, strict=True) if apart)
+    return sum(back) if begun and all(map(operator.le, back, parted)) else None
 
 
 def _is_bare_word(form: Form) -> bool:

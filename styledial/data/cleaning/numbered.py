@@ -51,7 +51,7 @@ _FORM = re.compile(
 # 雪（上）, 눈길 (1), The Rain, Part 2, Snow 2.1, Log Entry 3: the number comes last.
 _LAST = re.compile(
     rf"(?P<name>.{{1,40}}?)(?P<before>\s?[（(]|[\s:：·,-]\s?)(?P<part>(?:part|pt|teil|partie|parte|часть)\.?\s)?"
-    rf"(?P<volume>\d{{1,3}}\.)?(?P<n>\d{{1,4}}|{HAN_NUMBER}|[上中下前後后])(?P<half>[編编篇集部])?(?P<after>[)）]?)",
+    rf"(?P<volume>\d{{1,3}}\.)?(?P<n>\d{{1,4}}|{HAN_NUMBER}|[上中下前後后])(?P<half>[編编篇集部話话화회])?(?P<after>[)）]?)",
     re.I,
 )
 _NO_NAME = re.compile(r"[。，！？；“”「」\"?!;]|[,.:]\s|[,.:]$")
@@ -193,7 +193,7 @@ def _of_number(text: str) -> Found:
         return None
     if rest[:1].islower():
         return None
-    before = re.sub("[0-9]+", "0", found["before"].strip().casefold())  # the volume in 2-15
+    before = re.sub(r"\d+", "0", found["before"].strip().casefold())  # the volume in 2-15
     weak = "日目" in found["after"]
     form = Form(before, _kind(found["n"]), found["after"].strip(), strict=weak, weak=weak)
     return form, _composed(found["volume"], found["n"])

@@ -45,10 +45,13 @@ _STRONG = re.compile(
     r"|[上中下][卷篇册冊集](?:[\s\u3000:：·]+[^。，；！？“”「」]{1,24})?"
     rf"|卷(?:之|第)?\s?{ANY_NUMBER}(?:[\s\u3000:：·、]+[^。，；！？“”「」]{{1,24}})?"
 )
+# Of these also with a name behind a space or colon: in prose neither follows them.
+_WEAK_NAMED = "閑話 闲话 閒話 間話 番外編 特別編 特别篇 特別篇 外伝 外传 外傳 後日談 외전 번외"
 _PART = r"[（(【]?[上中下前後后终終一二三四五\d][）)】]?"
 _WEAK = re.compile(
     rf"(?:{'|'.join(_names(_WEAK_NAMES))})(?:\s?{ANY_NUMBER})?{_HALF}{_NAME}"
     rf"|(?:{'|'.join(_names(_WEAK_WORDS_ALONE))})(?:\s?{ANY_NUMBER}(?:화{_NAME})?|{_PART})?"
+    rf"|(?:{'|'.join(_names(_WEAK_NAMED))})[\s\u3000:：]+[^\s。，；！？、“”「」]{{1,16}}"
 )
 # Most lines begin with none of these, which costs far less to see.
 _STARTS = {name[0] for name in f"{_STRONG_NAMES} {_WEAK_NAMES} {_WEAK_WORDS_ALONE}".split()} | set(

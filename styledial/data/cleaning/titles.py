@@ -35,6 +35,7 @@ _KOREAN = re.compile(
     r"제\s?(?P<n>[0-9]{1,4}|[일이삼사오육칠팔구십백]{1,6})\s?(?:장|화|회|부|편|권|막|"
     r"절)(?P<rest>.*)"
 )
+_BRACKETED = re.compile(r"[\[<]\s*([^\[\]<>]{3,60}?)\s*[\]>]")  # [Chapter 1]
 
 
 class Titles:
@@ -115,6 +116,8 @@ def _is_numbered(text: str) -> bool:
         return False
     if text[0].islower() and not re.match(r"chapter[\s.]*\d", text):
         return False
+    if text[0] in "[<" and (inner := _BRACKETED.fullmatch(text)):
+        return is_worded(inner[1])
     found = _KOREAN.fullmatch(text) if text[0] == "제" else None
     return goes_on_as_title(found["rest"]) if found else is_worded(text)
 

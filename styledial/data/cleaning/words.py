@@ -79,6 +79,12 @@ _SEVERAL_FIRST = re.compile(
 _SEVERAL_LAST = re.compile(
     rf"(?P<n>{_W}(?:[ -]{_W}){{0,3}})\.?\s(?P<word>{_ANY})[.:]?(?P<rest>(?<=[.:])\s*\S.*)?"
 )
+# Chapter One, in which …: may be a title though a comma goes on with it.
+_IN_WHICH = re.compile(
+    r"(?i:, (?:in which|wherein|dans (?:lequel|laquelle)|où|in (?:dem|der|welche[mr])|worin|"
+    r"en (?:el|la) que|donde|nel(?:la)? quale|in cui|no qual|na qual|ve kter[éý]m?|w któr(?:ym|ej)|"
+    r"waarin|в котор(?:ой|ом)|где|у як(?:ій|ому))\b).{3,80}(?<![,;:])$"
+)
 _SHORT = 40  # characters: a line broken at the width of a page is longer
 # `Part of me`, `Book in hand`: such a word in second place goes on with a sentence.
 _LINK_WORDS = (
@@ -144,6 +150,8 @@ def is_chapter_word(word: str) -> bool:
 def worded_form(text: str) -> tuple[str, str, str] | None:
     """(word before, number, word after) of a short line with such a word, whatever the number
     is; None where there is none, or it goes on as a sentence."""
+    if ", " in text and (told := _IN_WHICH.search(text)) is not None:
+        text = text[: told.start()]
     if len(text) > _SHORT or text[0].islower() or re.search(r"[,;?!“”\"«»。，]", text):
         return None
     plain = fold(text)
