@@ -26,10 +26,11 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 from transformers import Qwen2Config, Qwen2ForCausalLM  # noqa: E402
 
+from styledial.data.pack import Batch  # noqa: E402
 from styledial.models.head_products import logits  # noqa: E402
 from styledial.models.policy import Policy, with_lora  # noqa: E402
 from styledial.training.losses import CHUNK  # noqa: E402
-from styledial.training.objective import LossSettings, objective  # noqa: E402
+from styledial.training.objective import LossSettings, MicroBatch, objective  # noqa: E402
 from styledial.training.reference import ReferenceCache  # noqa: E402
 
 
@@ -81,10 +82,8 @@ def step(policy: Policy, ids: torch.Tensor, reference: torch.Tensor | None) -> N
         policy.reference_head,
         hidden,
         reference,
-        ids,
-        anchor=False,
+        MicroBatch(Batch(ids, ids, None), anchor=False, tokens=ids.numel()),
         coefficient=torch.tensor(0.5),
-        tokens=ids.numel(),
         settings=LossSettings(),
     )
     loss.backward()

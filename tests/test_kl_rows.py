@@ -6,9 +6,10 @@ import pytest
 import torch
 from small_training import farthest, five_updates, in_fp64, rows_of
 
+from styledial.data.pack import Batch
 from styledial.models.head import OutputHead
 from styledial.training.kl_sample import kl_rows_of, most_in
-from styledial.training.objective import LossSettings, objective
+from styledial.training.objective import LossSettings, MicroBatch, objective
 from styledial.training.reference import References
 
 
@@ -52,11 +53,10 @@ def test_loss_and_gradient_are_right_on_average(masked) -> None:
 
     def read(rows, factor):
         h = hidden.clone().requires_grad_()
-        loss, sums = objective(
-            head, head, h, base if rows is None else base[rows], targets, anchor=False,
-            coefficient=torch.tensor(0.7), tokens=30, settings=LossSettings(mask_target=masked),
-            kl_rows=rows, kl_factor=factor,
-        )  # fmt: skip
+        batch = MicroBatch(Batch(targets, targets, None), False, 30, rows, factor)
+        reference = base if rows is None else base[rows]
+        how = {"coefficient": torch.tensor(0.7), "settings": LossSettings(mask_target=masked)}
+        loss, sums = objective(head, head, h, reference, batch, **how)
         loss.backward()
         return torch.cat([loss.detach().view(1), sums.double(), h.grad.flatten()])
 

@@ -31,7 +31,7 @@ from styledial.memory.trace import GRAIN, Trace, Tracker
 from styledial.models.policy import Policy
 from styledial.training import step
 from styledial.training.kl_sample import most_in
-from styledial.training.objective import LossSettings
+from styledial.training.objective import LossSettings, MicroBatch
 from styledial.training.row_order import RowOrder
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class _Run:
         step.micro_batch(
             self.policy,
             self.wrapped,
-            step.MicroBatch(
+            MicroBatch(
                 _batch(count, self.config.data.max_length, self.packed),
                 anchor,
                 tokens=1,

@@ -31,6 +31,7 @@ from styledial.training.checkpoint import TrainState
 from styledial.training.components import Components, Hooks, StepMetrics
 from styledial.training.kl_sample import kl_rows_of
 from styledial.training.nonfinite import skip_step_where
+from styledial.training.objective import MicroBatch
 from styledial.training.out_of_memory import reserve_state, with_step_down
 from styledial.training.row_order import RowOrder
 
@@ -59,6 +60,12 @@ class Update:
         chosen = kl_rows_of(rows, parts.kl_rows, order.seed, number)
         read = sum(row in chosen for row in rows)  # a row of two epochs may be there twice
         return cls(number, tokens, anchor_tokens, chosen, len(rows) / read)
+
+    def kl_places(self, rows: list[int]) -> list[int] | None:
+        """Which of `rows`, by place, KL is read on; None for all."""
+        if self.kl_rows is None:
+            return None
+        return [place for place, row in enumerate(rows) if row in self.kl_rows]
 
 
 class Sums(NamedTuple):
@@ -135,7 +142,7 @@ def gradients(
     Takes all the memory that the update needs, that of the optimizer's state included.
     """
     rank, device = parts.accelerator.process_index, parts.accelerator.device
-    shares = _shares(parts, order, update.number, rank)
+    shares = _shares(parts, order, update, rank)
     sums = torch.zeros(3 + len(shares) * order.processes, device=device)
     for number, share in enumerate(tracked(shares)):
         if not (share.chosen or parts.sharded):
@@ -147,7 +154,7 @@ def gradients(
             _micro_batch(parts, update, share, device),
             coefficient=parts.controller.coefficient,
             settings=parts.loss_settings,
-            reference=_reference(parts, update, share),
+            reference=_reference(parts, share),
             backward=parts.backward,
             phase=phase,
         )
@@ -221,11 +228,20 @@ class _Speed:
 
 
 class _Share(NamedTuple):
-    """Rows of one micro-batch of this process."""
+    """Rows of one micro-batch of this process; `kl_places`: those of `chosen`, by place, that KL is
+    read on, None for all."""
 
     rows: PackedRows
     chosen: list[int]
     anchor: bool
+    kl_places: list[int] | None = None
+
+    @property
+    def read(self) -> list[int]:
+        """The rows that KL is read on."""
+        if self.kl_places is None:
+            return self.chosen
+        return [self.chosen[place] for place in self.kl_places]
 
     def batch(self) -> Batch:
         """A share without rows is a row that counts for nothing: where the base is sharded, every
@@ -236,42 +252,31 @@ class _Share(NamedTuple):
         return spare._replace(targets=torch.full_like(spare.targets, IGNORE_INDEX))
 
 
-def _shares(parts: Components, order: RowOrder, number: int, rank: int) -> list[_Share]:
+def _shares(parts: Components, order: RowOrder, update: Update, rank: int) -> list[_Share]:
     """This process's micro-batches of an update, as many as every other has."""
-    style = order.micro_batches(number, rank)
-    shares = [_Share(parts.rows, chosen, anchor=False) for chosen in style]
+    shares = [
+        _Share(parts.rows, chosen, anchor=False, kl_places=update.kl_places(chosen))
+        for chosen in order.micro_batches(update.number, rank)
+    ]
     if parts.anchor:
-        added = order.spread(parts.anchor.order.update(number), rank)
+        added = order.spread(parts.anchor.order.update(update.number), rank)
         shares += [_Share(parts.anchor.rows, chosen, anchor=True) for chosen in added]
     return shares
 
 
 def _micro_batch(
     parts: Components, update: Update, share: _Share, device: torch.device
-) -> step.MicroBatch:
+) -> MicroBatch:
     batch = share.batch().to(device)
     if share.anchor:
-        return step.MicroBatch(batch, True, update.anchor_tokens)
-    read = _kl_rows(update, share)
-    if read is None:
-        return step.MicroBatch(batch, False, update.tokens)
-    if not read and parts.sharded:  # every process makes every pass; this row counts for nothing
-        return step.MicroBatch(batch, False, update.tokens, [0], 0.0)
-    return step.MicroBatch(batch, False, update.tokens, read, update.kl_factor)
+        return MicroBatch(batch, True, update.anchor_tokens)
+    places, factor = share.kl_places, update.kl_factor
+    if places == [] and parts.sharded:  # every process makes every pass; this counts for nothing
+        places, factor = [0], 0.0
+    return MicroBatch(batch, False, update.tokens, places, factor)
 
 
-def _kl_rows(update: Update, share: _Share) -> list[int] | None:
-    """Places in the micro-batch of the rows that KL is read on; None for all."""
-    if update.kl_rows is None or share.anchor:
-        return None
-    return [place for place, row in enumerate(share.chosen) if row in update.kl_rows]
-
-
-def _reference(
-    parts: Components, update: Update, share: _Share
-) -> Callable[[Batch], Tensor] | None:
+def _reference(parts: Components, share: _Share) -> Callable[[Batch], Tensor] | None:
     if parts.references is None or not (share.anchor or parts.references.of_style):
         return None
-    read = _kl_rows(update, share)
-    rows = share.chosen if read is None else [share.chosen[place] for place in read]
-    return partial(parts.references, rows=rows, anchor=share.anchor)
+    return partial(parts.references, rows=share.read, anchor=share.anchor)

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from styledial.data.pack import IGNORE_INDEX
+from styledial.data.pack import IGNORE_INDEX, Batch
 from styledial.models.head import OutputHead
 from styledial.training.divergence import Direction
 from styledial.training.losses import fused_nll_kl
@@ -37,52 +38,66 @@ class LossSettings:
     on_gpu: bool | None = None
 
 
+class MicroBatch(NamedTuple):
+    """Rows [B, T] on the device, of style text or all of `anchor` text, and what they count for.
+
+    anchor: on anchor text only the forward KL(base || tuned) counts, whatever the direction of the
+    style text's. tokens: those of its kind that carry loss in the whole update, over all
+    processes. kl_rows: the rows that KL is read on, each for `kl_factor` rows of its update; None
+    for all.
+    """
+
+    batch: Batch
+    anchor: bool
+    tokens: int
+    kl_rows: Sequence[int] | None = None
+    kl_factor: float = 1.0
+
+
 def objective(
     head: OutputHead,
     reference_head: OutputHead,
     hidden: Tensor,
     reference: Tensor | None,
-    targets: Tensor,
+    rows: MicroBatch,
     *,
-    anchor: bool,
     coefficient: Tensor,
-    tokens: int,
     settings: LossSettings,
-    kl_rows: Sequence[int] | None = None,
-    kl_factor: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Loss of one micro-batch, and its [3] sums of nll, kl and anchor kl over tokens (nats).
 
-    hidden, reference: [B, T, d]; targets: [B, T]; tokens: of this micro-batch's kind in the whole
-    update. `anchor`: whether these rows are anchor text, on which only the forward
-    KL(base || tuned) counts, whatever the direction of the style text's. kl_rows: the rows that
-    `reference` is of, where it isn't all of them; their KL counts `kl_factor` times.
+    hidden: [B, T, d] of the tuned model; reference: the base's, of `rows.kl_rows` alone where
+    these aren't all rows; None leaves KL out. coefficient: lambda, a scalar on the device.
     """
+    targets = rows.batch.targets
     kept = (targets != IGNORE_INDEX).float()
-    if anchor:
-        nll_weight, kl_weight = torch.zeros_like(kept), kept * (settings.anchor_weight / tokens)
+    if rows.anchor:
+        nll_weight, kl_weight = (
+            torch.zeros_like(kept),
+            kept * (settings.anchor_weight / rows.tokens),
+        )
     else:
-        nll_weight = kept / (tokens * (1 + coefficient))
-        kl_weight = nll_weight * coefficient * kl_factor
+        nll_weight = kept / (rows.tokens * (1 + coefficient))
+        kl_weight = nll_weight * coefficient * rows.kl_factor
     loss, nll, kl = torch.zeros((3,), device=hidden.device).unbind()
-    for rows, held in _by_reference(reference, kl_rows, len(hidden)):
+    for part, held in _by_reference(reference, rows.kl_rows, len(hidden)):
         losses = fused_nll_kl(
-            hidden[rows].flatten(0, 1),
+            hidden[part].flatten(0, 1),
             None if held is None else held.flatten(0, 1),
             head,
-            targets[rows].flatten(),
-            nll_weight[rows].flatten(),
-            kl_weight[rows].flatten(),
-            direction="forward" if anchor else settings.direction,
-            mask_target=settings.mask_target and not anchor,
+            targets[part].flatten(),
+            nll_weight[part].flatten(),
+            kl_weight[part].flatten(),
+            direction="forward" if rows.anchor else settings.direction,
+            mask_target=settings.mask_target and not rows.anchor,
             reference_head=reference_head,
             on_gpu=settings.on_gpu,
         )
         loss = loss + losses.loss
         nll = nll + losses.nll.sum()
-        kl = kl + (losses.kl * kept[rows].flatten()).sum() * kl_factor
+        kl = kl + (losses.kl * kept[part].flatten()).sum() * rows.kl_factor
     none = torch.zeros_like(kl)
-    return loss, torch.stack([none, none, kl] if anchor else [nll, kl, none]).float()
+    return loss, torch.stack([none, none, kl] if rows.anchor else [nll, kl, none]).float()
 
 
 def _by_reference(

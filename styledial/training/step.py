@@ -10,15 +10,15 @@ a loop's variables, the hidden states of one would still be there during the nex
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from styledial.data.pack import Batch
 from styledial.models.policy import Policy
-from styledial.training.objective import LossSettings, objective
+from styledial.training.objective import LossSettings, MicroBatch, objective
 
 # What a run spends its time on: of each micro-batch, of each update, and what is due now and then.
 PHASES = (
@@ -26,20 +26,6 @@ PHASES = (
     "optimizer",
     *("heldout", "checkpoint"),
 )
-
-
-class MicroBatch(NamedTuple):
-    """Rows [B, T] on the device, of style text or all of `anchor` text.
-
-    tokens: those of its kind that carry loss in the whole update, over all processes.
-    kl_rows: the rows that KL is read on, each for `kl_factor` rows of its update; None for all.
-    """
-
-    batch: Batch
-    anchor: bool
-    tokens: int
-    kl_rows: Sequence[int] | None = None
-    kl_factor: float = 1.0
 
 
 def micro_batch(
@@ -71,13 +57,9 @@ def micro_batch(
         policy.reference_head,
         hidden,
         held,
-        batch.targets,
-        anchor=rows.anchor,
+        rows,
         coefficient=coefficient,
-        tokens=rows.tokens,
         settings=settings,
-        kl_rows=rows.kl_rows,
-        kl_factor=rows.kl_factor,
     )
     del hidden, held  # the graph keeps what backward needs of them
     phase("backward")
