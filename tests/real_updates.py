@@ -122,7 +122,7 @@ def measured_peak(config: Config, *, packed: bool) -> int:
     policy = build_policy(config)
     there = {
         tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
-        for root in (policy, policy._frozen[0])
+        for root in (policy, policy.frozen_copy)
         if root is not None
         for tensor in (*root.parameters(), *root.buffers())
     }

@@ -52,7 +52,7 @@ def shorten(model: PreTrainedModel) -> Repeat | None:
 
 def layers_of(policy: Policy) -> Iterator[tuple[int, nn.Module]]:
     """(number, layer) of the model, and of the frozen copy that full tuning keeps beside it."""
-    for model in (policy.causal_lm, *policy._frozen):
+    for model in (policy.causal_lm, policy.frozen_copy):
         if model is not None:
             yield from enumerate(_layers(model) or ())
 

@@ -145,8 +145,7 @@ def materialise(policy: Policy, dtype: torch.dtype) -> None:
 
 def _roots(policy: Policy) -> list[nn.Module]:
     """The model, and the frozen copy that full tuning keeps beside it."""
-    other = policy._frozen[0]
-    return [policy] if other is None else [policy, other]
+    return [policy] if policy.frozen_copy is None else [policy, policy.frozen_copy]
 
 
 def _packed(module: Any, meta: Any, dtype: torch.dtype) -> Any:

@@ -51,9 +51,14 @@ class Policy(nn.Module):
         self._frozen = (frozen,)
 
     @property
+    def frozen_copy(self) -> PreTrainedModel | None:
+        """The base beside a model whose own weights are all trained; None under an adapter."""
+        return self._frozen[0]
+
+    @property
     def is_adapter(self) -> bool:
         """Whether an adapter is trained, so that the reference is the same model without it."""
-        return self._frozen[0] is None
+        return self.frozen_copy is None
 
     @property
     def causal_lm(self) -> PreTrainedModel:
@@ -68,7 +73,7 @@ class Policy(nn.Module):
     @property
     def reference_head(self) -> OutputHead:
         """The base's; an adapter shares it, as it leaves the head alone."""
-        frozen = self._frozen[0]
+        frozen = self.frozen_copy
         return self.head if frozen is None else output_head(frozen)
 
     def forward(self, input_ids: Tensor, position_ids: Tensor | None = None) -> Tensor:
@@ -89,9 +94,8 @@ class Policy(nn.Module):
     @contextmanager
     def as_base(self) -> Iterator[PreTrainedModel]:
         """The base model, for as long as the block lasts."""
-        frozen = self._frozen[0]
-        if frozen is not None:
-            yield frozen
+        if self.frozen_copy is not None:
+            yield self.frozen_copy
             return
         # PEFT's own context manager first walks all layers to report their state, every step.
         self.model.base_model.disable_adapter_layers()
@@ -108,8 +112,8 @@ class Policy(nn.Module):
 
     def reference_to(self, device: torch.device) -> None:
         """Move the frozen copy of a fully tuned model; an adapter's reference moves with it."""
-        if self._frozen[0] is not None:
-            self._frozen[0].to(device)
+        if self.frozen_copy is not None:
+            self.frozen_copy.to(device)
 
     def trainable_state(self) -> dict[str, Tensor]:
         """The weights that training changes, by name: an adapter's, or all of them.
