@@ -85,8 +85,16 @@ def measure(
 ) -> Distance:
     """Read `rows` (or those in `only`) with both models: two forwards, three head products; one
     forward where `states` has the base's."""
-    how = {"batch_size": batch_size, "device": device, "direction": direction}
-    return Distance.of(read_rows(policy, rows, **how, only=only, states=states))  # type: ignore[arg-type]
+    sums = read_rows(
+        policy,
+        rows,
+        batch_size=batch_size,
+        device=device,
+        direction=direction,
+        only=only,
+        states=states,
+    )
+    return Distance.of(sums)
 
 
 @torch.no_grad()

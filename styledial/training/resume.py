@@ -231,12 +231,11 @@ def load_optimizer(parts: Components, snapshot: Snapshot) -> None:
     for saved, now in zip(snapshot.optimizer["param_groups"], groups, strict=True):
         saved.update(initial_lr=now["initial_lr"], weight_decay=now["weight_decay"])
     load_full_state_dict(optimizer, snapshot.optimizer)
-    peaks = schedule.base_lrs
-    schedule.load_state_dict({**snapshot.scheduler, "base_lrs": peaks})
-    schedule._last_lr = []
-    for group, peak, rate in zip(optimizer.param_groups, peaks, schedule.lr_lambdas, strict=True):
-        group["lr"] = peak * rate(schedule.last_epoch)
-        schedule._last_lr.append(group["lr"])
+    made, peaks = snapshot.scheduler["last_epoch"], schedule.base_lrs
+    rates = [peak * part(made) for peak, part in zip(peaks, schedule.lr_lambdas, strict=True)]
+    schedule.load_state_dict({**snapshot.scheduler, "base_lrs": peaks, "_last_lr": rates})
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
     if scaler and snapshot.scaler:
         scaler.load_state_dict(snapshot.scaler)
 
