@@ -15,6 +15,6 @@ from styledial.cli.main import guarded
 from styledial.cli.typer_words import Command, run
 
 if __name__ == "__main__":
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command(cls=Command, help=HELP)(download)
     guarded(partial(run, app))

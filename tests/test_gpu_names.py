@@ -114,7 +114,7 @@ def test_the_usual_size_is_taken_and_said() -> None:
     """Of the RTX 3060 nearly all have 12 GB, and the documents name it without its size."""
     told = invoke("plan", "model.model_name_or_path=bundled", "--gpu", "RTX 3060")
     assert told.returncode == 0, told.stderr
-    assert "the one with 11.80 GiB" in told.stderr
+    assert "12 GB version (11.80 GiB usable)" in told.stderr
     assert '--gpu "RTX 3060 8GB"' in told.stderr
     assert other_sizes(card_named("RTX 4090")) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -143,10 +144,12 @@ def _named_card(gpu: str | None, memory: str | None) -> Card | None:
 def _size_taken(card: Card, other: str) -> str:
     from styledial.units import memory_size
 
+    sold = math.ceil(card.memory / 2**30)
     return say(
-        f"{card.name}: the one with {memory_size(card.memory)}; for the other write "
-        f'--gpu "{other}".',
-        f'{card.name}：按 {memory_size(card.memory)} 的版本估算；另一版本请写 --gpu "{other}"。',
+        f"{card.name}: assuming the {sold} GB version ({memory_size(card.memory)} usable); for the "
+        f'other write --gpu "{other}".',
+        f"{card.name}：按 {sold} GB 版本估算（可用 {memory_size(card.memory)}）；另一版本请写 "
+        f'--gpu "{other}"。',
     )
 
 

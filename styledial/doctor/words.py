@@ -14,10 +14,15 @@ from styledial.language import say, typed
 # How many findings a run names at its end; `styledial doctor` has them all.
 _AT_END = 2
 _PHASES = {
-    "data": "数据", "reference": "基座参考", "forward": "前向", "loss": "损失",
-    "backward": "反向", "optimizer": "优化器", "heldout": "读取留出文本",
-    "checkpoint": "检查点",
-}  # fmt: skip
+    "data": ("data", "数据"),
+    "reference": ("base's forward pass", "基座前向"),
+    "forward": ("forward", "前向"),
+    "loss": ("loss", "损失"),
+    "backward": ("backward", "反向"),
+    "optimizer": ("optimizer", "优化器"),
+    "heldout": ("reading held-out text", "读取留出文本"),
+    "checkpoint": ("checkpoints", "检查点"),
+}
 
 
 def state_line(run: Record) -> str:
@@ -36,7 +41,7 @@ def state_line(run: Record) -> str:
 def time_line(run: Record) -> str:
     """What the time went on, the largest first."""
     parts = [
-        say(phase, _PHASES.get(phase, phase)) + f" {run.share(phase):.0%}"
+        say(*_PHASES.get(phase, (phase, phase))) + f" {run.share(phase):.0%}"
         for phase in sorted(run.timed, key=run.share, reverse=True)
         if run.share(phase) >= 0.01
     ]
@@ -47,7 +52,11 @@ def first_thing(run: Record, findings: Sequence[Finding]) -> str:
     """The one thing to do, in a line or two: the advice of the first finding."""
     if findings:
         first = findings[0]
-        lines = [say("Do this first: ", "最该做的：") + say(*first.advice)]
+        fine = first.severity == "info"
+        leading = (
+            ("No problems found. ", "没有发现问题。") if fine else ("Do this first: ", "最该做的：")
+        )
+        lines = [say(*leading) + say(*first.advice)]
         return "\n".join([*lines, *([f"  {first.command}"] if first.command else [])])
     if not run.summary:
         return say(
@@ -62,9 +71,9 @@ def finding_lines(finding: Finding) -> list[str]:
     kinds = {"warning": ("warning", "警告"), "advice": ("advice", "建议"), "info": ("info", "提示")}
     title = say(*TITLES[finding.rule])
     return [
-        f"[{say(*kinds[finding.severity])}] {title} ({finding.rule})",
+        f"[{say(*kinds[finding.severity])}] {title}{say(' (', '（')}{finding.rule}{say(')', '）')}",
         f"  {say(*finding.evidence)}",
-        f"  {say('Next:', '下一步：')} {say(*finding.advice)}",
+        f"  {say('Next: ', '下一步：')}{say(*finding.advice)}",
         *([f"    {finding.command}"] if finding.command else []),
     ]
 

@@ -15,7 +15,7 @@ from styledial.memory.gpus import GIB, Card
 from styledial.memory.part_names import part_name, phase_name
 from styledial.memory.plan import UTILISATION, Plan
 from styledial.memory.savings import Saving
-from styledial.units import about, large, memory_size
+from styledial.units import about, count, large, memory_size
 
 if TYPE_CHECKING:
     from styledial.config import Config
@@ -46,8 +46,9 @@ def table(plan: Plan) -> Iterator[str]:
             yield f"  {size / GIB:8.2f} GiB  {name}"
     yield f"  {plan.total / GIB:8.2f} GiB  {say('peak', '峰值')}"
     phase = phase_name(plan.peak_phase)
+    rows = count(plan.rows, "row", "rows", "行")
     yield say(
-        f"Peak {phase} ({plan.peak_op}); {plan.rows} rows per micro-batch, {plan.dtype}.",
+        f"Peak {phase} ({plan.peak_op}); {rows} per micro-batch, {plan.dtype}.",
         f"峰值出现在{phase}（{plan.peak_op}）；每个微批次 {plan.rows} 行，{plan.dtype}。",
     )
 
@@ -94,7 +95,7 @@ def chosen_words(found: Fitted, card: Card) -> tuple[str, str]:
         f"auto: {settings}: {recomputed[0]}, the fastest that fits ({needs} of {free}); an update "
         f"has {rows} rows on each {'GPU' if card.is_gpu else 'process'}.",
         f"auto：{settings}：{recomputed[1]}，是放得下的最快配置（{needs}，可用 {free}）；"
-        f"每{'张 GPU' if card.is_gpu else '个进程'}每次更新 {rows} 行。",
+        f"每{'张 GPU ' if card.is_gpu else '个进程'}每次更新 {rows} 行。",
     )
 
 

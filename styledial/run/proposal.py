@@ -253,7 +253,10 @@ def _costs(proposal: Proposal) -> Iterator[str]:
         return
     total = memory_size(planned.total)
     if card is None:
-        yield say(f"Memory: about {total}.", f"内存：约 {total}。")
+        yield say(
+            f"Memory: about {total} for model and training, besides the program itself.",
+            f"内存：模型与训练约占 {total}，不含程序本身。",
+        )
     else:
         yield say(f"GPU memory: about {total}.", f"显存：约 {total}。")
     if proposal.seconds is None:

@@ -79,10 +79,9 @@ def out_of_reach(
     zh = "、".join(each.words() for each in wanted)
     more = "\n    ".join(further(folder, max(wanted, key=lambda each: each.kl)))
     return UserError(
-        f"strength {en}: out of reach. The strongest of this adapter is {figure(most.kl)} "
-        f"({name_of(most.kl)}), which `max` stands for. {more}",
-        f"达不到强度 {zh}：这个适配器最强为 {figure(most.kl)}（{name_of(most.kl)}），可写 max。"
-        f"{more}",
+        f"strength {en}: out of reach. The strongest of this adapter is {figure(most.kl)}; write "
+        f"`max` for it. {more}",
+        f"达不到强度{zh}：这个适配器最强为 {figure(most.kl)}，可写 max。{more}",
     )
 
 
