@@ -20,7 +20,7 @@ def command(*words: str | Path) -> str:
 
 
 def next_lines(advice: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """What one may type next: (what for, command); the command stands alone in its line."""
+    """What to type next: (purpose, command); the command stands alone on its line."""
     yield say("Next:", "接下来：")
     for what, typed_command in advice:
         yield f"  {what}"

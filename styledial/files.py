@@ -18,7 +18,7 @@ def expanded(path: str | Path) -> Path:
     """The path with its ~ replaced; "~nobody" stays as it is, a folder that isn't there."""
     try:
         return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises for "~nobody"
-    except ValueError:  # a NUL in it; whoever opens the path hears of it
+    except ValueError:  # a NUL in it; opening the path reports it
         return Path(path)
 
 

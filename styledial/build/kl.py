@@ -1,4 +1,4 @@
-"""From configuration to the parts that hold KL: controller and the base's hidden states."""
+"""From configuration to the KL parts: the controller and the base's hidden states."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def build_references(
     """Where the base's hidden states come from; None where nothing asks for them.
 
     A cache is kept where rows are read again, disk space allows and all processes share the disk;
-    none where the base is `sharded`: one process can't make the pass that another one needs.
+    none where the base is `sharded`, as all processes have to take part in each pass.
     """
     of_style = config.training.mode.reads_kl
     if not of_style and anchor is None:

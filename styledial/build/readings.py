@@ -1,8 +1,8 @@
 """How much text a run reads to measure itself, so that measuring costs about a tenth of it.
 
 Counted in forward passes over a token, of which an update's token takes four. What is read is set
-by the planned updates and the model's size alone, so that the same run reads the same text
-everywhere; a run that is cheap to measure, because its model is tiny, reads as much as the longest.
+by the planned updates and the model's size alone, so that the same run reads the same text on any
+machine. Where measuring is cheap, because the model is tiny, the maximum is read.
 
     landing       six readings of one half of the held-out rows, the base's part kept
     conclusion    both models over the other half, over general text and some of the learnt text
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 # Of what an update's tokens cost, in forward passes: forward, backward (two) and the base's.
 _UPDATE = 4
 _SHARE = 0.1
-# Floating-point operations that are no matter: about two minutes of two CPU cores.
+# Floating-point operations that are negligible: about two minutes of two CPU cores.
 _FREE = 4e12
 
 

@@ -37,7 +37,7 @@ class Material:
     dialogues: list[Dialogue]
 
     def opening(self) -> str:
-        """Some of the text, to tell its language by."""
+        """A piece of the text, to recognise its language."""
         if self.passages:
             return self.passages[0].text[:5000]
         return self.dialogues[0].messages[-1]["content"]

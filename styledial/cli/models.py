@@ -105,7 +105,7 @@ def _answer_of_gguf(name: str) -> str:
 
 
 def _table() -> Iterator[str]:
-    """The known models, at 80 columns: what one wants to know before a download."""
+    """The known models, at 80 columns: what matters before a download."""
     head = (
         say("model", "模型"),
         say("size", "参数量"),

@@ -113,7 +113,7 @@ def _proposed(data_dir: str | None, model_name: str | None, given: dict[str, str
 
 
 def _ask(proposal: Proposal, target: str, replaces: bool) -> None:
-    """The one question; raises UserError where there is nobody to answer, Exit after a no."""
+    """The one question; raises UserError without a terminal, Exit after a no."""
     question = say(
         f"Write {_FILE}, train, and save to {typed(Path(target))}?",
         f"写入 {_FILE} 并开始训练，结果保存到 {typed(Path(target))}？",

@@ -21,7 +21,7 @@ from styledial.errors import UserError
 from styledial.files import disk_problem
 from styledial.language import language
 
-# What the system says of a path that nobody can open.
+# Errors of the system for a path that cannot be opened.
 _IMPOSSIBLE = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP}
 
 _PHRASES = [

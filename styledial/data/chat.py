@@ -42,7 +42,7 @@ def rendered(
     **more: Any,
 ) -> str:
     """The template's text for `messages`, thinking off; with `answer_next` up to where the answer
-    begins. `more`: what else the template is told. What it raises goes on: its author wrote it."""
+    begins. `more`: further arguments of the template. Errors of the template are passed on."""
     text = str(
         tokenizer.apply_chat_template(
             list(messages), tokenize=False, add_generation_prompt=answer_next, **_AT_ONCE, **more

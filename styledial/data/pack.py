@@ -8,7 +8,7 @@
 
 A row has max_length inputs and one more token, the last target, so no token is lost between two
 rows of a book. Pieces in one row don't see each other: positions restart, and the first token of
-a piece is nobody's target. A token that is read but not learnt (the question of a dialogue, a
+a piece is never a target. A token that is read but not learnt (the question of a dialogue, a
 name with data.mask_names) is kept as its complement ~t, which is negative.
 """
 
@@ -150,7 +150,7 @@ class PackedRows:
                 single &= start == 0
             if end < self.max_length:
                 positions[i, end:] = torch.arange(self.max_length - end)  # padding sees itself
-                # A padded tail after a single piece harms nobody: nothing later looks at it.
+                # A padded tail after a single piece does no harm: no later token attends to it.
         return Batch(tokens[:, :-1].contiguous(), targets, None if single else positions)
 
 
@@ -179,7 +179,7 @@ def pack(
         # The last token of a piece is a target only; the next piece starts with it as input.
         for start in range(0, max(len(document) - 1, 1), max_length):
             piece = document[start : start + max_length + 1]
-            # Nobody's target: learnt in name, which tells running text from dialogues.
+            # Never a target: marked as learnt only to tell running text from dialogues.
             piece[:1] = [token if token >= 0 else ~token for token in piece[:1]]
             if any(token >= 0 for token in piece[1:]):  # a lone token predicts nothing
                 (full if len(piece) == max_length + 1 else short).append(piece)

@@ -66,7 +66,7 @@ def place() -> Place:
 
 
 def left_over() -> dict[str, str]:
-    """WORLD_SIZE=4 or LOCAL_RANK=0 that somebody left in the environment: without all variables
+    """WORLD_SIZE=4 or LOCAL_RANK=0 left over in the environment: without all variables
     that torchrun sets there is nobody to meet. Empty where nothing is ignored."""
     there = {name: os.environ[name] for name in _COUNTS if name in os.environ}
     if {name: value.strip() for name, value in there.items()} == {"WORLD_SIZE": "1"}:
@@ -109,7 +109,7 @@ def use_own_device(here: Place) -> None:
 def taking_turns(folder: Path) -> Iterator[None]:
     """One process at a time, of those that see `folder`; it is made where it isn't there.
 
-    The lock goes with the process that holds it, so a killed one blocks nobody. On a disk
+    The lock goes with the process that holds it, so a killed one blocks no other. On a disk
     without locks all go at once: files are written whole, so that costs time and nothing else.
     """
     from filelock import FileLock

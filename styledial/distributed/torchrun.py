@@ -74,7 +74,7 @@ def _lost_another(error: BaseException) -> bool:
 def _wait_to_be_ended(seconds: float = 20.0) -> None:
     """torchrun ends this process as soon as it has seen that the other one died.
 
-    Nobody comes where that one was on another machine; then this returns after `seconds`.
+    If the failed process was on another machine, none is found; then this returns after `seconds`.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Event().wait(seconds)

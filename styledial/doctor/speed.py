@@ -117,7 +117,7 @@ def slow_checkpoints(run: Record) -> Iterator[Found]:
 
 @rule("info", "memory")
 def memory_headroom(run: Record) -> Iterator[Found]:
-    """Activations are computed twice to save memory that nobody needs."""
+    """Activations are recomputed although there is memory to spare."""
     used = _used(run)
     setting = as_yaml(run.config.training.gradient_checkpointing)
     if not run.config.training.recomputed or used > _HALF:

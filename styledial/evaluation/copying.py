@@ -118,7 +118,7 @@ def longest_copies(passages: list[np.ndarray], rows: PackedRows) -> np.ndarray:
 
     A run of n tokens is n - 7 windows of 8 that match one after another at the same distance,
     so matches are sorted by distance and runs counted. Windows of fewer than three different
-    tokens (a dash, a loop) are nobody's words and are not looked at.
+    tokens (a dash, a loop) are not counted as words.
     """
     longest = np.zeros(len(passages), dtype=np.int64)
     windows = _Windows.of(passages)

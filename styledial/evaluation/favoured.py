@@ -35,7 +35,7 @@ def favoured_words(
     if not ids:
         return [(text, 0.0)] if text else []
     ratios = log_ratios(policy, [*before, *ids])
-    # The very first token of a text is nobody's target.
+    # The first token of a text is never a target.
     of_text = ratios[len(before) - 1 :] if before else [0.0, *ratios]
     return _joined(_pieces(tokenizer, before, ids, of_text, text))
 

@@ -129,7 +129,7 @@ def sample(
     **more: Any,
 ) -> list[Passage]:
     """Continue every opened prompt; the same seed gives the same text on the same device. `ends`
-    as for `extend`, `more`: what else `generate` is told."""
+    as for `extend`, `more`: further arguments of `generate`."""
     ends = text_ends(model) if ends is None else ends
     ids = extend(
         model,

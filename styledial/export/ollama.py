@@ -29,7 +29,7 @@ _SAMPLING = {"temperature": "0.8", "top_p": "0.95", "top_k": "0", "repeat_penalt
 
 @dataclass(frozen=True)
 class Template:
-    """`text` in Go's language; `system` is what the model says of itself where nobody says it."""
+    """`text` in Go's template language; `system` is the default system message."""
 
     text: str
     system: str | None
@@ -113,7 +113,7 @@ def _derived(tokenizer: PreTrainedTokenizerBase) -> Template | None:
     said, after = said.removeprefix(bos), after.removesuffix(opens)
     opening = opening.removeprefix(bos)
     system = None
-    if opening:  # a system message of the author's, where nobody gives one
+    if opening:  # the template's default system message
         if not (opening.startswith(said) and opening.endswith(after)):
             return None
         system = opening.removeprefix(said).removesuffix(after)

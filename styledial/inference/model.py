@@ -72,7 +72,7 @@ class StyleModel:
 
     @property
     def strength(self) -> float | None:
-        """KL to the base in nats per token; 0 is the base, None where nobody measured it."""
+        """KL to the base in nats per token; 0 is the base, None where it was not measured."""
         return self._strength
 
     @strength.setter

@@ -80,7 +80,7 @@ class _Turns:
             self._moved.wait_for(lambda: self._circle[0] == who)
 
     def give(self, *, leave: bool = False) -> None:
-        """To the next one; whoever leaves gets no turn any more."""
+        """Pass the turn to the next one; one that has left gets no further turns."""
         with self._moved:
             self._circle.rotate(-1)
             if leave:

@@ -64,7 +64,7 @@ def _is_dense(shape: Any) -> bool:
 
 
 def free_memory() -> int | None:
-    """Bytes that programs can still have, within a container's limit; None where nobody says."""
+    """Bytes that programs can still have, within a container's limit; None where it is unknown."""
     limits = (_of_container(*group) for group in _GROUPS)
     return min((n for n in (_of_machine(), *limits) if n is not None), default=None)
 

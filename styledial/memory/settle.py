@@ -208,7 +208,7 @@ class _Decision:
         free = f"{memory_size(card.memory)} free, {card.margin:.0%} of which is kept"
         free_zh = f"可用 {memory_size(card.memory)}，其中 {card.margin:.0%} 须留出"
         config = with_least_memory(self.config)
-        # As `auto` is where nothing fits; nobody has to type it.
+        # What `auto` is where nothing fits; it need not be typed.
         unsaid = {} if config is self.config else {CHECKPOINTING: True}
         if self.when_too_large == "ignore":
             self.note(

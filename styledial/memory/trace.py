@@ -4,7 +4,7 @@ Under FakeTensorMode tensors have shapes and storages but no data, so a step of 
 any machine. `Tracker` sees each operation above that mode:
 
     (+, 17, 29360128, "forward", aten.mm)     an operation made a storage
-    (-, 17)                                   nobody holds it any more
+    (-, 17)                                   freed: nothing refers to it
 
 The events are the whole truth for `peaks` (bytes in use) and for `allocator` (bytes reserved).
 Each belongs to a layer of the model, or to none, which repeat.py makes use of. A storage's kind

@@ -134,7 +134,7 @@ def _written(
                 pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
                 eos_token_id=end_tokens(model, tokenizer) or None,
                 use_cache=True,
-                synced_gpus=model_is_sharded(model),  # nobody ends early: all gather each layer
+                synced_gpus=model_is_sharded(model),  # no rank ends early: all gather each layer
                 **how.options(),
                 **watching,
             )

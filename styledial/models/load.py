@@ -51,7 +51,7 @@ def quiet_libraries() -> None:
     """Errors only from transformers and bitsandbytes, and no bar for loading: our own words say
     what goes on.
 
-    bitsandbytes, imported on a CPU, asks for a kernel that nobody needs and warns without it.
+    bitsandbytes, imported on a CPU, asks for a kernel that is not needed and warns without it.
     """
     with stage(say("loading transformers", "加载 transformers")):
         from transformers.utils import logging as of_transformers

@@ -41,7 +41,7 @@ def ready_folder(
 ) -> Path:
     """A folder that the Auto classes load; downloads and converts where that is needed.
 
-    With `check` it is also whole and of a kind that can be trained. `say` is told what takes
+    With `check` it is also whole and of a kind that can be trained. `say` is called with what takes
     long. Raises ModelError with what to do for anything unfit.
     """
     folder = source_folder(name_or_path, trust_remote_code=trust_remote_code, say=say)

@@ -102,7 +102,7 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 
 def _plain(name: Any) -> bool:
-    """A shard lies beside its index; a path that leads elsewhere is nobody's honest mistake."""
+    """A shard lies beside its index; a path that leads elsewhere is refused."""
     return isinstance(name, str) and name == Path(name).name and "\\" not in name
 
 

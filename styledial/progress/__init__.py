@@ -4,7 +4,7 @@
         with stage("anchor text", 64) as at:         without one a line every ten seconds
             at(17)
 
-Whoever does something long opens a stage, whoever talks to the user shows it. Where nothing is
+Code that takes long opens a stage; the command that talks to the user shows it. Where nothing is
 shown (other processes of a run, use as a library) a stage costs nothing and is silent.
 
 Stages may lie in each other: "strengths 3 of 11" with "reading 5 of 20 rows" in it is one bar, at

@@ -53,18 +53,21 @@ class Lines(Screen):
         self._printing = threading.Lock()
 
     def begin(self) -> None:
+        """Start the thread that prints."""
         if self._over is None:
             self._over = threading.Event()
             self._thread = threading.Thread(target=self._run, args=(self._over,), daemon=True)
             self._thread.start()
 
     def end(self) -> None:
+        """Stop the thread and wait for it."""
         if self._over is not None and self._thread is not None:
             self._over.set()
             self._thread.join()
             self._over = self._thread = None
 
     def line(self, text: str) -> None:
+        """Print `text` on stderr; the next line of progress is due ten seconds later."""
         with self._printing:
             self._said = time.monotonic()
             print(text, file=sys.stderr, flush=True)
@@ -89,6 +92,7 @@ class Live(Screen):
         self._live: LiveOfRich | None = None
 
     def begin(self) -> None:
+        """Show the bar."""
         if self._live is None:
             from rich.live import Live as LiveOfRich
 
@@ -102,11 +106,13 @@ class Live(Screen):
             live.start(refresh=True)  # at once: the next import may hold the interpreter for long
 
     def end(self) -> None:
+        """Remove the bar."""
         if self._live is not None:
             live, self._live = self._live, None
             live.stop()
 
     def line(self, text: str) -> None:
+        """Print `text` above the bar."""
         self.console.print(wrapped(text, self.console.width), markup=False, soft_wrap=True)
 
     def _drawn(self) -> RenderableType:

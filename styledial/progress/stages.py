@@ -12,7 +12,7 @@ _SEEN, _SEEN_SECONDS = 0.02, 2.0
 
 
 class Stage:
-    """Something that takes long. `words` may change on the way; `total` None: nobody knows. One in
+    """Something that takes long. `words` may change on the way; `total` None: unknown. One in
     the `background` is only spoken of where nothing within it has words."""
 
     def __init__(

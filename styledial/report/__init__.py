@@ -6,7 +6,7 @@
                                  -> templates/report.html
 
 All of it is plain data (parts.py): words, tables, figures, texts. The template alone writes HTML
-and escapes all of it; samples and file names are text that nobody has checked. The page has no
+and escapes all of it; samples and file names are unchecked text. The page has no
 script: tabs are radio buttons, figures are SVG in the page's own colours (drawing.py), so that
 light, dark and paper all work.
 """

@@ -22,8 +22,8 @@ _BASE = "model.model_name_or_path"
 
 
 def check_folders(config: Config) -> None:
-    """Raises UserError where a run's own files would get among what it reads: novels, general
-    text, base; or where it would clear a folder that the user keeps."""
+    """Raises UserError where the run's output would lie among its input (novels, general text,
+    base), or where it would clear a folder of the user's."""
     for name in ("training.output_dir", "training.reference_cache"):
         value = config.value_of(name)
         if value not in (OFF, "auto"):

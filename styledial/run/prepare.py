@@ -1,4 +1,4 @@
-"""The start of a run: all its parts, loaded and put together. Nothing of an earlier run is touched.
+"""The start of a run: load and assemble all its parts. An earlier run is not touched.
 
 plan memory -> texts -> model -> meet the other processes -> optimizer, anchor, references
 -> checkpoint, where the run goes on -> trackers
@@ -117,7 +117,7 @@ def prepare(
     changed: list[str],
     when_too_large: WhenTooLarge,
 ) -> Parts:
-    """Raises UserError where anything isn't as it has to be. `changed`: settings of a resumed run
+    """Raises UserError if anything is wrong. `changed`: settings of a resumed run
     that are no longer what they were."""
     loaded = _load(config, folder, here, screen, when_too_large)
     _announce(screen, loaded.config, changed, loaded.policy)
@@ -130,7 +130,7 @@ def prepare(
 def _load(
     config: Config, folder: Path, here: Place, screen: Screen, when_too_large: WhenTooLarge
 ) -> _Loaded:
-    """Up to `meet` there is no collective, so nothing here can run into the time limit of one."""
+    """There is no collective before `meet`, so nothing here can exceed its time limit."""
     from accelerate.utils import set_seed
 
     quiet_libraries()

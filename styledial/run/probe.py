@@ -1,4 +1,4 @@
-"""Books that were not trained on, for the evaluation to ask whether training unlocked them.
+"""Books that were not trained on, to measure whether training made the model recite them.
 
 Tuning on one author can make a model recite others (arXiv 2603.20957). Probes are read and cleaned
 as novels are, so that what is asked for is the books' own text.

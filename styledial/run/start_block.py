@@ -5,9 +5,9 @@
     novels    3 books, 120 chapters; 1.26 million tokens to learn from, 66,000 held out
     training  240 updates of 16 rows (3 epochs); strength medium, 0.1
 
-The first two lines stand there at once, the others when the texts have been read. The time of a GPU
-is known from the first updates on; that of a CPU is told here, from a product of matrices that is
-timed, since it may be days.
+The first two lines stand there at once, the others when the texts have been read. On a GPU the
+time is known after the first updates; on a CPU, where it may be days, it is estimated here by
+timing a matrix product.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A finished adapter at the strength asked for: at which scale, or how far it goes and what then.
+"""A finished adapter at the requested strength: its scale, or how to get that far.
 
 --strength left out      as trained: scale 1, the run's own KL
 max                      the strongest that was measured
@@ -27,7 +27,7 @@ from styledial.units import strength as figure
 
 @dataclass(frozen=True)
 class Chosen:
-    """`kl` in nats per token; None where nobody has measured it."""
+    """`kl` in nats per token; None where it was not measured."""
 
     scale: float
     kl: float | None

@@ -5,7 +5,7 @@
     updates     with metrics and checkpoints                                     updates.py
     conclude    the adapter at its strength, figures, samples, evaluation        conclude.py
 
-A signal ends any of them with what has been saved by then, and says how to go on.
+A signal ends any of these; what was saved is kept, and a message says how to continue.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def train_from_config(
     """Train as `config` says and return the summary that is also written to summary.json.
 
     `how` is what Start holds: resume, overwrite, when_too_large, command, again. `request` may have
-    been listening since before this was imported.
+    been catching signals since before this was imported.
 
     Raises UserError (bad folder, data or model, too large for the GPU, a full disk) and Stopped
     after a signal, with an earlier run as it was unless this one has saved something.

@@ -45,7 +45,7 @@ def claimed(folder: Path, claim: Claim) -> Iterator[RunFolder]:
     put back.
     """
     check_new("training.output_dir", folder, folder=True)
-    if not (folder / layout.OWN).exists():  # somebody else's folder gets no lock of ours
+    if not (folder / layout.OWN).exists():  # a folder that is no run gets no lock
         _check(RunFolder(folder), claim)
     with _open(folder) as run:
         _check(run, claim)
@@ -109,7 +109,7 @@ def _check(run: RunFolder, claim: Claim) -> None:
 
 
 def _foreign(run: RunFolder, claim: Claim) -> list[str]:
-    """What the run would have to overwrite, and must not; a model of somebody's, too."""
+    """What the run would have to overwrite, and must not; also a model that it did not write."""
     folder = run.path
     names = set(layout.written_names(adapter=claim.adapter))
     for pattern in layout.WEIGHTS:

@@ -24,7 +24,7 @@ TRACKED = "tensorboard"  # event files; other trackers keep theirs for good
 CACHE = ".styledial-cache"  # sampled anchor text and reference states; gone when the run is done
 OWN = ".styledial-run"  # lock, manifest, and files on their way in or out
 
-# A model's weights under other names: a folder that holds some is somebody's model.
+# A model's weights under other names: a folder that holds some is taken for a model.
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "*.gguf")
 _TOKENIZER = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",

@@ -167,7 +167,7 @@ def _named_owner(own: Path) -> dict[str, Any]:
 
 
 def _lock(handle: int) -> bool | None:
-    """True: the kernel's lock is ours. None: somebody else's. False: there are none here."""
+    """True: the kernel's lock is ours. None: held by another process. False: not supported here."""
     try:
         import fcntl
 

@@ -59,7 +59,7 @@ def described(path: Path, *, grows: bool = False) -> Entry:
 
 
 def as_written(path: Path, entry: Mapping[str, Any]) -> bool:
-    """Whether `path` is the file that `entry` describes; nobody has changed it since."""
+    """Whether `path` is the file that `entry` describes, unchanged since."""
     try:
         if path.is_symlink() or not path.is_file():
             return False

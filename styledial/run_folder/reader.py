@@ -89,7 +89,7 @@ def mappings(value: Any) -> list[dict[str, Any]]:
 
 
 def _json(path: Path, damaged: list[str] | None = None) -> dict[str, Any] | None:
-    """The object in `path`; None without one, and then `damaged` is told of a file that is."""
+    """The object in `path`; None without one, and `damaged` is called if the file is damaged."""
     damaged = [] if damaged is None else damaged
     if not path.is_file():
         return None

@@ -60,7 +60,7 @@ class Column:
 
 
 class Desk:
-    """Loads what is written with; whoever comes while another one writes, waits."""
+    """Loads what is written with; a request that arrives while another is being written waits."""
 
     def __init__(self) -> None:
         self._busy = threading.Lock()
@@ -101,7 +101,7 @@ class Desk:
             found.set()
 
     def forget(self) -> None:
-        """Give the model's memory back, if nobody writes."""
+        """Give the model's memory back, if nothing is being written."""
         if self._busy.acquire(blocking=False):
             self._known = None
             self._busy.release()

@@ -26,7 +26,7 @@ class State:
     sentence: str
     running: bool
     resumable: bool
-    measurable: bool  # a finished adapter whose strengths nobody has measured
+    measurable: bool  # a finished adapter whose strengths are not measured
 
 
 def state(folder: Path, jobs: Jobs) -> State:

@@ -22,7 +22,7 @@ from styledial.progress import tracked
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-# 32k tokens: in the trials more text of the base's own changed nothing that could be measured.
+# 32k tokens: in the trials, more text of the base had no measurable effect.
 TOKENS = 32_768
 # Rows written at once: as many as this, and as keep their keys and values under half a GiB; for a
 # 14B 64 rows of 512 tokens would be 6 GiB, more than the training step needs beside the weights.
@@ -52,7 +52,7 @@ def rows_at_once(config: Any, length: int, itemsize: int) -> int:
 
 @dataclass(frozen=True)
 class Shares:
-    """Which part of the text this process writes, and how all get the whole of it."""
+    """The part of the text that this process writes, and how the parts are exchanged."""
 
     rank: int = 0
     processes: int = 1
@@ -62,10 +62,11 @@ class Shares:
 def in_turns(
     count: int, at_once: int, write: Callable[[int, int], Any], shares: Shares
 ) -> list[Any]:
-    """What `write(start, how many)` gives for `count` texts, `at_once` at a time, in order.
+    """The results of `write(start, how many)` for `count` texts, `at_once` at a time, in order.
 
-    Divided among the processes, as many for each, some twice: a sharded base needs all of them in
-    each pass. The same at any number of processes, as each part has a seed of its own.
+    The texts are divided among the processes, the same number for each (some are written twice),
+    because a sharded base needs all processes in each pass. The result doesn't depend on the number
+    of processes, as each part has its own seed.
     """
     starts = list(range(0, count, at_once))
     written = []
@@ -98,9 +99,8 @@ def sample_rows(
 ) -> PackedRows:
     """A row of `length` + 1 tokens sampled from the base for each of `openings`, int64 [rows, n].
 
-    Costs one generation of a row for every `rows_at_once`, 64 at most; no row is shorter, so none
-    needs a mask: an end is not what is to be learnt. The same seed gives the same rows on the same
-    kind of device.
+    Costs one generation of a row for every `rows_at_once`, 64 at most; no row ends early, so none
+    needs a mask. The same seed gives the same rows on the same kind of device.
     """
     more = length + 1 - openings.shape[1]
 

@@ -6,9 +6,9 @@
 KEY is a digest of the description: the base's weights and configuration, what the texts begin and
 end with, how many there are, their length and the seed. So a run on another book finds it, and one
 on another base doesn't. A file is used only where its description and its digest agree; another one
-counts as absent, and is written anew. Files are written whole and are the same whoever writes
-them, so two runs at once need no lock. Beyond 128 MiB in all, the files that were longest not used
-are removed; so do those go that an earlier version kept under another key.
+counts as absent, and is written anew. Files are written whole, and each process would write the
+same one, so two runs at once need no lock. Beyond 128 MiB in all, the files that were longest not
+used are removed; so do those go that an earlier version kept under another key.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _NAMES = ("_name_or_path", "transformers_version")  # the same base in another f
 
 
 def describe(policy: Policy, **made_from: Any) -> dict[str, Any]:
-    """What anchor text is known by: the base's identity beside `made_from` (plain values)."""
+    """What identifies anchor text: the base, and `made_from` (plain values)."""
     with policy.as_base() as base:
         about = base.config.to_dict(), base.generation_config.to_dict()
         kept = [{key: each[key] for key in each if key not in _NAMES} for each in about]
@@ -68,7 +68,7 @@ def read(description: dict[str, Any]) -> PackedRows | None:
 
 
 def keep(description: dict[str, Any], rows: PackedRows) -> None:
-    """Keep the text; without a home, or on a full disk, it is left to be written again."""
+    """Keep the text. Without a home folder, or on a full disk, it is not kept."""
     path = _path(description)
     if path is None:
         return

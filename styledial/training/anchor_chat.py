@@ -4,9 +4,9 @@
     [system ... user begins]    question            [turn ends, answer begins]   answer [end]
 
 Given nothing but the start of a user's turn, a model that was taught to answer writes a question
-of the kind that it was taught on (Magpie, arXiv 2406.08464), and then answers it: what has to
-survive a style is its way of answering. Carrying loss: the question, the answer and the token that
-ends it; the template's own tokens are only read.
+of the kind that it was taught on (Magpie, arXiv 2406.08464), and then answers it: it is this way of
+answering that has to be preserved. Carrying loss: the question, the answer and the token that ends
+it; the template's own tokens are only read.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from styledial.training.anchor import Shares, in_turns, rows_at_once
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-# Tokens of a conversation at most: what an answer is like shows in its first sentences, and each
-# token more is a pass of the base over all conversations that are written at once.
+# Tokens of a conversation at most: the first sentences of an answer are enough, and each further
+# token costs a pass of the base over all conversations of a batch.
 LONGEST = 256
 # Of what the template leaves of a conversation, for the question.
 _QUESTION = 0.4
@@ -86,7 +86,7 @@ def _conversations(
     seed: int,
 ) -> list[list[int]]:
     """`count` conversations of at most `longest` + 1 ids, ~t for what the template writes."""
-    # Synced: nobody ends early where all processes gather each layer.
+    # Synced: no process may end early where all of them gather each layer.
     how = {**WHOLE_DISTRIBUTION, "synced_gpus": model_is_sharded(base)}
     before, behind = list(request.before), list(request.behind)
     room = longest + 1 - len(before) - len(behind)

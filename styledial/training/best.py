@@ -1,4 +1,4 @@
-"""The weights of the update with the lowest held-out loss, and when to stop looking for a lower.
+"""The weights of the update with the lowest held-out loss, and early stopping.
 
 A copy stays in this machine's memory (an adapter is small; of full tuning it is a copy of all
 weights) and goes into every checkpoint, so that a resumed run knows it too.
@@ -22,8 +22,8 @@ def is_complete(state: TrainState, best: Best | None, steps: int) -> bool:
 
 
 class Best:
-    """`patience`: readings in a row without a lower loss, after which `exhausted` is true; None
-    looks on to the end."""
+    """`patience`: readings in a row without a lower loss, after which `exhausted` is true; None:
+    never."""
 
     def __init__(self, patience: int | None = None) -> None:
         self.patience = patience
@@ -41,7 +41,7 @@ class Best:
 
     @property
     def exhausted(self) -> bool:
-        """Whether so many readings in a row brought nothing that the run ends."""
+        """Whether the run should stop: `patience` readings in a row had no lower loss."""
         return self.patience is not None and self.stale >= self.patience
 
     def state(self) -> dict[str, float]:

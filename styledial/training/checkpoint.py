@@ -47,7 +47,7 @@ class CheckpointError(StyleDialError):
 
 @dataclass
 class TrainState:
-    """Where a run is. The one home of what the loop changes besides weights and optimizer.
+    """The progress of a run: all state of the loop besides weights and optimizer.
 
     `step` counts optimizer updates, `tokens` the style tokens that carried loss. The batch in
     force may be smaller than the configured one, after running out of memory; the rows of an
@@ -122,7 +122,7 @@ def save_checkpoint(folder: Path, snapshot: Snapshot, keep: int) -> Path:
             f"{final}: this checkpoint could not be written ({reason}).",
             f"{final}：检查点无法写入（{reason}）。",
         ) from error
-    with contextlib.suppress(OSError):  # too many checkpoints harm nobody
+    with contextlib.suppress(OSError):  # one checkpoint too many does no harm
         whole = [path for path in checkpoints(folder) if (path / MANIFEST).is_file()]
         for old in [*whole[:-keep], *folder.glob("step-*.damaged")]:
             _remove(old)
@@ -130,7 +130,7 @@ def save_checkpoint(folder: Path, snapshot: Snapshot, keep: int) -> Path:
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """Folders that have a checkpoint's name, oldest first; whether they are whole is not asked."""
+    """Folders named like a checkpoint, oldest first; not checked for damage."""
     found = [p for p in folder.glob("step-*") if p.name[5:].isdigit() and p.is_dir()]
     return sorted(found, key=lambda path: int(path.name[5:]))
 
@@ -151,7 +151,7 @@ def read_checkpoint(path: Path) -> Snapshot:
         best = load_file(path / BEST) if BEST in manifest else {}
         snapshot = Snapshot(state, load_file(path / WEIGHTS), **rest, rng=rng, best=best)
     except Exception as error:
-        # Many libraries, many kinds of error; all mean that the files aren't what was written.
+        # The libraries raise many kinds of error; all mean that the files are damaged.
         raise CheckpointError(
             f"{path}: this checkpoint is damaged ({error}).", f"{path}：检查点已损坏（{error}）。"
         ) from error
@@ -171,7 +171,7 @@ def refuse_nonfinite(path: Path, snapshot: Snapshot) -> None:
 
 
 def set_aside(path: Path) -> None:
-    """Rename a damaged checkpoint, so that it is out of the way; the next good one removes it."""
+    """Rename a damaged checkpoint; it is removed when the next good one is saved."""
     with contextlib.suppress(OSError):
         target = path.with_name(path.name + ".damaged")
         if target.is_dir():
@@ -209,7 +209,7 @@ def _put_in_place(aside: Path, final: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Out of sight first: half a removal must not look like a checkpoint."""
+    """Renamed first, so that an interrupted removal doesn't look like a checkpoint."""
     hidden = path.with_name(f".{path.name.removesuffix('.damaged')}.old")
     path.rename(hidden)
     remove_files(hidden)

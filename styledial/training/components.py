@@ -23,9 +23,9 @@ from styledial.training.row_order import RowOrder
 
 
 class Controller(Protocol):
-    """Gives lambda (`coefficient`, a scalar tensor) and learns from each update's KL.
+    """Sets lambda (`coefficient`, a scalar tensor) from each update's KL.
 
-    `valid` is a bool scalar: whether the update was made, so that there is something to learn.
+    `valid` is a bool scalar: whether the update was made (else its KL is ignored).
     """
 
     @property
@@ -101,7 +101,7 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Components:
-    """What is trained, on what, and with what; none of it is replaced while the loop runs.
+    """Everything that the loop uses; none of it is replaced while the loop runs.
 
     `wrapped` is the policy as accelerate prepared it; it alone takes the forward that needs
     gradients, and it doesn't sum them. Without `references` there is no KL. `kl_rows`: the share

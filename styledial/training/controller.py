@@ -10,10 +10,10 @@ A PID controller on log lambda with the logarithm of the KL ratio as its error:
 Its ancestor is the adaptive coefficient of Ziegler et al. 2019 (arXiv 1909.08593, section 2.2),
 which is the integral term alone; alone it swings (0.014 to 0.25 for a budget of 0.05 in a
 trial), because KL answers lambda only after many updates. The proportional term damps it, the
-derivative term sees KL coming (without it KL swung by a factor of three in short runs and ended
-where the swing stood, down to 0.4 of the budget; docs/experiments.md), and the integral falls
-slowly: at the start KL is far below the budget through no fault of lambda, and an
-integral that took this at face value would then let KL run past the budget.
+derivative term anticipates its change (without it KL swung by a factor of three in short runs and
+ended where the swing stood, down to 0.4 of the budget; docs/experiments.md), and the integral falls
+slowly: at the start KL is far below the budget through no fault of lambda, and an integral that
+took this at face value would then let KL run past the budget.
 
 The budget is a distance on unseen text, and KL there may be half or twice that of the training
 batches, depending on the model and the amount of text. So now and then the run reads a little

@@ -215,7 +215,8 @@ def read_metrics(
 
 
 class _Speed:
-    """Tokens per second between two readings of the device, which wait for all it has to do."""
+    """Tokens per second between two reads of the device, each of which waits for all queued
+    work."""
 
     def __init__(self, tokens: int) -> None:
         self._tokens, self._at = tokens, time.perf_counter()

@@ -41,7 +41,7 @@ _KEPT_BYTES = 2**29
 
 
 class BaseStates:
-    """What the base gives for rows that are read again and again, in the host's memory.
+    """The base's hidden states and NLL of rows that are read repeatedly, cached in host memory.
 
     Landing and the dial read the same rows at a dozen scales of the adapter, and the base is the
     same each time: kept, a further reading costs one forward pass in place of two. A batch is
@@ -167,8 +167,8 @@ def log_ratios(policy: Policy, ids: Sequence[int]) -> list[float]:
 
 
 def halves(rows: PackedRows, tokens: int | None = None) -> tuple[list[int], list[int]]:
-    """Held-out rows for setting the scale, and others for reporting what came of it; together
-    about `tokens` targets, spread evenly.
+    """Two halves of the held-out rows, one for choosing the scale and one for reporting the result;
+    together about `tokens` targets, spread evenly.
 
     Alternating rows, so that both halves see the same stretches of the same books. One row
     alone has to serve as both.

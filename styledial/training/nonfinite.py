@@ -129,13 +129,13 @@ class UpdateCounters:
         self._nonfinite_parts = torch.where(valid, self._nonfinite_parts, nonfinite_parts)
 
     def tensor(self) -> Tensor:
-        """All that `counts` takes, in one tensor, to be read from the device in one go."""
+        """All inputs of `counts` in one tensor, to be read from the device at once."""
         counters = torch.stack(self._counters)
         return torch.cat([counters, self._nonfinite_parts.to(counters)])
 
     @staticmethod
     def counts(values: Sequence[float]) -> UpdateCounts:
-        """What `tensor` says, once it is on the host."""
+        """The counts in `tensor`, once it is on the host."""
         named = dict(zip(Counters._fields, values, strict=False))
         parts = values[len(Counters._fields) :]
         return UpdateCounts(

@@ -28,8 +28,8 @@ from styledial.training.losses import fused_nll_kl
 class LossSettings:
     """What is the same for all micro-batches of a run.
 
-    on_gpu: whose kernels compute the loss; None asks the tensors. The memory plan, whose tensors
-    are nowhere, says which device it plans for.
+    on_gpu: whether the GPU's kernels compute the loss; None: by the tensors' device. The memory
+    plan, whose tensors have no device, says which one it plans for.
     """
 
     direction: Direction = "reverse"

@@ -85,7 +85,7 @@ def _free_memory() -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, on a GPU or a CPU, by whatever class or words it is told."""
+    """Whether an error means that memory ran out, on a GPU or a CPU, whatever its class."""
     from accelerate.utils.memory import should_reduce_batch_size
 
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (

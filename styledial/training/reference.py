@@ -72,7 +72,7 @@ class ReferenceCache:
             return
         event = None
         if hidden.is_cuda:
-            # Copied behind the step's back and written at the next call: no wait here.
+            # Copied asynchronously and written at the next call: no wait here.
             host = torch.empty(hidden.shape, dtype=self.dtype, pin_memory=True)
             host.copy_(hidden, non_blocking=True)
             event = torch.cuda.Event()
@@ -94,7 +94,7 @@ class ReferenceCache:
                 try:
                     self._data.write(row, value)
                     self._sums.write(row, np.uint32(_checksum(value)))
-                except OSError:  # the disk is full: what is there serves on, the rest is computed
+                except OSError:  # the disk is full: rows already cached are used
                     self._full = True
                 else:
                     self._checked.add(row)

@@ -47,8 +47,8 @@ Note = Callable[[str, str], None]
 def newest(folder: Path, *, first: bool, consensus: Consensus, note: Note) -> Snapshot | None:
     """The newest whole checkpoint in `folder`, or None. Call on all processes.
 
-    The first process looks and puts damaged ones aside; the others read what it chose from the
-    same disk, or get it from the first where one of them doesn't see that disk.
+    The first process looks and renames damaged ones. The others read the one it chose from the same
+    disk, or receive it from the first if one of them doesn't see that disk.
     """
     found: Snapshot | None = None
     name: str | None = None
@@ -163,7 +163,7 @@ class Checkpointer:
                     self.best.weights if self.best else {},
                 )
             )
-        # Nobody runs on while the disk is busy: a time limit of a collective would count.
+        # All ranks wait while the disk is busy, so no collective reaches its time limit.
         return not parts.consensus.any(failed)[0]
 
     def _written(self, snapshot: Snapshot) -> bool:

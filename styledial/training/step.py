@@ -42,7 +42,8 @@ def micro_batch(
     """Add one micro-batch's gradients to those that are there; returns objective's [3] sums.
 
     `wrapped` is the policy as accelerate prepared it. `reference` gives the base's hidden states
-    [B, T, d] of a batch; None leaves KL out. `phase` is told what begins (PHASES).
+    [B, T, d] of a batch; None leaves KL out. `phase` is called with the name of each phase (PHASES)
+    as it begins.
     """
     batch = rows.batch
     phase("reference")
