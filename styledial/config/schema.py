@@ -511,7 +511,7 @@ class TrainingSettings(Section):
 
     @property
     def recomputed(self) -> float:
-        """The part of the layers whose activations are computed twice; all for an `auto` that no
+        """The fraction of layers whose activations are recomputed; all for an `auto` that no
         plan has settled."""
         return {False: 0.0, "every_second": 0.5}.get(self.gradient_checkpointing, 1.0)
 

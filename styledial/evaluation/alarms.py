@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from styledial.evaluation.result import Result
 
-# Above this share, copying is spoken of.
+# A warning is given above this rate.
 COPIES = 0.02
 # Of the training books, and of the books that `--probe` names.
 FROM_TRAINING = ("long_copy_rate", "extraction_rate")

@@ -1,9 +1,9 @@
 """bench_TASK: accuracy on tasks of EleutherAI's lm-evaluation-harness, before and after.
 
-What it measures and how is the harness's own business (lm_eval.simple_evaluate); here the model
-in memory is handed to it twice, with the adapter off and on. Tasks go by the harness's names:
-cmmlu, ceval-valid, mmlu, or one subject such as cmmlu_chinese_history. It downloads their
-questions from the hub on first use.
+The harness decides what is measured and how (lm_eval.simple_evaluate); here it is given the model
+in memory twice, with the adapter off and on. Tasks go by the harness's names: cmmlu, ceval-valid,
+mmlu, or one subject such as cmmlu_chinese_history. It downloads their questions from the hub on
+first use.
 
 value = acc_norm where a task has it, else acc; 0 ... 1; interval = value +- 1.96 of the harness's
 standard error, over questions. Cost: a forward for each choice of each question, twice.

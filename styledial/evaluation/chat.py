@@ -3,9 +3,9 @@
     [ question in the chat template ][ the base's own answer, TOKENS at most ]
                                        KL(tuned || base), a mean over these tokens
 
-Novels are running text, and so is general text: neither shows what became of a model's way of
-answering, which is what a chat model is used for. The answers are the base's, sampled at
-temperature 1, so they are where the base would go. Interval: over answers.
+Novels and general text are running text: neither shows whether a model's way of answering has
+changed, which is what a chat model is used for. The answers are the base's, sampled at temperature
+1, so they are where the base would go. Interval: over answers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Fitting a GPU: the largest micro-batch, and the closest configuration that fits.
 
 `per_device_train_batch_size: auto` takes the largest micro-batch that fits, and
-`gradient_checkpointing: auto` the least that is computed twice: of the ladder
+`gradient_checkpointing: auto` the least recomputation that fits, of these options
 
     false            every activation is kept          the fewest products
     every_second     those of every second layer
@@ -77,13 +77,13 @@ def of_one_row(config: Config) -> Config:
 
 
 def is_automatic(config: Config) -> bool:
-    """Whether the plan is to choose the micro-batch or what is computed twice."""
+    """Whether the plan is to choose the micro-batch or gradient checkpointing."""
     training = config.training
     return "auto" in (training.per_device_train_batch_size, training.gradient_checkpointing)
 
 
 def with_least_memory(config: Config) -> Config:
-    """`config` with everything computed twice, where it leaves that to the plan."""
+    """`config` with all activations recomputed, where that is `auto`."""
     if config.training.gradient_checkpointing != "auto":
         return config
     return config.with_values({CHECKPOINTING: True}, "auto")

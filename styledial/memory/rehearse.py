@@ -1,6 +1,6 @@
 """A later update of the run, run for real on tensors without data.
 
-    optimizer on gradients of nothing                its state comes into being
+    optimizer on zero gradients                      its state is allocated
     micro-batch, one more, optimizer
 
 From its second update on a run holds the optimizer's state, and every micro-batch but the first
@@ -55,7 +55,7 @@ class Rows:
 
 
 def rows_of(config: Config, processes: int = 1) -> Rows:
-    """As build_anchor and order.RowOrder share them out."""
+    """As build_anchor and row_order.RowOrder distribute them."""
     training = config.training
     batch, accumulation = training.micro_batch, training.gradient_accumulation_steps
     if not has_anchor(config):
@@ -159,7 +159,7 @@ class _Run:
             )
 
     def updates(self, *, thorough: bool) -> None:
-        """The optimizer's state comes into being, then the update that is traced."""
+        """Allocate the optimizer's state, then run the update that is traced."""
         with self.tracker:
             if thorough:
                 for anchor in self.rows.kinds:

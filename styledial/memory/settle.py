@@ -59,9 +59,9 @@ def settle(
 ) -> tuple[Config, Plan | None]:
     """The configuration to train with, and its plan on the first process; None where none is made.
 
-    The first process plans, on the GPU with least memory left of all processes', and the others
-    hear of it through `store`, so that all train alike. Raises UserError where the run won't fit,
-    on that process.
+    The first process plans, on the GPU with least memory left of all processes', and passes the
+    result to the others through `store`, so that all train alike. Raises UserError where the run
+    won't fit, on that process.
     """
     planned: list[Plan] = []
     own = gpus.found_card()
@@ -178,7 +178,7 @@ class _Decision:
         )
 
     def unplanned(self, en: str, zh: str) -> _Settled:
-        """What `auto` is without a plan: a few rows, and everything computed twice."""
+        """What `auto` is without a plan: a few rows, and all activations recomputed."""
         changes: dict[str, Any] = {}
         if self.automatic_batch:
             changes[BATCH] = self.config.training.micro_batch

@@ -6,7 +6,7 @@ any machine. `Tracker` sees each operation above that mode:
     (+, 17, 29360128, "forward", aten.mm)     an operation made a storage
     (-, 17)                                   freed: nothing refers to it
 
-The events are the whole truth for `peaks` (bytes in use) and for `allocator` (bytes reserved).
+`peaks` (bytes in use) and `allocator` (bytes reserved) depend on the events alone.
 Each belongs to a layer of the model, or to none, which repeat.py makes use of. A storage's kind
 (weights, gradients, ...) may be learnt later than its birth, so peaks are computed at the end. What
 an operation allocates inside itself no mode sees: `within` tells.

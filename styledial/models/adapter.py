@@ -235,7 +235,7 @@ def base_of(folder: Path, base: str | None = None) -> Base:
 
 def check_code_is_here(folder: Path, base: Base, name: str) -> None:
     """Of a base `name` that would have to be downloaded: an adapter from elsewhere must not make
-    this machine fetch and run a stranger's code. Raises AdapterError."""
+    this machine download and run unknown code. Raises AdapterError."""
     if not base.loading.get("trust_remote_code"):
         return
     raise AdapterError(

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def auto_class(config: PretrainedConfig) -> Any:
-    """The Auto class of what people serve: a model that also reads images is loaded whole, so that
-    an adapter has the names that it has there."""
+    """The Auto class used for serving: a model that also reads images is loaded whole, so that the
+    adapter's names match."""
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 

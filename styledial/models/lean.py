@@ -26,7 +26,7 @@ def lean(model: PeftModel) -> PeftModel:
     """Give every plain LoRA layer of the model the forward above; others keep PEFT's.
 
     Layers with dropout or DoRA, and whatever is asked in a special way (merged, switched off,
-    under autocast), are PEFT's own affair.
+    under autocast), are left to PEFT.
     """
     from peft.tuners.lora import layer
 

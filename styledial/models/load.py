@@ -48,8 +48,8 @@ _PROBES = ("江湖夜雨", "The rain fell on rivers and lakes.")
 
 
 def quiet_libraries() -> None:
-    """Errors only from transformers and bitsandbytes, and no bar for loading: our own words say
-    what goes on.
+    """Only errors from transformers and bitsandbytes, and no progress bar of theirs: StyleDial
+    prints its own messages.
 
     bitsandbytes, imported on a CPU, asks for a kernel that is not needed and warns without it.
     """
@@ -184,7 +184,7 @@ def _from_pretrained(folder: Path, attention: str, trust: bool, **options: Any) 
 
 
 def frozen(model: PreTrainedModel) -> PreTrainedModel:
-    """The model itself, as a base is to be: no gradients, no randomness, no cache."""
+    """Prepare a model as the base: no gradients, no randomness, no cache."""
     model.config.use_cache = False
     model.generation_config = _only_its_tokens(model.generation_config)
     model.requires_grad_(False).eval()
@@ -193,7 +193,7 @@ def frozen(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def _only_its_tokens(config: GenerationConfig) -> GenerationConfig:
-    """generation_config.json without the author's taste: beams, stop strings and penalties would
+    """generation_config.json reduced to its token ids: beams, stop strings and penalties would
     change every text, or fail; what a text is written with is said where it is written."""
     from transformers import GenerationConfig
 

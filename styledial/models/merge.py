@@ -103,7 +103,7 @@ def _files_are_quantised(base: str) -> bool:
 
 
 def _merged(tuned: Any, scale: float) -> Any:
-    """The plain model; layer by layer through float32, and from there by chance to what it had."""
+    """The merged model: each layer in float32, then rounded stochastically to its own precision."""
     from peft.helpers import rescale_adapter_scale
     from peft.tuners.tuners_utils import BaseTunerLayer
 

@@ -133,8 +133,8 @@ def _hidden(model: Any, input_ids: Tensor, position_ids: Tensor | None) -> Tenso
 
 @contextmanager
 def quiet_peft() -> Iterator[None]:
-    """PEFT asks transformers by a name that is on its way out, which no user can change; and what
-    an adapter lacks, which it only warns of, is an error in adapter.py."""
+    """Hide two of PEFT's warnings: about a deprecated name of transformers that it uses itself, and
+    about weights missing from an adapter, which adapter.py treats as an error."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Found missing adapter keys")
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")

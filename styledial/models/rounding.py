@@ -2,9 +2,10 @@
 
 An adapter adds less than half a step of bf16 to most weights. Rounded to the nearest, these stay
 as they were, and most of a light style is gone: KL 0.065 became 0.034 on a model of 135 million. So
-each weight goes up or down by chance, the nearer neighbour the likelier (stochastic rounding; Gupta
-et al. 2015, arXiv 1502.02551): the mean is what it should be, and small changes add up over the
-thousands of weights that a product sums over. What is a 16-bit value already stays as it is.
+each weight is rounded up or down at random, the nearer neighbour being likelier (stochastic
+rounding; Gupta et al. 2015, arXiv 1502.02551): the mean is what it should be, and small changes add
+up over the thousands of weights that a product sums over. What is a 16-bit value already stays as
+it is.
 """
 
 from __future__ import annotations

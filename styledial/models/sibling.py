@@ -2,7 +2,7 @@
 
 What was learnt on a base goes over to a sibling that was tuned from it, such as its instruct model
 (StyleAdaptedLM, arXiv 2507.18294). Settings of config.json, the adapter's own matrices and the
-tokenizer have to be alike; the sibling's own chat template and special tokens are welcome.
+tokenizer have to be alike; its chat template and special tokens may differ.
 """
 
 from __future__ import annotations

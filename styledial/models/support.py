@@ -1,10 +1,10 @@
 """Whether a model is supported: from its config.json, and by a test for unknown families.
 
-What training relies on: the loss multiplies hidden states with the output head itself, so that has
-to give the model's own logits (head.py); a token is read from what stands before it alone; and
-nothing is random, or KL would be the distance between two draws.
-Whether several texts may share a row is asked here too: attention keeps them apart by position
-ids, what is recurrent, convolves or counts absolute places doesn't.
+What training relies on: the loss multiplies hidden states with the output head itself, so the
+product has to equal the model's own logits (head.py); a token is read from what stands before it
+alone; and nothing is random, or KL would be the distance between two draws. Whether several texts
+may share a row is asked here too: attention keeps them apart by position ids, what is recurrent,
+convolves or counts absolute places doesn't.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def check_behaviour(model: PreTrainedModel, where: str) -> None:
 
     The model's logits must be those of head.py, a token must not see what comes after it, and
     training mode must not make the outputs random. Families in TESTED have been through this and
-    are let pass; for others it costs four forward passes.
+    are accepted at once; for others it costs four forward passes.
     """
     if model.config.model_type in TESTED:
         return

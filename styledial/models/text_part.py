@@ -2,7 +2,7 @@
 
 A model that also reads images or sound keeps its towers beside a `language_model`, and only that
 is adapted. What routes tokens to experts is left alone too: an adapter there moves tokens from
-expert to expert, which no budget on the output sees coming. An adapter's names are those within
+expert to expert, which a budget on the output cannot control. An adapter's names are those within
 the whole model, so that it loads on the model that people serve.
 """
 

@@ -100,7 +100,7 @@ class Jobs:
         return job
 
     def log_of(self, folder: Path) -> str:
-        """The end of what the run said, "" where this studio knows nothing of it."""
+        """The last lines of the run's log, "" if this studio did not start it."""
         try:
             with (self._logs / LOGS / f"{folder.name}.log").open("rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))

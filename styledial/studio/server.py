@@ -101,7 +101,8 @@ def application(places: Places, password: str | None) -> Any:
 
 
 def _serve_reports(app: Any, places: Places) -> None:
-    """/report/KEY: a run's report, made anew from its figures; its file may be anybody's."""
+    """/report/KEY: a run's report, generated from its data; the report file itself is not
+    trusted."""
     from fastapi.responses import HTMLResponse, PlainTextResponse
 
     from styledial.report import report_page

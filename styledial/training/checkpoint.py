@@ -111,7 +111,8 @@ def save_checkpoint(folder: Path, snapshot: Snapshot, keep: int) -> Path:
         remove_unfinished(folder)
         aside.mkdir(parents=True)
         _write(aside, snapshot)
-        # A disk may lie about what it has written; older checkpoints depend on this one.
+        # A disk may report writes that it lost; older checkpoints are removed once this one is
+        # checked.
         read_checkpoint(aside)
         _put_in_place(aside, final)
     except (OSError, SafetensorError, RuntimeError, CheckpointError) as error:

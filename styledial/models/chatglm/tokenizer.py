@@ -23,8 +23,8 @@ SPECIAL = ("[MASK]", "[gMASK]", "[sMASK]", "sop", "eop", *(f"<|{role}|>" for rol
 OPENING = ("[gMASK]", "sop")
 _SPACE = "▁"
 
-# The prompt for other programs. A literal "<|user|>" in a message is their affair: chat.py
-# doesn't go through text.
+# The prompt for other programs. A literal "<|user|>" in a message becomes a control token there;
+# chat.py avoids that, as it doesn't go through text.
 _CHAT_TEMPLATE = (
     "[gMASK]sop{% for message in messages %}<|{{ message['role'] }}|>\n"
     "{% if message['content'] %} {{ message['content'] }}{% endif %}{% endfor %}"
