@@ -13,6 +13,28 @@ import pytest
 from test_data_titles import book_with, cleaned, story
 
 SITE = """
+Find authorized novels in Webnovel, faster updates, better experience, please click www.webnovel.com for visiting.
+If you find any errors ( broken links, non-standard content, etc.. ), Please let us know < report chapter > so we can fix it as soon as possible.
+The source of this content is ferrynovel.com
+This chapter is updated by ferrynovel.com
+Visit ferrynovel.com for a better reading experience
+Follow current novels on ferrynovel.com
+You can find the rest of this content on the ferrynovel.com platform.
+Read latest Chapters at Ferry World . Site Only
+Tip: You can use left, right, A and D keyboard keys to browse between chapters.
+You might be reading a pirated copy. Look for the official release to support the author.
+Help support creative writers by finding and reading their stories on the original site.
+看最新章节请到www点yusheng点com
+【畅读更新加载慢，有广告，章节不完整，请退出畅读后阅读！】
+若被转/码，可退出转/码继续阅读，感谢支持.
+【推荐下，换源app听书真的好用，这里下载 大家可以试试吧。】
+亲,点击进去,给个好评呗,分数越高更新越快
+雨声小说网首发更新：雨夜渡口
+『点此报错』『加入书签』
+关闭广告
+readx();
+(adsbygoogle = window.adsbygoogle || []).push({});
+&lt;/div&gt;
 一秒记住【雨声小说】，为您提供精彩小说阅读。
 天才一秒记住本站地址：yusheng8.example
 手机用户请浏览m.yusheng.com阅读，更优质的阅读体验。
@@ -122,10 +144,36 @@ Advertisement
 Sponsored Content
 Remove ads with premium
 Translator: Ferry Editor: Boat
-Find authorized novels in Webnovel, faster updates, better experience, please click www.webnovel.com for visiting.
-If you find any errors ( broken links, non-standard content, etc.. ), Please let us know < report chapter > so we can fix it as soon as possible.
 The End
 THE END
+***End of Chapter***
+END OF BOOK ONE
+Chapter End Notes
+See the end of the chapter for notes
+Edited by Jane Ferry
+Cross-posted on Wattpad and AO3.
+R&R please!
+Want to read 10 chapters ahead? Join my Patreon!
+Продолжение следует...
+Следующая глава
+Предыдущая глава | Следующая глава
+Эта книга была загружена с сайта ferry.example
+Понравилась глава? Ставьте лайки и пишите комментарии!
+От автора: спасибо за лайки!
+Fortsetzung folgt ...
+Nächstes Kapitel
+À suivre...
+Fin du chapitre
+Continuará...
+¡Gracias por leer! ¡No olviden votar y comentar!
+< 1화 > 끝
+다음 화에 계속
+읽어주셔서 감사합니다.
+読んでいただきありがとうございます！
+次回更新は明日の予定です。
+カクヨムにも掲載しています。
+（続く）
+【第一話　完】
 Конец ознакомительного фрагмента.
 Текст предоставлен ООО «ЛитРес».
 Прочитайте эту книгу целиком, купив полную легальную версию на ЛитРес.
@@ -143,6 +191,10 @@ Mời các bạn đón đọc chương tiếp theo!
 """.strip().split("\n")
 
 AT_AN_END = """
+作者的话：明天恢复两更。
+晚上还有一章，大家早点睡。
+推荐一本好友的书《雾中剑》，大家可以去看看。
+卡文了，今天只有一更。
 PS：求推荐票，求收藏！
 求鲜花，求收藏，求推荐
 今日第二更，求订阅！
@@ -322,6 +374,40 @@ Biên tập: ông Ba
 本文由小王提供
 请在书签上写下您的姓名，交给本站工作人员，阅读完毕后返回
 请将您的书签夹在本书，阅读时勿翻页太快
+""".strip().split("\n")
+
+# Prose beside the rules for sites that copy web novels, for readers' notes and for chapters' ends.
+PROSE += """
+更新过的名单贴在墙上，读者可以自己去看。
+屏幕右上角写着退出阅读模式，我点了一下。
+作者的话很短，只有两行。
+题外话说得太多，天都黑了。
+关闭广告之后，屋里安静下来。
+追书的人都走了。
+这座城市没有广告。
+main();
+The content of the letter was never published on ferry.com or elsewhere.
+He visited ferry.com for a week and found nothing.
+Find the latest chapter of her life.
+Read on.
+Edited by hand and by night
+End of the chapter of accidents
+We posted on every wall.
+Fine.
+Son.
+Продолжение этой истории следует искать в порту.
+Следующая глава его жизни началась в порту.
+Он спросил, ставить ли чайник.
+Fin du monde
+À suivre de près, dit-il.
+La guerra continuará sin nosotros.
+Gracias por leer mi carta hasta el final.
+Merci d’avoir lu cette lettre.
+Ende gut, alles gut.
+끝까지 가 보자.
+この先も続くだろう。
+次回は必ず来ると彼は言った。
+お読みください。
 """.strip().split("\n")
 
 

@@ -19,7 +19,12 @@ _LONGEST_NOTE = 3000  # characters: more under such a title is a chapter after a
 _WORDS = re.compile(
     "更新|月票|推荐票|收藏|订阅|打赏|书友|读者|新书|感言|加更|[一二三四五两]更|上架|本书|盟主|请假|码字|断更|存稿|"
     "书评|完本|完结|正版|各位|敬请期待|追读|下一本|更速度|QQ群|公众号|求票|感谢|抱歉|送上|奉上|下一章|还有一章|"
-    "大家.{0,4}支持|霸王票|营养液|地雷|小天使|撒花"
+    "大家.{0,4}支持|霸王票|营养液|地雷|小天使|撒花|卡文|见谅|早点睡|推荐一本|大家.{0,4}去看看"
+)
+# One of these has to be among what such a line says: a wall may hold lists for readers too.
+_TO_READERS = re.compile(
+    "月票|推荐票|打赏|书友|加更|[一二三四五两]更|码字|断更|存稿|追读|求|霸王票|营养液|本书|新书|上架|完本|感言|卡文|书评|"
+    "正版|公众号|QQ群|支持|大家|各位|今天|今晚|明天|昨天|晚上|更新[。！!，,~～晚慢]|期待|小天使|撒花|请假"
 )
 _LATIN_WORDS = re.compile(
     r"\bRoyal ?Road\b|\bratings?\b|"
@@ -33,7 +38,9 @@ _LATIN_PARTS = (
     "hank", "next chapter",
 )  # fmt: skip
 _MARK = re.compile(
-    r"[（(\[【*]*(?:p\.?\s?s\.?\s*[:：]|p\.s\.\s|作者有话|题外话|A/N\b|Author.?s? Note|\(A/N)", re.I
+    r"[（(\[【*]*(?:p\.?\s?s\.?\s*[:：]|p\.s\.\s|作者有话|(?:作者的话|(?:作者)?题外话)\s*[】)）]?\s*[:：]|"
+    r"A/N\b|Author.?s? Note|\(A/N)",
+    re.I,
 )
 # What is under such a line in a chapter is the author's too, to the end of the chapter.
 _HEADS = re.compile(
@@ -74,7 +81,12 @@ def _is_note(text: str) -> bool:
     told = _tells(text)  # most paragraphs: the words aren't looked for in them
     if _MARK.match(text):
         return not told or bool(_words(text))
-    return not told and len(_words(text)) >= 2
+    return not told and len(words := _words(text)) >= 2 and _is_to_readers(text, words)
+
+
+def _is_to_readers(text: str, words: set[str]) -> bool:
+    """Whether words that authors say to readers are said to them; all of those in English are."""
+    return _TO_READERS.search(text) is not None or any(word.isascii() for word in words)
 
 
 def _tells(text: str) -> bool:

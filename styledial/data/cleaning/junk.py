@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.cleaning.serials import is_theft_notice
 from styledial.data.cleaning.sites import site_line
+from styledial.data.cleaning.web_novels import web_line
 
 _ENDINGS = "com|net|org|cc|cn|info|tw|hk|xyz|vip|la|tv"
 _STRONG = r"(?:https?://|www[.．。·])[^\s\u3000-\u303f\u3400-\u9fff，。；！？“”（）]+"
@@ -45,7 +46,8 @@ _HINTS = (
     "打赏 订阅 一更 二更 三更 四更 五更 两更 更到 求票 全订 首订 点com w&w&w 有话 感谢 "
     "ps: ps： p.s 请假 百度 本站 网友 大神 热门 推荐： 小提示 广大书友 每页 连载中 加更 本文来 "
     "amazon royal&road this&site preferred&platform genuine&version the&original elsewhere "
-    "本书来 题外话 完） (完 —完 剧终 喜欢本书 "
+    "本书来 题外话 完） (完 —完 剧终 喜欢本书 (); adsby </ <! webnovel any&errors "
+    "keyboard&keys latest&chapter pirated "
 )
 _HINT_WORDS = [word.replace("&", " ") for word in _HINTS.split()]
 _ENDING = re.compile(rf"\.(?:{_ENDINGS})\b")
@@ -53,7 +55,7 @@ _ENDING = re.compile(rf"\.(?:{_ENDINGS})\b")
 _HAN_HINTS = (
     "书籍名称 客户端 启用缓存 审核中 防盗 转载 表于 该作者 本帖 加载失败 登陆 登录 示： 点读书 "
     "点原创 点中文 晋江 整理制作 全文终 结束） 扫码 完】 完- 作话 霸王票 营养液 待续 阅读记录 "
-    "要提交"
+    "要提交 退出 追书 听书 朗读 好评呗 广告 手机站 推荐下"
 )
 _HINT = re.compile(
     "|".join(map(re.escape, [*_HINT_WORDS, *_HAN_HINTS.split()])) + "|" + _ENDING.pattern
@@ -73,7 +75,7 @@ _FORMULA = (
     "百度(?:搜索|一下).{0,24}(?:最新章节|免费|小说网|书)|本站所有(?:小说|作品|章节|内容)|网友上传|"
     "大神.{0,8}新书|按.{0,12}键(?:返回|进入)|喜欢本书.{0,4}请分享|广大书友|每页显示\\d+行|"
     "手机版阅读|最新网址|(?:QQ|书友|读者|企鹅)群[号:：]{1,2}\\s*\\d{5,}|请大家收藏|"
-    "章节(?:错误|报错)|请重新刷新|"
+    "章节(?:错误|报错)|请重新刷新|给个好评呗|手机站全新|与电脑站同步|在百度里搜索|"
     "求(?:全订|首订|订阅|打赏|月票|推荐票)[！!，,、]"
 )
 _ASKS = (
@@ -107,15 +109,23 @@ _PATTERNS = (
     ),
     (
         "navigation",
-        r"[\s|｜<>《》【】\[\]]*(?:(?:上一[章页]|下一[章页]|返回(?:目录|书[页目]|首页)|目录|"
-        r"加入书[签架](?:[，,]方便(?:下次)?阅读)?|热门推荐[:：]?|相关推荐[:：]|"
-        r"投推荐票|章节报错)[\s|｜<>←→()（）【】\[\]]*)+",
+        r"[\s|｜<>《》【】『‘\[\]]*(?:(?:上一[章页]|下一[章页]|返回(?:目录|书[页目]|首页)|"
+        r"(?:章节)?目录|章节列表|加入书[签架](?:[，,]方便(?:下次)?阅读)?|热门推荐[:：]?|"
+        r"(?:相关|新书|精彩)推荐[:：]|投推荐票|章节报错|点此报错|分享给好友|(?:关闭|去除|跳过)广告)"
+        r"[\s|｜<>←→()（）【】『』‘’\[\]]*)+",
     ),
     (
         "notice",
         r"[（(【\[]?(?:本章完|本章未完[^。]{0,16}|未完待续|待续|全文完|全书完|本书完|完结|完本)"
         r"(?:[\s!！~～…（(、][^。！？，]{0,10})?[)）】\]]?[。.]?",
     ),
+    # Scripts and tags that a copy of a page left: nothing else on the line.
+    (
+        "markup",
+        r"(?:readx|chaptererror|show_?\w{1,20}|read\d|txt(?:top|bottom)\d?|bookset)\(.{0,40}\);?",
+    ),
+    ("markup", r"\(adsbygoogle.{0,100}|<!(?:--|—).{0,60}(?:--|—)>"),
+    ("markup", r"(?:</?(?:div|p|br|span|script|ul|li|a)\b[^<>]{0,80}>\s*)+"),
     ("notice", ".{6,200}", _RIGHTS, _WISH),
     ("advertisement", ".{4,160}", _FORMULA),
     (
@@ -173,7 +183,7 @@ def drop_junk(
             ledger.drop(line, "notice")
             continue
         reason = next((why for why, rule in _RULES if _fits(text, rule)), None)
-        reason = reason or site_line(text)
+        reason = reason or site_line(text) or web_line(text)
         if reason and reason not in _SURE and _NARRATED.search(text):
             reason = None
         if reason and is_title(text):
@@ -196,7 +206,7 @@ def _is_hinted(text: str) -> bool:
 
 
 def _without_address(line: Line, ledger: Ledger) -> Iterator[Line]:
-    if _SPELT.fullmatch(line.text.strip(" \u3000")):
+    if (spelt := _SPELT.search(line.text)) and _is_banner(line.text.replace(spelt[0], "")):
         ledger.drop(line, "banner")
         return
     if not _ADDRESS.search(line.text) or re.search(rf"[“「][^”」]*{_HOST}", line.text, re.I):
@@ -204,10 +214,15 @@ def _without_address(line: Line, ledger: Ledger) -> Iterator[Line]:
         return
     rest = _BANNER.sub("", line.text)
     # A short remainder without a sentence was the banner's own words.
-    left = _ADDRESS.sub("", rest).strip(" \u3000《》【】[]()（）")
-    if len(left) <= 16 and not re.search("[，。！？”」]", left):
+    if _is_banner(_ADDRESS.sub("", rest)):
         ledger.drop(line, "banner")
         return
     for found in _BANNER.finditer(line.text):
         ledger.drop(line, "banner", found[0])
     yield Line(line.number, rest.rstrip())
+
+
+def _is_banner(rest: str) -> bool:
+    """Whether a line without its address was only the words before it."""
+    left = rest.strip(" \u3000《》【】[]()（）")
+    return len(left) <= 16 and not re.search("[，。！？”」]", left)

@@ -86,6 +86,7 @@ _GOES_ON_AS_WORD = {
     "折": "扣磨叠", "话": "题題说筒", "話": "題説筒", "夜": "里裡晚",
 }  # fmt: skip
 _TOLD = re.compile("[了他她它我你！？…，“”「」:：]")
+ENDED = ("完", "终", "終", "了", "（完）", "(完)")  # 第一話　完 ends a chapter
 QUOTED = re.compile("[「『“《][^」』”》]{1,30}[」』”》]")
 # 第六章程门立雪 and 第一章程是这样写的: titles where the book's other titles leave that number out.
 OTHER_WORD, TOLD = "other word", "told"
@@ -169,7 +170,7 @@ def _of_chinese(text: str) -> Found:
     if found := NUMBERED.fullmatch(text):
         rest = found["rest"]
         body = rest.strip(PARTED)
-        if re.search("[。；：:，,、]$|[。；]", body):
+        if re.search("[。；：:，,、]$|[。；]", body) or body.rstrip("】]") in ENDED:
             return None
         kind = ""
         if rest and rest[0] not in PARTED:

@@ -18,15 +18,19 @@ _LABEL = re.compile(
     r"(?:Fiction|Genre|Tags|Status|Synopsis|Followers|Favorites|Ratings|Total Views)\s*:.*"
 )
 _STOLEN = (
-    re.compile(r"\b(?:story|tale|narrative|novel|book|content|text|author'?s?)\b", re.I),
     re.compile(
-        r"\bAmazon\b|\bRoyal ?Road\b|\boriginal|genuine version|official (?:site|source)|"
+        r"\b(?:stor(?:y|ies)|tale|narrative|novels?|book|content|text|author|copy'?s?)\b", re.I
+    ),
+    re.compile(
+        r"\bAmazon\b|\bRoyal ?Road\b|\boriginal|genuine version|"
+        r"official (?:site|source|release|version)|pirated copy|"
         r"elsewhere|another site|different site|preferred platform|this site|without (?:the "
         r"author'?s )?(?:consent|permission|authorization)",
         re.I,
     ),
     re.compile(
-        r"(?:^|[.;:!?,] ?|\band )(?:please )?(?:report|read (?:it|this|the)|find|seek out|check it|"
+        r"(?:^|[.;:!?,] ?|\band )(?:please )?(?:report|read (?:it|this|the)|find|"
+        r"seek out|look for|check it|"
         r"support|ensure|help|if you|should you|enjoying|love this|reading on|did you know|"
         r"unauthorized|stolen|this (?:story|tale|book|novel|text|content|narrative) "
         r"(?:has been|is|was|originates))",

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 
-_LONGEST = 160  # characters
+from styledial.data.cleaning.world_ends import LAST, LINES, MAY_BEGIN, MAY_HOLD
+
+_LONGEST = 400  # characters
 
 _LINK = r"(?:(?:previous|prev|next)(?: (?:chapter|part|page))?|table of contents|index|home)"
 _BETWEEN = r"[\s|»›>→<«‹←/·\[\]-]"
@@ -30,7 +32,7 @@ _LINES = {
         r"текст предоставлен (?:правообладателем|ооо [«\"]литрес[»\"])\.?",
         r"прочитайте эту книгу целиком, купив полную легальную версию.{0,40}",
         r"다음(?: ?[화편회])?에서? ?계속(?:됩니다)?[.…\s]{0,6}",
-        r"この(?:作品|物語|小説)はフィクションです(?:。(?:実在の.{0,60})?)?",
+        *LINES["notice"],
     ),
     "credits": (
         rf"{_DONE} (?:by|from|with|at) .{{0,40}}{_ADDRESS}",
@@ -39,6 +41,9 @@ _LINES = {
         rf"{_DONE} (?:and|&) {_DONE} by (?-i:[A-Z])[^\s,.;!?]{{1,30}}",
         r"translators?\s?[:：]\s?\S.{0,30}\seditors?\s?[:：]\s?\S.{0,30}",
         rf"(?:nguồn\s?[:：]|скачано с(?: сайта)?) ?{_ADDRESS}",
+        r"(?:edited|proof-?read|translated|beta-?(?:read|ed)) by ?:? "
+        r"(?-i:[A-Z])[^\s,.;!?]{1,30}(?: (?-i:[A-Z])\S{0,20}){0,2}",
+        *LINES["credits"],
     ),
     "navigation": (
         rf"(?=.*(?:prev|next))(?=.*[|»›>→<«‹←])[«‹<←|\s\[]{{0,6}}{_LINK}"
@@ -56,6 +61,10 @@ _LINES = {
         r"add to (?:library|reading list)|load more (?:comments|chapters)|"
         r"(?:sign|log) in to (?:read|continue reading)(?: (?:the|this))?(?: full)?"
         r"(?: (?:story|chapter|novel))?)",
+        r"report (?:this )?(?:chapter|ad)|advertisements?|chapter (?:end )?notes:?|"
+        r"sponsored by our patrons|"
+        r"(?:see the end of the (?:chapter|work) for (?:more )?notes\.?)",
+        *LINES["navigation"],
         r"все книги (?:автора|серии)|эта же книга в других форматах\.?|оставить отзыв о книге\.?",
     ),
     "advertisement": (
@@ -69,18 +78,34 @@ _LINES = {
         r"(?:click|tap) here to (?:read|download)(?: the| this)?(?: full| next)? "
         r"(?:story|chapter|book)[.!]?",
         rf"(?=.*\b(?:vot|comment|rat|review))(?:please|don(?:'|’)t forget to|remember to) "
-        rf"(?:leave )?(?:an? |your )?{_GIVE}(?:{_AND}{_GIVE}){{1,4}}[.!]{{0,3}}",
+        rf"(?:leave )?(?:an? |your )?{_GIVE}(?:{_AND}{_GIVE}){{1,4}}"
+        r"(?:, my \w{2,12})?[.!]{0,3}",
+        r"(?:reviews are (?:love|appreciated)|please review|(?:please )?r ?& ?r(?:,? please)?|"
+        r"please read and review)[.!~♥❤]{0,4}",
+        r"cross-?posted (?:on|to|from|at) (?:wattpad|ao3|ff\.?n(?:et)?|royal ?road|scribble ?hub|"
+        r"webnovel|tumblr|archive of our own)\b.{0,60}",
+        r"(?:(?:do you )?want to )?read (?:up to |at least )?\d{1,3}(?:\+| or more)? (?:more )?"
+        r"chapters (?:ahead|in advance).{0,60}",
+        r"(?=.*\bpower ?stones?\b)(?=.*(?:chapter|bonus|vote|send|give|goal)).{0,100}",
+        *LINES["advertisement"],
         rf"if you (?:like|enjoy)(?:ed)? (?:this|my|the) (?:story|chapter|fic|novel), please "
         rf"(?:leave )?(?:an? |your )?{_GIVE}(?:{_AND}{_GIVE}){{0,4}}[.!]{{0,3}}",
         # The address is gone by now, as from any line.
         r"visit (?:us|our (?:site|website)) at\s{0,2}for more "
         r"(?:free )?(?:books|novels|stories)\.?",
     ),
+    "author's note": LINES["author's note"],
 }
+_COUNT = (
+    r"(?: (?:\d{1,4}|[ivxlc]{1,7}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|"
+    r"\w{3,5}teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty(?:[- ]\w{3,5})?))?"
+)
 # Lines that go after the last words of a chapter, and not before its first.
 _LAST = re.compile(
     r"(?:to be continued|t\.?b\.?c\.?|the end|fin|end|конец(?: книги| первой части)?)[\s.!…]{0,6}|"
-    r"全?剧终[。.…！!]{0,3}",
+    r"全?剧终[。.…！!]{0,3}|"
+    rf"[\W_]{{0,6}}end of (?:the )?(?:chapter|part|book|volume){_COUNT}[\W_]{{0,6}}|"
+    + "|".join(LAST),
     re.I,
 )
 _RULES = [(why, re.compile("|".join(rows), re.I)) for why, rows in _LINES.items()]
@@ -112,11 +137,12 @@ _MAY_BEGIN = re.compile(
     r"favo|fin|foll|form|gener|hits|home|if you|index|join|kudos|leave|like|load|log |mời|next|"
     r"nguồn|page|please|prev|proof|read|remo|reme|ripp|scan|share|show|sign|spons|sub|supp|table|"
     r"tap|t\.?b|the e|to be|trans|upl|view|visit|vote|word|you|don|все|кон|куп|ост|при|про|ска|"
-    r"спа|тек|эта)",
+    rf"спа|тек|эта|edit|want|report|see the|chapter|cross|review|r ?&|{MAY_BEGIN})",
     re.I,
 )
 _OTHER = re.compile(
-    "추천|댓글|선작|좋아요|다음|の話へ|フィクション|ブクマ|ブックマーク|評価|感想|剧终|名称"
+    rf"추천|댓글|선작|좋아요|다음|の話へ|フィクション|ブクマ|ブックマーク|評価|感想|剧终|名称|"
+    rf"ower ?stone|{MAY_HOLD}"
 )
 
 

@@ -15,6 +15,7 @@ from styledial.data.cleaning.decorations import BLANK, undecorated, without_addi
 from styledial.data.cleaning.forms import find_forms
 from styledial.data.cleaning.ledger import Line
 from styledial.data.cleaning.numbered import (
+    ENDED,
     LONGEST,
     LONGEST_MARKED,
     NUMBERED,
@@ -131,6 +132,8 @@ def _reads_as_title(rest: str, unit: str, length: int) -> bool:
     parted = rest[0] in PARTED or rest[0] == "。"  # 第一章.名 in Chinese typography
     body = rest.lstrip("。").strip(PARTED)
     body = body.removesuffix("。") if parted and len(body) <= 16 else body
+    if body.rstrip("】]") in ENDED:
+        return False
     if re.search("[。；]", body) or not body:
         return False
     if parted:  # one comma may part the two halves of a couplet, a quotation may be in it

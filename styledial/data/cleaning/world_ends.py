@@ -1,0 +1,93 @@
+"""Lines that sites and authors put at the end of a chapter, in many languages.
+
+Each is the whole line: `Continuará…`, `Следующая глава`, `다음 화에 계속`, thanks for reading. They
+go at the ends of a chapter only, as those of site_ends do, and those of LAST at its tail alone.
+"""
+
+from __future__ import annotations
+
+_ADDRESS = r"(?:https?://|www\.)?[\w-]{1,40}(?:\.[\w-]{1,20}){0,3}\.[a-z]{2,8}\b\S{0,80}"
+_DOTS = r"[\s.…!]{0,6}"
+_ORDINAL = r"(?: [\w-]{1,16}){0,2}"
+
+# After the last words of a chapter, never before its first.
+LAST = (
+    rf"(?:fortsetzung folgt|à suivre|continuará|продолжение следует|далі буде|devam edecek|"
+    rf"ciąg dalszy nastąpi|pokračování příště|còn tiếp|bersambung|fortsättning följer|"
+    rf"wordt vervolgd){_DOTS}",
+    rf"(?:ende|fim|koniec|konec|vége){_DOTS}|끝|終|終わり|おわり|完",
+    rf"(?:ende (?:des|von)|fin (?:du|de la)|fin del?(?: la)?|fim d[oa]|fine del(?:la)?)"
+    rf" (?:kapitels?|teils?|buch(?:e?s)?|chapitre|partie|livre|tome|capítulo|parte|libro|livro|"
+    rf"capitolo){_ORDINAL}{_DOTS}",
+    rf"конец{_ORDINAL} (?:книги|части|тома|главы){_DOTS}|koniec rozdziału{_DOTS}|bölüm sonu{_DOTS}|"
+    rf"hết chương(?: \d{{1,4}})?{_DOTS}",
+    r"[<\[(]?\s?(?:제\s?)?\d{1,4}\s?[화장편회].{0,20}?[>\])]?\s?끝\s?[>\])]?",
+    r"[（(【]?\s?(?:続く|つづく|第.{1,6}話.{0,10}[完了終])\s?[）)】]?[。…]{0,3}",
+    r"[（(【]?第.{1,8}[章回节節卷部集]\s?[（(]?[完终終][）)]?[）)】]?",
+)
+_NEXT = (
+    r"(?:nächstes|voriges|vorheriges) kapitel|chapitre (?:suivant|précédent)|"
+    r"capítulo (?:siguiente|anterior)|próximo capítulo|capitolo (?:successivo|precedente)|"
+    r"(?:следующая|предыдущая) глава|(?:наступний|попередній) розділ|(?:następny|poprzedni) "
+    r"rozdział|(?:sonraki|önceki) bölüm|chương (?:sau|trước|tiếp)|bab (?:selanjutnya|sebelumnya)|"
+    r"(?:이전|다음) ?[화편]|[次前]の話"
+)
+_INDEX = "목록|оглавление|inhaltsverzeichnis|sommaire|índice|目次"
+_BETWEEN = r"[\s|»›>→<«‹←/·\[\]-]{1,8}"
+# Thanks, with a plea for what sites count; thanks alone may end a letter.
+_PLEAS = (
+    r"(?=.*(?:лайк|коммент|наград|подпис|отзыв))(?!.*(?:[—–«»]|\bона?\b|сказал)).{0,60}\b(?:ставьте|ставить|пишите|жду|оставляйте|"
+    r"подписывайтесь|подписываться|спасибо за)\b.{0,80}",
+    r"vielen dank fürs lesen(?=.*(?:kommentar|review|bewert|stern)).{0,100}",
+    r"merci d['’]avoir lu(?=.*(?:commentaire|vote|avis|review)).{0,100}",
+    r"¡?gracias por leer(?=.*(?:comentar|votar|voten|comenten|comentario)).{0,100}",
+    r"obrigad[oa] por ler(?=.*(?:coment|vot)).{0,100}",
+    r"(?:끝까지 |오늘도 |여기까지 )?읽어 ?주셔서 (?:정말 )?감사(?:합니다|드립니다)[.!~\s]{0,4}",
+    r"(?:선작|추천|댓글|선호작)[^.“”\"]{0,24}(?:힘이 됩니다|감사(?:합니다|드립니다))[.!~\s]{0,4}",
+    r"(?:후원|쿠폰)[^.“”\"]{0,12}독자님[^.“”\"]{0,8}감사(?:합니다|드립니다)[.!~\s]{0,4}",
+    r"(?:ここまで|最後まで|今回も|いつも)?お?読(?:んで|み)(?:いただき|下さり|くださり|頂き|くださって)"
+    r"、?(?:本当に)?(?:どうも)?ありがとうございま(?:す|した)[。！!]{0,3}",
+    r"(?:感想|レビュー)[^「」。]{0,16}お待ちして(?:い|お)?(?:り)?ます[。！!]{0,3}",
+    r"[^「」。]{0,24}(?:ブックマーク|ブクマ)[^「」。]{0,8}お願い(?:し|いたし|致し)ます[。！!]{0,3}",
+    r"[^「」。]{0,16}☆{3,5}[^「」。]{1,6}★{3,5}[^「」。]{0,16}[。！!]{0,3}",
+    r"次回(?:の)?(?:更新|投稿)は[^「」。]{1,20}[。！!]{0,3}",
+    r"誤字(?:脱字)?(?:の)?(?:ご)?報告[^「」。]{0,8}ありがとうございます[。！!]{0,3}",
+)
+LINES = {
+    "notice": (
+        r"(?:본|이) 작품은 (?:픽션|허구)[^“”\"]{0,60}",
+        r"※?\s?この(?:作品|物語|小説)はフィクションです(?:。(?:実在の.{0,60})?)?",
+        r"(?:カクヨム|小説家になろう|なろう|アルファポリス|pixiv)(?:様)?(?:に|で)も(?:投稿|掲載|連載)"
+        r"して(?:い|お)?(?:り)?ます[。！!]{0,3}",
+    ),
+    "navigation": (
+        rf"(?:(?:{_INDEX}){_BETWEEN})?(?:{_NEXT})(?:{_BETWEEN}(?:{_NEXT}|{_INDEX})){{0,4}}",
+        r"(?:zurück )?zum inhaltsverzeichnis|retour (?:au sommaire|à la table des matières)|"
+        r"volver al índice|вернуться к (?:оглавлению|содержанию)",
+    ),
+    "credits": (
+        rf"(?:эта )?(?:книга )?(?:была )?(?:загружена|скачана|скачано|взята) (?:с|на) "
+        rf"сайт[ае] {_ADDRESS}",
+        rf"больше книг на сайте {_ADDRESS}",
+    ),
+    "advertisement": (
+        r"безопасно оплатить книгу можно банковской картой.{0,300}",
+        *_PLEAS,
+    ),
+    "author's note": (
+        r"(?:от автора|примечани[ея] автора|nota d(?:el|e la|o|a) autora?|note de l['’]aut(?:eur|"
+        r"rice)|anmerkung (?:des autors|der autorin)|作者より)\s*[:：].{0,200}",
+    ),
+}
+MAY_BEGIN = (
+    "fortset|à su|conti|продол|далі|devam|ciąg|pokra|còn|bersa|fortsä|wordt|ende|fine|fim|kon|son|"
+    "vége|slut|einde|hết|끝|終|お|完|конец|bölüm|제|続|つ|第|nächs|vori|vorh|chapitre|capít|próx|"
+    "capit|след|предыд|насту|попер|nastę|poprz|önce|chương|bab|이전|다음|목록|оглав|inhalt|somm|"
+    "índ|目|zur|zum|retour|volver|верн|эта|книга|загр|скач|взят|больше|безоп|от а|прим|nota|note |"
+    "anmer|作者|본|이 |この|カク|小説|なろ|アル|pixiv"
+)
+MAY_HOLD = (
+    "лайк|коммент|наград|подпис|отзыв|ank fürs|avoir lu|por leer|por ler|감사|힘이 됩|ありがとう|"
+    "お待ち|"
+    "お願い|★★|次回|끝|완결"
+)
