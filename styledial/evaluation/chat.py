@@ -10,9 +10,9 @@ changed, which is what a chat model is used for. The answers are the base's, sam
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from styledial.evaluation.result import Result, of_sums
 from styledial.models.generation import end_tokens
 from styledial.models.policy import Policy
 from styledial.models.writing_in_batches import WHOLE_DISTRIBUTION, extend, side_by_side
-from styledial.training.measure import read_rows
+from styledial.training.measure import ReadOptions, read_rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -85,15 +85,12 @@ CHINESE = (
 
 @dataclass(frozen=True)
 class Chat:
-    """chat_kl over answers that the base writes to `prompts`; nothing without a chat template.
-
-    `reading` holds what read_rows needs.
-    """
+    """chat_kl over answers that the base writes to `prompts`; nothing without a chat template."""
 
     policy: Policy
     tokenizer: PreTrainedTokenizerBase
     prompts: Sequence[str]
-    reading: Mapping[str, Any]
+    reading: ReadOptions
     seed: int
 
     def run(self) -> Iterator[Result]:

@@ -14,7 +14,7 @@ What each metric says and doesn't: docs/evaluation.md.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -47,7 +47,7 @@ from styledial.models.policy import Policy
 from styledial.progress import stage
 from styledial.run_folder.claims import writing
 from styledial.run_folder.layout import EVALUATION as FILE
-from styledial.training.measure import read_rows
+from styledial.training.measure import ReadOptions, read_rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -105,7 +105,7 @@ def evaluate(
     policy: Policy,
     tokenizer: PreTrainedTokenizerBase,
     texts: Texts,
-    reading: Mapping[str, Any],
+    reading: ReadOptions,
     *,
     effort: Effort = FULL,
     seed: int = 42,
@@ -117,12 +117,12 @@ def evaluate(
 ) -> Evaluation:
     """Measure `policy` on held-out and general text and on what it writes.
 
-    `reading` holds what read_rows needs (batch_size, device, direction). Sums that the caller
-    has already read are not read again. KL and style NLL are on the rows that landing didn't
-    use, as kl_final is. Passages are sampled with `seed`. Metrics for which there is too little
-    text are left out. `like` is another adapter's evaluation on the same base, texts, effort and
-    seed: the base's passages are taken from it. `probe` are rows of books that were not trained
-    on, on which extraction is tried too. A model that `answers` writes its passages as answers.
+    Sums that the caller has already read are not read again. KL and style NLL are on the rows that
+    landing didn't use, as kl_final is. Passages are sampled with `seed`. Metrics for which there
+    is too little text are left out. `like` is another adapter's evaluation on the same base,
+    texts, effort and seed: the base's passages are taken from it. `probe` are rows of books that
+    were not trained on, on which extraction is tried too. A model that `answers` writes its
+    passages as answers.
     """
     metrics: dict[str, Result] = {}
 
@@ -179,7 +179,7 @@ def _bench(
     policy: Policy,
     tokenizer: PreTrainedTokenizerBase,
     effort: Effort,
-    reading: Mapping[str, Any],
+    reading: ReadOptions,
 ) -> Bench:
     return Bench(
         policy,
@@ -235,7 +235,7 @@ def evaluate_at_end(
     policy: Policy,
     tokenizer: PreTrainedTokenizerBase,
     texts: Texts,
-    reading: Mapping[str, Any],
+    reading: ReadOptions,
     style_sums: np.ndarray,
     general_sums: np.ndarray,
     trained_tokens: int,

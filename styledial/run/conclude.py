@@ -35,7 +35,7 @@ from styledial.run_folder.metrics import read_metrics, seconds_of
 from styledial.run_folder.ownership import RunFolder
 from styledial.training.components import Anchor
 from styledial.training.landing import land
-from styledial.training.measure import BaseStates, Distance, measure, read_rows
+from styledial.training.measure import BaseStates, Distance, ReadOptions, measure, read_rows
 from styledial.training.resume import load_weights
 from styledial.training.stop_request import StopRequest
 
@@ -61,7 +61,7 @@ def conclude(
     """
     if not own and not parts.core.sharded:
         return {}
-    reading = {
+    reading: ReadOptions = {
         "batch_size": parts.state.micro_batch_size or parts.config.training.micro_batch,
         "device": parts.core.policy.head.weight.device,
         "direction": parts.config.training.kl_direction,
@@ -118,7 +118,7 @@ def _take_best(parts: Parts) -> dict[str, float | bool]:
     return {"best_step": best.step, "best_val_nll": best.nll, "stopped_early": early}
 
 
-def _land(parts: Parts, reading: dict[str, Any]) -> dict[str, float]:
+def _land(parts: Parts, reading: ReadOptions) -> dict[str, float]:
     """Scale the adapter to the budget, on the half of the held-out text that is for this."""
     training, policy, heldout = parts.config.training, parts.core.policy, parts.texts.heldout
     rows, _ = parts.texts.halves()
@@ -139,7 +139,7 @@ def _save_model(parts: Parts, own: RunFolder | None) -> None:
         own.let_go()
 
 
-def _measure(parts: Parts, reading: dict[str, Any]) -> _Figures:
+def _measure(parts: Parts, reading: ReadOptions) -> _Figures:
     policy, texts = parts.core.policy, parts.texts
     _, rows = texts.halves()
     with stage(say("measuring the result", "测量结果"), 3) as at:
@@ -153,17 +153,22 @@ def _measure(parts: Parts, reading: dict[str, Any]) -> _Figures:
 
 
 def _write_strength_samples(
-    parts: Parts, own: RunFolder, samples: list[Sample], kl: float, reading: dict[str, Any]
+    parts: Parts, own: RunFolder, samples: list[Sample], kl: float, reading: ReadOptions
 ) -> None:
     """For the report alone: a failure here is a sentence, no more."""
     if model_is_sharded(parts.core.policy):
         return  # the others have left
-    how: dict[str, Any] = {
-        "kl": kl, "seed": parts.config.training.seed, "reading": reading, "answers": parts.answers,
-    }  # fmt: skip
     try:
         write_strength_samples(
-            own, parts.core.policy, parts.tokenizer, samples, parts.texts.heldout, **how
+            own,
+            parts.core.policy,
+            parts.tokenizer,
+            samples,
+            parts.texts.heldout,
+            kl=kl,
+            seed=parts.config.training.seed,
+            reading=reading,
+            answers=parts.answers,
         )
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".split("\n")[0]
@@ -173,10 +178,8 @@ def _write_strength_samples(
         )
 
 
-def _evaluate(parts: Parts, figures: _Figures, reading: dict[str, Any]) -> Evaluation | None:
-    if model_is_sharded(
-        parts.core.policy
-    ):  # the others have left; one process can't run a sharded model
+def _evaluate(parts: Parts, figures: _Figures, reading: ReadOptions) -> Evaluation | None:
+    if model_is_sharded(parts.core.policy):  # the others have left; one alone can't run it
         folder = typed(parts.folder)
         parts.screen.note(
             f"fsdp: evaluate_at_end is skipped; `styledial evaluate {folder}` evaluates the run.",

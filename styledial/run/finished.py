@@ -38,7 +38,7 @@ from styledial.run.strengths import Chosen
 from styledial.run_folder.claims import writing
 from styledial.run_folder.described import describe_adapter, how_it_writes, summary_of
 from styledial.run_folder.layout import BASE, DATA_MANIFEST, DIAL, EXPORT, SUMMARY
-from styledial.training.measure import BaseStates, measure
+from styledial.training.measure import BaseStates, ReadOptions, measure
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -138,8 +138,8 @@ class Reopened:
     states: BaseStates = field(default_factory=BaseStates)
 
     @property
-    def reading(self) -> dict[str, Any]:
-        """How the text is read, for evaluators.distance."""
+    def reading(self) -> ReadOptions:
+        """How its texts are read."""
         training = self.config.training
         return {
             "batch_size": training.micro_batch,

@@ -24,7 +24,7 @@ import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from styledial.data.chat import prompt_ids
 from styledial.data.pack import PackedRows
@@ -40,7 +40,7 @@ from styledial.run_folder.layout import STRENGTH_SAMPLES
 from styledial.run_folder.ownership import RunFolder
 from styledial.strength import NAMED, band_near
 from styledial.training.landing import find_scale
-from styledial.training.measure import halves, measure
+from styledial.training.measure import ReadOptions, halves, measure
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -72,7 +72,7 @@ def write_strength_samples(
     *,
     kl: float,
     seed: int,
-    reading: dict[str, Any],
+    reading: ReadOptions,
     answers: bool,
 ) -> None:
     """Write the file for a finished model whose held-out KL is `kl`.
@@ -108,7 +108,7 @@ def write_strength_samples(
 
 
 def _strengths(
-    policy: Policy, heldout: PackedRows, kl: float, reading: dict[str, Any]
+    policy: Policy, heldout: PackedRows, kl: float, reading: ReadOptions
 ) -> list[Strength]:
     """By rising KL: the base, this model, and the named strengths that are neither."""
     found = [Strength(BASE, 0.0, 0.0), Strength(ADAPTER, 1.0, kl)]
@@ -118,7 +118,7 @@ def _strengths(
 
 
 def _named(
-    policy: Policy, heldout: PackedRows, kl: float, reading: dict[str, Any]
+    policy: Policy, heldout: PackedRows, kl: float, reading: ReadOptions
 ) -> Iterator[Strength]:
     rows = heldout.select(halves(heldout)[0]).at_most(_TOKENS)
 

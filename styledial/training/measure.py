@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -71,6 +72,16 @@ class BaseStates:
             self._left -= hidden.nbytes
             self._kept[key] = hidden.cpu(), nll.cpu()
         return hidden, nll
+
+
+class ReadOptions(TypedDict):
+    """How a run reads all its texts: what `measure` and `read_rows` are given besides policy and
+    rows. `states` is shared, so that the base's part of a text is computed once."""
+
+    batch_size: int
+    device: torch.device
+    direction: Direction
+    states: BaseStates
 
 
 def measure(
