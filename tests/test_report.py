@@ -352,7 +352,7 @@ def test_a_light_for_each_thing_in_words_and_signs(run: Run) -> None:
     lights = verdict.lights(healthy, [])
     assert [each.state for each in lights] == ["good"] * 5
     assert "65% more probability" in lights[1].sentence  # exp(5.0 - 4.5) = 1.65
-    assert "at 34 between" in lights[1].sentence
+    assert "at 34, from 0" in lights[1].sentence
     assert lights[2].sentence == "Loss on general text +0.010 (lower is better)."
     assert "continues < 1% word for word" in lights[3].sentence
     metrics = evaluation["metrics"]

@@ -14,7 +14,7 @@ import pytest
 from rich.cells import cell_len
 from running import ENV, ROOT, invoke, small_run
 
-from styledial.doctor import last_words
+from styledial.doctor import LastWords, last_words
 from styledial.run.closing_lines import closing_lines as closing
 from styledial.run.strengths import further
 from styledial.units import duration, percent
@@ -209,7 +209,14 @@ def test_general_ability_is_never_a_negative_loss(
     """The screen said 遗忘 -0.007."""
     monkeypatch.setenv("STYLEDIAL_LANG", language)
     summary = {**SUMMARY, "general_nll": 4.71 + change}
-    lines = closing(summary, [], Path("outputs/style"), evaluation={}, findings=[], is_adapter=True)
+    lines = closing(
+        summary,
+        [],
+        Path("outputs/style"),
+        evaluation={},
+        findings=LastWords([], found=False),
+        is_adapter=True,
+    )
     text = "\n".join(lines)
     assert "-0.000" not in text
     assert "遗忘" not in text
@@ -221,7 +228,9 @@ def test_general_ability_is_never_a_negative_loss(
 def test_a_run_that_fell_short_says_so_and_how_to_go_on(tmp_path: Path) -> None:
     summary = {**SUMMARY, "kl_final": 0.05, "adapter_scale": 1.0}
     (tmp_path / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
-    lines = closing(summary, [], tmp_path, evaluation={}, findings=[], is_adapter=True)
+    lines = closing(
+        summary, [], tmp_path, evaluation={}, findings=LastWords([], found=False), is_adapter=True
+    )
     text = "\n".join(lines)
     assert "asked 0.1, reached 0.050" in text
     assert "target was not reached" in text

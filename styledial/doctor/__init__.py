@@ -10,11 +10,12 @@ speed     slow_reference, slow_small_micro_batch, slow_checkpoints, memory_headr
 from styledial.doctor.examine import RULES, examine, limit, unjudged
 from styledial.doctor.finding import Finding, Severity
 from styledial.doctor.strength import overshoot
-from styledial.doctor.words import first_thing, last_words
+from styledial.doctor.words import LastWords, first_thing, last_words
 
 __all__ = [
     "RULES",
     "Finding",
+    "LastWords",
     "Severity",
     "examine",
     "first_thing",

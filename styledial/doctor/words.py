@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from styledial.doctor.examine import examine, limit
 from styledial.doctor.finding import Finding
@@ -78,21 +79,28 @@ def finding_lines(finding: Finding) -> list[str]:
     ]
 
 
-def last_words(folder: Path) -> list[str]:
-    """Two or three lines for the end of a run; a run that is done fails for nothing said here."""
+class LastWords(NamedTuple):
+    """Lines for the end of a run; `found`: whether they are findings with advice."""
+
+    lines: list[str]
+    found: bool
+
+
+def last_words(folder: Path) -> LastWords:
+    """Two or three lines for the end of a run; errors here never fail a finished run."""
     try:
         run = read_record(folder)
-        lines = _lines(examine(run), folder)
+        findings = examine(run)
+        lines = _lines(findings, folder)
         more = limit(run) if len(lines) == 1 else None
-        return [*lines, say(*more)] if more else lines
+        return LastWords([*lines, say(*more)] if more else lines, bool(findings))
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-        return [
-            say(
-                f"styledial doctor could not read this run ({reason}).",
-                f"styledial doctor 无法读取这次训练（{reason}）。",
-            )
-        ]
+        said = say(
+            f"styledial doctor could not read this run ({reason}).",
+            f"styledial doctor 无法读取这次训练（{reason}）。",
+        )
+        return LastWords([said], found=False)
 
 
 def _lines(findings: Sequence[Finding], folder: Path) -> list[str]:
@@ -107,6 +115,8 @@ def _lines(findings: Sequence[Finding], folder: Path) -> list[str]:
                 f"doctor：{title[1]}。{evidence[1]}{advice[1]}",
             )
         )
+        if finding.command and finding.severity != "info":
+            lines.append(f"    {finding.command}")
     if len(findings) > _AT_END:
         more = len(findings) - _AT_END
         lines.append(

@@ -25,7 +25,7 @@ def findings_of(run: Run) -> list[Finding] | None:
 
 def steps(run: Run, findings: Sequence[Finding] | None) -> list[Step]:
     """What to fix, if anything, and how to use a finished run."""
-    found = [Step(say(*each.advice), say(*each.evidence)) for each in findings or ()]
+    found = [Step(_with_command(each), say(*each.evidence)) for each in findings or ()]
     if findings is None:
         found = [
             Step(
@@ -37,6 +37,11 @@ def steps(run: Run, findings: Sequence[Finding] | None) -> list[Step]:
             )
         ]
     return [*found, *_use(run)] if run.summary else found
+
+
+def _with_command(finding: Finding) -> str:
+    advice = say(*finding.advice)
+    return f"{advice} `{finding.command}`" if finding.command else advice
 
 
 def _use(run: Run) -> list[Step]:

@@ -108,13 +108,18 @@ def _author_words(change: float) -> str:
 
 
 def _score(evaluation: dict[str, Any] | None) -> str:
-    score = mapping(mapping((evaluation or {}).get("metrics")).get("style_score")).get("value")
+    metric = mapping(mapping((evaluation or {}).get("metrics")).get("style_score"))
+    score, ends = metric.get("value"), metric.get("ci")
     if not is_number(score):
         return ""
+    within = ("", "")
+    if isinstance(ends, list) and len(ends) == 2 and all(map(is_number, ends)):
+        low, high = (f"{100 * end:.0f}" for end in ends)
+        within = (f" ({low} to {high})", f"{low} 到 {high} 之间；")
     return say(
-        f" A classifier puts its writing at {100 * score:.0f} between the base (0) and the books "
-        "(100).",
-        f"分类器给它的文字打 {100 * score:.0f} 分（0 分像基座，100 分像原著）。",
+        f" A classifier puts its writing at {100 * score:.0f}{within[0]}, from 0 (the base) to 100 "
+        "(the books).",
+        f"分类器给它的文字打 {100 * score:.0f} 分（{within[1]}0 分像基座，100 分像原著）。",
     )
 
 

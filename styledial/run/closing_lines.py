@@ -10,6 +10,7 @@ from rich.cells import cell_len, set_cell_size
 
 from styledial.commands import command, next_lines, rows
 from styledial.config import KLMode
+from styledial.doctor import LastWords
 from styledial.files import beside
 from styledial.language import say
 from styledial.run.samples import Sample
@@ -29,11 +30,11 @@ def closing_lines(
     folder: Path,
     *,
     evaluation: Mapping[str, Any],
-    findings: Sequence[str],
+    findings: LastWords,
     is_adapter: bool,
 ) -> list[str]:
     """`evaluation`: the metrics of evaluation.json, {} where nothing was evaluated;
-    `findings`: what the doctor has to say."""
+    `findings`: what the doctor has to say; only without it, the general way to a stronger style."""
     asked = summary["kl_beta"] if KLMode.of_summary(summary).has_target else None
     lines = ["", verdict(summary["kl_final"], asked)]
     if fell_short(summary):
@@ -43,11 +44,12 @@ def closing_lines(
                 "  没学到目标强度，已按实际结果保存。",
             )
         )
-        sentence, longer = further(folder)
-        lines += [f"  {sentence}", f"    {longer}"]
+        if not findings.found:
+            sentence, longer = further(folder)
+            lines += [f"  {sentence}", f"    {longer}"]
     lines += rows([_style(summary), _general(summary), *_written(evaluation)])
     lines += _shown(samples)
-    lines += findings
+    lines += findings.lines
     passed = duration(summary["wall_seconds"])
     lines.append(say(f"Output files: {folder}  ({passed})", f"输出文件：{folder}（用时 {passed}）"))
     lines.append(
@@ -95,9 +97,8 @@ def _written(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         none = rate == 0 and longest == 0
         most = f"{longest:.0f}" if is_number(longest) else "?"
         found = say(
-            f"{percent(rate)} of its passages have long copies of the books; the longest copy has "
-            f"{most} tokens",
-            f"{percent(rate)} 的段落有长段照抄；最长的照抄有 {most} 个 token",
+            f"{percent(rate)} of passages have long copies of the books; longest: {most} tokens",
+            f"{percent(rate)} 的段落有长段照抄；最长 {most} 个 token",
         )
         yield say("copying", "照抄"), say("no copying found", "没有发现照抄") if none else found
 
