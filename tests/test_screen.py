@@ -16,6 +16,7 @@ from running import ENV, ROOT, invoke, small_run
 
 from styledial.doctor import LastWords, last_words
 from styledial.run.closing_lines import closing_lines as closing
+from styledial.run.samples import Sample
 from styledial.run.strengths import further
 from styledial.units import duration, percent
 
@@ -235,3 +236,16 @@ def test_a_run_that_fell_short_says_so_and_how_to_go_on(tmp_path: Path) -> None:
     assert "asked 0.1, reached 0.050" in text
     assert "target was not reached" in text
     assert "training.max_steps=80" in text
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_an_answer_is_no_part_of_the_message(answers: bool, tmp_path: Path) -> None:
+    """The screen said: He opened the door and sawLater that day, Emma smiled."""
+    shown = [Sample("Describe a storm.", "It rains.", "Dark clouds gather.")]
+    summary = {**SUMMARY, "answers": answers}
+    none = LastWords([], found=False)
+    lines = closing(summary, shown, tmp_path, evaluation={}, findings=none, is_adapter=True)
+    text = "\n".join(lines)
+    assert ("Describe a storm.It rains." in text) != answers
+    assert ("answers before and after to: Describe a storm." in text) == answers
+    assert re.search(r"after +(Describe a storm\.)?Dark clouds gather\.", text)

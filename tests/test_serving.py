@@ -31,6 +31,8 @@ IDS = list(range(5, 25))
         ("style@0", 0.0),
         ("style@0.08", scale_for(POINTS, 0.08)),
         ("style@light", scale_for(POINTS, 0.065)),
+        ("style@轻微", scale_for(POINTS, 0.065)),
+        ("style@max", SCALES[-1]),
     ],
 )
 def test_a_name_is_a_scale(model: str, scale: float) -> None:
@@ -65,7 +67,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     write_gguf_lora(adapter, base, folder / "lora.gguf", name="style")
     with listening(Names("style", POINTS), 0) as server:
         server.engine = engine.start(
-            folder / "base.gguf", folder / "lora.gguf", context=256, parallel=2
+            folder / "base.gguf", folder / "lora.gguf", name="style", context=256, parallel=2
         )
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -101,6 +103,7 @@ def test_each_name_writes_at_its_strength(address: str) -> None:
     assert names == ["style", "style@light", "style@medium", "style@strong", "style@base"]
     written = {name: text(address, name) for name in ("style@base", "style@0.02", "style")}
     assert len(set(written.values())) == 3
+    assert json.loads(completion(address, "style")[1])["model"] == "style"  # and no path
     assert {name: text(address, name) for name in reversed(written)} == written
 
 
@@ -131,6 +134,7 @@ def test_what_is_refused(address: str) -> None:
     status, said = completion(address, "other")
     assert status == 400
     assert "There are style, style@light" in said
+    assert "this server has /v1/models" in ask(address, "/")[1]
     assert ask(address, "/v1/models", Host="evil.example")[0] == 403
     assert ask(address, "/lora-adapters")[0] == 404
     assert ask(address, "/slots/0?action=save", {})[0] == 404

@@ -13,6 +13,7 @@ from styledial.cli.options import Adapter, BaseNow
 from styledial.cli.outputs import at_home_folder
 from styledial.commands import next_lines, rows
 from styledial.language import say
+from styledial.run_folder.described import describe_adapter
 
 if TYPE_CHECKING:
     from styledial.export.source import At
@@ -99,6 +100,7 @@ def export(
 ) -> None:
     """Write a new folder for another program. Raises UserError for what it can't hold."""
     with working(say(f"export {adapter} for {to}", f"导出 {adapter}，用于 {to}")):
+        describe_adapter(adapter)  # a wrong folder is said before torch is imported
         with importing():
             from styledial.export.write import Options
             from styledial.export.write import export as write

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from styledial.cli.opening import working
+from styledial.cli.opening import importing, working
 from styledial.cli.options import Adapter, BaseNow
 from styledial.language import say, typed
 from styledial.progress import shown, stage
+from styledial.run_folder.described import describe_adapter
 
 if TYPE_CHECKING:
     from styledial.export.source import Source
@@ -53,8 +54,10 @@ def serve(
 ) -> None:
     """Serve until Ctrl-C; without a GGUF base, say how other engines are started."""
     with working(say(f"serve {adapter}", f"提供 {adapter} 的服务")):
-        from styledial.export.source import read_source
-        from styledial.export.write import gguf_file
+        describe_adapter(adapter)  # a wrong folder is said before torch is imported
+        with importing():
+            from styledial.export.source import read_source
+            from styledial.export.write import gguf_file
 
         source = read_source(adapter, base)
     file = source.base_gguf if base_gguf is None else gguf_file(base_gguf)
@@ -77,7 +80,9 @@ def _serve(source: Source, base: Path, port: int, context: int, parallel: int) -
         with listening(names, port) as server:
             with shown(), stage(say("starting llama.cpp", "启动 llama.cpp"), background=True):
                 write_gguf_lora(source.adapter, source.base_folder, lora, name=source.name)
-                server.engine = engine.start(base, lora, context=context, parallel=parallel)
+                server.engine = engine.start(
+                    base, lora, name=source.name, context=context, parallel=parallel
+                )
             for line in _examples(names, server.server_address[1]):
                 typer.echo(line)
             server.serve_forever()

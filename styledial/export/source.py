@@ -15,6 +15,7 @@ from styledial.inference.strengths import scale_at
 from styledial.models.adapter import base_of, describe_adapter
 from styledial.models.gguf_base import is_gguf
 from styledial.models.identity import Base
+from styledial.models.load import quiet_libraries
 from styledial.models.locate import ready_folder
 from styledial.run_folder.layout import ADAPTER_SETTINGS, EXPORT, SETTINGS
 from styledial.run_folder.reader import is_number
@@ -73,6 +74,7 @@ def read_source(adapter: Path, base_now: str | None = None) -> Source:
             "is; only adapters are exported.",
             f"{adapter}：这里是完整模型（use_peft: false），各程序可直接读取；只有适配器需要导出。",
         )
+    quiet_libraries()
     base = base_of(adapter, base_now)
     trusted = bool(base.loading.get("trust_remote_code"))
     folder = ready_folder(base.model, trust_remote_code=trusted)

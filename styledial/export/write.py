@@ -19,7 +19,6 @@ from styledial.models.gguf_base import ENDING, is_gguf
 from styledial.models.identity import FILE as BASE
 from styledial.models.inspect import read_config
 from styledial.models.llama_cpp import is_installed
-from styledial.models.load import quiet_libraries
 from styledial.models.merge import check_target, left_by_merge, merge_adapter
 from styledial.run_folder.described import how_it_writes
 from styledial.run_folder.layout import SUMMARY
@@ -67,7 +66,6 @@ def export(adapter: Path, kind: str, options: Options) -> Exported:
     check_one_of("--quant", options.quant, QUANTS)
     target = options.output or beside(adapter, kind)
     check_target(target)
-    quiet_libraries()
     source = read_source(adapter, options.base)
     wanted = chosen(source, options.strength, several=kind not in ONE_MODEL)
     done = Exported(target, kind, wanted)

@@ -48,7 +48,7 @@ def closing_lines(
             sentence, longer = further(folder)
             lines += [f"  {sentence}", f"    {longer}"]
     lines += rows([_style(summary), _general(summary), *_written(evaluation)])
-    lines += _shown(samples)
+    lines += _shown(samples, answers=summary.get("answers") is True)
     lines += findings.lines
     passed = duration(summary["wall_seconds"])
     lines.append(say(f"Output files: {folder}  ({passed})", f"输出文件：{folder}（用时 {passed}）"))
@@ -103,16 +103,23 @@ def _written(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield say("copying", "照抄"), say("no copying found", "没有发现照抄") if none else found
 
 
-def _shown(samples: Sequence[Sample]) -> list[str]:
+def _shown(samples: Sequence[Sample], *, answers: bool) -> list[str]:
+    """A continuation behind its opening; an answer below its message."""
     if not samples:
         return []
     first = samples[0]
+    head = say("the same opening, before and after:", "相同开头，训练前与训练后：")
+    if answers:
+        head = say(
+            f"answers before and after to: {first.prompt}", f"训练前与训练后的回答：{first.prompt}"
+        )
+    opening = "" if answers else first.prompt
     return [
-        say("the same opening, before and after:", "相同开头，训练前与训练后："),
+        head,
         *rows(
             [
-                (say("before", "训练前"), first.prompt + _one_line(first.before)),
-                (say("after", "训练后"), first.prompt + _one_line(first.after)),
+                (say("before", "训练前"), opening + _one_line(first.before)),
+                (say("after", "训练后"), opening + _one_line(first.after)),
             ]
         ),
     ]

@@ -20,16 +20,17 @@ class Engine:
     server: Any
 
 
-def start(base: Path, lora: Path, *, context: int, parallel: int) -> Engine:
+def start(base: Path, lora: Path, *, name: str, context: int, parallel: int) -> Engine:
     """Load base and LoRA and listen on a free port of the loopback address.
 
-    `context` tokens are shared by `parallel` requests; 0 is what the model was made for. Raises
-    ModelError for files that llama.cpp doesn't load, UserError without xllamacpp.
+    `name` is what answers call the model; `context` tokens are shared by `parallel` requests, 0 is
+    what the model was made for. Raises ModelError for files that llama.cpp doesn't load, UserError
+    without xllamacpp.
     """
     xllamacpp = package()
     key = secrets.token_hex(16)
     params = xllamacpp.CommonParams()
-    params.model.path = str(base)
+    params.model.path, params.model_alias = str(base), {name}
     params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(lora), 1.0)]
     params.n_ctx, params.n_parallel = context, parallel
     params.hostnames, params.port = ["127.0.0.1"], 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from styledial.dial import DialPoint, rising_part
 from styledial.errors import UserError
-from styledial.inference.strengths import scale_at
+from styledial.inference.strengths import parse_kl, scale_at
 from styledial.strength import NAMED
 
 BASE = "base"
@@ -39,8 +39,8 @@ class Names:
         if strength == BASE:
             return 0.0
         try:
-            kl = NAMED[strength] if strength in NAMED else float(strength)
-        except ValueError:
+            kl = parse_kl("model", strength)
+        except UserError:
             raise self._unknown(model) from None
         if kl == 0:
             return 0.0

@@ -24,6 +24,10 @@ _MOST_BYTES = 64 << 20  # JSON may write a character of three bytes in six
 _LOOPBACK = ("127.0.0.1", "localhost")
 
 
+def _all_paths() -> str:
+    return f"this server has /v1/models, {' and '.join(_PATHS)}"
+
+
 def listening(names: Names, port: int) -> Server:
     """A server on 127.0.0.1; give it its `engine`, then `serve_forever`. Raises UserError for a
     port that is taken, before an engine is loaded for minutes."""
@@ -68,14 +72,14 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/health":
             self._json(200, {"status": "ok"})
         else:
-            self._error(404, f"{self.path[:80]}: no such path")
+            self._error(404, f"{self.path[:80]}: no such path; {_all_paths()}")
 
     def do_POST(self) -> None:
         """A completion, at the strength that the model's name has in it."""
         if not self._is_local():
             return
         if self.path not in _PATHS:
-            self._error(404, f"{self.path[:80]}: there are {', '.join(_PATHS)}")
+            self._error(404, f"{self.path[:80]}: no such path; {_all_paths()}")
             return
         try:
             asked = self._asked()
