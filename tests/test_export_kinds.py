@@ -76,6 +76,7 @@ def test_an_export_far_from_its_strength_is_said(
     done = export(run, "merged", tmp_path / "out")
     assert "more than 10% away" in done.stderr
     assert "--dtype float32" in done.stderr
+    assert f"generate {tmp_path}/out/model --prompt" in done.stderr
 
 
 def test_vllm_gets_a_name_for_each_strength(run: Path, tmp_path: Path) -> None:

@@ -33,7 +33,11 @@ def own_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def gguf_file(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
-    told = {"name": "Tiny", "source__url": f"https://huggingface.co/{REPOSITORY}"}
+    told = {
+        "name": "Tiny",
+        "license": "apache-2.0",
+        "source__url": f"https://huggingface.co/{REPOSITORY}",
+    }
     return write_base(tiny_base, path, "qwen2", own_tokenizer=True, **told)
 
 
@@ -140,6 +144,11 @@ def test_exports_use_the_file_itself(run: Path, gguf_file: Path, tmp_path: Path)
     done = invoke("export", run, "--to", "gguf-lora", "-o", tmp_path / "lora")
     assert done.returncode == 0, done.stderr
     assert "the GGUF base itself is 0.0000 from the run's base" in done.stderr
+    assert f"llama-server -m {gguf_file} --lora-scaled {tmp_path}/lora/style.gguf" in done.stderr
+    card = (tmp_path / "lora" / "README.md").read_text(encoding="utf-8")
+    assert f"base_model: {REPOSITORY}\n" in card
+    assert "license: apache-2.0\n" in card
+    assert "llama-server -m tiny.gguf" in card
     assert invoke("export", run, "--to", "ollama", "-o", tmp_path / "own").returncode == 0
     assert from_line(tmp_path / "own") == f"FROM {gguf_file}"
 

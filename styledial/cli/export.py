@@ -138,4 +138,8 @@ def _what_next(kind: str) -> str:
         return say("create the models in Ollama", "在 Ollama 中创建模型")
     if kind == "vllm":
         return say("start vLLM with them", "用 vLLM 启动")
+    if kind == "gguf-lora":
+        return say("start llama.cpp's server with it", "用 llama.cpp 的服务器启动")
+    if kind in ("peft", "merged"):
+        return say("write with it", "试着续写")
     return say("convert it with llama.cpp", "用 llama.cpp 转换")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from styledial.export.measured import Reading
 from styledial.export.programs import programs
 from styledial.export.source import At, Source
 from styledial.language import say
+from styledial.models.identity import Base
 from styledial.models.registry import known
 from styledial.run_folder.layout import DATA_MANIFEST, SAMPLES_DATA
 from styledial.run_folder.reader import is_number, mapping, mappings
+from styledial.units import count
 
 _SHOWN_BOOKS, _SHOWN_SAMPLES = 50, 3
 _LIBRARY = {
@@ -49,10 +52,10 @@ def card(source: Source, kind: str, wanted: list[At], readings: Mapping[str, Rea
 
 def _front(source: Source, kind: str, samples: list[dict[str, Any]]) -> Iterator[str]:
     yield "---"
-    if (hub := hub_name(source.base.model)) is not None:
+    if (hub := _on_the_hub(source.base)) is not None:
         yield f"base_model: {hub}"
     yield f"library_name: {_LIBRARY[kind]}"
-    yield f"license: {licence(source.base.model, source.base_folder)}"
+    yield f"license: {_licence_of(source)}"
     yield "language:"
     yield f"- {_language(samples)}"
     yield "pipeline_tag: text-generation"
@@ -60,6 +63,19 @@ def _front(source: Source, kind: str, samples: list[dict[str, Any]]) -> Iterator
     yield from (f"- {tag}" for tag in ("styledial", "style-transfer", "lora", "kl-divergence"))
     yield "---"
     yield ""
+
+
+def _on_the_hub(base: Base) -> str | None:
+    """OWNER/NAME; of a GGUF file, that of the model which the file says that it was made of."""
+    repository = mapping(base.origin).get("repository")
+    return str(repository) if repository else hub_name(base.model)
+
+
+def _licence_of(source: Source) -> str:
+    told = str(mapping(source.base.origin).get("license", "")).lower()
+    if re.fullmatch(r"[a-z][a-z0-9.-]+", told):
+        return told
+    return licence(source.base.model, source.base_folder)
 
 
 def hub_name(model: str) -> str | None:
@@ -85,7 +101,7 @@ def _language(samples: list[dict[str, Any]]) -> str:
 
 
 def _about(source: Source) -> Iterator[str]:
-    base = hub_name(source.base.model) or Path(source.base.model).name
+    base = _on_the_hub(source.base) or Path(source.base.model).name
     yield say(
         f"A writing style on the base model {base}, trained with StyleDial under a KL budget: how "
         "far the model may move from its base, in nats per token.",
@@ -121,9 +137,10 @@ def _trained_on(manifest: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     tokens = mapping(manifest.get("tokens")).get("train")
     if is_number(tokens):
+        files = count(len(books), "file", "files", "个文件")
         yield say(
-            f"{len(books)} files, {int(tokens):,} tokens to train on.",
-            f"{len(books)} 个文件，训练用 {int(tokens):,} tokens。",
+            f"{files}, {int(tokens):,} tokens to train on.",
+            f"{files}，训练用 {int(tokens):,} tokens。",
         )
         yield ""
     for book in books[:_SHOWN_BOOKS]:
@@ -158,8 +175,9 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
 def _how_to_load(source: Source, kind: str, wanted: list[At]) -> Iterator[str]:
     yield say("## How to load it", "## 如何使用")
     yield ""
-    base = hub_name(source.base.model) or "BASE"
-    for program, line in programs(source.name, kind, base, wanted[0]):
+    base = _on_the_hub(source.base) or "BASE"
+    gguf = source.base_gguf.name if source.base_gguf else "BASE.gguf"
+    for program, line in programs(source.name, kind, base, gguf, wanted[0]):
         yield f"**{program}**"
         yield ""
         yield "```"

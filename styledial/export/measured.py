@@ -36,11 +36,13 @@ class Reading:
     """KL to the base in nats per token on the same text: the adapter's, the exported thing's.
 
     `base` is the distance of the exported thing's base to the run's, where it is another.
+    `positions`: how many were read, where it isn't the whole held-out text.
     """
 
     adapter: float
     exported: float
     base: float | None = None
+    positions: int | None = None
 
     @property
     def is_off(self) -> bool:
@@ -57,9 +59,12 @@ class Reading:
                 f"；GGUF 基座与训练基座相距 {self.base:.4f}",
             )
         )
+        read = self.positions
+        where = ("", "") if read is None else (f" at {read} positions", f"（{read} 处）")
         return say(
-            f"measured: KL {self.exported:.4f} as exported, {self.adapter:.4f} as an adapter{more}",
-            f"实测：导出后 KL {self.exported:.4f}，适配器 {self.adapter:.4f}{more}",
+            f"measured{where[0]}: KL {self.exported:.4f} as exported, {self.adapter:.4f} as an "
+            f"adapter{more}",
+            f"实测{where[1]}：导出后 KL {self.exported:.4f}，适配器 {self.adapter:.4f}{more}",
         )
 
 
@@ -111,7 +116,8 @@ def of_gguf(
     for scale in scales:
         with scaled(opened.policy, scale):
             tuned = _after(opened.policy.model, pieces)
-        found.append(Reading(_kl(tuned, reference), _kl(read(scale), plain), _kl(plain, reference)))
+        here = _kl(tuned, reference), _kl(read(scale), plain), _kl(plain, reference)
+        found.append(Reading(*here, positions=len(pieces)))
     return found
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from styledial.commands import command
 from styledial.errors import UserError, nearest
 from styledial.export import gguf, measured, ollama, vllm
 from styledial.export.card import card
-from styledial.export.programs import ONE_MODEL
+from styledial.export.programs import ONE_MODEL, llama_server
 from styledial.export.source import At, Source, chosen, read_source
 from styledial.files import beside, expanded, folder_written_aside, write_json, write_text
 from styledial.language import say, typed
@@ -20,7 +21,7 @@ from styledial.models.identity import FILE as BASE
 from styledial.models.inspect import read_config
 from styledial.models.llama_cpp import is_installed
 from styledial.models.merge import check_target, left_by_merge, merge_adapter
-from styledial.run_folder.described import how_it_writes
+from styledial.run_folder.described import how_it_writes, prompt_of
 from styledial.run_folder.layout import SUMMARY
 
 KINDS = ("peft", "merged", "gguf-lora", "gguf", "ollama", "vllm")
@@ -72,7 +73,8 @@ def export(adapter: Path, kind: str, options: Options) -> Exported:
     with folder_written_aside(target) as aside:
         _WRITERS[kind](source, options, aside, done)
         for at in wanted:
-            _warn(at, done)
+            if (reading := done.readings.get(at.name)) and reading.is_off:
+                done.notes.append(_is_off(at, reading))
         write_text(aside / "README.md", card(source, kind, wanted, done.readings))
     return done
 
@@ -109,8 +111,18 @@ def _peft(source: Source, options: Options, folder: Path, done: Exported) -> Non
         write_json(place / BASE, asdict(source.base))
 
 
+def _generate(source: Source, folder: Path) -> str:
+    return command("generate", folder, "--prompt", prompt_of(source.run or source.adapter))
+
+
+def _adapters(source: Source, options: Options, folder: Path, done: Exported) -> None:
+    _peft(source, options, folder, done)
+    done.typed.append(_generate(source, done.folder / done.strengths[0].name))
+
+
 def _merged(source: Source, options: Options, folder: Path, done: Exported) -> None:
     _merge(source, options, folder / "model", done)
+    done.typed.append(_generate(source, done.folder / "model"))
 
 
 def _merge(source: Source, options: Options, model: Path, done: Exported) -> None:
@@ -130,6 +142,9 @@ def _gguf_lora(source: Source, options: Options, folder: Path, done: Exported) -
     named = options.base_gguf
     base = source.base_gguf if named is None else gguf_file(named)
     gguf.lora(source, done.strengths, folder)
+    file = f"{source.name}.gguf"
+    if base is not None:
+        done.typed.append(llama_server(base, done.folder / file, done.strengths[0]))
     if base is None or not options.measure:
         return
     if named is None and not is_installed():
@@ -140,7 +155,7 @@ def _gguf_lora(source: Source, options: Options, folder: Path, done: Exported) -
         done.notes.append(_not_measured())
         return
     scales = [at.scale for at in done.strengths]
-    found = measured.of_gguf(opened, base, folder / f"{source.name}.gguf", scales)
+    found = measured.of_gguf(opened, base, folder / file, scales)
     names = [at.name for at in done.strengths]
     done.readings.update(zip(names, found or [], strict=False))
 
@@ -202,24 +217,25 @@ def _vllm(source: Source, options: Options, folder: Path, done: Exported) -> Non
 
 
 _WRITERS: dict[str, Callable[[Source, Options, Path, Exported], None]] = {
-    "peft": _peft, "merged": _merged, "gguf-lora": _gguf_lora, "gguf": _gguf,
+    "peft": _adapters, "merged": _merged, "gguf-lora": _gguf_lora, "gguf": _gguf,
     "ollama": _ollama, "vllm": _vllm,
 }  # fmt: skip
 
 
-def _warn(at: At, done: Exported) -> None:
-    reading = done.readings.get(at.name)
-    if reading and reading.is_off:
-        done.notes.append(
-            say(
-                f"{at.name}: the strength as exported, {reading.exported:.4f}, is more than 10% "
-                f"away from the adapter's, {reading.adapter:.4f}. Merge in float32 (--dtype "
-                "float32), or use a base of higher precision (Q8_0, f16).",
-                f"{at.name}：导出后的强度 {reading.exported:.4f} 与适配器的 {reading.adapter:.4f} "
-                "相差超过 10%。请用 float32 合并（--dtype float32），或改用精度更高的基座"
-                "（Q8_0、f16）。",
-            )
+def _is_off(at: At, reading: measured.Reading) -> str:
+    remedy = ("Merge in float32 (--dtype float32).", "请用 float32 合并（--dtype float32）。")
+    if reading.base is not None:
+        remedy = (
+            "Its base is quantised: one of higher precision (--base-gguf FILE, Q8_0 or F16) is "
+            "nearer.",
+            "基座经过量化：精度更高的基座（--base-gguf 文件，Q8_0 或 F16）会更接近。",
         )
+    return say(
+        f"{at.name}: the strength as exported, {reading.exported:.4f}, is more than 10% away from "
+        f"the adapter's, {reading.adapter:.4f}. {remedy[0]}",
+        f"{at.name}：导出后的强度 {reading.exported:.4f} 与适配器的 {reading.adapter:.4f} "
+        f"相差超过 10%。{remedy[1]}",
+    )
 
 
 def _needs_llama_cpp() -> str:
