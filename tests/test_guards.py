@@ -154,7 +154,7 @@ def test_the_batch_is_named_and_many_in_a_row_end_the_run(
 
 def test_metrics_go_on_where_they_were_cut(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 1}\n{"step": 2}\n{"st\n{"step": 3}\n{"step": 4, "tr')
+    path.write_text('{"step": 1}\n{"step": 2}\n{"st\n{"step": null}\n{"step": 3}\n{"step": 4, "tr')
     file = MetricsFile(path, resumed_at=2)
     file.write({"step": 3, "train/nll": float("nan"), "train/kl": 0.5})
     assert read_metrics(path) == [{"step": 1}, {"step": 2}, {"step": 3, "train/kl": 0.5}]
