@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_BUCKET = 1 << 24  # elements summed at once: 64 MiB in fp32
+_SUMMED_AT_ONCE = 1 << 24  # elements of gradients, in fp32
+BUFFER_BYTES = 4 * _SUMMED_AT_ONCE
 
 
 class Consensus:
@@ -48,7 +49,7 @@ class Consensus:
     def reserve(self, parameters: Sequence[Tensor]) -> None:
         """Take the memory that `sum_gradients` needs: at most 64 MiB, once."""
         if self._group is not None and self._buffer is None:
-            size = min(_BUCKET, sum(p.numel() for p in parameters))
+            size = min(_SUMMED_AT_ONCE, sum(p.numel() for p in parameters))
             self._buffer = torch.empty(size, dtype=torch.float32, device=parameters[0].device)
 
     def sum_gradients(self, parameters: Sequence[Tensor]) -> None:

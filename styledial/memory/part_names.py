@@ -15,7 +15,7 @@ _KINDS = {
     "cuda_context": ("CUDA context", "CUDA 上下文"),
     "cublas": ("cuBLAS workspace", "cuBLAS 工作区"),
     "quantisation": ("bitsandbytes kernels", "bitsandbytes 内核"),
-    "nccl": ("NCCL and gradient buckets", "NCCL 与梯度桶"),
+    "nccl": ("NCCL and the sum of gradients", "NCCL 与梯度求和"),
 }
 _PHASES = {
     "batch": ("between steps", "两步之间"),

@@ -135,7 +135,6 @@ def plan(
             hopper=bool(card and card.hopper),
             processes=processes,
             quantised=config.model.load_in_4bit or config.model.load_in_8bit,
-            gradients=sum(s.size for s in trace.storages if s.kind == "adapter"),
             holes=worst.reserved - worst.allocated,
         ),
         breakdown=worst.breakdown,
