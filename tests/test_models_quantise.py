@@ -127,8 +127,9 @@ def test_nothing_is_said_while_loading(base, bits):
 
 
 @pytest.mark.parametrize(("dora", "rslora"), [(True, False), (False, True)])
-def test_dora_and_rslora_start_at_the_base(base, dora, rslora):
-    policy = adapter(base, dtype="float32", dora=dora, rslora=rslora).train()
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_dora_and_rslora_start_at_the_base(base, dora, rslora, dtype):
+    policy = adapter(base, dtype=dtype, dora=dora, rslora=rslora).train()
     assert kl(policy, IDS) == 0.0
     layer = policy.causal_lm.model.layers[0].mlp.up_proj
     assert layer.scaling["default"] == (8 / 4**0.5 if rslora else 2.0)
