@@ -6,7 +6,9 @@ other books, or is a site's (see site_ends); in the middle of a chapter such wor
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 from styledial.data.cleaning.chapters import Paragraph
@@ -15,6 +17,7 @@ from styledial.data.cleaning.ledger import Ledger
 from styledial.data.cleaning.site_ends import line_at_end
 
 _LONGEST_LINE = 300
+_LONGEST_TAIL = 200  # paragraphs at the end of a chapter that may all be notes
 _LONGEST_NOTE = 3000  # characters: more under such a title is a chapter after all
 _WORDS = re.compile(
     "更新|月票|推荐票|收藏|订阅|打赏|书友|读者|新书|感言|加更|[一二三四五两]更|上架|本书|盟主|请假|码字|断更|存稿|"
@@ -52,26 +55,59 @@ _SAID = re.compile('[道说說][：，]?[“「]|^[“「『"]')
 
 def drop_authors_notes(paragraphs: Iterable[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
     """Prose without the author's asides at either end of a chapter, and without such chapters."""
-    held: list[Paragraph] = []  # notes, or blanks, that the next prose may turn out to stand after
-    chapter: object = object()
-    heading = at_head = under = False
-    for paragraph in paragraphs:
-        if paragraph.chapter != chapter:
-            yield from _judged(held, True, heading or under, ledger)
-            chapter, held, at_head, under = paragraph.chapter, [], True, False
-            heading = is_authors_heading(paragraph.chapter or "")
-        text = paragraph.line.text
-        if _HEADS.fullmatch(text):
-            under = True
-            held.append(paragraph)
-        elif heading or under or not text or _is_note(text) or line_at_end(text, at_head):
-            held.append(paragraph)
-            under = under and not (at_head and text)  # before a chapter, one paragraph
+    for chapter, group in itertools.groupby(paragraphs, key=lambda paragraph: paragraph.chapter):
+        if is_authors_heading(chapter or ""):
+            yield from _judged(list(group), True, ledger)
         else:
-            yield from _judged(held, at_head, False, ledger)
-            held, at_head = [], False
-            yield paragraph
-    yield from _judged(held, True, heading or under, ledger)
+            yield from _of_chapter(group, ledger)
+
+
+def _of_chapter(group: Iterator[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
+    """A chapter without notes at its head and tail; between them no line is asked about."""
+    held, first = _head(group)
+    if first is None:
+        yield from _judged(held, any(map(_heads_a_note, held)), ledger)
+        return
+    yield from _judged(held, False, ledger)
+    tail = deque([first])
+    for paragraph in group:
+        if _heads_a_note(paragraph):
+            notes = _notes_at_end(tail)
+            yield from tail
+            yield from _judged([*notes, paragraph, *group], True, ledger)
+            return
+        tail.append(paragraph)
+        if len(tail) > _LONGEST_TAIL:
+            yield tail.popleft()
+    notes = _notes_at_end(tail)
+    yield from tail
+    yield from _judged(notes, False, ledger)
+
+
+def _head(group: Iterator[Paragraph]) -> tuple[list[Paragraph], Paragraph | None]:
+    """(notes and blanks at the head of a chapter, the first paragraph behind them)."""
+    held: list[Paragraph] = []
+    under = False  # a line that heads a note: before a chapter, one paragraph belongs to it
+    for paragraph in group:
+        text = paragraph.line.text
+        heads = _heads_a_note(paragraph)
+        if not (heads or under or not text or _is_note(text) or line_at_end(text, True)):
+            return held, paragraph
+        held.append(paragraph)
+        under = heads or (under and not text)
+    return held, None
+
+
+def _notes_at_end(tail: deque[Paragraph]) -> list[Paragraph]:
+    """The notes and blanks at the end of `tail`, taken out of it."""
+    notes: deque[Paragraph] = deque()
+    while tail and (not (text := tail[-1].line.text) or _is_note(text) or line_at_end(text)):
+        notes.appendleft(tail.pop())
+    return list(notes)
+
+
+def _heads_a_note(paragraph: Paragraph) -> bool:
+    return _HEADS.fullmatch(paragraph.line.text) is not None
 
 
 def _is_note(text: str) -> bool:
@@ -101,15 +137,13 @@ def _words(text: str) -> set[str]:
     return found
 
 
-def _judged(
-    held: list[Paragraph], at_end: bool, headed: bool, ledger: Ledger
-) -> Iterator[Paragraph]:
-    """`held` as prose, or dropped as notes where it stands at an end of its chapter; `headed`:
-    under an author's heading, so that it may also be of the story."""
-    whole = at_end and (not headed or _speaks(held))
+def _judged(held: list[Paragraph], headed: bool, ledger: Ledger) -> Iterator[Paragraph]:
+    """What stands at an end of its chapter, dropped as notes; `headed`: under an author's heading,
+    so that it may also be of the story."""
+    whole = not headed or _speaks(held)
     for paragraph in held:
         text = paragraph.line.text
-        if text and (whole or _HEADS.fullmatch(text) or (headed and _is_note(text))):
+        if text and (whole or _heads_a_note(paragraph) or _is_note(text)):
             ledger.drop(paragraph.line, line_at_end(text) or "author's note")
         else:
             yield paragraph

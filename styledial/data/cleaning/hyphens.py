@@ -12,6 +12,21 @@ from styledial.data.cleaning.ledger import Line
 _HEAD = re.compile(r"([^\W\d_]+)([-\u2010\u00ad\u00ac])$")
 _TAIL = re.compile(r"[^\W\d_]+")
 
+_BROKEN = re.compile(r"[\u2010-]\n\s*[^\W\d_]+")
+_LONGEST_HEAD = 40  # letters before the hyphen
+
+
+def _without_broken_words(text: str) -> str:
+    """Text without the words that a line end breaks: they prove nothing."""
+    parts: list[str] = []
+    at = 0
+    for broken in _BROKEN.finditer(text):
+        start = max(at, broken.start() - _LONGEST_HEAD)
+        head = re.compile(r"[^\W\d_]+$").search(text, start, broken.start())
+        parts.append(text[at : head.start() if head else broken.start()])
+        at = broken.end()
+    return "\n".join([*parts, text[at:]])
+
 
 class Hyphens:
     """Joins the halves of a word, by the words that the book's first lines have.
@@ -23,8 +38,7 @@ class Hyphens:
 
     def __init__(self, sample: Sequence[Line] = (), *, typeset: bool = False) -> None:
         text = "\n".join(line.text for line in sample).lower()
-        # The broken ones prove nothing.
-        whole = re.sub(r"[^\W\d_]+[\u2010-]\n\s*[^\W\d_]+", "\n", text)
+        whole = _without_broken_words(text)
         self.words: Counter[str] = Counter(re.findall(r"[^\W\d_]+(?:[-\u2010][^\W\d_]+)*", whole))
         self.parts: Counter[str] = Counter(re.findall(r"[^\W\d_]+", whole))
         self.breaks = typeset or self._breaks_words(sample)

@@ -55,7 +55,7 @@ _ENDING = re.compile(rf"\.(?:{_ENDINGS})\b")
 _HAN_HINTS = (
     "书籍名称 客户端 启用缓存 审核中 防盗 转载 表于 该作者 本帖 加载失败 登陆 登录 示： 点读书 "
     "点原创 点中文 晋江 整理制作 全文终 结束） 扫码 完】 完- 作话 霸王票 营养液 待续 阅读记录 "
-    "要提交 退出 追书 听书 朗读 好评呗 广告 手机站 推荐下"
+    "要提交 退出 app 好评呗 广告 手机站"
 )
 _HINT = re.compile(
     "|".join(map(re.escape, [*_HINT_WORDS, *_HAN_HINTS.split()])) + "|" + _ENDING.pattern
@@ -202,7 +202,7 @@ def _is_hinted(text: str) -> bool:
     """Whether the line, in small letters, has anything that a rule looks for."""
     if _MAY_HAVE_OTHERS.search(text):
         return _HINT.search(text) is not None
-    return any(word in text for word in _ASCII_HINTS) or _ENDING.search(text) is not None
+    return any(map(text.__contains__, _ASCII_HINTS)) or _ENDING.search(text) is not None
 
 
 def _without_address(line: Line, ledger: Ledger) -> Iterator[Line]:

@@ -11,7 +11,8 @@ import re
 
 from styledial.data.cleaning.world_ends import LAST, LINES, MAY_BEGIN, MAY_HOLD
 
-_LONGEST = 400  # characters
+_LONGEST = 160  # characters, but for one
+_LONG = "Безопасно оплатить книгу можно"  # begins three hundred characters of ЛитРес
 
 _LINK = r"(?:(?:previous|prev|next)(?: (?:chapter|part|page))?|table of contents|index|home)"
 _BETWEEN = r"[\s|»›>→<«‹←/·\[\]-]"
@@ -148,7 +149,9 @@ _OTHER = re.compile(
 
 def line_at_end(text: str, at_head: bool = False) -> str:
     """Why a line at the head or tail of a chapter is a site's; nothing where it may be prose."""
-    if len(text) > _LONGEST or not (_MAY_BEGIN.match(text) or _OTHER.search(text)):
+    if len(text) > _LONGEST and not text.startswith(_LONG):
+        return ""
+    if not (_MAY_BEGIN.match(text) or _OTHER.search(text)):
         return ""
     if not at_head and _LAST.fullmatch(text):
         return "notice"

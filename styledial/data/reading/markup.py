@@ -62,13 +62,17 @@ _TYPED = ("html", "body", "section", "article", "div")
 
 
 class _Open(NamedTuple):
-    """An open element; `why` its text goes ("" where it stays), `types` of it as epub:type has."""
+    """An open element and what it has from those around it: `why` its text goes ("" where it
+    stays), its types as epub:type has, whether it is in a link, in a site's box of text, in a
+    heading, in <pre>."""
 
-    tag: str
-    why: str
-    types: frozenset[str]
-    linked: bool
-    of_text: bool
+    tag: str = ""
+    why: str = ""
+    types: frozenset[str] = frozenset()
+    linked: bool = False
+    of_text: bool = False
+    heading: bool = False
+    pre: bool = False
 
 
 class Page(HTMLParser):
@@ -125,10 +129,18 @@ class Page(HTMLParser):
             return
         while self._open and tag in _UNCLOSED.get(self._open[-1].tag, ()):
             self._close(self._open[-1].tag)
-        types = types_of(given) if tag in _TYPED else frozenset[str]()
-        why = self._silent or self._why_silent(tag, given)
-        linked = tag == "a" and "href" in given
-        self._open.append(_Open(tag, why, types, linked, is_of_text(given)))
+        around = self._inner
+        self._open.append(
+            _Open(
+                tag,
+                around.why or self._why_silent(tag, given),
+                around.types | types_of(given) if tag in _TYPED else around.types,
+                around.linked or (tag == "a" and "href" in given),
+                around.of_text or is_of_text(given),
+                around.heading or _HEADING.fullmatch(tag) is not None,
+                around.pre or tag == "pre",
+            )
+        )
         if not self._silent and self._mark is None:
             self._mark_of_page = numbers_a_page(given)
             if self._mark_of_page or may_be_mark(tag, given):
@@ -156,9 +168,10 @@ class Page(HTMLParser):
             return
         data = SIGNS.sub("", data)
         self._breaks = 0 if data.strip() else self._breaks
-        if any(element.linked for element in self._open):
+        inner = self._inner
+        if inner.linked:
             self.linked += len(data.strip())
-        for name in frozenset[str]().union(*(element.types for element in self._open)):
+        for name in inner.types:
             self.typed[name] += len(data.strip())
         if self._mark is not None:
             self._mark.append(data)
@@ -169,23 +182,24 @@ class Page(HTMLParser):
 
     def _as_lines(self, data: str) -> str:
         """Inside <pre>, each line as a row of its own."""
-        return data.replace("\n", f"\0{PRE}") if self._is_inside("pre") else data
+        return data.replace("\n", f"\0{PRE}") if self._inner.pre else data
 
     def _as_link(self, data: str) -> str:
         """Words that are a link of a site's page between their signs."""
-        linked = self._of_site and any(element.linked for element in self._open)
-        return f"{LINK}{data}{LINK_END}" if linked else data
+        return f"{LINK}{data}{LINK_END}" if self._of_site and self._inner.linked else data
 
-    def _is_inside(self, tag: str) -> bool:
-        return any(element.tag == tag for element in self._open)
+    @property
+    def _inner(self) -> _Open:
+        """The innermost open element."""
+        return self._open[-1] if self._open else _Open()
 
     @property
     def _silent(self) -> str:
-        return self._open[-1].why if self._open else ""
+        return self._inner.why
 
     @property
     def _in_heading(self) -> bool:
-        return any(_HEADING.fullmatch(element.tag) for element in self._open)
+        return self._inner.heading
 
     def _anchor(self, given: dict[str, str]) -> None:
         """The title that the table of contents gives to this place."""
@@ -199,8 +213,7 @@ class Page(HTMLParser):
         if tag == "blockquote" and self._after_note_title():
             return "author's note"
         of_site = self._of_site and is_of_site(tag, given)
-        inside_text = any(element.of_text for element in self._open)
-        return "navigation" if of_site and not inside_text else ""
+        return "navigation" if of_site and not self._inner.of_text else ""
 
     def _after_note_title(self) -> bool:
         """Whether the last paragraph heads a note or summary, as AO3 sets them; it goes too."""
