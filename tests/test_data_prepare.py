@@ -132,7 +132,7 @@ def test_errors_are_one_sentence(tmp_path: Path, arguments: list[str], en: str, 
 
 def test_the_screen_in_chinese(tmp_path: Path) -> None:
     done = prepare(novels(tmp_path / "n"), "-o", tmp_path / "o.jsonl", language="zh")
-    assert "采用 3 个文件中的 3 个" in done.stdout
+    assert "采用 3 个文件（共 3 个）" in done.stdout
 
 
 @pytest.fixture

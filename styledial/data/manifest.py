@@ -63,7 +63,8 @@ def hashes_of(manifest: Path) -> dict[str, str]:
 
 def reason_name(reason: str) -> str:
     """The reason for a drop in the user's language."""
-    return say(reason, _REASONS.get(reason, reason))
+    en = {"gap": "gap beside held-out text", "layout": "blanks and layout"}.get(reason, reason)
+    return say(en, _REASONS.get(reason, reason))
 
 
 def left_out(prepared: Prepared) -> Iterator[str]:
@@ -77,10 +78,11 @@ def left_out(prepared: Prepared) -> Iterator[str]:
 
 
 def summary(prepared: Prepared) -> Iterator[str]:
-    """What the user reads on the screen: a line a book, totals, what was dropped."""
+    """What the user reads on the screen: a line per book, totals, what was dropped."""
     for book in prepared.books:
         if book.kept:
-            yield "  ".join([f"{book.chars_out:>12,}", f"{book.encoding or '':<22}", book.file])
+            size = say(f"{book.chars_out:,} characters", f"{book.chars_out:,} 字")
+            yield f"  {size:>20}  {book.encoding or '':<14}  {book.file}"
         else:
             yield say(
                 f"    not kept  {book.file}: {book.reason}",
@@ -99,10 +101,16 @@ def summary(prepared: Prepared) -> Iterator[str]:
                 f"{book.file}：文件本身有 {book.broken} 个坏字符",
             )
     yield from prepared.notes
+    yield totals(prepared)
+
+
+def totals(prepared: Prepared) -> str:
+    """How many files were kept, and how much text that is."""
+    every = len(prepared.books)
     kept = sum(book.kept for book in prepared.books)
     train, heldout = (prepared.written.get(side, 0) for side in ("train", "heldout"))
-    yield say(
-        f"{kept} of {len(prepared.books)} files kept: {train:,} characters to train on, "
-        f"{heldout:,} held out",
-        f"采用 {len(prepared.books)} 个文件中的 {kept} 个：训练 {train:,} 字，留出 {heldout:,} 字",
+    files = (f"{kept} of {every} files kept", f"采用 {kept} 个文件（共 {every} 个）")
+    return say(
+        f"{files[0]}: {train:,} characters to train on, {heldout:,} held out",
+        f"{files[1]}：训练 {train:,} 字，留出 {heldout:,} 字",
     )

@@ -203,4 +203,4 @@ def _files(books: Sequence[dict[str, Any]]) -> str:
         return ""
     if kept == of:
         return say(f", in {of} {'file' if of == 1 else 'files'}", f"，来自 {of} 个文件")
-    return say(f", in {kept} of {of} files", f"，采用 {of} 个文件中的 {kept} 个")
+    return say(f", in {kept} of {of} files", f"，来自 {kept} 个文件（共 {of} 个）")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from styledial.data.cleaning.ledger import Drop
-from styledial.data.manifest import reason_name
+from styledial.data.manifest import reason_name, totals
 from styledial.data.pipeline import Prepared
 from styledial.data.store import Book
 from styledial.files import write_text
@@ -79,7 +79,7 @@ def write_page(target: Path, folder: Path, prepared: Prepared) -> None:
         "reading.html",
         folder=folder.name or str(folder),
         facts=_facts(prepared, shown),
-        sentence=_sentence(prepared),
+        sentence=totals(prepared),
         odd=_odd_table(odd),
         reasons=_reasons(prepared.books),
         books=shown[:_BOOKS],
@@ -127,16 +127,6 @@ def _side(chapter: Chapter) -> str:
     if chapter.heldout < chapter.chars:
         return say("training, its end held out", "训练（末尾留出）")
     return say("held out", "留出")
-
-
-def _sentence(prepared: Prepared) -> str:
-    kept = sum(book.kept for book in prepared.books)
-    train, heldout = (prepared.written.get(side, 0) for side in ("train", "heldout"))
-    return say(
-        f"{kept} of {len(prepared.books)} files kept: {train:,} characters to train on, "
-        f"{heldout:,} held out",
-        f"采用 {len(prepared.books)} 个文件中的 {kept} 个：训练 {train:,} 字，留出 {heldout:,} 字",
-    )
 
 
 def _facts(prepared: Prepared, shown: Sequence[Shown]) -> list[tuple[str, str]]:

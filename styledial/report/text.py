@@ -57,7 +57,7 @@ def _totals(manifest: dict[str, Any], books: list[dict[str, Any]]) -> str:
         f"{kept} of {len(books)} files used: {train} tokens to train on; {heldout} held-out and "
         f"{general} general tokens were measured on. Novels from `{manifest.get('data_dir')}`, "
         f"general text `{manifest.get('general')}`, anchor `{manifest.get('anchor')}`.",
-        f"采用 {len(books)} 个文件中的 {kept} 个：训练 {train} token；"
+        f"采用 {kept} 个文件（共 {len(books)} 个）：训练 {train} token；"
         f"在 {heldout} 个留出 token 和 {general} 个通用 token 上测量。小说来自 "
         f"`{manifest.get('data_dir')}`，通用文本 `{manifest.get('general')}`，锚定 "
         f"`{manifest.get('anchor')}`。",
