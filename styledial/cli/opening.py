@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 from styledial import __version__, progress
 from styledial.distributed import ranks
 from styledial.language import say
-from styledial.progress import Stage
+from styledial.libraries import leave_alone, uncollected
 
 _LONGEST = 160  # characters of the first line
 
@@ -28,6 +28,10 @@ def working(what: str) -> Iterator[None]:
             yield
 
 
-def importing() -> AbstractContextManager[Stage]:
+@contextmanager
+def importing() -> Iterator[None]:
     """For the block that imports torch and transformers: half a minute on a cold disk."""
-    return progress.stage(say("loading PyTorch and transformers", "加载 PyTorch 和 transformers"))
+    words = say("loading PyTorch and transformers", "加载 PyTorch 和 transformers")
+    with progress.stage(words), uncollected():
+        yield
+        leave_alone()

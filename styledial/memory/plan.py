@@ -16,6 +16,7 @@ import torch
 from styledial.build.anchor import writes_anchor
 from styledial.build.texts import shares_rows
 from styledial.language import say
+from styledial.libraries import uncollected
 from styledial.memory import skeleton
 from styledial.memory.allocator import reserved
 from styledial.memory.extras import extras
@@ -114,7 +115,7 @@ def plan(
     rows = rows_of(config, processes)
     if packed is None:
         packed = shares_rows(config)
-    with stage(say("planning the memory", "估算显存")):
+    with stage(say("planning the memory", "估算显存")), uncollected():
         trace = rehearse(
             config,
             shape,

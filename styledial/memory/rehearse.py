@@ -14,7 +14,6 @@ Layers of one kind are traced once (shorten.py, repeat.py); with `whole` or `tho
 
 from __future__ import annotations
 
-import gc
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -89,15 +88,11 @@ def rehearse(
 
     policy, left_out = skeleton.build_skeleton(config, shape, dtype, short=not (whole or thorough))
     tracker = Tracker(GRAIN, within.on_gpu) if on_gpu else Tracker(1)
-    gc.freeze()  # the collector leaves alone what is there already: a tenth of the time and more
-    try:
-        with FakeTensorMode(), skeleton.packed_rows(packed):
-            skeleton.materialise(policy, dtype)
-            see_weights(policy, tracker)
-            run = _Run(config, policy, tracker, rows, packed=packed, on_gpu=on_gpu)
-            run.updates(thorough=thorough)
-    finally:
-        gc.unfreeze()
+    with FakeTensorMode(), skeleton.packed_rows(packed):
+        skeleton.materialise(policy, dtype)
+        see_weights(policy, tracker)
+        run = _Run(config, policy, tracker, rows, packed=packed, on_gpu=on_gpu)
+        run.updates(thorough=thorough)
     # A copy: the model's end, when this returns, is no part of the step.
     trace = replace(tracker.trace, events=list(tracker.trace.events))
     if not left_out:

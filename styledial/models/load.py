@@ -15,6 +15,7 @@ from styledial.data.chat import check_template
 from styledial.errors import ModelError
 from styledial.files import expanded
 from styledial.language import say
+from styledial.libraries import uncollected
 from styledial.models import prequantised
 from styledial.models.base_files import written_dtype
 from styledial.models.classes import auto_class, with_attention
@@ -53,7 +54,7 @@ def quiet_libraries() -> None:
 
     bitsandbytes, imported on a CPU, asks for a kernel that is not needed and warns without it.
     """
-    with stage(say("loading transformers", "加载 transformers")):
+    with stage(say("loading transformers", "加载 transformers")), uncollected():
         from transformers.utils import logging as of_transformers
 
     of_transformers.set_verbosity_error()
