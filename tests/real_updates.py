@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from styledial.build.anchor import ANCHOR_WEIGHT, anchor_rows
 from styledial.build.kl import build_controller
 from styledial.build.model import build_optimizer, build_policy
+from styledial.build.rows import ANCHOR_WEIGHT, anchor_rows
 from styledial.config import OFF, Config, resolve
 from styledial.data.pack import PackedRows
 from styledial.distributed.consensus import Consensus

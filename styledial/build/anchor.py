@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from styledial.build.rows import ANCHOR_WEIGHT, anchor_rows, has_anchor, writes_anchor
 from styledial.build.texts import Texts, no_general_text
-from styledial.config import OFF, Config
+from styledial.config import Config
 from styledial.data.chat import Request
 from styledial.data.everyday import everyday_openings, language_of
 from styledial.data.pack import PackedRows, joined, pack
@@ -39,29 +40,10 @@ from styledial.training.row_order import RowOrder
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-SELF = "self"  # data.anchor: text that the base writes
-# The anchor's forward KL counts as much as the style text's loss; see docs/experiments.md.
-ANCHOR_WEIGHT = 1.0
 # Tokens that the base writes, of the tokens of the novels that a run trains on. One written at
 # batch costs less than one trained on (docs/experiments.md), so less than this part of the time.
 _SHARE = 0.1
 _BOOK = "book"  # openings: tokens of the user's own text
-
-
-def has_anchor(config: Config) -> bool:
-    """Whether updates hold anchor text; plain fine-tuning (kl_mode: off) has none."""
-    return config.data.anchor != OFF and config.training.mode.has_anchor
-
-
-def writes_anchor(config: Config) -> bool:
-    """Whether the base writes the anchor text itself, before the first update."""
-    return has_anchor(config) and config.data.anchor == SELF
-
-
-def anchor_rows(config: Config, effective_batch: int) -> int:
-    """Anchor rows that an update of so many rows of the user's text gets, at least one."""
-    ratio = config.data.anchor_ratio
-    return max(1, round(effective_batch * ratio / (1 - ratio)))
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
-from styledial.build.texts import Texts
 from styledial.config import OFF, Config
 from styledial.data.pack import PackedRows
 from styledial.distributed.ranks import Place, taking_turns
@@ -16,6 +16,9 @@ from styledial.training import reference
 from styledial.training.components import Anchor, Controller
 from styledial.training.controller import FixedCoefficient, KLController
 from styledial.units import disk_size
+
+if TYPE_CHECKING:
+    from styledial.build.texts import Texts
 
 
 def build_controller(config: Config, device: torch.device) -> Controller:

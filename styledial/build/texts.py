@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from styledial.build.readings import MOST
+from styledial.build.rows import shares_rows
 from styledial.config import BUNDLED, OFF, Config
 from styledial.data.name_mask import NameMask
 from styledial.data.names import find_names
@@ -19,8 +20,6 @@ from styledial.data.prompts import sample_prompts
 from styledial.data.texts import general_passages, style_folder
 from styledial.errors import DataError
 from styledial.language import say
-from styledial.models.configuration import model_config
-from styledial.models.support import keeps_texts_apart
 from styledial.progress import stage
 from styledial.training.measure import halves
 from styledial.training.row_order import RowOrder
@@ -83,16 +82,6 @@ def read_material(config: Config, cache: Path, tell: Callable[[str], None]) -> M
             tell=tell,
         )
     )
-
-
-def shares_rows(config: Config) -> bool:
-    """Whether short texts may share a row: what keeps them apart has to be in the model and in the
-    attention that is used; see data.pack.pack. Raises ModelError where there is no such model."""
-    if config.model.attn_implementation == "flash_attention_2":
-        return False
-    model = config.model
-    shape = model_config(model.model_name_or_path, trust_remote_code=model.trust_remote_code)
-    return keeps_texts_apart(shape.model_type)
 
 
 def prepare_texts(config: Config, material: Material, tokenizer: PreTrainedTokenizerBase) -> Texts:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from styledial.build.anchor import writes_anchor
-from styledial.build.texts import shares_rows
+from styledial.build.rows import shares_rows, writes_anchor
 from styledial.language import say
 from styledial.libraries import uncollected
 from styledial.memory import skeleton

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from styledial.build.anchor import ANCHOR_WEIGHT, anchor_rows, has_anchor
 from styledial.build.kl import build_controller
 from styledial.build.model import build_optimizer, mixed_precision
+from styledial.build.rows import ANCHOR_WEIGHT, anchor_rows, has_anchor
 from styledial.data.pack import Batch
 from styledial.memory import repeat, skeleton, within
 from styledial.memory.shorten import layers_of

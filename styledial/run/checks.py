@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from styledial.build.anchor import has_anchor, writes_anchor
+from styledial.build.rows import has_anchor, writes_anchor
 from styledial.config import BUNDLED, OFF, SECTIONS, Config, Resume, resolve
 from styledial.data.novels import check_novels
 from styledial.data.texts import check_general, style_folder

@@ -7,7 +7,7 @@ import time
 
 import torch
 
-from styledial.build.anchor import has_anchor
+from styledial.build.rows import has_anchor
 from styledial.config import Config
 from styledial.memory.show import text_tokens
 

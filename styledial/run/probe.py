@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from styledial.build.texts import shares_rows
+from styledial.build.rows import shares_rows
 from styledial.config import Config
 from styledial.data.manifest import FILE as MANIFEST
 from styledial.data.manifest import hashes_of
