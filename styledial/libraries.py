@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
@@ -25,3 +28,25 @@ def leave_alone() -> None:
     the first call in a process counts, as later ones would keep what a command has made."""
     if not gc.get_freeze_count():
         gc.freeze()
+
+
+@contextmanager
+def without_bitsandbytes() -> Iterator[None]:
+    """PEFT, imported and used in the block, takes bitsandbytes as not installed, unless something
+    has imported it already, as a quantised base does: it brings torch's compiler with it, a second
+    of processor time. Afterwards PEFT finds it again.
+    """
+    # Other threads (the studio's) may want it at this moment.
+    alone = threading.current_thread() is threading.main_thread()
+    if not alone or "bitsandbytes" in sys.modules:
+        yield
+        return
+    modules: dict[str, Any] = sys.modules
+    modules["bitsandbytes"] = None  # Python's own way to say: not to be imported
+    try:
+        yield
+    finally:
+        del modules["bitsandbytes"]
+        if answers := modules.get("peft.import_utils"):
+            answers.is_bnb_available.cache_clear()
+            answers.is_bnb_4bit_available.cache_clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,7 @@ def measured_peak(config: Config, *, packed: bool) -> int:
         if root is not None
         for tensor in (*root.parameters(), *root.buffers())
     }
+    gc.collect()  # what goes while the profiler listens and came before would count as negative
     activity = [torch.profiler.ProfilerActivity.CPU]
     with torch.profiler.profile(activities=activity, profile_memory=True) as profile:
         make_updates(config, policy, packed=packed)

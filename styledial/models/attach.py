@@ -31,7 +31,8 @@ def attach_adapter(base: PreTrainedModel, folder: Path, name: str) -> PeftModel:
 
     Raises AdapterError for files that are absent, damaged or incomplete, or of another base.
     """
-    from peft import PeftModel, get_peft_model_state_dict
+    with quiet_peft():
+        from peft import PeftModel, get_peft_model_state_dict
 
     weights = folder / ADAPTER_WEIGHTS
     _check_settings(folder / ADAPTER_SETTINGS)

@@ -11,6 +11,7 @@ PEFT to the last bit (tests/test_models_lean.py).
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,12 +32,10 @@ def lean(model: PeftModel) -> PeftModel:
     from peft.tuners.lora import layer
 
     rounding: dict[type, bool] = {layer.Linear: False}
-    try:
+    if "peft.tuners.lora.bnb" in sys.modules:  # PEFT has asked it for quantised layers
         from peft.tuners.lora.bnb import Linear4bit, Linear8bitLt
 
         rounding |= {Linear4bit: True, Linear8bitLt: True}
-    except ImportError:
-        pass  # peft has these classes only where bitsandbytes is
     for module in model.modules():
         if type(module) in rounding:
             module.forward = _leaner(module, rounding[type(module)])

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from styledial.distributed.sharded_tensors import full_tensor
 from styledial.errors import ModelError, nearest
+from styledial.libraries import without_bitsandbytes
 from styledial.models.digests import Digests, digests_of
 from styledial.models.dora import scale_norms
 from styledial.models.head import OutputHead, output_head
@@ -134,9 +135,10 @@ def _hidden(model: Any, input_ids: Tensor, position_ids: Tensor | None) -> Tenso
 
 @contextmanager
 def quiet_peft() -> Iterator[None]:
-    """Hide two of PEFT's warnings: about a deprecated name of transformers that it uses itself, and
-    about weights missing from an adapter, which adapter.py treats as an error."""
-    with warnings.catch_warnings():
+    """For the block that imports and uses PEFT. Hides two of its warnings: about a deprecated name
+    of transformers that it uses itself, and about weights missing from an adapter, which adapter.py
+    treats as an error. Without bitsandbytes, unless the base is quantised."""
+    with warnings.catch_warnings(), without_bitsandbytes():
         warnings.filterwarnings("ignore", message="Found missing adapter keys")
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")
         warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")  # put right
@@ -164,7 +166,8 @@ def with_lora(
     for layers that don't exist or for the output head, which has to stay the base's. `experts`:
     the experts of a mixture are adapted too, each by matrices of rank r of its own.
     """
-    from peft import LoraConfig, get_peft_model
+    with quiet_peft():
+        from peft import LoraConfig, get_peft_model
 
     head = model.get_output_embeddings()
     head_names = [n for n, m in model.named_modules() if m is head]

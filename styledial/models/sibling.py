@@ -125,7 +125,9 @@ def _matrices_on(
 ) -> dict[str, tuple[int, ...]]:
     """Shapes of the adapter's weights on a model of `shape`."""
     import torch
-    from peft import PeftConfig, get_peft_model, get_peft_model_state_dict
+
+    with quiet_peft():
+        from peft import PeftConfig, get_peft_model, get_peft_model_state_dict
 
     model = _without_memory(shape, trusted)
     settings = PeftConfig.from_pretrained(str(adapter))
