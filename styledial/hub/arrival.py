@@ -1,4 +1,4 @@
-"""How much of a download has come."""
+"""Progress of a download."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def arriving(repo: str, have: dict[str, int], total: int) -> Iterator[Progress]:
 
 
 def both(one: Progress, other: Progress) -> Progress:
-    """A progress that tells the two of them."""
+    """A progress callback that calls both."""
 
     def tell(path: str, here: int, size: int) -> None:
         one(path, here, size)

@@ -38,7 +38,7 @@ RECORD = ".styledial-download.json"
 
 @dataclass(frozen=True)
 class Downloaded:
-    """What a download came to; `fetched` are bytes that came over the network just now."""
+    """The result of a download; `fetched`: bytes transferred this time."""
 
     folder: Path
     repo: str

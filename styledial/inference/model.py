@@ -103,7 +103,7 @@ class StyleModel:
         return self._model if isinstance(self._model, Policy) else None
 
     def asked(self, prompt: str) -> str | list[Message]:
-        """A prompt as this model is given it: a message to answer, or a text to continue."""
+        """The prompt in the form for this model: a message to answer, or a text to continue."""
         return [{"role": "user", "content": prompt}] if self.is_chat else prompt
 
     def generate(
@@ -174,7 +174,7 @@ class StyleModel:
 
     @contextlib.contextmanager
     def at_scale(self, scale: float) -> Iterator[Any]:
-        """What writes at `scale` times the adapter, 0 for the base, as long as the block lasts."""
+        """The model at `scale` times the adapter (0: the base), within the block."""
         model = self._model
         if not isinstance(model, Policy):
             yield model

@@ -1,4 +1,4 @@
-"""A session of `styledial chat`: turns, commands, what is kept. No terminal in here.
+"""A session of `styledial chat`: turns and commands, independent of the terminal.
 
 An instruct base answers by its chat template; a plain base continues one growing text, and an
 empty line lets it go on.
@@ -58,7 +58,7 @@ class Session:
             for piece in stream:
                 pieces.append(piece)
                 yield piece
-        except UserError:  # too long: without the line that was refused, the talk goes on
+        except UserError:  # too long: the session continues without the refused line
             if self.turns and self.turns[-1]["role"] == "user":
                 self.turns.pop()
             raise

@@ -1,8 +1,8 @@
 """One prompt written at several strengths at once, by one model.
 
-Each text has a thread, and they take turns, a token each: only who has the turn touches the model,
-at the scale of its own text and with its own random numbers. So each text is the one that the model
-writes alone with that strength and seed.
+Each text has a thread, and they take turns, a token each: only the thread whose turn it is uses the
+model, at its text's scale and with its own random state. So each text is the same as if it were
+written alone with that strength and seed.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class _Writer:
             self._turns.give(leave=True)
 
     def _between(self) -> None:
-        """After a token: the others' turn, until it is this one's again."""
+        """After a token: let the others write, and wait for the next turn."""
         self._at_scale.close()
         restore = _random_numbers()
         self._turns.give()

@@ -14,7 +14,7 @@ from styledial.strength import parse_strength
 def parse_kl(option: str, typed: str) -> float:
     """As `--strength` is typed (light, 中等, max, 0.08), and 0 for the base. Raises UserError.
 
-    `max` is infinite: how far an adapter goes, it alone knows.
+    `max` is returned as infinity, as the limit differs between adapters.
     """
     try:
         return 0.0 if float(numeral(typed)) == 0 else parse_strength(typed, option).kl

@@ -1,4 +1,4 @@
-"""What a run's time goes on, phase by phase, without making the device wait.
+"""Where a run's time goes, phase by phase, without making the device wait.
 
     data | reference | forward | loss | backward     each micro-batch
     optimizer                                        each update

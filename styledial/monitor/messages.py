@@ -1,4 +1,4 @@
-"""What a run says of itself while it goes on: pairs of sentences, English and Chinese."""
+"""Messages during a run, each in English and Chinese."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run's line in metrics.jsonl, put together from what becomes known when, and sent on its way.
+"""A run's line in metrics.jsonl: collected during an update, then written and sent to the trackers.
 
 the loop logs an update            logged()       NLL, KL, lambda, ...; also on the screen
 held-out text was read             heldout()      val/...

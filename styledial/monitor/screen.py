@@ -1,4 +1,4 @@
-"""What a run says while it goes on: sentences, and how far its updates are."""
+"""Messages on the screen during a run, and the progress of its updates."""
 
 from __future__ import annotations
 

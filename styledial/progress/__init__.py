@@ -1,4 +1,4 @@
-"""What takes long says what it does, how far it is and how long still.
+"""Progress of long work: what is being done, how far it is, and the time left.
 
     with shown():                                    a command: on a terminal a live bar on stderr,
         with stage("anchor text", 64) as at:         without one a line every ten seconds

@@ -1,4 +1,4 @@
-"""What takes long, and how far it is: the open stages, the outermost first."""
+"""The open stages of long work, the outermost first, and their progress."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Stage:
         return passed * (1 - fraction) / seen
 
 
-# Those of this process that are going on.
+# The open stages of this process.
 opened: list[Stage] = []
 
 

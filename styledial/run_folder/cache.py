@@ -1,4 +1,4 @@
-"""A run's cache: what is marked as one when it is made, and only that, is removed as a whole."""
+"""A run's cache: a folder is removed only if it was marked as a cache when it was made."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55\n# The cache of a run 
 
 
 def make_cache(run: Path) -> Path:
-    """The cache of the run in `run`; one that stands there already is used as it is."""
+    """Make the cache of the run in `run`; an existing folder is used as it is."""
     folder = run / CACHE
     with contextlib.suppress(FileExistsError):
         folder.mkdir(parents=True)

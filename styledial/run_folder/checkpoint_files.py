@@ -25,7 +25,7 @@ _UNFINISHED = re.compile(r"\.step-\d+\.(?:part|old)")
 
 
 def checkpoint_folders(run: Path) -> list[Path]:
-    """Folders of `run` that have a checkpoint's name and manifest; whether whole isn't asked."""
+    """Folders of `run` with a checkpoint's name and manifest; not checked for damage."""
     return [path for path in _named(run) if _listed(path) is not None]
 
 
@@ -40,7 +40,7 @@ def entries(run: Path) -> dict[str, Entry]:
 
 
 def foreign(run: Path, *, damaged: bool) -> list[str]:
-    """What stands under a checkpoint's name and isn't what a checkpoint holds.
+    """Files under a checkpoint's name that are not part of a checkpoint.
 
     `damaged` allows files of ours that are no longer as written: a resumed run renames such a
     checkpoint and resumes from the one before it.
@@ -67,7 +67,7 @@ def is_checkpoint_file(name: str) -> bool:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """What is left in `folder` of checkpoints that were being written or removed."""
+    """Remove what was left in `folder` by interrupted writing or removing of checkpoints."""
     for path in folder.glob(".step-*"):
         if _UNFINISHED.fullmatch(path.name):
             remove_files(path)

@@ -28,7 +28,7 @@ _only_one = threading.Lock()
 
 @dataclass(frozen=True)
 class Claim:
-    """What a training run wants of a folder. `adapter` is false for full tuning. `same_settings`
+    """What a training run needs of a folder. `adapter` is false for full tuning. `same_settings`
     says whether a train_config.yaml that was edited means what the run is given anyway."""
 
     resume: bool = False

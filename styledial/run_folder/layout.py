@@ -9,7 +9,7 @@ METRICS = "metrics.jsonl"
 BASE = "base.json"  # which base, how it was loaded, and what it was
 TRACKER_RUNS = "trackers.json"  # by which ids trackers know this run, to go on with it there
 PLAN = "plan.json"  # what memory was planned; only where there was a GPU to plan for
-SUMMARY = "summary.json"  # its presence says that the run came to its end
+SUMMARY = "summary.json"  # present only if the run has finished
 SAMPLES, SAMPLES_DATA = "samples.md", "samples.json"
 STRENGTH_SAMPLES = "strength_samples.json"  # one prompt at several strengths
 DATA_MANIFEST = "data_manifest.json"
@@ -22,7 +22,7 @@ CHECKPOINT_MANIFEST = "manifest.json"  # checkpoints/step-N/manifest.json
 EXPORT = "export"  # export/NAME: an adapter of another strength, by `styledial dial`
 TRACKED = "tensorboard"  # event files; other trackers keep theirs for good
 CACHE = ".styledial-cache"  # sampled anchor text and reference states; gone when the run is done
-OWN = ".styledial-run"  # lock, manifest, and files on their way in or out
+OWN = ".styledial-run"  # lock, manifest, and files being written or removed
 
 # A model's weights under other names: a folder that holds some is taken for a model.
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "*.gguf")

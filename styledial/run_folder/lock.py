@@ -37,8 +37,8 @@ class Taken(UserError):
 
 
 class Lock:
-    """Taken by `acquire`, until `release` or the end of the process. `lost`: another machine took
-    this process for dead, because it had stood still for too long."""
+    """Held from `acquire` until `release` or the end of the process. `lost`: another machine took
+    over the folder, because this process had been paused for too long."""
 
     def __init__(self, run: Path, own: Path) -> None:
         """`run` is the folder that is owned, `own` the folder in it that holds the lock."""
@@ -192,7 +192,7 @@ def _lock_on_windows(handle: int) -> bool | None:
 
 
 def _runs(pid: Any) -> bool:
-    """Whether this machine has such a process; Windows can't be asked in passing, so it may."""
+    """Whether this machine has such a process; True on Windows, where that isn't cheap to ask."""
     if os.name == "nt" or not isinstance(pid, int):
         return os.name == "nt"
     try:

@@ -26,13 +26,13 @@ class MetricsFile:
         tell: Callable[[str, str], None] | None = None,
         write: Callable[[str], None] | None = None,
     ) -> None:
-        """`write` puts the lines that are kept at `path`, where that isn't anybody's to do."""
+        """`write` replaces `path` by the lines that are kept, under the run folder's rules."""
         self.path, self._tell = path, tell
         kept = [record for record in read_metrics(path) if record["step"] <= resumed_at]
         (write or partial(write_text, path))("".join(map(_line, kept)))
 
     def write(self, record: dict[str, Any]) -> None:
-        """Append a line. Non-finite values are left out: JSON has no word for them."""
+        """Append a line. Non-finite values are left out: JSON has no value for them."""
         whole = {k: v for k, v in record.items() if not isinstance(v, float) or math.isfinite(v)}
         try:
             with self.path.open("a", encoding="utf-8") as file:

@@ -1,4 +1,5 @@
-"""What came of a run, judged by its summary in one place: screen, report and doctor say the same.
+"""The outcome of a run, judged from its summary in one place, so that screen, report and doctor
+agree.
 
 Each judgement is a state and a word in the user's language; the figures stand beside it where it
 is shown.

@@ -4,8 +4,8 @@
     run.set_aside -> run.let_go            an earlier run: into OWN/replaced, removed later,
                   -> run.put_back          or put back, by this process or by the next one
 
-Nothing that the manifest doesn't list as it stands there is overwritten, moved or removed. Who may
-have the folder at all is in claims.py.
+Only files that the manifest lists and that are unchanged are overwritten, moved or removed.
+claims.py decides who may own the folder.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class RunFolder:
             raise
 
     def close(self) -> None:
-        """Let the folder go. One that holds nothing of a run is left as it was found."""
+        """Release the folder. One that holds nothing of a run is left as it was found."""
         with contextlib.suppress(OSError):
             if self._lock.held:
                 self._tidy_up()
@@ -150,8 +150,8 @@ class RunFolder:
     # Replacing
 
     def set_aside_run(self) -> None:
-        """Move all of an earlier run out of sight, checkpoints too, until it is sure that
-        something takes its place. What was changed since it was written stays where it is."""
+        """Move all of an earlier run aside, checkpoints too, until the new run has saved something.
+        Files that were changed since they were written stay where they are."""
         self._check_owner()
         self.let_go()
         if not self.holds_run():
@@ -163,7 +163,7 @@ class RunFolder:
         self.manifest.save(self._own)
 
     def set_aside(self, names: Iterable[str]) -> None:
-        """Move those of `names` that are ours out of sight; more of them may follow."""
+        """Move those of `names` that are ours aside; may be called again for more."""
         self._check_owner()
         self._set_aside({n: e for n, e in self.manifest.files.items() if n in set(names)})
         self.manifest.save(self._own)
@@ -178,7 +178,7 @@ class RunFolder:
         _remove_empty(self.path, whole)
 
     def put_back(self) -> None:
-        """What was set aside stands where it was before, in place of what was begun since.
+        """Move what was set aside back, in place of what was written since.
 
         May be cut short at any point, and is then begun again by the next process.
         """
@@ -206,12 +206,12 @@ class RunFolder:
         _remove_empty(self.path, begun)
 
     def saved_whole(self) -> None:
-        """The new run has saved something that it can go on from."""
+        """Note that the new run has saved something that it can be resumed from."""
         if self.manifest.whole_run:
             self.let_go()
 
     def let_go(self) -> None:
-        """Something new stands whole: what was set aside is removed."""
+        """Remove what was set aside, once the new run is saved."""
         if not (self.manifest.replaced or self.manifest.whole_run):
             return
         source, target = self._own / _REPLACED, self._own / _LET_GO
@@ -250,7 +250,7 @@ class RunFolder:
 
 @contextlib.contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """Where the disk of `folder` takes no more, one sentence."""
+    """Turn errors of a full or read-only disk into one UserError."""
     try:
         yield
     except Exception as error:
@@ -260,7 +260,7 @@ def disk_errors(folder: Path) -> Iterator[None]:
 
 
 def cannot_write(folder: Path, reason: str) -> UserError:
-    """The error for a folder whose disk refused, and why it did."""
+    """The error for a folder that cannot be written, with the reason."""
     return UserError(
         f"{folder}: cannot write to this folder ({reason}). What was saved before is kept; free "
         "some disk space and continue, or name another folder (training.output_dir=...).",

@@ -1,4 +1,4 @@
-"""What stands before llama.cpp's server: it turns a model's name into the LoRA's scale.
+"""A proxy before llama.cpp's server, which turns a model's name into the LoRA's scale.
 
 Everything else is llama.cpp's: templates, sampling, streaming, slots. This listens on the loopback
 address alone, answers only requests addressed to it by such a name (a web page can't reach it

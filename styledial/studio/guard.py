@@ -1,4 +1,4 @@
-"""What may be asked of the studio's server: by whom, from where, and which paths.
+"""Access rules of the studio's server: who may ask, from where, and for which paths.
 
 host        on the loopback address, requests addressed to it by such a name only: a web page
             can't reach it through a name of its own

@@ -1,7 +1,7 @@
 """Trainings as processes of their own: `python -m styledial train ...`, as it would be typed.
 
-One at a time, as they would share a GPU. What they say goes into a file in `.styledial-studio`
-beside the runs. They outlive the studio: its end doesn't end them.
+One at a time, as they would share a GPU. Their output goes into a file in `.styledial-studio`
+beside the runs. They continue when the studio ends.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A run as its files say it goes: state, curves, log."""
+"""The state, curves and log of a run, read from its files."""
 
 from __future__ import annotations
 

@@ -40,7 +40,8 @@ def said(function: F) -> F:
 
 
 class Page:
-    """The page's parts, and what they do. One for all visitors: a call brings what is theirs."""
+    """The page's parts and their functions. One object for all visitors: what is a visitor's own
+    comes with each call."""
 
     def __init__(self, places: Places, desk: Desk, jobs: Jobs) -> None:
         self.places, self.desk, self.jobs = places, desk, jobs
@@ -316,7 +317,7 @@ def _shown() -> dict[str, Any]:
 
 
 def _quiet() -> dict[str, Any]:
-    """For what can't go wrong, and mustn't wait."""
+    """For functions that can't fail and must not wait."""
     return {**_shown(), "queue": False}
 
 

@@ -45,7 +45,7 @@ def serve(app: Any, taken: socket.socket) -> None:
 
     config = uvicorn.Config(
         app,
-        log_level="critical",  # else it tells of each page that Ctrl-C cuts off
+        log_level="critical",  # else it logs every connection that Ctrl-C closes
         server_header=False,
         timeout_graceful_shutdown=1,
         ws="none",
@@ -55,7 +55,7 @@ def serve(app: Any, taken: socket.socket) -> None:
 
 @contextmanager
 def private_files() -> Iterator[None]:
-    """Gradio in this block asks nobody, and what it may write lies in a folder that goes away."""
+    """In this block Gradio sends no requests, and writes only into a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="styledial-studio-") as folder:
         os.environ.update(
             GRADIO_ANALYTICS_ENABLED="False",
