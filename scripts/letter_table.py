@@ -17,7 +17,8 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
-from styledial.data.reading.letters import DIGITS, TABLE, fold, is_letter
+from styledial.data.reading.letters import DIGITS, TABLE, fold
+from styledial.data.reading.unit_tables import is_letter
 
 IDEOGRAPHIC = ("zh", "ja", "ko")
 BASIC = set("abcdefghijklmnopqrstuvwxyz")

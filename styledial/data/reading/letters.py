@@ -19,20 +19,17 @@ from pathlib import Path
 
 import numpy as np
 
+from styledial.data.reading import unit_tables
+from styledial.data.reading.unit_tables import FOREIGN_LETTER, SCRIPTS
+
 TABLE = Path(__file__).resolve().parents[2] / "assets" / "letters.json"
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
-# Costs in bits of what a table doesn't list.
-_FOREIGN_LETTER = 15.0
+# Costs in bits beside those of unit_tables.
 _OTHER_SCRIPT = 20.0
-_LATIN_ABROAD = 6.0  # an ASCII letter in a text of another script
-_WESTERN_ABROAD = 13.5  # é in English, ö in Polish: names and loan words
 _LOAN = 7.0
-_SYMBOL, _MARK, _PRIVATE, _CONTROL, _LOST = 13.0, 5.0, 20.0, 25.0, 24.0
 _SHORT = 10.0  # a few letters may be rarer than many can be
 _STRANGE_CASE = 9.0  # a capital inside a word
-_MARKS = "“”‘’„‚«»‹›–—…·¿¡°§№\u00a0\u00ad\u200c\u200d\ufeff\u3000"
-_MARKS += "、。，！？；：「」『』（）《》【】〜～・"
 _LOOSE = "șțȘȚ"
 SAME = str.maketrans(_LOOSE, "şţŞŢ")  # Romanian is written with either; old encodings have one
 
@@ -56,11 +53,6 @@ class Likelihood:
         return not self.foreign or self.mean < _model(self.language).limit + slack
 
 
-def is_letter(character: str) -> bool:
-    """A letter, or a mark that belongs to one."""
-    return unicodedata.category(character)[0] in "LM"
-
-
 def fold(text: str) -> str:
     """Lower case, one code unit each, with the two Romanian cedillas as one."""
     return "".join(c.lower() if len(c.lower()) == 1 else c for c in text.translate(SAME))
@@ -77,7 +69,7 @@ def best(text: str, most: float = inf) -> Likelihood | None:
     units = _Units(text)
     if not units.codes.size:
         return None
-    scripts = np.bincount(_scripts()[units.codes], minlength=len(_SCRIPTS)).tolist()
+    scripts = np.bincount(unit_tables.scripts()[units.codes], minlength=len(SCRIPTS)).tolist()
     letters = sum(scripts[1:]) or 1
     models = []
     for name in _tables():
@@ -105,7 +97,9 @@ class _Units:
             if any(letter in text for letter in _LOOSE):  # translating takes long
                 text = text.translate(SAME)
         self.codes = np.frombuffer(text.encode("utf-16-le", "surrogatepass"), dtype="<u2")
-        self.outside = _letters()[self.codes] & (self.codes > 0x7F) | (self.codes == 0xFFFD)
+        self.outside = unit_tables.letters()[self.codes] & (self.codes > 0x7F) | (
+            self.codes == 0xFFFD
+        )
         self.foreign = int(self.outside.sum())
 
     @cached_property
@@ -135,7 +129,7 @@ class _Model:
 
     def _take_characters(self, by_cost: object) -> None:
         assert isinstance(by_cost, dict)
-        self.cost = _other_costs().copy()
+        self.cost = unit_tables.other_costs().copy()
         kana = 15.0 if self.name == "zh" else 14.0
         self.cost[0x3041:0x3100] = kana
         self.cost[0x3400:0xA000] = self.cost[0xAC00:0xD7A4] = 17.0
@@ -149,23 +143,23 @@ class _Model:
         assert isinstance(letters, str)
         assert isinstance(rows, list)
         count = len(letters)
-        self.place = np.where(_letters(), count + 1, 0).astype(np.uint8)
+        self.place = np.where(unit_tables.letters(), count + 1, 0).astype(np.uint8)
         for number, letter in enumerate(letters, 1):
             for form in {letter, letter.upper(), *(_VARIANTS.get(letter, ""))}:
                 if len(form) == 1:
                     self.place[ord(form)] = number
-        self.pairs = np.full((count + 2, count + 2), _FOREIGN_LETTER)
+        self.pairs = np.full((count + 2, count + 2), FOREIGN_LETTER)
         self.pairs[: count + 1, : count + 1] = [[DIGITS.index(d) for d in row] for row in rows]
         self.pairs[count + 1, : count + 1] = self.pairs[0, : count + 1]
         self.pairs[:, count + 1] = 0.0  # the letter's own cost is in `cost`
         self.pairs[0, 0] = 2.0
-        costs = _other_costs().copy()
-        abroad = ~np.isin(_scripts(), [0, _SCRIPTS.index("latin"), *self.scripts])
+        costs = unit_tables.other_costs().copy()
+        abroad = ~np.isin(unit_tables.scripts(), [0, SCRIPTS.index("latin"), *self.scripts])
         costs[abroad] = _OTHER_SCRIPT
         if self.name == "en":  # loan words: naïve, café
             costs[[ord(c) for c in "àâäæçèéêëíîïñóôöúûüÉÈÀÖÜ"]] -= _LOAN
         self.cost = np.where(self.place == count + 1, costs, 0.0)
-        self.cost = np.where(_letters(), self.cost, _other_costs())
+        self.cost = np.where(unit_tables.letters(), self.cost, unit_tables.other_costs())
 
     def least(self) -> np.ndarray:
         """What each unit costs at least, whatever stands before it."""
@@ -183,10 +177,6 @@ class _Model:
 
 
 _VARIANTS = {"ı": "I", "i": "Iİ", "σ": "ς"}
-_SCRIPTS = (
-    "none", "other", "latin", "cyrillic", "greek", "hebrew", "arabic", "thai", "han",
-    "kana", "hangul",
-)  # fmt: skip
 _WRITTEN_IN = {
     "ru": ("cyrillic",), "uk": ("cyrillic",), "bg": ("cyrillic",), "sr": ("cyrillic",),
     "el": ("greek",), "he": ("hebrew",), "ar": ("arabic",), "th": ("thai",),
@@ -196,7 +186,7 @@ _WRITTEN_IN = {
 
 @cache
 def _scripts_of(name: str) -> set[int]:
-    return {_SCRIPTS.index(script) for script in _WRITTEN_IN.get(name, ("latin",))}
+    return {SCRIPTS.index(script) for script in _WRITTEN_IN.get(name, ("latin",))}
 
 
 @lru_cache(maxsize=1)
@@ -219,12 +209,12 @@ def _least_costs() -> np.ndarray:
 
 def _case_costs(units: np.ndarray) -> np.ndarray:
     """A capital after a small letter, or two capitals before one: seldom in a right reading."""
-    case = _case()[units]
+    case = unit_tables.cases()[units]
     costs = np.zeros(len(units))
     upper, lower = case == 1, case == 2
     costs[1:] += _STRANGE_CASE * (lower[:-1] & upper[1:])
     costs[2:] += _STRANGE_CASE * (upper[:-2] & upper[1:-1] & lower[2:])
-    marks = _strange_places()[units[1:-1]]
+    marks = unit_tables.strange_places()[units[1:-1]]
     opening = (units[:-2] <= 0x20) & lower[2:] & (marks & 1 > 0)
     inside = lower[:-2] & lower[2:] & (marks & 2 > 0)
     costs[2:] += _STRANGE_CASE * (opening | inside)
@@ -234,68 +224,3 @@ def _case_costs(units: np.ndarray) -> np.ndarray:
 def _only_chinese() -> list[int]:
     """Characters that no Japanese encoding has: the simplified ones."""
     return [c for c in range(0x4E00, 0x9FB0) if not chr(c).encode("cp932", "ignore")]
-
-
-@lru_cache(maxsize=1)
-def _case() -> np.ndarray:
-    return np.array(
-        [1 if chr(c).isupper() else 2 if chr(c).islower() else 0 for c in range(0x10000)], np.uint8
-    )
-
-
-@lru_cache(maxsize=1)
-def _strange_places() -> np.ndarray:
-    """Marks outside ASCII that don't open a word (1) or stand inside one (2).
-
-    gro§e is große; ’λλος is Άλλος, as one byte is ’ in iso8859-7 and Ά in cp1253.
-    """
-    table = np.where(_letters(), 0, 3).astype(np.uint8)
-    table[:0x80] = 0
-    for bit, fitting in ((1, "“‘«„‚‹¿¡…—–"), (2, "’ʼ·—–…\u00a0\u00ad\u200c\u200d")):
-        table[[ord(c) for c in fitting]] &= 3 - bit
-    return table
-
-
-@lru_cache(maxsize=1)
-def _letters() -> np.ndarray:
-    return np.array([is_letter(chr(c)) for c in range(0x10000)])
-
-
-@lru_cache(maxsize=1)
-def _scripts() -> np.ndarray:
-    """The script of each letter, as a place in _SCRIPTS."""
-    table = np.where(_letters(), 1, 0).astype(np.uint8)
-    for low, high, script in (
-        (0x41, 0x250, "latin"),
-        (0x1E00, 0x1F00, "latin"),
-        (0x370, 0x400, "greek"),
-        (0x400, 0x530, "cyrillic"),
-        (0x590, 0x600, "hebrew"),
-        (0x600, 0x780, "arabic"),
-        (0xE00, 0xE80, "thai"),
-        (0x3040, 0x3100, "kana"),
-        (0x3400, 0xA000, "han"),
-        (0xAC00, 0xD7A4, "hangul"),
-        (0xF900, 0xFB00, "han"),
-        (0xFF61, 0xFFA0, "kana"),
-    ):
-        table[low:high] = np.where(table[low:high], _SCRIPTS.index(script), 0)
-    return table
-
-
-@lru_cache(maxsize=1)
-def _other_costs() -> np.ndarray:
-    """What each unit costs where a language's own table says nothing of it."""
-    cost = np.where(_letters(), _FOREIGN_LETTER, _SYMBOL)
-    cost[:0x80] = 3.0
-    cost[ord("A") : ord("Z") + 1] = cost[ord("a") : ord("z") + 1] = _LATIN_ABROAD
-    cost[0xC0:0x100] = np.where(_letters()[0xC0:0x100], _WESTERN_ABROAD, _SYMBOL)
-    cost[[ord(mark) for mark in _MARKS]] = _MARK
-    cost[0xD800:0xE000] = cost[0xE000:0xF900] = _PRIVATE
-    cost[[c for c in range(0x20) if c not in (9, 10, 12, 13)]] = _CONTROL
-    cost[0x7F:0xA0] = _CONTROL
-    cost[0xFFFD] = _LOST
-    unassigned = [c for c in range(0x80, 0x10000) if unicodedata.category(chr(c)) == "Cn"]
-    cost[unassigned] = _LOST
-    cost[0xFF01:0xFF5F] = 9.0  # full-width forms
-    return cost
