@@ -18,6 +18,7 @@ from typing import NoReturn
 
 import numpy as np
 
+from styledial.data.reading.codes import refuse_codes
 from styledial.data.reading.encodings import Reading, decide, names, read_as, readings, wide
 from styledial.data.reading.mojibake import CERTAIN, examine, fix_line, read_mixed
 from styledial.data.reading.sample import BLOCK, foreign_bytes, foreign_lines, is_utf8
@@ -40,15 +41,6 @@ _TELLING = 24  # bytes outside ASCII by which one line alone can be judged
 _WIDE_SAMPLE = 1 << 13
 _LOOSE_ACCENTS = "cp1258"  # writes the tones of Vietnamese as characters of their own
 _LONGEST_BYTES = 1 << 24
-# Text that was written in ASCII codes: most of the file is such codes.
-_ESCAPES = (
-    (re.compile(rb"(?:=[0-9A-F]{2}|=\r?\n){3,}"), "quoted-printable (of e-mail)", "邮件的 QP 编码"),
-    (re.compile(rb"(?:%[0-9A-Fa-f]{2}){3,}"), "percent-encoded (of addresses)", "网址的百分号编码"),
-    (re.compile(rb"(?:\\u[0-9A-Fa-f]{4}){2,}"), r"escaped as \uXXXX", r"\uXXXX 转义"),
-    (re.compile(rb"(?:[A-Za-z0-9+/]{60,76}={0,2}\r?\n){5,}"), "base64", " Base64 编码"),
-)
-_MOSTLY_CODE = 0.5  # of its bytes
-_UTF7 = re.compile(rb"\+[A-Za-z0-9/]{3,}-?")
 
 
 @dataclass(frozen=True)
@@ -209,18 +201,7 @@ def _unmarked(path: Path, head: bytes) -> str | None:
     for sign, name in ((b"\x1b$", "iso2022_jp_ext"), (b"\x1b$)C", "iso2022_kr"), (b"~{", "hz")):
         if sign in start and (shifted := read_as(start, name)) and shifted.plausible:
             return name
-    json = start.lstrip()[:1] in (b"{", b"[")  # writes all characters so
-    for code, en, zh in () if json else _ESCAPES:
-        if len(b"".join(code.findall(start))) > len(start) * _MOSTLY_CODE:
-            raise DataError(
-                f"{path}: is {en}, not the text itself. Decode it and save it as UTF-8.",
-                f"{path}：内容是{zh}，不是正文本身。请解码后另存为 UTF-8。",
-            )
-    if len(_UTF7.findall(start)) > 2 and (utf7 := read_as(start, "utf-7")) and utf7.plausible:
-        raise DataError(
-            f"{path}: is UTF-7, an encoding of e-mail. Save it as UTF-8.",
-            f"{path}：是 UTF-7（电子邮件用的编码）。请另存为 UTF-8。",
-        )
+    refuse_codes(path, start)
     return None
 
 
