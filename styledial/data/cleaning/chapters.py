@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from styledial.data.cleaning.form import LONGEST
 from styledial.data.cleaning.ledger import Ledger, Line
-from styledial.data.cleaning.numbered import LONGEST
 from styledial.data.cleaning.numerals import ARABIC, HAN_NUMBER
 from styledial.data.cleaning.titles import Titles
 

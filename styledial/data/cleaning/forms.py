@@ -14,16 +14,11 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from styledial.data.cleaning.chinese_titles import OTHER_WORD, TOLD
 from styledial.data.cleaning.decorations import BLANK, undecorated, without_addition
+from styledial.data.cleaning.form import LONGEST, Form
 from styledial.data.cleaning.ledger import Line
-from styledial.data.cleaning.numbered import (
-    LONGEST,
-    OTHER_WORD,
-    TOLD,
-    Form,
-    form_of,
-    is_surely_prose,
-)
+from styledial.data.cleaning.numbered import form_of, is_surely_prose
 from styledial.data.cleaning.numerals import ARABIC, HAN_NUMBER, SERIES
 from styledial.data.cleaning.run_on import Numbered
 

@@ -7,9 +7,10 @@ a book heads its chapters so is decided by forms.py.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
+from styledial.data.cleaning.chinese_titles import PARTED, of_chinese
 from styledial.data.cleaning.folding import fold
+from styledial.data.cleaning.form import ANY_NUMBER, LONGEST, LONGEST_MARKED, Form, Found
 from styledial.data.cleaning.number_words import value_of_words
 from styledial.data.cleaning.numerals import (
     ARABIC,
@@ -27,19 +28,6 @@ from styledial.data.cleaning.words import (
     worded_form,
 )
 
-LONGEST = 60  # characters: no title is longer, but for one that is marked and parted
-LONGEST_MARKED = 100
-
-ANY_NUMBER = f"(?:{ARABIC}|{HAN_NUMBER})"
-_UNITS = "章回節节卷集部篇幕折话話夜"
-PARTED = " \u3000\u00a0:：、.．·—_/|～~-"
-NUMBERED = re.compile(
-    rf"(?P<before>正文[\s\u3000·:：]*|[^\s。！？，“”「」]{{1,10}}[\s\u3000·:：]+)?[【\[（(]?第\s?(?P<n>{ANY_NUMBER})\s?(?P<unit>[{_UNITS}])[】\]）)]?(?P<rest>.*)"
-)
-# 第三天, 第三封信: any word after the number, and nothing or a title parted from it.
-_OF_ANY_UNIT = re.compile(
-    rf"[【\[（(]?第\s?(?P<n>{ANY_NUMBER})\s?(?P<unit>[^\W\d_]{{1,4}}?)[】\]）)]?(?P<rest>(?:[{PARTED}].*)?)"
-)
 _VOLUME = r"(?:\d{1,3}(?:[-–－.]|[부권卷部편]\s?))?"
 # The numbered forms of any language: something short, a number, something short, the title.
 _FORM = re.compile(
@@ -75,40 +63,9 @@ _HAS_NUMBER = re.compile(
     rf"[\d{HAN_DIGITS}IVXLCivxlcІХⅠ-ⅿ①-⑳㈠-㈩⑴-⒇](?:[\s章回節节卷集部篇幕折话話夜日장화회부편권막절)）】\]〕》>、．.,，:：·・\-—–/]|$)|{CIRCLED}"
 )
 _SMALL_WORD = re.compile(r"[a-zà-ÿа-я]{1,9}[\s.]{0,2}[0-9]|[ivxlc]{1,7}[.)]?$")  # chapter.001, ii.
-_BRACED_NUMBER = re.compile(rf"[「『《〈<](第\s?{ANY_NUMBER}\s?[{_UNITS}])[」』》〉>]")
 _STOPPED = re.compile(
     rf"(?:正文\s?)?第\s?{ANY_NUMBER}\s?[章回節节卷][{PARTED}][^。，！？“”「」]{{0,16}}。"
 )
-# Words that begin with a chapter's word: 第一章程, 第二回合, 第一节课 are no titles.
-_GOES_ON_AS_WORD = {
-    "章": "程节節法", "回": "合来來去到家头頭应應信国國", "节": "课課目约約日", "節": "課目約日",
-    "卷": "子入宗", "集": "合团團中体體", "部": "分队隊门門长長", "篇": "文章", "幕": "后後府布僚",
-    "折": "扣磨叠", "话": "题題说筒", "話": "題説筒", "夜": "里裡晚",
-}  # fmt: skip
-_TOLD = re.compile("[了他她它我你！？…，“”「」:：]")
-ENDED = ("完", "终", "終", "了", "（完）", "(完)")  # 第一話　完 ends a chapter
-QUOTED = re.compile("[「『“《][^」』”》]{1,30}[」』”》]")
-# 第六章程门立雪 and 第一章程是这样写的: titles where the book's other titles leave that number out.
-OTHER_WORD, TOLD = "other word", "told"
-_MARKS = re.compile("[！？…，“”「」:：]")
-_COUPLET = 8  # characters: 第一百十八回合歡樓叔嫂被殺郭家營宗德廢命 begins with 合歡, not 回合
-
-
-class Form(NamedTuple):
-    """How a book writes a chapter's number: before it, its kind of numeral, behind it.
-
-    `strict`: such a line is common in prose, so that its numbers have to follow one another;
-    `weak`: it heads chapters only in a book that has no other numbers for them.
-    """
-
-    before: str
-    kind: str
-    after: str
-    strict: bool = False
-    weak: bool = False
-
-
-Found = tuple[Form, int | str] | None
 
 
 def is_surely_prose(text: str) -> bool:
@@ -124,30 +81,13 @@ def is_surely_prose(text: str) -> bool:
     return len(text) > LONGEST and "第" not in text[:24] and text[-1] not in ")）】]0123456789"
 
 
-def runs_on_as_prose(unit: str, rest: str) -> bool:
-    """Whether what follows 第一章 without a space makes another word of it, or tells a story."""
-    return _is_longer_word(unit, rest) or _is_told(unit, rest)
-
-
-def _is_told(unit: str, rest: str) -> bool:
-    pattern = _MARKS if unit == "回" and len(rest) >= _COUPLET else _TOLD
-    return pattern.search(rest) is not None
-
-
-def _is_longer_word(unit: str, rest: str) -> bool:
-    if unit == "回" and len(rest) >= _COUPLET:
-        return False
-    return rest[:1] != "" and rest[0] in _GOES_ON_AS_WORD.get(unit, "")
-
-
 def form_of(text: str) -> Found:
     """(form, number) of a line that a number heads; None where it has none or is a sentence.
 
     A number in words that isn't known stays as it is written: its order is that of the book.
     """
-    text = _BRACED_NUMBER.sub(r"\1 ", text) if "第" in text else text
     if "第" in text:
-        return _of_chinese(text)
+        return of_chinese(text)
     of_letters = text[0] < "\u2e80" or text[0] >= "\uac00"  # not of Chinese or Japanese ones
     found = _of_last(text) if text[-1] in ")）" or _is_part(text) else None
     if found is None and of_letters:
@@ -164,23 +104,6 @@ def form_of(text: str) -> Found:
 def _is_part(text: str) -> bool:
     """Whether the line ends like `Snow 2.1`."""
     return text[-1].isdecimal() and "." in text[-4:]
-
-
-def _of_chinese(text: str) -> Found:
-    if found := NUMBERED.fullmatch(text):
-        rest = found["rest"]
-        body = rest.strip(PARTED)
-        if re.search("[。；：:，,、]$|[。；]", body) or body.rstrip("】]") in ENDED:
-            return None
-        kind = ""
-        if rest and rest[0] not in PARTED:
-            told = _is_told(found["unit"], rest) and not QUOTED.fullmatch(rest)
-            kind = TOLD if told else "run-on"
-            kind = OTHER_WORD if _is_longer_word(found["unit"], rest) else kind
-        return Form("第", kind, found["unit"]), value(found["n"])
-    if (found := _OF_ANY_UNIT.fullmatch(text)) and not re.search("[。，；！？“”]", found["rest"]):
-        return Form("第", "any", found["unit"], strict=True, weak=True), value(found["n"])
-    return None
 
 
 def _of_number(text: str) -> Found:

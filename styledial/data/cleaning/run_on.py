@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from styledial.data.cleaning.numbered import OTHER_WORD, TOLD
+from styledial.data.cleaning.chinese_titles import OTHER_WORD, TOLD
 
 _SPOKEN = "？！…?!"
 _ALL_TOLD = 4  # titles that run on, in a book that has no others
 
 
 class Numbered(NamedTuple):
-    """A 第…章 line: its word for chapter, its number, how it goes on (a kind of numbered.py)."""
+    """A 第…章 line: its word for chapter, its number, how it goes on (see chinese_titles)."""
 
     word: str
     number: int

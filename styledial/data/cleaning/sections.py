@@ -6,11 +6,10 @@ from __future__ import annotations
 import re
 
 from styledial.data.cleaning.folding import any_of, fold
+from styledial.data.cleaning.form import ANY_NUMBER
 from styledial.data.cleaning.headings import is_authors_heading
-from styledial.data.cleaning.numerals import ARABIC, HAN_NUMBER
 from styledial.data.cleaning.words import BLANK
 
-ANY_NUMBER = f"(?:{ARABIC}|{HAN_NUMBER})"
 _NAME = r"(?:[\s\u3000:：·.．—-]+[^。，；！？“”「」]{1,40})?"
 # What follows 番外 in a title and not in prose: 番外地人, 番外写完了.
 _EXTRA = (

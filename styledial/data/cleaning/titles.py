@@ -11,22 +11,12 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+from styledial.data.cleaning.chinese_titles import NUMBERED, OTHER_WORD, TOLD, reads_as_title
 from styledial.data.cleaning.decorations import BLANK, undecorated, without_addition
+from styledial.data.cleaning.form import LONGEST, LONGEST_MARKED
 from styledial.data.cleaning.forms import find_forms
 from styledial.data.cleaning.ledger import Line
-from styledial.data.cleaning.numbered import (
-    ENDED,
-    LONGEST,
-    LONGEST_MARKED,
-    NUMBERED,
-    OTHER_WORD,
-    PARTED,
-    QUOTED,
-    TOLD,
-    form_of,
-    is_surely_prose,
-    runs_on_as_prose,
-)
+from styledial.data.cleaning.numbered import form_of, is_surely_prose
 from styledial.data.cleaning.numerals import value
 from styledial.data.cleaning.run_on import Numbered, RunOn
 from styledial.data.cleaning.sections import is_section
@@ -112,7 +102,7 @@ class Titles:
 def _is_numbered(text: str) -> bool:
     """Whether the line is a numbered title by its own marks, whatever the book."""
     if "第" in text and (found := NUMBERED.fullmatch(text)) is not None:
-        return _reads_as_title(found["rest"], found["unit"], len(text))
+        return reads_as_title(found["rest"], found["unit"], len(text))
     if len(text) > LONGEST_MARKED - 10 or "\u3400" <= text[0] <= "\u9fff":
         return False
     if text[0].islower() and not re.match(r"chapter[\s.]*\d", text):
@@ -121,28 +111,3 @@ def _is_numbered(text: str) -> bool:
         return is_worded(inner[1])
     found = _KOREAN.fullmatch(text) if text[0] == "제" else None
     return goes_on_as_title(found["rest"]) if found else is_worded(text)
-
-
-def _reads_as_title(rest: str, unit: str, length: int) -> bool:
-    """What follows 第一回: prose goes on without a space, or has a sentence in it."""
-    if not rest.strip(BLANK):
-        return True
-    if QUOTED.fullmatch(rest):
-        return True
-    parted = rest[0] in PARTED or rest[0] == "。"  # 第一章.名 in Chinese typography
-    body = rest.lstrip("。").strip(PARTED)
-    body = body.removesuffix("。") if parted and len(body) <= 16 else body
-    if body.rstrip("】]") in ENDED:
-        return False
-    if re.search("[。；]", body) or not body:
-        return False
-    if parted:  # one comma may part the two halves of a couplet, a quotation may be in it
-        halves = body.split("，")
-        even = len(halves) == 2 and abs(len(halves[0]) - len(halves[1])) <= 1
-        return (len(halves) == 1 or even) and length <= LONGEST_MARKED
-    # A title run on without a space has no such marks; 第一章程, 第二部分, 第三回合 are words.
-    if length > LONGEST or len(body) > 44 or re.search("[:：]", body):
-        return False
-    if runs_on_as_prose(unit, body):
-        return False
-    return unit not in "部篇话話夜"
