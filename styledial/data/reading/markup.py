@@ -12,6 +12,8 @@ from html.parser import HTMLParser
 from typing import NamedTuple
 
 from styledial.data.reading.page_names import (
+    MARK,
+    PAGE_NUMBER,
     hidden_classes,
     is_of_site,
     is_of_text,
@@ -30,33 +32,12 @@ from styledial.data.reading.page_rows import (
     SIGNS,
     page_rows,
 )
+from styledial.data.reading.page_tags import BLOCKS, UNCLOSED, VOID
 
 Attributes = list[tuple[str, str | None]]
 
-_BLOCKS = {
-    "p", "div", "br", "li", "tr", "td", "th", "table", "blockquote", "section", "article", "hr",
-    "dd", "dt", "dl", "ul", "ol", "pre", "figure", "figcaption", "header", "footer", "main",
-    "center", "body", "aside", "address", "v", "subtitle", "empty-line", "text-author",
-}  # fmt: skip
-_VOID = {
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source",
-    "track", "wbr",
-}  # fmt: skip
-# Elements that HTML lets stand open: the next one of their kind ends them.
-_UNCLOSED = {"p": _BLOCKS - {"br"}, "li": {"li"}, "dd": {"dd", "dt"}, "dt": {"dd", "dt"}}
-_UNCLOSED |= {"tr": {"tr"}, "td": {"td", "th", "tr"}, "th": {"td", "th", "tr"}}
-_OF_BODY = _BLOCKS | {"h1", "h2", "h3", "h4", "h5", "h6", "font", "center", "span"}
-_UNCLOSED |= {"head": _OF_BODY, "title": _OF_BODY}
 _HEADING = re.compile("h[1-6]")
 _NOTE_TITLE = re.compile(r"(?:Chapter )?(?:Summary|Notes|End Notes)", re.I)  # before a quotation
-_MARK = re.compile(
-    r"[\[(（［〔【]?\s*(?:注|註|note)?\s*(?:\d{1,3}|[*†‡]+|[①-⑳]|[ivx]{1,4})?\s*[\])）］〕】]?|"
-    r"[\[(][a-z][\])]",
-    re.I,
-)
-_PAGE_NUMBER = re.compile(
-    r"[\[({]?\s*(?:pg|p|page|seite|s|стр)?\.?\s*(?:\d{1,4}|[ivxlc]{1,7})\s*[\])}]?", re.I
-)
 _LONGEST_TITLE = 60
 _TYPED = ("html", "body", "section", "article", "div")
 
@@ -121,13 +102,13 @@ class Page(HTMLParser):
         given = {
             name.rpartition(":")[2] if name != "epub:type" else name: v or "" for name, v in attrs
         }
-        if tag in _VOID:
+        if tag in VOID:
             self._break(tag)
             self._follow_breaks(tag)
             if tag == "img" and self._in_heading and not self._silent:
                 self._parts.append(given.get("alt", ""))
             return
-        while self._open and tag in _UNCLOSED.get(self._open[-1].tag, ()):
+        while self._open and tag in UNCLOSED.get(self._open[-1].tag, ()):
             self._close(self._open[-1].tag)
         around = self._inner
         self._open.append(
@@ -151,7 +132,7 @@ class Page(HTMLParser):
 
     def handle_startendtag(self, tag: str, attrs: Attributes) -> None:
         """Called by HTMLParser for a self-closed tag: a break, or the name of a picture."""
-        if tag in _VOID:
+        if tag in VOID:
             self.handle_starttag(tag, attrs)
         else:
             self._break(tag.rpartition(":")[2])
@@ -241,7 +222,7 @@ class Page(HTMLParser):
             self._break(tag)
 
     def _break(self, tag: str) -> None:
-        if tag in _BLOCKS and not self._silent:
+        if tag in BLOCKS and not self._silent:
             inside = " " if self._in_heading else "\0"
             (self._parts if self._mark is None else self._mark).append(inside)
 
@@ -260,7 +241,7 @@ class Page(HTMLParser):
             if self._mark is not None and len(self._open) <= self._mark_depth:
                 self._end_mark()
             name, why, *_ = self._open.pop()
-            if not why and (name in _BLOCKS or _HEADING.fullmatch(name)):
+            if not why and (name in BLOCKS or _HEADING.fullmatch(name)):
                 self._end_block(name)
             elif not why and name == "q":
                 self._parts.append("”")
@@ -288,7 +269,7 @@ class Page(HTMLParser):
             return
         text = "".join(self._mark)
         self._mark = None
-        pattern = _PAGE_NUMBER if self._mark_of_page else _MARK
+        pattern = PAGE_NUMBER if self._mark_of_page else MARK
         power = text[:1].isdecimal() and "".join(self._parts[-1:])[-1:].isdecimal()  # 10²
         if text.strip() and not power and pattern.fullmatch(text.strip()):
             why = "page number" if self._mark_of_page else "notes"

@@ -25,7 +25,15 @@ _OF_AO3 = ({"notes", "module"}, {"summary", "module"})
 _HEADING_CLASS = re.compile(
     r"(?:chapter|section|part)?-?(?:title|head(?:ing)?|name)|chapter|h[1-6]", re.I
 )
-# [Pg 12], p. 12, xii: what an edition prints where a page of the paper book began.
+# The text of a note's mark, of a page's number: [12], *, ①; [Pg 12], p. 12, xii.
+MARK = re.compile(
+    r"[\[(（［〔【]?\s*(?:注|註|note)?\s*(?:\d{1,3}|[*†‡]+|[①-⑳]|[ivx]{1,4})?\s*[\])）］〕】]?|"
+    r"[\[(][a-z][\])]",
+    re.I,
+)
+PAGE_NUMBER = re.compile(
+    r"[\[({]?\s*(?:pg|p|page|seite|s|стр)?\.?\s*(?:\d{1,4}|[ivxlc]{1,7})\s*[\])}]?", re.I
+)
 _PAGE_CLASS = re.compile(r"page-?(?:num|no|number)s?", re.I)
 # Parts of a site's page, in the words that site software uses for them.
 _OF_SITE = re.compile(
