@@ -120,7 +120,7 @@ def train_on_random_weights(config: Config) -> float:
     sys.path.insert(0, str(ROOT / "tests"))
     from real_updates import make_updates
 
-    from styledial.models.load import frozen, recompute_activations
+    from styledial.models.frozen import frozen, recompute_activations
     from styledial.models.policy import with_lora
 
     settings = config.model

@@ -9,7 +9,8 @@ from rehearsal import rehearse
 from tiny_models import TEXT, build, spread
 
 from styledial.errors import ModelError
-from styledial.models.load import frozen, load_base
+from styledial.models.frozen import frozen
+from styledial.models.load import load_base
 from styledial.models.policy import with_lora
 from styledial.models.support import TESTED, check_behaviour, refusal
 

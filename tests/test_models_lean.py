@@ -7,7 +7,8 @@ import torch
 from tiny_models import build
 
 from styledial.models.lean import lean
-from styledial.models.load import load_base, recompute_activations
+from styledial.models.frozen import recompute_activations
+from styledial.models.load import load_base
 from styledial.models.policy import with_lora
 
 IDS = torch.arange(5, 69).reshape(2, 32)

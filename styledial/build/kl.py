@@ -48,17 +48,38 @@ def build_references(
     of_style = config.training.mode.reads_kl
     if not of_style and anchor is None:
         return None
-    wanted = config.training.reference_cache
-    folder = cache if wanted in ("auto", OFF) else Path(wanted).expanduser()
-    dtype = policy.reference_head.weight.dtype
-    parts = [
-        (rows, (len(rows), rows.max_length, policy.head.weight.shape[1]))
-        for rows in [texts.style] * of_style + ([anchor.rows] if anchor else [])
-    ]
-    size = sum(reference.cache_bytes(shape, dtype) for _, shape in parts)
-    useful = epochs > 1 and here.one_machine and reference.has_room(folder, size)
-    if sharded or wanted == OFF or (wanted == "auto" and not useful):
+    style = texts.style if of_style else None
+    general = anchor.rows if anchor else None
+    folder = None
+    if not sharded and config.training.reference_cache != OFF:
+        size = sum(_bytes(policy, rows) for rows in (style, general) if rows is not None)
+        folder = _cache_folder(config, size, cache, epochs, here)
+    if folder is None:
         return reference.References(policy, None, None, of_style=of_style)
+    caches = [
+        None if rows is None else _cache(config, policy, rows, folder) for rows in (style, general)
+    ]
+    return reference.References(policy, *caches, of_style=of_style)
+
+
+def _shape(policy: Policy, rows: PackedRows) -> tuple[int, int, int]:
+    """(rows, T, d) of the base's hidden states."""
+    return len(rows), rows.max_length, policy.head.weight.shape[1]
+
+
+def _bytes(policy: Policy, rows: PackedRows) -> int:
+    return reference.cache_bytes(_shape(policy, rows), policy.reference_head.weight.dtype)
+
+
+def _cache_folder(
+    config: Config, size: int, cache: Path, epochs: float, here: Place
+) -> Path | None:
+    """Where caches of `size` bytes are kept; None where `auto` keeps none."""
+    wanted = config.training.reference_cache
+    if wanted == "auto":
+        useful = epochs > 1 and here.one_machine and reference.has_room(cache, size)
+        return cache if useful else None
+    folder = Path(wanted).expanduser()
     if not reference.has_room(folder, size):
         raise UserError(
             f"training.reference_cache: {folder} has no room for {disk_size(size)}; use "
@@ -66,25 +87,24 @@ def build_references(
             f"training.reference_cache：{folder} 空间不足，需要 {disk_size(size)}；"
             "请改用 auto、off 或更大磁盘上的文件夹。",
         )
-    caches = []
-    for rows, shape in parts:
-        name = reference.fingerprint([config.model.model_name_or_path, str(dtype)], policy, rows)
-        try:
-            with taking_turns(folder):
-                caches.append(reference.ReferenceCache(folder, name, shape, dtype))
-        except OSError as error:
-            raise UserError(
-                f"training.reference_cache: cannot write to {folder} ({error.strerror}); use off "
-                "or another folder.",
-                f"training.reference_cache：无法写入 {folder}（{error.strerror}）；"
-                "请用 off 或换一个文件夹。",
-            ) from None
-    return reference.References(
-        policy,
-        caches[0] if of_style else None,
-        caches[-1] if anchor else None,
-        of_style=of_style,
-    )
+    return folder
+
+
+def _cache(
+    config: Config, policy: Policy, rows: PackedRows, folder: Path
+) -> reference.ReferenceCache:
+    dtype = policy.reference_head.weight.dtype
+    name = reference.fingerprint([config.model.model_name_or_path, str(dtype)], policy, rows)
+    try:
+        with taking_turns(folder):
+            return reference.ReferenceCache(folder, name, _shape(policy, rows), dtype)
+    except OSError as error:
+        raise UserError(
+            f"training.reference_cache: cannot write to {folder} ({error.strerror}); use off "
+            "or another folder.",
+            f"training.reference_cache：无法写入 {folder}（{error.strerror}）；"
+            "请用 off 或换一个文件夹。",
+        ) from None
 
 
 def calibration_rows(texts: Texts, tokens: int) -> PackedRows:

@@ -9,8 +9,9 @@ import torch
 
 from styledial.config import Config
 from styledial.models.configuration import quantisation_of
+from styledial.models.frozen import recompute_activations
 from styledial.models.generation import answers_by_template
-from styledial.models.load import load_base, recompute_activations
+from styledial.models.load import load_base
 from styledial.models.policy import Policy, with_all_weights, with_lora
 from styledial.models.prequantised import check_use, kept_bits
 from styledial.models.quantise import check_choice

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from styledial.inference.model import Message, StyleModel
-from styledial.models.generation import GrowingText, Sampling, Watch
+from styledial.models.generation import GrowingText, Sampling, TokenStream
 
 _Tokens = queue.SimpleQueue[tuple[int, int | None]]
 
@@ -103,7 +103,7 @@ class _Writer:
         self._model, self._scale, self._turns, self._who = model, scale, turns, who
         self._before = before
         self._at_scale = contextlib.ExitStack()
-        self.watch = Watch(len(before), lambda token: tokens.put((who, token)), self._between)
+        self.watch = TokenStream(len(before), lambda token: tokens.put((who, token)), self._between)
 
     def run(self, how: Sampling) -> None:
         self._turns.wait(self._who)

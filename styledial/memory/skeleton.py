@@ -23,8 +23,8 @@ from styledial.errors import ModelError
 from styledial.memory.shorten import Repeat, shorten
 from styledial.models import quantise
 from styledial.models.classes import auto_class, with_attention
+from styledial.models.frozen import frozen
 from styledial.models.inspect import built_from
-from styledial.models.load import frozen
 from styledial.models.policy import Policy
 from styledial.models.prequantised import settings_in, unmeasured
 

@@ -169,8 +169,8 @@ def streamed_ids(
     A piece never ends within a character. Where the caller stops, so does the writing.
     """
     tokens: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-    watch = Watch(len(before), tokens.put)
-    thread = threading.Thread(target=watch.run, args=(model, tokenizer, before, how), daemon=True)
+    stream = TokenStream(len(before), tokens.put)
+    thread = threading.Thread(target=stream.run, args=(model, tokenizer, before, how), daemon=True)
     thread.start()
     text = GrowingText(tokenizer, before)
     try:
@@ -178,10 +178,10 @@ def streamed_ids(
             if piece := text.add(token):
                 yield piece
     finally:
-        watch.left.set()
+        stream.left.set()
         thread.join()
-    if watch.error:
-        raise watch.error
+    if stream.error:
+        raise stream.error
 
 
 class GrowingText:
@@ -202,7 +202,7 @@ class GrowingText:
         return piece
 
 
-class Watch:
+class TokenStream:
     """transformers' streamer and stopping criterion in one: `take` gets each new token, None last.
 
     `between` is called after each token, by the thread that writes. Set `left` to stop it.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import warnings
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from styledial.libraries import uncollected
 from styledial.models import prequantised
 from styledial.models.base_files import written_dtype
 from styledial.models.classes import auto_class, with_attention
+from styledial.models.frozen import frozen
 from styledial.models.gguf_base import is_gguf, origin_of
 from styledial.models.inspect import read_config
 from styledial.models.locate import (
@@ -36,15 +36,12 @@ from styledial.progress import line, stage
 from styledial.units import disk_size
 
 if TYPE_CHECKING:
-    from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = [
-    "find_base", "load_base", "load_tokenizer", "quiet_libraries", "recompute_activations",
-    "weights_dtype",
+    "find_base", "load_base", "load_tokenizer", "quiet_libraries", "weights_dtype",
 ]  # fmt: skip
 
-# Names of rates: attention_dropout, resid_pdrop, layerdrop, router_jitter_noise.
-_RANDOM = re.compile("drop|jitter")
 _PROBES = ("江湖夜雨", "The rain fell on rivers and lakes.")
 
 
@@ -122,8 +119,6 @@ def load_base(
     bits in a form that FSDP can shard. Costs one copy of the weights, mapped from safetensors.
     Raises ModelError if the model is not available, incomplete or not supported.
     """
-    from safetensors import SafetensorError
-
     check_choice(load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit)
     bits = 4 if load_in_4bit else 8 if load_in_8bit else None
     with stage(say("checking the base", "检查基座")):
@@ -132,26 +127,14 @@ def load_base(
     options = prequantised.loading_options(files, bits, name_or_path) or loading_options(
         load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit, dtype=precision, shardable=shardable
     )
-    try:
-        with warnings.catch_warnings(), stage(_loading_words(name_or_path, folder)):
-            warnings.simplefilter("ignore", FutureWarning)
-            warnings.filterwarnings("ignore", message="You passed `quantization_config`")
-            model, report = _from_pretrained(
-                folder,
-                attn_implementation,
-                trust_remote_code,
-                dtype="auto" if keep_file_dtype else precision,
-                # None lets a folder that has only .bin be read, weights-only.
-                use_safetensors=True if list(folder.glob("*.safetensors")) else None,
-                output_loading_info=True,
-                **options,
-            )
-    except torch.OutOfMemoryError:
-        raise
-    except (*_UNLOADABLE, SafetensorError) as error:
-        if attn_implementation == "flash_attention_2" and "lash" in str(error):
-            raise _no_flash_attention(error) from None
-        raise _not_loaded(name_or_path, error) from None
+    model, report = _from_files(
+        name_or_path,
+        folder,
+        attn_implementation,
+        trust_remote_code,
+        dtype="auto" if keep_file_dtype else precision,
+        **options,
+    )
     _check_all_loaded(name_or_path, report)
     # An adapter names its base by this: the hub's name, not the cache folder of this machine.
     model.name_or_path, model.base_revision = _named(name_or_path)
@@ -162,6 +145,34 @@ def load_base(
         same_arithmetic(model)
     check_behaviour(frozen(model), name_or_path)
     return model
+
+
+def _from_files(
+    name: str, folder: Path, attention: str, trust: bool, **options: Any
+) -> tuple[Any, dict[str, Any]]:
+    """The model in `folder`, which the user calls `name`, and what transformers reports of its
+    weights. Raises ModelError for files that aren't as transformers expects them."""
+    from safetensors import SafetensorError
+
+    try:
+        with warnings.catch_warnings(), stage(_loading_words(name, folder)):
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.filterwarnings("ignore", message="You passed `quantization_config`")
+            return _from_pretrained(
+                folder,
+                attention,
+                trust,
+                # None lets a folder that has only .bin be read, weights-only.
+                use_safetensors=True if list(folder.glob("*.safetensors")) else None,
+                output_loading_info=True,
+                **options,
+            )
+    except torch.OutOfMemoryError:
+        raise
+    except (*_UNLOADABLE, SafetensorError) as error:
+        if attention == "flash_attention_2" and "lash" in str(error):
+            raise _no_flash_attention(error) from None
+        raise _not_loaded(name, error) from None
 
 
 def _named(name_or_path: str) -> tuple[str, str | None]:
@@ -182,50 +193,6 @@ def _from_pretrained(folder: Path, attention: str, trust: bool, **options: Any) 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=trust)
     make = partial(auto_class(config).from_pretrained, folder, trust_remote_code=trust, **options)
     return with_attention(make, attention)
-
-
-def frozen(model: PreTrainedModel) -> PreTrainedModel:
-    """Prepare a model as the base: no gradients, no randomness, no cache."""
-    model.config.use_cache = False
-    model.generation_config = _only_its_tokens(model.generation_config)
-    model.requires_grad_(False).eval()
-    _without_randomness(model)
-    return model
-
-
-def _only_its_tokens(config: GenerationConfig) -> GenerationConfig:
-    """generation_config.json reduced to its token ids: beams, stop strings and penalties would
-    change every text, or fail; what a text is written with is said where it is written."""
-    from transformers import GenerationConfig
-
-    names = ("bos_token_id", "eos_token_id", "pad_token_id")
-    return GenerationConfig(**{name: getattr(config, name) for name in names})
-
-
-def _without_randomness(model: PreTrainedModel) -> None:
-    """No dropout, layerdrop or jitter of a mixture's router in the base: tuned and reference passes
-    would draw different ones, and the KL between equal models would not be 0. Families keep the
-    rates in modules of their own, in attributes, or read them from the configuration each time. The
-    adapter has a dropout of its own."""
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-        for holder in (module, getattr(module, "config", None)):
-            for name, value in list(vars(holder).items()) if holder is not None else ():
-                if isinstance(value, float) and _RANDOM.search(name):
-                    setattr(holder, name, 0.0)
-
-
-def recompute_activations(model: PreTrainedModel, *, every: int = 1) -> None:
-    """Gradient checkpointing of each layer, or of one in `every`, under the name that this
-    transformers has for it."""
-    from transformers.modeling_layers import GradientCheckpointingLayer
-
-    enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)
-    enable({"use_reentrant": False})
-    layers = [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
-    for number, layer in enumerate(layers):
-        layer.gradient_checkpointing = number % every == 0
 
 
 def weights_dtype(

@@ -31,10 +31,8 @@ class Updates:
     def __init__(self, parts: Parts, own: RunFolder | None, request: StopRequest) -> None:
         self.parts, self.own, self.request = parts, own, request
         self.state, self.order = parts.state, parts.order
-        self.calibration, self.base_states = (
-            calibration_rows(parts.texts, parts.readings.calibration),
-            BaseStates(),
-        )
+        self.calibration = calibration_rows(parts.texts, parts.readings.calibration)
+        self.base_states = BaseStates()
         self.clock = PhaseClock(parts.core.accelerator.device)
         self.recorder = self._recorder()
         self.stopping = False
