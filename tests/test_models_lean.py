@@ -6,8 +6,8 @@ import pytest
 import torch
 from tiny_models import build
 
-from styledial.models.lean import lean
 from styledial.models.frozen import recompute_activations
+from styledial.models.lean import lean
 from styledial.models.load import load_base
 from styledial.models.policy import with_lora
 
