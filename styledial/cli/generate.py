@@ -170,5 +170,9 @@ def _shown(written: dict[str, Any], *, as_json: bool, headed: bool) -> str:
     if not headed:
         return text
     kl = written["kl_beta"]
-    head = f"--- {name_of(kl)}, KL {kl:g}" if kl else say("--- base", "--- 基座")
+    head = (
+        say(f"--- {name_of(kl)}, KL {kl:g}", f"--- {name_of(kl)}，KL {kl:g}")
+        if kl
+        else say("--- base", "--- 基座")
+    )
     return f"{head}\n{text}"

@@ -59,17 +59,24 @@ _SHARES = ("share of passages", "share of places", "share of n-grams", "accuracy
 
 
 def figure(value: float | None, unit: str) -> str:
-    """A metric's value without its unit, but for shares: 3 %, 0.094, 1,204; empty for None."""
+    """A metric's value without its unit, but for shares: 3%, 0.094, 1,204; empty for None."""
     if value is None:
         return ""
     if unit in _SHARES:
         return percent(value)
-    return fixed(value, 3 if abs(value) < 100 else 0) if value != int(value) else f"{value:,.0f}"
+    if value == int(value):
+        return f"{value:,.0f}"
+    return fixed(value, 0 if abs(value) >= 100 else 1 if abs(value) >= 20 else 3)
 
 
 def with_unit(value: float, unit: str) -> str:
     """The same with a short unit where it isn't plain what the figure counts."""
-    short = {"nats per token": "nats", "tokens": "token", "bits": "bit", BITS: "bit"}.get(unit, "")
+    short = {
+        "nats per token": "nats",
+        "tokens": say("tokens", "token"),
+        "bits": say("bits", "比特"),
+        BITS: say("bits", "比特"),
+    }.get(unit, "")
     return f"{figure(value, unit)} {short}".rstrip()
 
 
