@@ -224,7 +224,7 @@ def test_an_overfitted_run_is_flagged_and_an_ordinary_one_is_not(
     assert rate["base"] == 0
     assert 0 < found["settings"]["places"] <= 24  # as many as so short a text has
     assert any("extraction_rate_32" in warning["en"] for warning in found["warnings"])
-    assert "gives back stretches of the training books" in done.stderr
+    assert "reproduces passages of the training books" in done.stderr
     # Nothing was held to a budget, and nobody is told of one.
     assert "/0.1  lambda" not in done.stderr
     assert " of 0.1 nats per token" not in done.stderr
