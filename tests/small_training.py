@@ -143,6 +143,14 @@ def _as_one_of_two(rank: int) -> None:
         os.write(
             1, f"{rank} {phase} {farthest(whole, found):.2e}\n".encode()
         )  # whole lines, of both
+
+    def from_another_start(policy: Policy) -> None:
+        in_fp64(policy)
+        with torch.no_grad():
+            for weight in trained(policy):
+                weight.add_(0.1 * rank)
+
+    assert same(five_updates(base, rows, batch_size=4, before=from_another_start), whole)
     late = out_of_memory("loss", at=3) if rank == 0 else out_of_memory("backward", at=6)
     found = five_updates(base, rows, batch_size=4, phase=late, before=in_fp64)
     assert [order.batch_size for order in found.orders] == [2, 1]

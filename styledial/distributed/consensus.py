@@ -46,6 +46,15 @@ class Consensus:
         torch.distributed.all_gather_object(found, value, group=self._group)
         return found
 
+    def share_from_first(self, parameters: Sequence[Tensor]) -> None:
+        """Give every rank the first one's values, as DDP does when it begins. They are the same
+        wherever all ranks have drawn the same random numbers; where one hasn't, each would go on
+        with an adapter of its own."""
+        if self._group is None:
+            return
+        for parameter in parameters:
+            torch.distributed.broadcast(parameter.detach(), src=0)
+
     def reserve(self, parameters: Sequence[Tensor]) -> None:
         """Take the memory that `sum_gradients` needs: at most 64 MiB, once."""
         if self._group is not None and self._buffer is None:

@@ -104,6 +104,8 @@ def train(
     """
     hooks = hooks or Hooks()
     state.effective_batch = order.effective_batch
+    if not parts.sharded:
+        parts.consensus.share_from_first(parts.weights)
     parts.wrapped.train()
     speed = _Speed(state.tokens)
     while state.step < total_steps:
