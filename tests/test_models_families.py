@@ -123,6 +123,13 @@ def test_nothing_in_the_base_is_random_while_it_trains(kind):
     assert torch.equal(policy(ids), policy.reference(ids))
 
 
+def test_logits_in_fp32_of_weights_in_bf16_are_known():
+    """Mamba 2 gives them so; it was refused wherever a GPU computes in bf16."""
+    model = random_model("olmo2", pad_token_id=1).bfloat16()
+    model.lm_head.register_forward_hook(lambda module, args, logits: logits.float())
+    behaviour(model)
+
+
 def test_a_model_that_stays_random_is_refused():
     model = random_model("olmo2", pad_token_id=1)
     mlp = model.model.layers[0].mlp
