@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from data_samples import STORY
 from styledial.data.cleaning.clean import clean
 from styledial.data.cleaning.ledger import Ledger
 from styledial.data.reading.formats import format_lines, kind_of
+from styledial.data.reading.markup import site_page
 from styledial.errors import DataError
 
 ROWS = [
@@ -105,6 +107,20 @@ def test_a_declared_name_is_read_as_browsers_do(
     """A page that says Latin-1 lost its quotation marks, which are those of cp1252."""
     page = f'<html><head><meta charset="{declared}"></head><body><p>{text}</p></body></html>'
     assert read(tmp_path, page, encoding)[0] == [text]
+
+
+@pytest.mark.parametrize("before", ["", "<style>", "<div>", "<sup>"])
+def test_a_large_page_takes_time_in_proportion(before: str) -> None:
+    """The end of each paragraph looked through all that came before: 20,000 took 50 seconds."""
+
+    def seconds(count: int) -> float:
+        text = f"{before * count}" + TELLS * (count // len(ROWS))
+        start = time.process_time()
+        assert site_page(text).lines or before == "<style>"
+        return time.process_time() - start
+
+    seconds(500)
+    assert seconds(16_000) < 12 * max(seconds(4_000), 0.02)
 
 
 def test_a_saved_page_with_its_pictures_is_refused_by_name(

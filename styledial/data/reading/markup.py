@@ -20,6 +20,7 @@ from styledial.data.reading.page_names import (
     is_title,
     may_be_mark,
     numbers_a_page,
+    style_sheet,
     types_of,
     why_silent,
 )
@@ -72,16 +73,17 @@ class Page(HTMLParser):
         of_site: bool = False,
     ) -> None:
         super().__init__(convert_charrefs=True)
-        style = "".join(re.findall(r"(?is)<style[^>]*>(.*?)</style>", text))
-        self._hidden = (hidden or set()) | hidden_classes(style)
+        self._hidden = (hidden or set()) | hidden_classes(style_sheet(text))
         self._anchors = {place: title for place, title in (anchors or {}).items() if place}
         self._of_site = of_site
         self._parts: list[str] = []
         self._open: list[_Open] = []
+        self._count: Counter[str] = Counter()  # of the open elements by tag
         # The text of an element that may be the mark of a note, or the number of a page.
         self._mark: list[str] | None = None
         self._mark_depth = 0
         self._mark_of_page = False
+        self._title: int | None = None  # where a paragraph of a title's class began
         self._breaks = 0  # <br> since the last words
         self.dropped: list[tuple[str, str]] = []
         self.typed: Counter[str] = Counter()  # characters inside elements of each epub:type
@@ -111,6 +113,7 @@ class Page(HTMLParser):
         while self._open and tag in UNCLOSED.get(self._open[-1].tag, ()):
             self._close(self._open[-1].tag)
         around = self._inner
+        self._count[tag] += 1
         self._open.append(
             _Open(
                 tag,
@@ -213,7 +216,8 @@ class Page(HTMLParser):
             self._parts.append("\0# ")
             self.has_heading = True
         elif tag == "p" and is_title(given):
-            self._parts.append("\0\1")
+            self._title = len(self._parts)
+            self._parts.append("\0")
         elif tag == "q":
             self._parts.append("“")
         elif tag == "pre":
@@ -233,7 +237,7 @@ class Page(HTMLParser):
             self._parts.append(f"{PRE}\0")
 
     def _close(self, tag: str) -> None:
-        if tag not in (element.tag for element in self._open):
+        if not self._count[tag]:
             if tag == "p":
                 self._break(tag)
             return
@@ -241,6 +245,7 @@ class Page(HTMLParser):
             if self._mark is not None and len(self._open) <= self._mark_depth:
                 self._end_mark()
             name, why, *_ = self._open.pop()
+            self._count[name] -= 1
             if not why and (name in BLOCKS or _HEADING.fullmatch(name)):
                 self._end_block(name)
             elif not why and name == "q":
@@ -255,14 +260,12 @@ class Page(HTMLParser):
 
     def _settle_title(self) -> None:
         """A paragraph of a title's class becomes a heading where it is short."""
-        start = next(
-            (i for i in range(len(self._parts) - 1, -1, -1) if "\1" in self._parts[i]), None
-        )
+        start, self._title = self._title, None
         if start is not None:
-            text = "".join(self._parts[start:]).strip("\0\1 \n")
-            title = 0 < len(text) <= _LONGEST_TITLE and "\0" not in text
-            self._parts[start] = f"\0{OF_CLASS}" if title else "\0"
-            self.has_heading = self.has_heading or title
+            text = "".join(self._parts[start:]).strip("\0 \n")
+            if 0 < len(text) <= _LONGEST_TITLE and "\0" not in text:
+                self._parts[start] = f"\0{OF_CLASS}"
+                self.has_heading = True
 
     def _end_mark(self) -> None:
         if self._mark is None:

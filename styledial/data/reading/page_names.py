@@ -48,23 +48,28 @@ _SITE_TAGS = ("div", "ul", "ol", "section", "aside", "footer", "table", "p", "sp
 # Inside these stands what an author wrote, whatever its classes are.
 _OF_TEXT = re.compile(r"userstuff|(?:chapter|entry|post|reading)-(?:content|inner|body|text)", re.I)
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
-_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+_STYLE, _STYLE_END = re.compile(r"<style[^<>]*>", re.I), re.compile(r"</style", re.I)
 # What a style sheet says of other devices (@media amzn-mobi) hides nothing here.
 _OTHER_MEDIA = re.compile(r"@media[^{};@]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
 _ONE_CLASS = re.compile(r"\s*[\w-]*\.([\w-]+)\s*")
+
+
+def style_sheet(page: str) -> str:
+    """What stands in a page's own <style> elements."""
+    return "\n".join(_STYLE_END.split(part, 1)[0] for part in _STYLE.split(page)[1:])
 
 
 def hidden_classes(css: str) -> set[str]:
     """The classes that a style sheet hides wherever they stand."""
     first, *parts = css.split("/*")
     plain = _OTHER_MEDIA.sub("", first + "".join(part.partition("*/")[2] for part in parts))
-    return {
-        found[1]
-        for selectors, style in _RULE.findall(plain)
-        if _HIDDEN_STYLE.search(style)
-        for selector in selectors.split(",")
-        if (found := _ONE_CLASS.fullmatch(selector))
-    }
+    hidden: set[str] = set()
+    for rule in plain.split("}"):
+        selectors, _, style = rule.rpartition("{")
+        if _HIDDEN_STYLE.search(style):
+            found = map(_ONE_CLASS.fullmatch, selectors.split(","))
+            hidden.update(one[1] for one in found if one is not None)
+    return hidden
 
 
 def types_of(given: Given) -> frozenset[str]:

@@ -21,7 +21,7 @@ _PAGES = {
     "pc": "cp437", "pca": "cp850",
 }  # fmt: skip
 _CELL = re.compile(rb"\\(?:nest)?cell(?![a-z])")
-_LINK = re.compile(rb"(\\fldinst[^{}]{0,40}\{?[^{}]{0,80}?)HYPERLINK")
+_LINK = re.compile(rb"(\\fldinst[^{}]{0,40}?(?:\{[^{}]{0,80}?)?)HYPERLINK")
 # Of the two bytes of a Chinese or Japanese character Word escapes the second only where it is no
 # letter; striprtf puts together what is escaped.
 _TWO_BYTES = re.compile(rb"\\(?:ansicpg(?:932|936|949|950)|fcharset(?:128|129|130|134|136))(?!\d)")
