@@ -13,6 +13,7 @@ from transformers import AutoConfig
 
 from styledial.memory.rehearse import rehearse, rows_of
 from styledial.memory.repeat import Irregular, with_layers
+from styledial.memory.second import Accumulated, add_second
 from styledial.memory.shorten import Repeat, find_repeat
 from styledial.memory.skeleton import build_skeleton
 from styledial.memory.trace import Event, Storage, Trace
@@ -50,6 +51,10 @@ CASES = {
     "accumulation": ("qwen2", False, True, ["gradient_accumulation_steps=4"]),
     "without KL, accumulation": (
         "qwen2", True, True, ["kl_mode=off", "gradient_accumulation_steps=4"]),
+    "all weights, accumulation": (
+        "qwen2", False, True, ["use_peft=false", "gradient_accumulation_steps=4"]),
+    "4 bits, accumulation": (
+        "qwen2", True, True, ["load_in_4bit=true", "gradient_accumulation_steps=4"]),
     "KL on half of the rows": ("qwen2", False, True, ["training.kl_rows=0.5"]),
     "no anchor, dropout": ("qwen2", False, True, ["data.anchor=off", "lora_dropout=0.1"]),
     "DoRA": ("qwen2", False, True, ["use_dora=true"]),
@@ -65,7 +70,7 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", slow_but(CASES, "every second layer", "gemma3"))
+@pytest.mark.parametrize("name", slow_but(CASES, "every second layer", "accumulation"))
 def test_the_short_trace_is_the_whole_one(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,3 +173,15 @@ def test_a_layer_with_events_of_its_own_is_noticed() -> None:
         with_layers(trace, Repeat(2, 1, 3))
     trace.storages[6].size, trace.events[6] = 100, Event(6, 100, 3)
     assert len(with_layers(trace, Repeat(2, 1, 3)).storages) == 18
+
+
+def test_a_micro_batch_that_leaves_more_than_gradients_stands_for_no_second() -> None:
+    storages = [Storage(512, "forward", "aten.mm", kind) for kind in ("gradients", "activations")]
+    left = Trace(events=[Event(0, 512), Event(1, 512)], storages=list(storages))
+    gradient = Accumulated(0, 1, None)
+    assert not add_second(left, 0, [gradient])
+    assert len(left.events) == 2
+    freed = Trace(events=[*left.events, Event(1, -512)], storages=storages)
+    assert add_second(freed, 0, [gradient])
+    sizes = [(event.id, event.size) for event in freed.events[3:]]
+    assert sizes == [(2, 512), (2, -512), (3, 512), (3, -512)]

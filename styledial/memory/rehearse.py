@@ -9,7 +9,8 @@ gradients are accumulated, else of anchor text, if there is any; a micro-batch o
 never the larger one. `thorough` makes the whole update as it is, and one before it; the peak is
 the same.
 
-Layers of one kind are traced once (shorten.py, repeat.py); with `whole` or `thorough`, all are.
+Layers of one kind are traced once (shorten.py, repeat.py), and micro-batches of one kind
+(second.py); with `whole` or `thorough`, all are.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from styledial.build.model import build_optimizer, mixed_precision
 from styledial.build.rows import ANCHOR_WEIGHT, anchor_rows, has_anchor
 from styledial.data.pack import Batch
 from styledial.memory import repeat, skeleton, within
+from styledial.memory.second import Accumulated, add_second
 from styledial.memory.shorten import layers_of
 from styledial.memory.trace import GRAIN, Trace, Tracker
 from styledial.models.policy import Policy
@@ -80,9 +82,10 @@ def rehearse(
 ) -> Trace:
     """The trace of the step that `config` would train with, on `shape`'s model.
 
-    `packed`: several texts in one row, with the mask that this needs. `whole` runs every layer,
-    for the same trace in several times the time; `thorough` every micro-batch too. Costs a second
-    or two and no more memory than the objects; the weights' storages have no data.
+    `packed`: several texts in one row, with the mask that this needs. `whole` runs every layer and
+    both micro-batches, for the same trace in several times the time; `thorough` also runs every
+    micro-batch, of two updates. Costs a second and no more memory than the objects; the weights'
+    storages have no data.
     """
     from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -92,7 +95,7 @@ def rehearse(
         skeleton.materialise(policy, dtype)
         see_weights(policy, tracker)
         run = _Run(config, policy, tracker, rows, packed=packed, on_gpu=on_gpu)
-        run.updates(thorough=thorough)
+        run.updates(thorough=thorough, whole=whole)
     # A copy: the model's end, when this returns, is no part of the step.
     trace = replace(tracker.trace, events=list(tracker.trace.events))
     if not left_out:
@@ -148,13 +151,23 @@ class _Run:
         )
         tell_layers(policy, tracker)
         self.wrapped = _Wrapped(policy, mixed_precision(policy, on_gpu=on_gpu))
+        self.accumulated: list[Accumulated] = []
         for parameter in self.weights:
-            parameter.register_post_accumulate_grad_hook(
-                lambda p: tracker.see(p.grad, "gradient", "gradients")
-            )
+            parameter.register_post_accumulate_grad_hook(self.accumulate)
 
-    def updates(self, *, thorough: bool) -> None:
-        """Allocate the optimizer's state, then run the update that is traced."""
+    def accumulate(self, parameter: torch.nn.Parameter) -> None:
+        """Called once a gradient is in `.grad`."""
+        tracker, gradient = self.tracker, parameter.grad
+        assert gradient is not None
+        tracker.see(gradient, "gradient", "gradients")
+        storage = tracker.id_of(gradient)
+        self.accumulated.append(
+            Accumulated(storage, len(tracker.trace.events), tracker.layer_freed_in(storage))
+        )
+
+    def updates(self, *, thorough: bool, whole: bool) -> None:
+        """Allocate the optimizer's state, then run the update that is traced. With `whole` the
+        second micro-batch is run also where the first stands for it."""
         with self.tracker:
             if thorough:
                 for anchor in self.rows.kinds:
@@ -165,12 +178,17 @@ class _Run:
                 for parameter in self.weights:
                     parameter.grad = torch.empty_like(parameter)
             self.optimizer_step()
+            self.accumulated.clear()
             trace = self.tracker.trace
             trace.flops.clear()
-            for number, anchor in enumerate(self.rows.kinds if thorough else self.rows.kinds[:2]):
-                self.micro_batch(anchor)
-                if number == 0:
-                    trace.micro_flops = dict(trace.flops)
+            kinds = self.rows.kinds if thorough else self.rows.kinds[:2]
+            start = len(trace.events)
+            self.micro_batch(kinds[0])
+            trace.micro_flops = dict(trace.flops)
+            alike = not whole and kinds[1:] == kinds[:1]
+            if not (alike and add_second(trace, start, self.accumulated)):
+                for anchor in kinds[1:]:
+                    self.micro_batch(anchor)
             self.optimizer_step()
 
     def micro_batch(self, anchor: bool) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from styledial.config import BUNDLED
 from styledial.config.allowed import as_yaml
 from styledial.config.show import effective_batch
-from styledial.data.texts import style_folder
+from styledial.files import expanded
 from styledial.language import say
 from styledial.memory.fit import BATCH, Fitted, changes_in_turn, fits
 from styledial.memory.gpus import GIB, Card
@@ -157,7 +157,11 @@ def pace(config: Config, plan: Plan, card: Card | None) -> Iterator[str]:
 
 def text_tokens(config: Config) -> float:
     """About how many tokens the novels have, by the sizes of their files; 0 without any."""
-    folder = Path(style_folder(config.data.data_dir))
+    folder = expanded(config.data.data_dir)
+    if config.data.data_dir == BUNDLED:
+        from styledial.data.texts import style_folder  # imports the readers of novels: a second
+
+        folder = style_folder(BUNDLED)
     if not folder.is_dir():
         return 0.0
     kinds = {".txt", ".md", ".jsonl"}

@@ -174,12 +174,20 @@ class Tracker(TorchDispatchMode):
         self._free(self._ids.pop(key))
 
     def _free(self, number: int) -> None:
+        size = self.trace.storages[number].size
+        self.trace.events.append(Event(number, -size, self.layer_freed_in(number)))
+
+    def id_of(self, tensor: torch.Tensor) -> int:
+        """The number of a storage that was seen."""
+        return self._ids[id(tensor.untyped_storage())]
+
+    def layer_freed_in(self, number: int) -> int | None:
+        """The layer whose event it is if that storage is freed now."""
         storage = self.trace.storages[number]
-        layer = self.layer
         # What goes while no layer is at work is one of its own layer's events.
-        if layer is None or self.follows or _far(layer, storage.layer):
-            layer = storage.layer
-        self.trace.events.append(Event(number, -storage.size, layer))
+        if self.layer is None or self.follows or _far(self.layer, storage.layer):
+            return storage.layer
+        return self.layer
 
 
 def _far(layer: int, other: int | None) -> bool:
