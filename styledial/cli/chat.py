@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from styledial.cli.opening import importing, working
-from styledial.cli.options import MOST_SEED, BaseNow, Plain, finite
+from styledial.cli.options import BaseNow, NewTokens, Plain, Seed, Temperature
 from styledial.cli.streams import printable
 from styledial.errors import UserError
 from styledial.language import say
@@ -27,7 +27,10 @@ def chat(
     model: Annotated[
         str,
         typer.Argument(
-            help=say("A run, an adapter, a model's folder or name.", "训练结果、适配器、模型。")
+            help=say(
+                "A run, an adapter, or a model's folder or name.",
+                "训练结果、适配器，或模型的文件夹、名称。",
+            )
         ),
     ],
     strength: Annotated[
@@ -37,15 +40,16 @@ def chat(
             "--kl_beta",
             "--kl-beta",
             help=say(
-                "light, medium, strong or a number; 0: the base.", "light 等或数字；0 为基座。"
+                "light, medium, strong or a number; 0: the base.",
+                "轻微、中等、强烈或数字；0 为基座。",
             ),
         ),
     ] = None,
     base: BaseNow = None,
     system: Annotated[str, typer.Option(help=say("System message.", "系统提示。"))] = "",
-    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1)] = 300,
-    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED)] = 42,
-    temperature: Annotated[float, typer.Option(min=0.0, callback=finite)] = 0.8,
+    max_new_tokens: NewTokens = 300,
+    seed: Seed = 42,
+    temperature: Temperature = 0.8,
     plain: Plain = False,
 ) -> None:
     """Read lines until the end of input or /quit; answers are written as they come."""

@@ -25,7 +25,10 @@ HELP = say(
 
 def compare(
     runs: Annotated[
-        list[Path], typer.Argument(help=say("The runs' output_dirs.", "各次训练的 output_dir。"))
+        list[Path],
+        typer.Argument(
+            help=say("Folders of the runs (their output_dirs).", "各次训练的文件夹（output_dir）。")
+        ),
     ],
     output: Annotated[
         Path | None,

@@ -22,7 +22,10 @@ HELP = say(
 
 def doctor(
     run: Annotated[
-        Path | None, typer.Argument(help=say("A run's output_dir.", "训练的 output_dir。"))
+        Path | None,
+        typer.Argument(
+            help=say("Folder of a run (its output_dir).", "训练结果的文件夹（output_dir）。")
+        ),
     ] = None,
     for_defect: Annotated[
         bool,

@@ -11,14 +11,15 @@ import typer
 from styledial import progress
 from styledial.cli.opening import importing, working
 from styledial.cli.options import (
-    MOST_SEED,
     Adapter,
     BaseNow,
+    NewTokens,
     Plain,
+    Seed,
     StrengthOption,
+    Temperature,
     TrustCode,
     asked_strength,
-    finite,
     trusting,
 )
 from styledial.cli.streams import printable, typed_text
@@ -49,30 +50,6 @@ Compared = Annotated[
             "The same prompt at several strengths: 0,0.05,0.1; 0 is the base.",
             "以多个强度续写同一开头：0,0.05,0.1；0 为基座。",
         )
-    ),
-]
-NewTokens = Annotated[
-    int,
-    typer.Option(
-        "--max-new-tokens", min=1, help=say("Tokens to write at most.", "最多续写的 token 数。")
-    ),
-]
-Seed = Annotated[
-    int,
-    typer.Option(
-        min=0,
-        max=MOST_SEED,
-        help=say(
-            "Random seed: the same seed gives the same text.", "随机种子；相同种子写出相同文字。"
-        ),
-    ),
-]
-Temperature = Annotated[
-    float,
-    typer.Option(
-        min=0.0,
-        callback=finite,
-        help=say("Sampling temperature; 0 is greedy decoding.", "采样温度；0 为贪心解码。"),
     ),
 ]
 

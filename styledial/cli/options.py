@@ -29,7 +29,12 @@ Preset = Annotated[
     typer.Option(help=say("A ready-made configuration: ", "预设：") + ", ".join(PRESETS)),
 ]
 
-Adapter = Annotated[Path, typer.Argument(help=say("A run's output_dir.", "训练的 output_dir。"))]
+Adapter = Annotated[
+    Path,
+    typer.Argument(
+        help=say("Folder of a run (its output_dir).", "训练结果的文件夹（output_dir）。")
+    ),
+]
 STRENGTHS = "light|medium|strong|max|0.08"
 StrengthOption = Annotated[
     str | None,
@@ -55,6 +60,32 @@ def finite(param: typer.CallbackParam, value: float) -> float:
             f"{name} {value}：应为有限的数，例如 0.8。",
         )
     return value
+
+
+NewTokens = Annotated[
+    int,
+    typer.Option(
+        "--max-new-tokens", min=1, help=say("Tokens to write at most.", "最多续写的 token 数。")
+    ),
+]
+Seed = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=MOST_SEED,
+        help=say(
+            "Random seed: the same seed gives the same text.", "随机种子；相同种子写出相同文字。"
+        ),
+    ),
+]
+Temperature = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        callback=finite,
+        help=say("Sampling temperature; 0 is greedy decoding.", "采样温度；0 为贪心解码。"),
+    ),
+]
 
 
 def as_model_name(value: str | None) -> str | None:

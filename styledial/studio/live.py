@@ -11,6 +11,7 @@ from styledial.language import say
 from styledial.report import training
 from styledial.run_folder import layout
 from styledial.run_folder.checkpoint_files import checkpoint_folders
+from styledial.run_folder.described import is_plain_model
 from styledial.run_folder.lock import owner_here
 from styledial.run_folder.reader import read_files
 from styledial.studio.html import curves_html
@@ -42,6 +43,8 @@ def state(folder: Path, jobs: Jobs) -> State:
         words = job.words()
     elif running:
         words = say("running, begun elsewhere", "进行中（在别处启动）")
+    elif is_plain_model(folder):
+        words = say("a whole model, not a training run", "完整模型，不是训练结果")
     else:
         words = say("finished", "已完成") if finished else say("not finished", "未完成")
     sentence = say(f"{folder.name}: {words}", f"{folder.name}：{words}")

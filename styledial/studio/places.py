@@ -14,6 +14,7 @@ from pathlib import Path
 
 from styledial.config import BUNDLED
 from styledial.errors import UserError
+from styledial.language import say
 from styledial.run_folder import layout
 from styledial.run_folder.checkpoint_files import checkpoint_folders
 
@@ -65,7 +66,8 @@ class Places:
 
     def novels(self) -> dict[str, str]:
         """Key -> data.data_dir of the sample novels and the folders that were given."""
-        return {BUNDLED: BUNDLED, **{str(folder): str(folder) for folder in self.novels_in}}
+        sample = say("bundled sample novels", "自带样例小说")
+        return {sample: BUNDLED, **{str(folder): str(folder) for folder in self.novels_in}}
 
     def new_run(self, name: str) -> Path:
         """The folder of a run to begin. Raises UserError for a name that can't be a folder here."""
