@@ -44,6 +44,7 @@ Book banned. Author jailed.
 第九回他终于赢了……
 第九章他没写
 第六章程是谁写的
+第六章写得太长，今晚改短些
 Extra. A dollar more.
 Slot: 4
 Schluss: so geht das nicht.

@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from styledial.data.cleaning.chinese_titles import OTHER_WORD, TOLD
 
+_HALF = "[^，。！？；：“”「」…]{3,12}"
+_COUPLET = re.compile(rf"第[^，。]{{1,10}}?[章回节節卷](?P<left>{_HALF})，(?P<right>{_HALF})")
 _SPOKEN = "？！…?!"
 _ALL_TOLD = 4  # titles that run on, in a book that has no others
 
@@ -89,8 +92,16 @@ def _fits(line: Numbered, last: int, following: Sequence[Numbered]) -> bool:
     quiet = line.kind == TOLD and line.text[-1] not in _SPOKEN
     if line.number == last:  # the number printed twice
         return quiet and plain == line.number + 1
+    if last < line.number < plain and _is_couplet(line.text):
+        return True
     if line.number not in (1, last + 1) or plain == line.number:
         return False
     if plain > line.number and between.issuperset(range(line.number + 1, plain)):
         return True
     return quiet and line.number > 1
+
+
+def _is_couplet(text: str) -> bool:
+    """Whether what follows 第…章 is two halves of one length, as a chapter's name often is."""
+    found = _COUPLET.fullmatch(text)
+    return found is not None and abs(len(found["left"]) - len(found["right"])) <= 1
