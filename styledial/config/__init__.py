@@ -2,8 +2,7 @@
 
 from styledial.config.kl_mode import KLMode
 from styledial.config.resolve import PRESETS, resolve
-from styledial.config.schema import BUNDLED, OFF
-from styledial.config.setting import Resume
+from styledial.config.setting import BUNDLED, OFF, Resume
 from styledial.config.whole import SECTIONS, Config
 
 __all__ = ["BUNDLED", "OFF", "PRESETS", "SECTIONS", "Config", "KLMode", "Resume", "resolve"]

@@ -12,6 +12,10 @@ SAME: Resume = "same"  # refuses: it would be another run
 SAID: Resume = "said"  # says so; it is in force from there on and changes the result
 FREE: Resume = "free"  # takes it; the result is the same
 
+# Values of settings of several groups.
+OFF = "off"  # unquoted, YAML reads it as false: as_written.py takes both
+BUNDLED = "bundled"  # as a model, a data folder or a general text: the sample in the package
+
 
 def setting(
     default: Any, en: str, zh: str, *, resume: Resume, shown: Any = None, **limits: Any
