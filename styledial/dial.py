@@ -91,7 +91,7 @@ def load_dial(folder: Path) -> list[DialPoint]:
             f"{typed(folder)}` first.",
             f"{folder}：尚未测量强度；请先运行 `styledial dial {typed(folder)}`。",
         ) from None
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         points = []
     if not rising_part(points):
         raise AdapterError(

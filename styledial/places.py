@@ -73,6 +73,8 @@ def _of_what_is_there(path: Path, folder: bool) -> tuple[str, str] | None:
     if not path.exists():
         return "is a link that leads nowhere; choose another name", "是失效的链接；请换一个名称"
     if folder:
+        if path.resolve() == path.resolve().parent:
+            return "is the whole disk; name a folder on it", "是整个磁盘；请写其中的文件夹"
         return None if path.is_dir() else ("is a file; name a folder", "是文件；请写文件夹")
     if path.is_dir():
         return "is a folder. Name a file, in it or elsewhere", "是文件夹。请写文件名"

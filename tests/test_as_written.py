@@ -108,6 +108,8 @@ REFUSED = [
     ("model.lora_r", "true"), (MODEL, "https://huggingface.co/datasets/a/b"),
     ("training.kl_beta", "²"), ("training.learning_rate", "½"), ("training.reference_cache", "1"),
     ("data.anchor", "0"),
+    ("data.data_dir", "[a, b]"), ("data.data_dir", "https://example.org/novel.txt"),
+    ("training.output_dir", "s3://bucket/run"), ("data.general", "file:///texts"),
     (MODEL, "https://github.com/QwenLM/Qwen2.5"), (MODEL, "https://huggingface.co/Qwen"),
 ]  # fmt: skip
 
@@ -194,6 +196,9 @@ def test_a_folder_that_is_spelled_like_a_word(
         ("https://www.modelscope.cn/models/Qwen/Qwen2.5-7B", "Qwen/Qwen2.5-7B"),
         ("modelscope.cn/models/Qwen/Qwen2.5-7B/summary", "Qwen/Qwen2.5-7B"),
         ("https://modelscope.cn/models/Qwen/Qwen2.5-7B/tree/master", "Qwen/Qwen2.5-7B"),
+        ("https://www.modelscope.cn/Qwen/Qwen2.5-7B.git", "Qwen/Qwen2.5-7B"),
+        ("git@hf.co:Qwen/Qwen2.5-7B.git", "Qwen/Qwen2.5-7B"),
+        ("ssh://git@hf.co/Qwen/Qwen2.5-7B", "Qwen/Qwen2.5-7B"),
         ("hf://Qwen/Qwen2.5-7B", "Qwen/Qwen2.5-7B"),
         ("Qwen/Qwen2.5-7B", "Qwen/Qwen2.5-7B"),
         ("./models/q2", "./models/q2"),
@@ -209,6 +214,7 @@ def test_the_page_of_a_model_is_its_name(address: str, model: str) -> None:
         "https://huggingface.co",
         "https://huggingface.co/spaces/a/b",
         "https://example.org/a/b",
+        "git@github.com:a/b.git",
         "https://www.modelscope.cn/datasets/a/b",
         "https://huggingface.co/a/b/nowhere",
     ],

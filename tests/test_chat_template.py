@@ -15,8 +15,9 @@ import styledial
 from styledial.data import chat
 from styledial.data.dialogues import render_dialogue
 from styledial.data.passage import Dialogue
-from styledial.models.generation import end_tokens
-from styledial.models.load import load_tokenizer
+from styledial.errors import ModelError, UserError
+from styledial.models.generation import answers_by_template, end_tokens
+from styledial.models.load import load_base, load_tokenizer
 
 CONTROLS = ["<end>", "<|im_start|>", "<|im_end|>", "<think>", "</think>", "<|start|>", "<|channel|>",
             "<|message|>", "<|return|>", "<|user|>"]  # fmt: skip
@@ -88,6 +89,24 @@ def test_a_base_with_a_template_was_not_taught_to_answer() -> None:
     assert not chat.was_taught_to_answer(made, [of_text])
     assert chat.was_taught_to_answer(made, [of_text, of_turn])
     assert not chat.was_taught_to_answer(tokenizer(None), [of_turn])
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{{ raise_exception('tools only') }}", "{% for i in range(10 ** 9) %}x{% endfor %}"],
+)
+def test_a_template_that_refuses_a_message_answers_none(
+    template: str, tiny_base: Path, tmp_path: Path
+) -> None:
+    """Samples of such a base ended in an internal error."""
+    base = Path(shutil.copytree(tiny_base, tmp_path / "base"))
+    (base / "chat_template.jinja").write_text(template, encoding="utf-8")
+    assert not styledial.load(base).is_chat
+    with pytest.raises(ModelError, match=r"write model\.chat: off"):
+        answers_by_template(load_base(str(base)), load_tokenizer(str(base)), "on")
+    asked = styledial.load(base, answers=True)
+    with pytest.raises(UserError, match="its chat template refuses these messages"):
+        asked.ids_of([{"role": "user", "content": "x"}])
 
 
 def test_control_tokens_are_the_templates_alone() -> None:

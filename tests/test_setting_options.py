@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from running import invoke
 
@@ -57,3 +59,16 @@ def test_commands_take_them(args: tuple[object, ...], code: int, says: str) -> N
     done = invoke(*args)
     assert done.returncode == code
     assert says in done.stderr
+
+
+@pytest.mark.parametrize("more", [(), ("--config", "b.yml")])
+def test_a_configuration_file_needs_no_option(
+    more: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As other trainers take it: `train my.yaml lora_r=8`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.yaml").write_text("training:\n  seed: -1\n", encoding="utf-8")
+    done = invoke("train", "a.yaml", "lora_r=8", *more)
+    assert done.returncode == 2
+    assert ("name one configuration file" if more else "a.yaml:2: training.seed") in done.stderr
+    assert "none.yaml: no such configuration file" in invoke("plan", "none.yaml").stderr

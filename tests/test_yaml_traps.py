@@ -20,6 +20,7 @@ from styledial.errors import ConfigError
         ("1:30", "1:30"),
         ("my novels #2", "my novels #2"),
         ("'my novels #2'", "my novels #2"),
+        ("my\nnovels", "my\nnovels"),
         ("[a, b]", ["a", "b"]),
         ("", ""),  # nothing said; `null` is None
         ("'0100'", "0100"),
@@ -85,6 +86,7 @@ def test_a_blank_within_a_value_is_the_values(
     [
         ("[" * 5000, "cannot be read as YAML"),
         ("training:\n  kl_beta: {{kl}}\n", r"training\.kl_beta is .*kl"),
+        ("training:\n  <<: {kl_beta: 0.2}\n", "merge is not read here"),
         ("? [a, b]\n: c\n", r"`\[a, b\]` is not a setting"),
     ],
 )
@@ -96,6 +98,12 @@ def test_what_is_no_configuration_is_shown_as_it_was_written(
     with pytest.raises(ConfigError, match=said) as raised:
         resolve(file)
     assert "Node" not in raised.value.en
+
+
+def test_keys_in_full_width_letters(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("ｍodel：\n　　ｌora＿r：１６\n", "utf-8")
+    assert resolve(file).model.lora_r == 16
 
 
 def test_a_value_in_thousands_of_brackets_is_text() -> None:

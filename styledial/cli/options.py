@@ -48,6 +48,7 @@ StrengthOption = Annotated[
 ]
 
 
+_FILES = (".yaml", ".yml", ".json")
 MOST_SEED = 2**31 - 1  # as of training.seed; torch takes no more than 64 bits
 
 
@@ -142,8 +143,18 @@ def configuration(
     given: Mapping[str, str | None] | None = None,
 ) -> Config:
     """The resolved configuration, its notes printed: train_config.yaml where neither a file nor
-    a preset is named. `given` are the settings that have an option of their own."""
-    resolved = resolve(file_in_force(config, preset), preset, given or {}, settings or [])
+    a preset is named. `given` are the settings that have an option of their own. A file among the
+    settings is the configuration file, as in `train my.yaml`. Raises UserError for several."""
+    files = [word for word in settings or [] if Path(word).suffix in _FILES and "=" not in word]
+    rest = [word for word in settings or [] if word not in files]
+    named = [*([config] if config else []), *map(Path, files)]
+    if len(named) > 1:
+        raise UserError(
+            f"{', '.join(map(str, named))}: name one configuration file.",
+            f"{'、'.join(map(str, named))}：请只写一个配置文件。",
+        )
+    config = named[0] if named else None
+    resolved = resolve(file_in_force(config, preset), preset, given or {}, rest)
     for note in resolved.notes:
         typer.echo(note, err=True)
     return resolved

@@ -51,6 +51,7 @@ _SHARES = {
 }  # fmt: skip
 # Lists of texts, each taken as it is typed: a pattern may hold commas and spaces.
 _TEXTS = {"data.keep", "data.drop", "data.encoding"}
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _ON_A_HUB = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
 
 
@@ -187,7 +188,15 @@ def _is_pattern(text: str) -> bool:
 
 
 def _path(name: str, value: Any) -> Any:
-    """A path with its variables filled in; of the model, also a name or a page on a hub."""
+    """A path with its variables filled in; of the model, also a name or a page on a hub. Raises
+    UserError for several."""
+    if isinstance(value, list):
+        raise UserError(
+            f"takes one path, not a list of {len(value)}. Texts from several places go into one "
+            "folder; its subfolders are read too",
+            f"只能写一个路径，而这里是 {len(value)} 项的列表。多处的文本请放进同一个文件夹，"
+            "子文件夹也会读取",
+        )
     if not isinstance(value, str) or exists(value):
         return value
     bare = value.strip()
@@ -198,6 +207,11 @@ def _path(name: str, value: Any) -> Any:
         model = model_in(typed)
         if model != typed or _ON_A_HUB.fullmatch(model):
             return model
+    if _ADDRESS.match(bare):
+        raise UserError(
+            f"{bare} is an address, and a path on this machine is needed",
+            f"{bare} 是网址，这里需要本机上的路径",
+        )
     found = expanded(bare)
     if not exists(found) and exists(western := expanded(plain(bare))):
         return western  # data／novels, ～/novels

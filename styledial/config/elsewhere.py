@@ -69,6 +69,8 @@ _BEST = (
 # Names that have no setting here -> the reason, or what to write.
 WHY_NOT: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("bf16", "fp16", "pure_bf16", "bf16_full_eval", "fp16_full_eval"), _DTYPE),
+    "<<": ("YAML's merge is not read here; write the settings out",
+           "这里不支持 YAML 的合并写法；请逐项写出"),
     "tf32": ("PyTorch's own choice is kept", "沿用 PyTorch 的默认"),
     **dict.fromkeys(("quantization_bit", "quantization", "bits"), _QUANTISED),
     **dict.fromkeys(("eval_steps", "eval_strategy", "evaluation_strategy", "eval_on_start",

@@ -2,6 +2,7 @@
 
 https://huggingface.co/Qwen/Qwen2.5-7B/tree/main            Qwen/Qwen2.5-7B
 hf-mirror.com/Qwen/Qwen2.5-7B/tree/v1.0                     Qwen/Qwen2.5-7B@v1.0
+git@hf.co:Qwen/Qwen2.5-7B.git                               Qwen/Qwen2.5-7B
 https://www.modelscope.cn/models/Qwen/Qwen2.5-7B/summary    Qwen/Qwen2.5-7B
 
 An address is never asked for; only its words are read.
@@ -17,6 +18,7 @@ from styledial.errors import UserError
 _HUGGING_FACE = ("huggingface.co", "hf.co", "hf-mirror.com")
 _MODELSCOPE = ("modelscope.cn", "modelscope.ai")
 _SCHEME = re.compile(r"(https?|hf|modelscope)://", re.IGNORECASE)
+_GIT = re.compile(r"(?:ssh://)?git@([\w.-]+)[:/]", re.IGNORECASE)
 _PART = re.compile(r"[A-Za-z0-9][\w.-]*")
 # After OWNER/NAME: pages of the model as it is now, and those of one revision.
 _PAGES = {
@@ -36,6 +38,8 @@ _DEFAULT = {"main", "master"}
 def model_in(address: str) -> str:
     """The model that `address` is a page of, as OWNER/NAME or OWNER/NAME@REVISION; what isn't an
     address comes back unchanged. Raises UserError for the address of something else."""
+    if from_git := _GIT.match(address):
+        return model_in(f"https://{from_git[1]}/{address[from_git.end() :]}")
     found = _SCHEME.match(address)
     scheme = found[1].lower() if found else ""
     bare = re.split(r"[?#]", address[found.end() :] if found else address)[0].rstrip("/")
@@ -48,9 +52,11 @@ def model_in(address: str) -> str:
             raise _not_a_model(address)
         return address
     parts = [unquote(part) for part in path.split("/") if part]
-    if host in _MODELSCOPE and parts[:1] != ["models"]:
+    if host in _MODELSCOPE and parts[:1] == ["models"]:
+        parts = parts[1:]
+    elif host in _MODELSCOPE and not bare.endswith(".git"):  # what `git clone` takes has no models/
         raise _not_a_model(address)
-    return _named(parts[1:] if host in _MODELSCOPE else parts, address)
+    return _named(parts, address)
 
 
 def _named(parts: list[str], address: str) -> str:

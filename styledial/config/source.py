@@ -17,7 +17,7 @@ import yaml
 from styledial.errors import ConfigError, Problem, UserError
 from styledial.language import say, typed
 
-_FULL_WIDTH_COLON = re.compile(r"^(\s*[\"']?[A-Za-z_][\w-]*[\"']?)\s*：\s*(.*)$")
+_FULL_WIDTH_COLON = re.compile(r"^(\s*[\"']?[A-Za-zＡ-Ｚａ-ｚ_][\w＿－-]*[\"']?)\s*：\s*(.*)$")
 # Ignored on purpose: https:// and windows C:\ need the space that YAML wants after a colon.
 _LEADING_ZERO = re.compile(r"[-+]?0\d+")
 _SEXAGESIMAL = re.compile(r"[-+]?\d+(:\d+)+(\.\d*)?")
@@ -237,9 +237,10 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     try:
         node = yaml.compose(raw, Loader=yaml.SafeLoader)
         if isinstance(node, yaml.ScalarNode):
-            # A comment in a file; here a part of the value, as in `my novels #2`.
-            commented = node.style is None and " #" in raw
-            value = raw.strip() if commented else _construct(node)
+            # A comment in a file; here a part of the value, as in `my novels #2`. Nor is a line
+            # break a space, as YAML has it.
+            own = node.style is None and (" #" in raw or "\n" in raw.strip())
+            value = raw.strip() if own else _construct(node)
         else:
             value = yaml.safe_load(raw)
     except (yaml.YAMLError, RecursionError):

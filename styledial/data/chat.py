@@ -122,10 +122,19 @@ def turn_ends(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
 def was_taught_to_answer(tokenizer: PreTrainedTokenizerBase, ends: Collection[int]) -> bool:
     """Whether a model that ends its texts by one of `ends` is an instruct model: it has a chat
     template, and ends a turn of it by one of them."""
-    if not tokenizer.chat_template:
+    if not tokenizer.chat_template or not takes_a_message(tokenizer):
         return False
     of_turn = turn_ends(tokenizer)
     return not of_turn or not of_turn.isdisjoint(ends)
+
+
+def takes_a_message(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether the template renders one message of a user's, which is how prompts are put."""
+    try:
+        rendered(tokenizer, [{"role": "user", "content": "x"}], answer_next=True)
+    except Exception:  # a template is a program; it may want other turns than this one
+        return False
+    return True
 
 
 def check_template(tokenizer: PreTrainedTokenizerBase, name: str) -> None:

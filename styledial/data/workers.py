@@ -63,9 +63,10 @@ def _in_processes(store: Store, sources: list[Source], count: int) -> Iterator[t
     except BrokenProcessPool:
         raise StyleDialError(
             "A worker process was killed, most likely because memory ran out. Finished files "
-            "are kept; run the same command again with one process (--workers 1).",
-            "有一个工作进程被终止，多半是因为内存不足。已完成的部分会保留；请加 --workers 1 用单"
-            "进程重新运行。",
+            "are kept. Close other programs and run the same command again; `styledial prepare` "
+            "with --workers 1 needs the least memory.",
+            "有一个工作进程被终止，多半是因为内存不足。已完成的部分会保留。请关闭其他程序后重新运行；"
+            "`styledial prepare` 加 --workers 1 占用内存最少。",
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -15,8 +15,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2.exceptions import TemplateError
-
 from styledial.data.chat import Message, asked_ids, prompt_ids
 from styledial.dial import FILE as DIAL
 from styledial.dial import DialPoint, load_dial, strongest
@@ -164,7 +162,7 @@ class StyleModel:
             )
         try:
             return asked_ids(self.tokenizer, prompt)
-        except TemplateError as error:  # a template refuses what its author had no use for
+        except Exception as error:  # a template is a program, and refuses what it has no use for
             raise UserError(
                 f"{self.name}: its chat template refuses these messages ({error}). Leave out the "
                 "system message, or ask for plain continuation: --plain.",

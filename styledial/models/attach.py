@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from styledial.errors import AdapterError, ModelError
+from styledial.models.inspect import check_no_pointers
 from styledial.models.policy import quiet_peft
 from styledial.models.shards import safetensors_headers
 from styledial.run_folder.layout import ADAPTER_SETTINGS, ADAPTER_WEIGHTS
@@ -58,7 +59,7 @@ def attach_adapter(base: PreTrainedModel, folder: Path, name: str) -> PeftModel:
 def shapes_of(folder: Path) -> dict[str, tuple[int, ...]]:
     """The shapes of an adapter's weights by PEFT's names, from the header of its file.
 
-    Raises AdapterError where the file is absent or cut short.
+    Raises AdapterError where the file is absent or cut short, ModelError for a pointer of Git LFS.
     """
     path = folder / ADAPTER_WEIGHTS
     if not path.is_file():
@@ -66,6 +67,7 @@ def shapes_of(folder: Path) -> dict[str, tuple[int, ...]]:
     try:
         return {name: header.shape for name, header in safetensors_headers(path).items()}
     except ModelError:
+        check_no_pointers(folder)
         raise _damaged(path, "is truncated or damaged", "不完整或已损坏") from None
 
 

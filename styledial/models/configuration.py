@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from styledial.commands import command
 from styledial.errors import ModelError
 from styledial.models.chatglm.layout import glm_config, is_original
 from styledial.models.gguf_base import gguf_config
@@ -48,9 +49,9 @@ def model_config(name: str, *, trust_remote_code: bool = False) -> PretrainedCon
     except (OSError, ValueError):
         raise ModelError(
             f"model.model_name_or_path: the config.json of {name} is neither here nor available "
-            "from the hub. Download the model first: `styledial download`.",
+            f"from the hub. Download the model first: `{command('download', '--model', name)}`.",
             f"model.model_name_or_path：本地没有 {name} 的 config.json，也无法从模型中心取得。"
-            "请先下载模型：styledial download。",
+            f"请先下载模型：`{command('download', '--model', name)}`。",
         ) from None
 
 

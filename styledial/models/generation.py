@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from styledial.data.chat import prompt_ids, turn_ends, was_taught_to_answer
+from styledial.data.chat import prompt_ids, takes_a_message, turn_ends, was_taught_to_answer
 from styledial.data.tokens import continuation
 from styledial.distributed.sharded_tensors import model_is_sharded
 from styledial.errors import ModelError
@@ -56,9 +56,16 @@ def answers_by_template(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, asked: str = "auto"
 ) -> bool:
     """Whether a prompt is a user's message to this model, not a text to go on from: as `asked`,
-    on or off, or by whether it was taught to answer. Always off without a chat template."""
+    on or off, or by whether it was taught to answer. Always off without a chat template. Raises
+    ModelError where `on` is asked of a template that takes no single message."""
     if asked == "off" or not tokenizer.chat_template:
         return False
+    if asked == "on" and not takes_a_message(tokenizer):
+        raise ModelError(
+            "model.chat: on, but the base's chat template refuses a single message of a user's; "
+            "write model.chat: off.",
+            "model.chat 为 on，但基座的对话模板不接受单条用户消息；请写 model.chat: off。",
+        )
     return asked == "on" or was_taught_to_answer(tokenizer, _own_ends(model, tokenizer))
 
 

@@ -60,7 +60,7 @@ def built_from(where: str | Path) -> Iterator[None]:
 def check_folder(folder: Path, *, trust_remote_code: bool = False) -> None:
     """Raises ModelError, naming the file, for what would fail or train nonsense later."""
     config = read_config(folder)
-    _check_no_pointers(folder)
+    check_no_pointers(folder)
     files = weight_files(folder)
     _check_tokenizer(folder)
     headers: dict[str, Header] = {}
@@ -74,8 +74,9 @@ def check_folder(folder: Path, *, trust_remote_code: bool = False) -> None:
         _check_shapes(folder, headers)
 
 
-def _check_no_pointers(folder: Path) -> None:
-    """Git leaves these in place of large files where it lacks its LFS extension."""
+def check_no_pointers(folder: Path) -> None:
+    """Git leaves these in place of large files where it lacks its LFS extension. Raises
+    ModelError."""
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.stat().st_size < 1024 and path.read_bytes().startswith(_POINTER):
             raise ModelError(

@@ -20,7 +20,7 @@ from styledial.models.base_files import written_dtype
 from styledial.models.classes import auto_class, with_attention
 from styledial.models.frozen import frozen
 from styledial.models.gguf_base import is_gguf, origin_of
-from styledial.models.inspect import read_config
+from styledial.models.inspect import check_no_pointers, read_config
 from styledial.models.locate import (
     absolute,
     find_base,
@@ -76,6 +76,7 @@ def load_tokenizer(
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
     except Exception as error:  # what Rust raises of a damaged tokenizer.json has no other class
+        check_no_pointers(folder)
         raise _not_loaded(name_or_path, error) from None
     check_template(tokenizer, name_or_path)
     # transformers 5 may rebuild a tokenizer as another class, which then gives nothing for text.

@@ -68,6 +68,8 @@ def describe_adapter(folder: Path) -> dict[str, Any]:
         path = folder / name
         if not path.is_file():
             continue
+        if name == SUMMARY:
+            _check_has_a_model(folder)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             return {**content, "model": content[key]}
@@ -82,6 +84,16 @@ def describe_adapter(folder: Path) -> dict[str, Any]:
         "finished run.",
         f"{folder}：这里没有适配器（缺少 adapter_config.json）。请写已完成训练的 output_dir。",
     )
+
+
+def _check_has_a_model(run: Path) -> None:
+    """Raises AdapterError for a finished run whose adapter or model was moved away."""
+    if not any((run / name).is_file() for name in (ADAPTER_SETTINGS, MODEL_SETTINGS)):
+        raise AdapterError(
+            f"{run}: its adapter is gone ({ADAPTER_SETTINGS} is missing). Restore it from a copy, "
+            "or train again.",
+            f"{run}：适配器不见了（缺少 {ADAPTER_SETTINGS}）。请从备份恢复，或重新训练。",
+        )
 
 
 def check_adapter(adapter: Path) -> None:

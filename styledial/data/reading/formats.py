@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import io
+import logging
 import re
 import struct
 import tempfile
@@ -209,6 +210,7 @@ def _docx(path: Path, ledger: Ledger) -> Iterator[str]:
 
 def _pdf(path: Path, ledger: Ledger) -> Iterator[str]:
     pypdf = extra(path, "pypdf", "pdf")
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it writes of each oddity
     reader = pypdf.PdfReader(str(path))
     if reader.is_encrypted and not reader.decrypt(""):
         _protected(path, "a password")

@@ -10,7 +10,6 @@ sentences gives them as they are.
 from __future__ import annotations
 
 import itertools
-import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -39,7 +38,6 @@ _LONGEST_HEADING = 120  # characters
 
 def pdf_lines(path: Path, pages: Sequence[Any], ledger: Ledger) -> Iterator[str]:
     """The lines of the pages of pypdf. Raises DataError where they have no text layer."""
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it writes of each oddity
     rows = [rows_of(page, number) for number, page in enumerate(pages, 1)]
     if sum(len(row.text) for page in rows for row in page) < _SCANNED * max(1, len(rows)):
         raise DataError(
