@@ -222,7 +222,8 @@ def saved_as_plain(model: PreTrainedModel) -> PreTrainedModel:
     """The dequantised model, to be saved under the names of plain weights.
 
     transformers keeps the renamings with which it read the files, to undo them when it saves;
-    those that quantise can't be undone.
+    those that quantise can't be undone. It has no public name for them (5.23), and no other way to
+    save under the names that other programs read.
     """
     from transformers.conversion_mapping import get_model_conversion_mapping
 
