@@ -25,7 +25,7 @@ from styledial.build.kl import build_controller
 from styledial.build.model import build_optimizer, mixed_precision
 from styledial.build.rows import ANCHOR_WEIGHT, anchor_rows, has_anchor
 from styledial.data.pack import Batch
-from styledial.memory import repeat, skeleton, within
+from styledial.memory import kernel_buffers, repeat, skeleton
 from styledial.memory.second import Accumulated, add_second
 from styledial.memory.shorten import layers_of
 from styledial.memory.trace import GRAIN, Trace, Tracker
@@ -90,7 +90,7 @@ def rehearse(
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     policy, left_out = skeleton.build_skeleton(config, shape, dtype, short=not (whole or thorough))
-    tracker = Tracker(GRAIN, within.on_gpu) if on_gpu else Tracker(1)
+    tracker = Tracker(GRAIN, kernel_buffers.on_gpu) if on_gpu else Tracker(1)
     with FakeTensorMode(), skeleton.packed_rows(packed):
         skeleton.materialise(policy, dtype)
         see_weights(policy, tracker)

@@ -27,7 +27,7 @@ from styledial.libraries import without_bitsandbytes
 from styledial.models.digests import Digests, digests_of
 from styledial.models.dora import scale_norms
 from styledial.models.head import OutputHead, output_head
-from styledial.models.lean import lean
+from styledial.models.lora_forward import with_fewer_copies
 from styledial.models.text_part import (
     default_layers,
     expert_weights,
@@ -192,7 +192,7 @@ def with_lora(
     )
     try:
         with quiet_peft():
-            tuned = lean(get_peft_model(model, config))
+            tuned = with_fewer_copies(get_peft_model(model, config))
     except (ValueError, re.error) as error:
         why = str(error).strip().rstrip(".")
         raise _no_such_layer(why, why, _layers(model, head_names)) from None

@@ -7,8 +7,8 @@ import torch
 from tiny_models import build
 
 from styledial.models.frozen import recompute_activations
-from styledial.models.lean import lean
 from styledial.models.load import load_base
+from styledial.models.lora_forward import with_fewer_copies
 from styledial.models.policy import with_lora
 
 IDS = torch.arange(5, 69).reshape(2, 32)
@@ -49,8 +49,8 @@ def test_numbers_are_pefts_own(base, load, checkpointing, monkeypatch):
     from styledial.models import policy as where
 
     found = []
-    for change in (lambda model: model, lean):
-        monkeypatch.setattr(where, "lean", change)
+    for change in (lambda model: model, with_fewer_copies):
+        monkeypatch.setattr(where, "with_fewer_copies", change)
         torch.manual_seed(0)
         model = load_base(base, **load)
         if checkpointing:
@@ -67,8 +67,8 @@ def test_less_is_kept_for_backward(base, monkeypatch):
     from styledial.models import policy as where
 
     kept = []
-    for change in (lambda model: model, lean):
-        monkeypatch.setattr(where, "lean", change)
+    for change in (lambda model: model, with_fewer_copies):
+        monkeypatch.setattr(where, "with_fewer_copies", change)
         policy = with_lora(
             copy.deepcopy(load_base(base, dtype="bfloat16")),
             r=4,

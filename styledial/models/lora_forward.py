@@ -6,7 +6,7 @@ PEFT's forward leaves three fp32 tensors as wide as the layer's output (B A x, s
 and, for the backward pass, an fp32 copy of x for every layer that reads it. Here the first is
 scaled and added to in place, and x is kept as it came and widened again when it is needed. Each
 number goes through the same operations in the same order, so results and gradients are those of
-PEFT to the last bit (tests/test_models_lean.py).
+PEFT to the last bit (tests/test_models_lora_forward.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
 
-def lean(model: PeftModel) -> PeftModel:
+def with_fewer_copies(model: PeftModel) -> PeftModel:
     """Give every plain LoRA layer of the model the forward above; others keep PEFT's.
 
     Layers with dropout or DoRA, and whatever is asked in a special way (merged, switched off,
@@ -38,11 +38,11 @@ def lean(model: PeftModel) -> PeftModel:
         rounding |= {Linear4bit: True, Linear8bitLt: True}
     for module in model.modules():
         if type(module) in rounding:
-            module.forward = _leaner(module, rounding[type(module)])
+            module.forward = _forward_of(module, rounding[type(module)])
     return model
 
 
-def _leaner(module: Any, rounded: bool) -> Any:
+def _forward_of(module: Any, rounded: bool) -> Any:
     original = module.forward
 
     def forward(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
