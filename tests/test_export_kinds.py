@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import warnings
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,9 @@ def front_matter(card: Path) -> dict:
     return yaml.safe_load(card.read_text(encoding="utf-8").split("---\n")[1])
 
 
-def test_peft_adapters_have_the_strengths_scale_in_them(run: Path, tmp_path: Path) -> None:
+def test_peft_adapters_have_the_strengths_scale_in_them(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done = export(run, "peft", tmp_path / "out", "--strength", "0.03,0.05")
     assert done.returncode == 0, done.stderr
     before = load_file(run / "adapter_model.safetensors")
@@ -49,6 +52,21 @@ def test_peft_adapters_have_the_strengths_scale_in_them(run: Path, tmp_path: Pat
     card = tmp_path / "out" / "README.md"
     assert front_matter(card)["library_name"] == "peft"
     assert "one.txt" in card.read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "out")
+    assert_python_works(card)
+
+
+def assert_python_works(card: Path) -> None:
+    """What the card says to type in Python loads the first adapter, run in the export's folder."""
+    code = re.search(r"```\n(from transformers.*?)```", card.read_text(encoding="utf-8"), re.DOTALL)
+    assert code
+    loaded: dict = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PEFT uses a name that transformers will drop
+        base = json.loads(Path("kl-0.03/adapter_config.json").read_text(encoding="utf-8"))
+        exec(code[1].replace("BASE", base["base_model_name_or_path"]), loaded)
+    assert loaded["model"].peft_config["default"].r == 8
+    assert loaded["tokenizer"].decode(loaded["tokenizer"]("话说").input_ids).endswith("话说")
 
 
 def test_a_merge_is_measured_in_its_own_precision(run: Path, tmp_path: Path) -> None:

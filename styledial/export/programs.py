@@ -19,18 +19,28 @@ def programs(name: str, kind: str, base: str, gguf: str, at: At) -> Iterator[tup
 
 
 def _adapters(name: str, base: str, gguf: str, at: At) -> list[tuple[str, tuple[str, ...], str]]:
-    loaded = f'AutoModelForCausalLM.from_pretrained("{base}")'
     served = f"{at.name}={at.name}"
     file, scale = f"{name}.gguf", f"{at.scale:.4f}"
-    peft = f'PeftModel.from_pretrained({loaded}, "{at.name}")'
     kobold = f"koboldcpp --model {typed(gguf)} --lora {file} --loramult {scale}"
     return [
-        ("transformers + PEFT", ("peft", "vllm"), peft),
+        ("transformers + PEFT", ("peft", "vllm"), _in_python(base, at.name)),
         ("vLLM", ("vllm", "peft"), f"vllm serve {base} --enable-lora --lora-modules {served}"),
         ("llama.cpp", ("gguf-lora",), llama_server(gguf, file, at)),
         ("koboldcpp", ("gguf-lora",), kobold),
         ("Ollama", ("ollama",), f"ollama create {name}-{at.name} -f Modelfile.{at.name}"),
     ]
+
+
+def _in_python(base: str, adapter: str | None = None) -> str:
+    """Python that loads the model, and an adapter on it."""
+    lines = ["from transformers import AutoModelForCausalLM, AutoTokenizer"]
+    if adapter is not None:
+        lines.append("from peft import PeftModel")
+    lines.append(f'model = AutoModelForCausalLM.from_pretrained("{base}")')
+    if adapter is not None:
+        lines.append(f'model = PeftModel.from_pretrained(model, "{adapter}")')
+    lines.append(f'tokenizer = AutoTokenizer.from_pretrained("{adapter or base}")')
+    return "\n".join(lines)
 
 
 def llama_server(base: str | Path, lora: str | Path, at: At) -> str:
@@ -41,7 +51,7 @@ def llama_server(base: str | Path, lora: str | Path, at: At) -> str:
 def _whole(name: str) -> list[tuple[str, tuple[str, ...], str]]:
     file = f"{name}-f16.gguf"
     return [
-        ("transformers", ("merged",), 'AutoModelForCausalLM.from_pretrained("model")'),
+        ("transformers", ("merged",), _in_python("model")),
         ("vLLM", ("merged",), "vllm serve model"),
         ("llama.cpp", ("gguf",), f"llama-server -m {file}"),
         ("koboldcpp", ("gguf",), f"koboldcpp --model {file}"),
