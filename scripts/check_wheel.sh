@@ -52,8 +52,9 @@ import styledial
 
 package = Path(styledial.__file__).parent
 assert package.is_relative_to(sys.prefix), package
+need_gradio = {f"styledial.studio.{name}" for name in ("actions", "page", "slider")}
 for module in pkgutil.walk_packages([str(package)], "styledial."):
-    if module.name not in ("styledial.studio.page", "styledial.studio.slider"):  # need Gradio
+    if module.name not in need_gradio:
         importlib.import_module(module.name)  # with no extra installed
 print(package / "presets")
 PYTHON

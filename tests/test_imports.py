@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import styledial
 
 # The page itself is written in Gradio's terms; what begins it, cli/studio.py, asks first.
-NEED_GRADIO = ("styledial.studio.page", "styledial.studio.slider")
+NEED_GRADIO = ("styledial.studio.actions", "styledial.studio.page", "styledial.studio.slider")
 
 
 def test_import_every_module() -> None:

@@ -71,13 +71,14 @@ def application(places: Places, password: str | None) -> Any:
     import gradio as gr
     from fastapi import FastAPI
 
+    from styledial.studio.actions import Actions
     from styledial.studio.desk import Desk
     from styledial.studio.guard import Guard
     from styledial.studio.html import CSS
     from styledial.studio.jobs import Jobs
     from styledial.studio.page import Page
 
-    page = Page(places, Desk(), Jobs(places.runs_in[0])).blocks()
+    page = Page(Actions(places, Desk(), Jobs(places.runs_in[0]))).blocks()
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     _serve_reports(app, places)
     gr.mount_gradio_app(
