@@ -2,8 +2,8 @@
 
     cache/texts-KEY.npz     tokens and packing of the three texts, prompts, and what was left out
 
-KEY covers the settings, and name, size and time of every file that is read, so a file of an
-earlier run is used only where it would come out the same.
+KEY covers this program's version, the settings, and name, size and time of every file that is read,
+so a file of an earlier run is used only where it would come out the same.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from styledial import __version__
 from styledial.build.texts import Texts, prepare_texts, read_material
 from styledial.config import BUNDLED, Config
 from styledial.data.pack import PackedRows
@@ -78,7 +79,7 @@ def _one_text_a_row(texts: Texts) -> str:
 
 
 def _key(config: Config) -> str:
-    digest = hashlib.sha256(config.data.model_dump_json().encode())
+    digest = hashlib.sha256(f"{__version__} {config.data.model_dump_json()}".encode())
     digest.update(f"{config.model.attn_implementation} {config.model.model_name_or_path}".encode())
     general = config.data.general
     for source in (
