@@ -41,7 +41,8 @@ def _without_randomness(model: PreTrainedModel) -> None:
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
         for holder in (module, getattr(module, "config", None)):
-            for name, value in list(vars(holder).items()) if holder is not None else ():
+            # Other programs' modules may keep a dict there, or nothing.
+            for name, value in list(getattr(holder, "__dict__", {}).items()):
                 if isinstance(value, float) and _RANDOM.search(name):
                     setattr(holder, name, 0.0)
 
