@@ -379,6 +379,8 @@ Biên tập: ông Ba
 # Prose beside the rules for sites that copy web novels, for readers' notes and for chapters' ends.
 PROSE += """
 更新过的名单贴在墙上，读者可以自己去看。
+新书上架的那天，店里来了两个人。
+A note from the landlord lay under the cup.
 屏幕右上角写着退出阅读模式，我点了一下。
 作者的话很短，只有两行。
 题外话说得太多，天都黑了。

@@ -147,3 +147,10 @@ def test_each_word_of_a_note_in_english_is_looked_for() -> None:
     assert _is_note("Thanks to all readers, and do leave a review.")
     assert _words("求月票，see my Patreon") == {"月票", "Patreon"}
     assert _words("The rain came down upon the mill, and no one slept.") == set()
+
+
+@pytest.mark.parametrize("line", ["PS是什么意思，她问。", "VIP包厢里坐满了人", "他说OK"])
+def test_capitals_in_a_chinese_line_go_on_with_no_title(line: str) -> None:
+    """All its letters that have a case are capitals: it was the second half of the title."""
+    chapters, kept, _ = cleaned(book_with(line, 0))
+    assert (list(chapters.values()), kept) == (["第一章 雪", "第二章 月"], [line, *story()])

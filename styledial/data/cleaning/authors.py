@@ -26,8 +26,8 @@ _WORDS = re.compile(
 )
 # One of these has to be among what such a line says: a wall may hold lists for readers too.
 _TO_READERS = re.compile(
-    "月票|推荐票|打赏|书友|加更|[一二三四五两]更|码字|断更|存稿|追读|求|霸王票|营养液|本书|新书|上架|完本|感言|卡文|书评|"
-    "正版|公众号|QQ群|支持|大家|各位|今天|今晚|明天|昨天|晚上|更新[。！!，,~～晚慢]|期待|小天使|撒花|请假"
+    "月票|推荐票|打赏|书友|加更|[一二三四五两]更|码字|断更|存稿|追读|求|霸王票|营养液|完本|感言|卡文|书评|"
+    "正版|公众号|QQ群|支持|大家|各位|今天|今日|今晚|明天|昨天|晚上|更新[。！!，,~～晚慢]|期待|小天使|撒花|请假"
 )
 _LATIN_WORDS = re.compile(
     r"\bRoyal ?Road\b|\bratings?\b|"
@@ -46,8 +46,9 @@ _MARK = re.compile(
     re.I,
 )
 # What is under such a line in a chapter is the author's too, to the end of the chapter.
+_SOMEBODY = r"(?!(?:the|an?|his|her|my|their|our|its) )[^\s.,;:!?]{1,30}(?: [^\s.,;:!?]{1,20})?"
 _HEADS = re.compile(
-    r"作话\s*[:：]|作者有话要?说\s*[:：]?.*|A note from .{1,40}|Author.?s Notes?\s*:?",
+    rf"作话\s*[:：]|作者有话要?说\s*[:：]?.*|A note from {_SOMEBODY}|Author.?s Notes?\s*:?",
     re.I,
 )
 _SAID = re.compile('[道说說][：，]?[“「]|^[“「『"]')

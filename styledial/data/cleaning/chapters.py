@@ -96,10 +96,16 @@ def _is_second_half(before: tuple[Line, str], line: Line) -> bool:
         return True
     if len(text) > LONGEST or line.number - before[0].number > 3:
         return False
-    if text.isupper() and len(re.findall("[^\\W\\d_]", text)) >= 3:
+    if _is_in_capitals(text):
         return title.isupper() or len(title) <= 24
     follows = line.number == before[0].number + 1
     return follows and len(title) <= 14 and _is_named_in_capitals(text)
+
+
+def _is_in_capitals(text: str) -> bool:
+    """OF THE SHIP: all its letters are capitals, not those of PS in a Chinese sentence."""
+    letters = re.findall(r"[^\W\d_]", text)
+    return text.isupper() and 3 <= len(letters) == sum(map(str.isupper, letters))
 
 
 def _is_named_in_capitals(text: str) -> bool:
