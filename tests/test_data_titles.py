@@ -154,3 +154,21 @@ def test_capitals_in_a_chinese_line_go_on_with_no_title(line: str) -> None:
     """All its letters that have a case are capitals: it was the second half of the title."""
     chapters, kept, _ = cleaned(book_with(line, 0))
     assert (list(chapters.values()), kept) == (["第一章 雪", "第二章 月"], [line, *story()])
+
+
+@pytest.mark.parametrize("head", ["内容简介：", "【あらすじ】", "Synopsis:"])
+def test_a_blurb_before_the_first_title_goes_and_a_prologue_stays(head: str) -> None:
+    prose = story()
+    rows = [
+        "《雪》",
+        head,
+        "　　一个女人渡海去找一张海图。",
+        "",
+        "",
+        prose[0],
+        "",
+        "第一章 雪",
+        *prose[1:20],
+    ]
+    _, kept, drops = cleaned([*rows, "第二章 月", *prose[20:40]])
+    assert (kept, drops["preface"]) == (prose[:40], 2)

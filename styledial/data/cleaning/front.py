@@ -17,6 +17,12 @@ _EDITORS = re.compile(
     "简介|簡介|介绍|介紹|描写|描寫|形象|人物|艺术|藝術|现存|現存|全称|全稱|佚名|续书|續書|"
     "电子书|版权|版權"
 )
+_BLURB_NAMES = (
+    "(?:(?:内容|作品|小说)?(?:简介|簡介|介绍|介紹)|文案|あらすじ|作品紹介|줄거리|작품 ?소개|"
+    "аннотация|synopsis|blurb)"
+)
+_BLURB = re.compile(rf"[【\[]{_BLURB_NAMES}[】\]]\s?[:：]?|{_BLURB_NAMES}\s?[:：]", re.I)
+_LONGEST_BLURB = 1000  # characters; a prologue may stand under it
 _SENTENCE = re.compile(r"[。！？”」]|\w+(?:[ ,]+\w+){3,}[.!?…][\"'”’»)]*$")
 _SPEECH = re.compile("[道曰说說][：，]?[“「]")
 _NOTE_HEAD = re.compile("[【\\[]?(?:注释|注釋|注解|註解|校注|校记|校記)[】\\]]?[:：]?")
@@ -51,6 +57,7 @@ def separate_front(paragraphs: Iterable[Paragraph], ledger: Ledger) -> Iterator[
 
 def _judge(held: list[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
     """The text before the first title: nothing if it is a blurb, a preface or the book's name."""
+    held = _without_blurb(held, ledger)
     text = "\n".join(p.line.text for p in held)
     if _is_editorial(text):
         _drop(held, "preface", ledger)
@@ -58,6 +65,19 @@ def _judge(held: list[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
         _drop(held, "book title", ledger)
     else:
         yield from _without_name(held, ledger)
+
+
+def _without_blurb(held: list[Paragraph], ledger: Ledger) -> list[Paragraph]:
+    """`held` without what stands under 内容简介：, up to a blank line or the first title."""
+    rows = [paragraph.line.text for paragraph in held]
+    begin = next((i for i, row in enumerate(rows) if _BLURB.fullmatch(row)), None)
+    if begin is None:
+        return held
+    end = next((i for i in range(begin + 2, len(rows)) if not rows[i]), len(rows))
+    if sum(map(len, rows[begin:end])) > _LONGEST_BLURB:
+        return held
+    _drop(held[begin:end], "preface", ledger)
+    return held[:begin] + held[end:]
 
 
 def _without_prefaces(
