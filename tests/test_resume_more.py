@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from alike import ADAPTER
 from marks import slow_but
+from run_folders import contents
 from running import LITTLE_TEXT, SHORT_END, Done, invoke, small_run
 from safetensors.torch import load_file
 
@@ -71,6 +72,21 @@ def test_more_is_added_to_a_short_run(
     ] == [{k: v for k, v in line.items() if not k.startswith("time/")} for line in made[:-1]]
     assert after["anchor"] == before["anchor"]  # the text of the first plan, not of the longer one
     assert checkpoints(output / "checkpoints")[-1].name == f"step-{after['steps']}"
+
+
+def test_a_run_is_not_resumed_to_an_earlier_end(
+    tiny_base: Path, novels: Path, tmp_path: Path
+) -> None:
+    """It said that all 90 of 30 updates were made, and wrote the smaller number of epochs down."""
+    output = tmp_path / "out"
+    trained(*settings_of(tiny_base, novels, output, "max_steps=3"))
+    before = contents(output)
+    done = invoke("train", *settings_of(tiny_base, novels, output, "max_steps=2"), "--resume")
+    assert done.returncode == 2
+    assert "3 updates are made, and max_steps 2 are only 2" in " ".join(done.stderr.split())
+    assert contents(output) == before
+    done = invoke("train", f"training.output_dir={output}", "--resume", "--overwrite")
+    assert (done.returncode, "give one of them" in done.stderr) == (2, True)
 
 
 def test_a_run_that_stopped_early_goes_on_with_new_patience(

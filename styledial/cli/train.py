@@ -96,6 +96,11 @@ def train(
     overwrite: Overwrite = False,
 ) -> None:
     """Train an adapter. Raises UserError, and Stopped after a signal."""
+    if resume and overwrite:
+        raise UserError(
+            "--resume goes on with the run that --overwrite replaces: give one of them.",
+            "--resume 是继续已有的训练，--overwrite 是替换它：请只写一个。",
+        )
     given = {
         SHORT["model_name"]: model_name,
         "training.kl_beta": kl_beta if strength is None else _budget(strength, kl_beta),

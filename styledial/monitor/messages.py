@@ -75,11 +75,28 @@ def mode(config: Config) -> Words:
     )
 
 
+def _limit(training: TrainingSettings) -> Words:
+    """The setting that says how long the run is, and its value."""
+    if training.max_steps > 0:
+        return "max_steps", f"{training.max_steps}"
+    return "num_train_epochs", f"{training.num_train_epochs:g}"
+
+
+def fewer_updates(made: int, steps: int, training: TrainingSettings) -> Words:
+    """Of a resume to an earlier end than the run has come to."""
+    limit, now = _limit(training)
+    return (
+        f"--resume: {made} updates are made, and {limit} {now} are only {steps}; what was learnt "
+        f"can't be taken back. Leave {limit} as it was or give more, or train anew with "
+        "--overwrite or in another folder.",
+        f"--resume：已完成 {made} 步，而 {limit} {now} 只有 {steps} 步；学过的无法撤销。"
+        f"请保持原来的 {limit} 或给出更大的值，或用 --overwrite、换文件夹重新训练。",
+    )
+
+
 def nothing_to_add(made: int, training: TrainingSettings) -> Words:
     """Of a resumed run that has made all its updates; `made` of them."""
-    counted = training.max_steps > 0
-    limit = "max_steps" if counted else "num_train_epochs"
-    now = f"{training.max_steps if counted else training.num_train_epochs:g}"
+    limit, now = _limit(training)
     return (
         f"--resume: all {made} updates are made; only the end (scaling to the budget, samples, "
         f"summary) is done again. To train further, give a larger {limit} (now {now}).",

@@ -33,6 +33,7 @@ from styledial.data.tokens import opening_ids, text_ids
 from styledial.distributed import ranks
 from styledial.distributed.consensus import Consensus
 from styledial.distributed.ranks import Place
+from styledial.errors import UserError
 from styledial.memory.plan import Plan
 from styledial.memory.settle import WhenTooLarge, settle
 from styledial.models import fsdp
@@ -165,6 +166,8 @@ def _assemble(
     snapshot = _snapshot(folder, consensus, here, screen) if resuming else None
     course = _course(loaded, here, snapshot, screen)
     order, steps = course.order, course.steps
+    if course.at > steps:
+        raise UserError(*messages.fewer_updates(course.at, steps, config.training))
     texts = loaded.texts.read_as(course.readings.heldout, course.readings.general)
     screen.lines(start_block.text_rows(config, texts, tokenizer, order, steps, course.at))
     optimizer, scheduler = build_optimizer(config, policy, steps)

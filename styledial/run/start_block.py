@@ -76,8 +76,10 @@ def text_rows(
         f"{books}，{chapters}；训练 {learnt:,} token，留出 {kept:,}",
     )
     epochs = f"{order.epoch(steps):.3g}"
+    of = "update" if steps == 1 else "updates"
+    passes = "epoch" if epochs == "1" else "epochs"
     updates = say(
-        f"{steps:,} updates of {order.effective_batch} rows ({epochs} epochs)",
+        f"{steps:,} {of} of {order.effective_batch} rows ({epochs} {passes})",
         f"{steps:,} 次更新，每次 {order.effective_batch} 行（{epochs} 轮）",
     )
     if done:
