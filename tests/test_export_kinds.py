@@ -276,6 +276,14 @@ def test_what_is_not_understood_is_refused(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("to", ["llama.cpp", "GGUF-LoRA", "LM Studio", "gguf_lora"])
+def test_a_kind_by_the_program_that_reads_it(to: str, run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("gguf", reason="the extra gguf is not installed")
+    done = invoke("export", run, "--to", to, "-o", tmp_path / "out", "--dtype", "bf16")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "strengths.json").is_file()
+
+
 def test_nothing_of_the_users_is_touched(run: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine", encoding="utf-8")

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from running import invoke
 
 from styledial.commands import command
 from styledial.config import resolve
@@ -111,3 +112,20 @@ def test_the_tables_name_settings_that_there_are() -> None:
         r"\b(model|data|training)\.(\w+)", " ".join(en for en, _ in WHY_NOT.values())
     )
     assert all(key in SECTIONS[section].model_fields for section, key in named)
+
+
+@pytest.mark.parametrize("command", ["generate", "doctor", "report"])
+@pytest.mark.parametrize(
+    ("named", "such_as"),
+    [("my runs", "'my runs/a', 'my runs/b'"), ("my runs/a/checkpoints", "'my runs/a'"), (".", "")],
+)
+def test_a_folder_near_a_run_leads_to_it(
+    command: str, named: str, such_as: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / "my runs" / name / "checkpoints").mkdir(parents=True)
+        (tmp_path / "my runs" / name / "summary.json").write_text("{}")
+    done = invoke(command, named, *(["--prompt", "x"] if command == "generate" else []))
+    assert done.returncode == 2
+    assert ("such as" in done.stderr, such_as in done.stderr) == (bool(such_as), True), done.stderr

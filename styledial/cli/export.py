@@ -12,6 +12,7 @@ from styledial.cli.opening import importing, working
 from styledial.cli.options import Adapter, BaseNow
 from styledial.cli.outputs import at_home_folder
 from styledial.commands import next_lines, rows
+from styledial.config.as_written import chosen
 from styledial.language import say
 from styledial.run_folder.described import describe_adapter
 
@@ -24,6 +25,11 @@ HELP = say(
     "为 llama.cpp、Ollama、vLLM、PEFT 导出，或导出合并后的模型。",
 )
 
+
+# What reads a kind, for users who name the program.
+_PROGRAMS = dict.fromkeys(
+    ("llama.cpp", "llamacpp", "koboldcpp", "lmstudio", "lm-studio", "lm studio"), "gguf-lora"
+)
 
 To = Annotated[
     str,
@@ -102,11 +108,12 @@ def export(
     with working(say(f"export {adapter} for {to}", f"导出 {adapter}，用于 {to}")):
         describe_adapter(adapter)  # a wrong folder is said before torch is imported
         with importing():
-            from styledial.export.write import Options
+            from styledial.export.write import DTYPES, KINDS, QUANTS, Options
             from styledial.export.write import export as write
 
+        dtype, quant = chosen(dtype, DTYPES, "model.dtype"), chosen(quant, QUANTS)
         options = Options(strength, output, base, dtype, quant, base_gguf, llama_cpp, measure)
-        done = write(adapter, to, options)
+        done = write(adapter, _PROGRAMS.get(to.lower(), chosen(to, KINDS)), options)
     for note in done.notes:
         typer.echo(note, err=True)
     for line in _closing(done):

@@ -12,7 +12,7 @@ from styledial.config import Config, resolve
 from styledial.dial import FILE as DIAL
 from styledial.dial import DialPoint, load_dial
 from styledial.errors import UserError
-from styledial.run_folder.described import summary_of
+from styledial.run_folder.described import runs_near, summary_of
 from styledial.run_folder.layout import EVALUATION, METRICS, SETTINGS, SUMMARY
 from styledial.run_folder.metrics import seconds_of
 from styledial.run_folder.reader import Run, read_files
@@ -165,10 +165,12 @@ def read_record(folder: Path) -> Record:
             f"请写它所来自的训练：{origin.get('run')}。",
         )
     if not (folder / SETTINGS).is_file() or not (folder / METRICS).is_file():
+        near = runs_near(folder)
         raise UserError(
             f"{folder}: no run here ({SETTINGS} and {METRICS} are missing). Name the output_dir "
-            "of a run.",
-            f"{folder}：这里没有训练（缺少 {SETTINGS} 或 {METRICS}）。请写训练的 output_dir。",
+            f"of a run{near[0]}.",
+            f"{folder}：这里没有训练（缺少 {SETTINGS} 或 {METRICS}）。"
+            f"请写训练的 output_dir{near[1]}。",
         )
     run = read_files(folder)
     if problem := _first_problem(run):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from styledial.errors import AdapterError, UserError
-from styledial.language import say
+from styledial.language import say, typed
 from styledial.places import check_new
 from styledial.run_folder.layout import (
     ADAPTER_SETTINGS,
@@ -20,6 +20,8 @@ from styledial.run_folder.layout import (
     SAMPLES_DATA,
     SUMMARY,
 )
+
+_SHOWN = 3  # runs that a message names
 
 
 def is_plain_model(folder: Path) -> bool:
@@ -79,11 +81,29 @@ def describe_adapter(folder: Path) -> dict[str, Any]:
                 f"{path}：无法读取，或缺少 `{key}`；请恢复该文件或重新训练。",
             ) from None
     _check_is_there(folder)
+    near = runs_near(folder)
     raise AdapterError(
         f"{folder}: no adapter here (adapter_config.json is missing). Name the output_dir of a "
-        "finished run.",
-        f"{folder}：这里没有适配器（缺少 adapter_config.json）。请写已完成训练的 output_dir。",
+        f"finished run{near[0]}.",
+        f"{folder}：这里没有适配器（缺少 adapter_config.json）。"
+        f"请写已完成训练的 output_dir{near[1]}。",
     )
+
+
+def runs_near(folder: Path) -> tuple[str, str]:
+    """For the end of a sentence about a folder that is no run: the run that it lies in, or those
+    that lie in it; nothing where there are none."""
+    found = [place for place in (folder.parent, folder.parent.parent) if _is_run(place)][:1]
+    if not found and folder.is_dir():
+        found = sorted(filter(_is_run, folder.iterdir()))[:_SHOWN]
+    if not found:
+        return "", ""
+    names = [typed(place) for place in found]
+    return f", such as {', '.join(names)}", f"，例如 {'、'.join(names)}"
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / SUMMARY).is_file()
 
 
 def _check_has_a_model(run: Path) -> None:

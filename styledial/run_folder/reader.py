@@ -13,6 +13,7 @@ from styledial.dial import FILE as DIAL
 from styledial.dial import DialPoint, load_dial
 from styledial.errors import AdapterError, UserError
 from styledial.run_folder import layout
+from styledial.run_folder.described import runs_near
 from styledial.run_folder.metrics import read_metrics
 
 
@@ -44,11 +45,12 @@ def read_run(folder: Path) -> Run:
     """Raises UserError where `folder` holds neither a finished run nor one under way."""
     run = read_files(folder) if folder.is_dir() else None
     if run is None or (run.summary is None and not run.metrics):
+        near = runs_near(folder)
         raise UserError(
             f"{folder}: no run here (summary.json and metrics.jsonl are missing). Name the "
-            "output_dir of a run.",
+            f"output_dir of a run{near[0]}.",
             f"{folder}：这里没有训练结果（缺少 summary.json 和 metrics.jsonl）。"
-            "请写训练的 output_dir。",
+            f"请写训练的 output_dir{near[1]}。",
         )
     return run
 
