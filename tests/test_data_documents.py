@@ -96,6 +96,14 @@ def test_styles_of_any_name_with_an_outline_level_are_headings(tmp_path: Path) -
     ]
 
 
+def test_parts_of_a_document_in_other_encodings_do_no_harm(tmp_path: Path) -> None:
+    pytest.importorskip("mammoth", reason="the docx extra is not installed")
+    held = io.BytesIO(docx(paragraph(run(SAID))))
+    with zipfile.ZipFile(held, "a") as packed:
+        packed.writestr("customXml/item1.xml", "<a>é</a>".encode("utf-16"))
+    assert lines(tmp_path, "a.docx", held.getvalue()) == [SAID]
+
+
 @pytest.mark.parametrize(
     ("name", "raw", "reason"),
     [
@@ -160,6 +168,13 @@ def test_rtf_as_word_processors_write_it(tmp_path: Path, body: str, text: str) -
     pytest.importorskip("striprtf", reason="the rtf extra is not installed")
     raw = rf"{{\rtf1{body}\par}}".encode("ascii")
     assert [row for row in lines(tmp_path, "a.rtf", raw) if row] == text.split("\n")
+
+
+def test_a_picture_in_bytes_takes_no_text_with_it(tmp_path: Path) -> None:
+    pytest.importorskip("striprtf", reason="the rtf extra is not installed")
+    picture = rb"{\pict\jpegblip\bin9 }}\par}" + b"\xff\xd8" + b"}"
+    raw = rb"{\rtf1\ansi\ansicpg936 " + picture + CHINESE.encode("gbk") + rb"\par}"
+    assert [row for row in lines(tmp_path, "a.rtf", raw) if row] == [CHINESE]
 
 
 @pytest.mark.parametrize(

@@ -223,3 +223,10 @@ def test_an_encrypted_font_is_no_protection(tmp_path: Path) -> None:
     )
     write_epub(tmp_path / "a.epub", {"a.xhtml": BODY}, others={"META-INF/encryption.xml": method})
     assert read(tmp_path / "a.epub")[0] == LINES
+
+
+def test_verse_under_the_books_title_is_no_title_page(tmp_path: Path) -> None:
+    verse = "<h1>The Tide Ledger</h1><p>O ferry of the morning,</p><p>O lamp upon the stair,</p>"
+    title = "</manifest><metadata><dc:title>The Tide Ledger</dc:title></metadata><manifest>"
+    write_epub(tmp_path / "a.epub", {"a.xhtml": verse, "b.xhtml": BODY}, title)
+    assert len(read(tmp_path / "a.epub")[0]) == 5

@@ -232,3 +232,25 @@ def test_a_short_list_of_contents_is_no_title(tmp_path: Path) -> None:
 def test_a_header_of_labels_goes(tmp_path: Path, head: str) -> None:
     rows = f"The Ferry\n\n{head}\n\nCHAPTER I\n\n{TEXT}\n\n[End of The Ferry, by A. Ferryman]"
     assert [row for row in prepared(tmp_path, "a.txt", rows)[1] if row] == ROWS
+
+
+@pytest.mark.parametrize(
+    "titles", [["The Ferry", "The Tower"], ["1. Ferry", "2. Tower", "3. Lamp"]]
+)
+def test_a_header_goes_where_titles_are_of_no_form_known_before(
+    tmp_path: Path, titles: list[str]
+) -> None:
+    """It stayed as prose unless a title that needs no company ended it."""
+    labels = ["Status", "Category", "Genre", "Language", "Published", "Packaged", "Rating", "Words"]
+    head = "\n".join(f"{label}: x" for label in labels)
+    parts = [f"{title}\n\n{TEXT}\n\n" for title in titles]
+    _, kept = prepared(
+        tmp_path, "a.txt", f"The Ferry\n\nby A.\n\n{head}\nSummary: y\nz\n\n{''.join(parts)}"
+    )
+    assert not {row for row in kept if row} - {*ROWS, *titles}
+    assert set(ROWS) <= set(kept)
+
+
+def test_a_story_that_begins_with_a_few_labels_stays(tmp_path: Path) -> None:
+    head = ["Title: none", "Language: English, badly", "Rating: poor", "Status: wet"]
+    assert prepared(tmp_path, "a.txt", "\n".join([*head, *ROWS]))[1][-len(ROWS) :] == ROWS

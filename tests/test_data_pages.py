@@ -66,6 +66,7 @@ def test_a_sites_page_is_its_story(tmp_path: Path, body: str) -> None:
         '<p><a href="x">“Yes,” she said, and it was a link</a></p>',
         "<p>He said <q>come</q> and went.</p>",
         "<aside><p>A letter lay on the desk.</p></aside>",
+        "<blockquote><footer>From an old song of the port</footer></blockquote>",
         "<dl><dt>Marta</dt><dd>You are early.</dd></dl>",
     ],
 )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from styledial.data.cleaning.ledger import Ledger, Line
 
 _HEADER = 200  # lines
+_MANY = 5  # labels of a header that no known title ends
+_BETWEEN = 5  # lines from one of them to the next
 _LABEL = re.compile(
     r"(?:文案|内容标签|搜索关键字|一句话简介|立意|主角|配角|作品视角|文章类型|文章状态|作品分类|分类|类别|类型|状态|"
     r"字数|总字数|总点击|总推荐|最后更新|最新更新|内容简介|作品简介|简介|标签|授权状态|作者)\s*[:：].*|"
@@ -41,14 +44,22 @@ _TOLD = re.compile(r"\b(?:he|she|his|her|him|said|I|my|me)\b|[“”\"]")
 
 
 def site_header(sample: Sequence[Line], is_title: Callable[[str], bool]) -> int:
-    """How many lines a site's header of labels has before the first title; 0 where it has none."""
-    labels = 0
+    """How many lines a site's header of labels has: up to the first title, or to the end of its
+    block where titles are of no known form; 0 where it has none."""
+    labels: list[int] = []
     for place, line in enumerate(sample[:_HEADER]):
         text = line.text.strip()
         if text and is_title(text):
-            return place if labels >= 3 else 0
-        labels += _LABEL.fullmatch(text) is not None
-    return 0
+            return place if len(labels) >= 3 else 0
+        if _LABEL.fullmatch(text):
+            labels.append(place)
+    close = all(b - a <= _BETWEEN for a, b in itertools.pairwise(labels))
+    if len(labels) < _MANY or labels[0] > _BETWEEN or not close:
+        return 0
+    end = labels[-1]
+    while end < len(sample) and sample[end].text.strip():
+        end += 1
+    return end
 
 
 def without_header(lines: Iterable[Line], length: int, ledger: Ledger) -> Iterator[Line]:

@@ -103,7 +103,8 @@ _COUNT = (
 )
 # Lines that go after the last words of a chapter, and not before its first.
 _LAST = re.compile(
-    r"(?:to be continued|t\.?b\.?c\.?|the end|fin|end|конец(?: книги| первой части)?)[\s.!…]{0,6}|"
+    r"(?:to be continued|t\.?b\.?c\.?|the end|fin|end(?: file)?|конец(?: книги| первой части)?)"
+    r"[\s.!…]{0,6}|"
     r"全?剧终[。.…！!]{0,3}|"
     rf"[\W_]{{0,6}}end of (?:the )?(?:chapter|part|book|volume){_COUNT}[\W_]{{0,6}}|"
     + "|".join(LAST),

@@ -28,7 +28,8 @@ _NOTES = re.compile(r'(?is)<ol><li id="[^"]*(?:foot|end)note-.*?</ol>')
 def docx_page(path: Path, mammoth: Any) -> tuple[str, list[str]]:
     """(the document as HTML, its notes). Raises what zipfile and mammoth do on a damaged file."""
     with zipfile.ZipFile(path) as packed:
-        styles = _styles(_text(packed, _STYLES)) if _STYLES in packed.namelist() else ""
+        known = _STYLES in packed.namelist()
+        styles = _styles(_read(packed, _STYLES).decode("utf-8", "replace")) if known else ""
         plain = _prepared(packed)
     html = mammoth.convert_to_html(
         plain, style_map=styles, convert_image=mammoth.images.img_element(lambda image: {})
@@ -36,10 +37,10 @@ def docx_page(path: Path, mammoth: Any) -> tuple[str, list[str]]:
     return _NOTES.sub("", html), _NOTES.findall(html)
 
 
-def _text(packed: zipfile.ZipFile, name: str) -> str:
+def _read(packed: zipfile.ZipFile, name: str) -> bytes:
     if packed.getinfo(name).file_size > _LARGEST:
         raise ValueError(f"{name} is larger than {_LARGEST >> 20} MB")
-    return packed.read(name).decode("utf-8")
+    return packed.read(name)
 
 
 def _prepared(packed: zipfile.ZipFile) -> io.BytesIO:
@@ -48,12 +49,19 @@ def _prepared(packed: zipfile.ZipFile) -> io.BytesIO:
     with zipfile.ZipFile(held, "w") as copy:
         for item in packed.infolist():
             if item.filename == _DOCUMENT:
-                copy.writestr(_DOCUMENT, plain_text(_text(packed, _DOCUMENT)))
+                copy.writestr(_DOCUMENT, _plain(_read(packed, _DOCUMENT)))
             elif item.filename.endswith((".xml", ".rels")):
-                copy.writestr(item.filename, _text(packed, item.filename))
+                copy.writestr(item.filename, _read(packed, item.filename))
             elif not item.is_dir():  # a picture: named, so that no relation leads nowhere
                 copy.writestr(item.filename, b"")
     return held
+
+
+def _plain(raw: bytes) -> bytes:
+    try:
+        return plain_text(raw.decode("utf-8")).encode("utf-8")
+    except UnicodeDecodeError:  # UTF-16, which XML may be in too
+        return raw
 
 
 def plain_text(xml: str) -> str:

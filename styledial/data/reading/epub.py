@@ -268,7 +268,9 @@ def _names(page: Page, title: str) -> str:
     """Whether a page before the text names books and tells nothing: the book's title and its
     author, or what else the author wrote."""
     rows = [row.removeprefix("# ") for row in page.lines]
-    if rows and _ALSO_BY.fullmatch(rows[0]) and not any(map(_SENTENCE_END.search, rows)):
+    if any(row[-1:] in tuple(".!?,;…") for row in rows):
+        return ""
+    if rows and _ALSO_BY.fullmatch(rows[0]):
         return "title page"
     short = 2 <= len(rows) <= 8 and sum(map(len, rows)) <= 200
     bare = {"".join(row.split()).casefold() for row in rows}

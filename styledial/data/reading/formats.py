@@ -68,8 +68,10 @@ def kind_of(path: Path) -> str:
     """
     with path.open("rb") as file:
         head = file.read(_HEAD)
-    if head.startswith(_OLE) and _ENCRYPTED in path.read_bytes():
-        _protected(path, "a password")
+        if head.startswith(_OLE):
+            file.seek(0)
+            if _ENCRYPTED in file.read(_LARGEST):
+                _protected(path, "a password")
     for start, en, zh in _REFUSED:
         if head.startswith(start):
             raise DataError(f"{path}: is {en}.", f"{path}：是{zh}。")

@@ -197,6 +197,8 @@ class Page(HTMLParser):
         if tag == "blockquote" and self._after_note_title():
             return "author's note"
         of_site = self._of_site and is_of_site(tag, given)
+        if tag == "footer" and self._count["blockquote"]:  # says who is quoted
+            return ""
         return "navigation" if of_site and not self._inner.of_text else ""
 
     def _after_note_title(self) -> bool:

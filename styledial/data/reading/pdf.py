@@ -103,7 +103,8 @@ class _Layout(NamedTuple):
     def is_last(self, row: Row, after: Row) -> bool:
         """Whether a row ends its paragraph: the next word would have fitted on it."""
         word = after.text.split(" ", 1)[0]
-        fits = len(row.text) + 1 + len(word) <= self.full - _SLACK
+        room = 1 + (len(word) if word < "\u2e80" else 1)  # Chinese breaks behind any character
+        fits = len(row.text) + room <= self.full - _SLACK
         return fits and ends_sentence(row.text)
 
     def differs(self, before: Row, row: Row) -> bool:

@@ -20,6 +20,7 @@ _PAGES = {
     "10003": "cp949", "10008": "gb18030", "936": "gb18030", "950": "big5hkscs", "65001": "utf-8",
     "pc": "cp437", "pca": "cp850",
 }  # fmt: skip
+_BINARY = re.compile(rb"\\bin(\d{1,9}) ?")
 _CELL = re.compile(rb"\\(?:nest)?cell(?![a-z])")
 _LINK = re.compile(rb"(\\fldinst[^{}]{0,40}?(?:\{[^{}]{0,80}?)?)HYPERLINK")
 # Of the two bytes of a Chinese or Japanese character Word escapes the second only where it is no
@@ -31,6 +32,7 @@ _HALF = re.compile(rb"\\'([89a-fA-F][0-9a-fA-F])(?:\\'[0-9a-fA-F]{2}|([@-\[\]-z|
 def rtf_text(raw: bytes, rtf_to_text: Any) -> str:
     """The text of an RTF file; `rtf_to_text` is striprtf's."""
     encoding = _declared(raw)
+    raw = _without_binary(raw)
     plain = _LINK.sub(rb"\1LINK", _CELL.sub(rb"\\par", raw))
     if not plain.isascii():
         encoding, plain = _escaped(plain, encoding)
@@ -41,6 +43,16 @@ def rtf_text(raw: bytes, rtf_to_text: Any) -> str:
     text = str(rtf_to_text(plain.decode("ascii"), encoding=encoding or "cp1252", errors="replace"))
     # Characters beyond the first plane are written in two halves.
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _without_binary(raw: bytes) -> bytes:
+    """The file without what stands in it as bytes, such as pictures: \\bin and their number."""
+    parts: list[bytes] = []
+    at = 0
+    while (found := _BINARY.search(raw, at)) is not None:
+        parts.append(raw[at : found.start()])
+        at = found.end() + int(found[1])
+    return b"".join([*parts, raw[at:]])
 
 
 def _whole(found: re.Match[bytes]) -> bytes:
