@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -152,3 +153,21 @@ def test_pages_without_text_are_scanned(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("STYLEDIAL_LANG", "en")
     with pytest.raises(DataError, match="is scanned: its 3 pages have no text layer"):
         read(tmp_path, [[], [(50, 50, 9, "2")], []])
+
+
+def test_aes_names_the_package_that_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A PDF that only forbids printing was `not a .pdf that can be read … Remove it`."""
+    monkeypatch.setenv("STYLEDIAL_LANG", "en")
+    if importlib.util.find_spec("cryptography") or importlib.util.find_spec("Crypto"):
+        pytest.skip("cryptography is installed")
+    locked = (
+        "<</Filter/Standard/V 5/R 6/Length 256/P -1340/EncryptMetadata true/StmF/StdCF/StrF/StdCF"
+        "/CF<</StdCF<</AuthEvent/DocOpen/CFM/AESV3/Length 32>>>>"
+        f"/U<{'00' * 48}>/O<{'00' * 48}>/UE<{'00' * 32}>/OE<{'00' * 32}>/Perms<{'00' * 16}>>>"
+    )
+    raw = pdf(book()).replace(b"/Root", f"/ID[<00><00>]/Encrypt {locked}/Root".encode())
+    (tmp_path / "a.pdf").write_bytes(raw)
+    with pytest.raises(DataError, match="pip install cryptography"):
+        list(format_lines(tmp_path / "a.pdf", "pdf", Ledger()))

@@ -213,8 +213,16 @@ def _docx(path: Path, ledger: Ledger) -> Iterator[str]:
 def _pdf(path: Path, ledger: Ledger) -> Iterator[str]:
     pypdf = extra(path, "pypdf", "pdf")
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it writes of each oddity
-    reader = pypdf.PdfReader(str(path))
-    if reader.is_encrypted and not reader.decrypt(""):
+    try:
+        reader = pypdf.PdfReader(str(path))
+        opened = not reader.is_encrypted or reader.decrypt("")
+    except pypdf.errors.DependencyError:
+        raise DataError(
+            f"{path}: is encrypted with AES, which needs the package cryptography. Install it: "
+            "pip install cryptography",
+            f"{path}：采用 AES 加密，读取它需要 cryptography。请安装：pip install cryptography",
+        ) from None
+    if not opened:
         _protected(path, "a password")
     yield from pdf_lines(path, reader.pages, ledger)
 
