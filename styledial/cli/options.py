@@ -48,7 +48,7 @@ StrengthOption = Annotated[
 ]
 
 
-_FILES = (".yaml", ".yml", ".json")
+_FILES = (".yaml", ".yml", ".json")  # endings of a configuration file among the settings
 MOST_SEED = 2**31 - 1  # as of training.seed; torch takes no more than 64 bits
 
 

@@ -31,7 +31,8 @@ def serve(
         str | None,
         typer.Option(
             help=say(
-                "The base as GGUF, unless the run has one.", "GGUF 基座（训练时即用 GGUF 可不写）。"
+                "The base as a GGUF file; left out: the run's own, if it is one.",
+                "GGUF 格式的基座；训练时用的就是 GGUF 文件则可不写。",
             )
         ),
     ] = None,

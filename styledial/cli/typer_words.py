@@ -85,7 +85,7 @@ class Command(TyperCommand):
         return super().parse_args(ctx, args)
 
     def _settings_as_assignments(self, ctx: Any, args: list[str]) -> list[str]:
-        from styledial.cli.setting_options import as_assignments
+        from styledial.cli.setting_options import as_assignments  # the settings import pydantic
 
         with_value: set[str] = set()
         flags: set[str] = set()
