@@ -11,8 +11,8 @@ import pytest
 from running import invoke, small_run
 
 from styledial.errors import AdapterError
+from styledial.evaluation.record import load_evaluation
 from styledial.evaluation.result import of_mean, of_sums, ratio
-from styledial.evaluation.suite import load_evaluation
 
 READ = {
     "kl", "style_nll", "style_nll_gain", "style_bits_per_character", "general_nll", "general_kl",

@@ -14,10 +14,10 @@ from styledial.cli.main import app
 from styledial.data.pack import PackedRows
 from styledial.evaluation.copying import longest_copies
 from styledial.evaluation.fluency import distinct, longest_loop
+from styledial.evaluation.record import Evaluation, warnings
 from styledial.evaluation.result import Result, of_max, of_rate
 from styledial.evaluation.rhythm import Rhythm
 from styledial.evaluation.style import StyleScore, plain
-from styledial.evaluation.suite import Evaluation, warnings
 from styledial.evaluation.words import CHINESE, function_words, sentence_lengths
 from styledial.evaluation.writing import Passage, Passages, as_text
 from styledial.models.load import load_tokenizer

@@ -9,8 +9,8 @@ import pytest
 from running import invoke, small_run
 
 from styledial.data.texts import ASSETS
+from styledial.evaluation.record import Evaluation, warnings
 from styledial.evaluation.result import Result
-from styledial.evaluation.suite import Evaluation, warnings
 from styledial.report.lights import lights
 from styledial.run_folder.reader import read_run
 

@@ -109,7 +109,7 @@ def _of_another(adapter: Path, base: str, output: Path | None, data_dir: str | N
     is the adapter's own."""
     with importing():
         from styledial.run.sibling import beside, is_other_base, take_over, was_taken_over
-    from styledial.evaluation.suite import other_text
+    from styledial.evaluation.record import other_text
 
     target = output or beside(adapter, base)
     if not is_other_base(adapter, base, target, data_dir):
@@ -134,7 +134,7 @@ def _measure(adapter: Path, data_dir: str | None, base: str | None) -> None:
         from styledial.run.described import described_run
 
         described_run(adapter, data_dir)
-        from styledial.evaluation.suite import other_text
+        from styledial.evaluation.record import other_text
         from styledial.run.finished import measure_dial
 
     changed = measure_dial(adapter, data_dir, base_now=base)

@@ -27,7 +27,7 @@ from styledial.errors import UserError
 from styledial.language import say
 
 if TYPE_CHECKING:
-    from styledial.evaluation.suite import Evaluation
+    from styledial.evaluation.record import Evaluation
 
 HELP = say(
     "Measure style, forgetting, fluency and copying of a run. Writes evaluation.json.",
@@ -134,7 +134,8 @@ def evaluate(
     other = None if chosen(against, ("base",)) == "base" else Path(against).expanduser()
     with working(say(f"evaluate {adapter}", f"评估 {adapter}")):
         with importing():
-            from styledial.evaluation.suite import FULL, save_evaluation
+            from styledial.evaluation.record import save_evaluation
+            from styledial.evaluation.suite import FULL
             from styledial.run.finished import evaluate_run
             from styledial.run_folder.claims import writing
 
@@ -174,7 +175,7 @@ def _probes(probe: list[Path] | None, more: list[Path] | None) -> list[Path]:
 
 
 def _tell(found: Evaluation, adapter: Path, *, as_json: bool, written: bool) -> None:
-    from styledial.evaluation.suite import warnings
+    from styledial.evaluation.record import warnings
 
     if as_json:
         typer.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2))

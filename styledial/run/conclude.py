@@ -17,7 +17,8 @@ from styledial.data.manifest import FILE as MANIFEST
 from styledial.distributed.sharded_tensors import model_is_sharded
 from styledial.doctor import last_words
 from styledial.evaluation.distance import bits_per_character
-from styledial.evaluation.suite import Evaluation, evaluate_at_end
+from styledial.evaluation.record import Evaluation
+from styledial.evaluation.suite import evaluate_at_end
 from styledial.language import say, typed
 from styledial.models import fsdp
 from styledial.models.adapter import save_model

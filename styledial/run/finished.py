@@ -17,7 +17,8 @@ from styledial.data.manifest import FILE as MANIFEST
 from styledial.data.manifest import hashes_of
 from styledial.dial import SCALES, as_json, read_points
 from styledial.errors import AdapterError
-from styledial.evaluation.suite import FULL, Effort, Evaluation, evaluate
+from styledial.evaluation.record import Evaluation
+from styledial.evaluation.suite import FULL, Effort, evaluate
 from styledial.language import say
 from styledial.models.adapter import (
     base_of,
