@@ -11,17 +11,14 @@ second adapter was measured.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from styledial.errors import AdapterError
 from styledial.evaluation.alarms import FROM_TRAINING, PROBE, raised, usual
-from styledial.evaluation.result import Result, from_json
+from styledial.evaluation.result import Result
 from styledial.evaluation.writing import Passages
-from styledial.language import typed
 from styledial.run_folder.claims import writing
 from styledial.run_folder.layout import EVALUATION as FILE
 
@@ -97,19 +94,3 @@ def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
     """Write evaluation.json into a run's folder. Raises UserError where it is not writable."""
     with writing(folder) as run:
         run.write_json(FILE, evaluation.as_json())
-
-
-def load_evaluation(folder: Path) -> Evaluation | None:
-    """What evaluation.json holds; None where there is none. Raises AdapterError if damaged."""
-    path = folder / FILE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        metrics = {name: from_json(name, each) for name, each in content["metrics"].items()}
-        return Evaluation(metrics, content["settings"])
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise AdapterError(
-            f"{path}: cannot be read. Move it away, then `styledial evaluate {typed(folder)}`.",
-            f"{path}：无法读取。请把它移走，再运行 `styledial evaluate {typed(folder)}`。",
-        ) from None
