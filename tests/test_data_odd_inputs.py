@@ -251,6 +251,17 @@ def test_a_header_goes_where_titles_are_of_no_form_known_before(
     assert set(ROWS) <= set(kept)
 
 
+@pytest.mark.parametrize("titled", [False, True])
+def test_a_header_takes_no_story_with_it(tmp_path: Path, titled: bool) -> None:
+    """Without a blank line below the labels the whole book was a header; before a first title
+    that stands late, all that was before it."""
+    head = ["作者：小舟", "类型：短篇", "状态：完结", "字数：三千", "标签：乡村"]
+    prologue = prose(9000, seed=43).split("\n")
+    rows = [*head, *prologue, *(["第一章 雪", *ROWS[:3]] if titled else [])]
+    kept = prepared(tmp_path, "a.txt", "\n".join(rows))[1]
+    assert kept[: len(prologue)] == prologue
+
+
 def test_a_story_that_begins_with_a_few_labels_stays(tmp_path: Path) -> None:
     head = ["Title: none", "Language: English, badly", "Rating: poor", "Status: wet"]
     assert prepared(tmp_path, "a.txt", "\n".join([*head, *ROWS]))[1][-len(ROWS) :] == ROWS

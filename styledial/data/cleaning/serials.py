@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from styledial.data.cleaning.ledger import Ledger, Line
 
 _HEADER = 200  # lines
-_MANY = 5  # labels of a header that no known title ends
+_LONGEST = 2000  # characters of a header that are in no label, such as a blurb
+_FEW, _MANY = 3, 5  # labels of a header, and of one that no known title ends
+_LONGEST_END = 600  # characters that go on below its last label
 _BETWEEN = 5  # lines from one of them to the next
 _LABEL = re.compile(
     r"(?:文案|内容标签|搜索关键字|一句话简介|立意|主角|配角|作品视角|文章类型|文章状态|作品分类|分类|类别|类型|状态|"
@@ -45,21 +47,24 @@ _TOLD = re.compile(r"\b(?:he|she|his|her|him|said|I|my|me)\b|[“”\"]")
 
 def site_header(sample: Sequence[Line], is_title: Callable[[str], bool]) -> int:
     """How many lines a site's header of labels has: up to the first title, or to the end of its
-    block where titles are of no known form; 0 where it has none."""
-    labels: list[int] = []
-    for place, line in enumerate(sample[:_HEADER]):
-        text = line.text.strip()
-        if text and is_title(text):
-            return place if len(labels) >= 3 else 0
-        if _LABEL.fullmatch(text):
-            labels.append(place)
-    close = all(b - a <= _BETWEEN for a, b in itertools.pairwise(labels))
-    if len(labels) < _MANY or labels[0] > _BETWEEN or not close:
+    block where none of a known form follows soon; 0 where it has none."""
+    rows = [line.text.strip() for line in sample[:_HEADER]]
+    title = next((place for place, row in enumerate(rows) if row and is_title(row)), None)
+    rows = rows[:title]
+    labels = [place for place, row in enumerate(rows) if _LABEL.fullmatch(row)]
+    if len(labels) < (_MANY if title is None else _FEW):
         return 0
-    end = labels[-1]
-    while end < len(sample) and sample[end].text.strip():
-        end += 1
-    return end
+    others = sum(map(len, rows)) - sum(len(rows[place]) for place in labels)
+    if title is not None and others <= _LONGEST:
+        return title
+    close = all(b - a <= _BETWEEN for a, b in itertools.pairwise(labels))
+    return _end_of_block(rows, labels[-1] + 1) if close and labels[0] <= _BETWEEN else 0
+
+
+def _end_of_block(rows: Sequence[str], begin: int) -> int:
+    """The place of the blank line behind `begin`; `begin` where prose stands before it."""
+    end = next((place for place in range(begin, len(rows)) if not rows[place]), len(rows))
+    return end if sum(map(len, rows[begin:end])) <= _LONGEST_END else begin
 
 
 def without_header(lines: Iterable[Line], length: int, ledger: Ledger) -> Iterator[Line]:
