@@ -168,8 +168,7 @@ Continuará...
 ¡Gracias por leer! ¡No olviden votar y comentar!
 < 1화 > 끝
 다음 화에 계속
-읽어주셔서 감사합니다.
-読んでいただきありがとうございます！
+선작과 추천 감사합니다!
 次回更新は明日の予定です。
 カクヨムにも掲載しています。
 （続く）
@@ -412,6 +411,37 @@ Ende gut, alles gut.
 お読みください。
 """.strip().split("\n")
 
+# Letters, speeches and a story of the trade, in the words of sites.
+PROSE += """
+끝까지 읽어 주셔서 감사합니다.
+추천해 주셔서 감사합니다.
+추천서를 써 주신 교수님께 감사드립니다.
+最後まで読んでいただき、ありがとうございました。
+感想をお待ちしております。
+Теперь я жду награды и сплю спокойно.
+Спасибо за награду, товарищ генерал.
+Пишите мне, жду ваших отзывов о рукописи.
+Я жду подписи директора.
+Give me the power stone, and I will let the girl go.
+Send the power stones back to the temple before dawn.
+Vielen Dank fürs Lesen meines Kommentars.
+Gracias por leer y comentar mi carta.
+Merci d’avoir lu mon commentaire jusqu’au bout.
+P.S. Thank you for the coat.
+P.S. The key is under the stone.
+PS: The key is under the stone.
+Thank you, reader, and good night.
+（手机里装了三个看小说的App，没有一个好用，全卸了。）
+第三更时分，更夫敲着梆子走过长街。
+第二更天，更深露重，城门已经关了。
+感谢读者来信，今天的信就念到这里。
+感谢乡亲们的支持，桥修好了。
+今晚请假，我要去看你，感谢你一直等我。
+各位，抱歉，我来晚了，今天的会开始吧。
+我打开www.ferry.com，查了半天也没有结果。
+网址是www.ferry.com，打不开。
+""".strip().split("\n")
+
 
 @pytest.mark.parametrize("line", SITE)
 def test_a_line_of_a_site_goes_wherever_it_stands(line: str) -> None:
@@ -446,6 +476,25 @@ def test_a_sentence_about_such_things_stays(line: str) -> None:
     for at in (6,) if line in NOT_AT_AN_END else (6, 29):
         chapters, kept, _ = cleaned(book_with(line, at))
         assert (len(chapters), kept) == (2, [*story()[:at], line, *story()[at:]])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "He typed www.ferry.com into the browser and waited.",
+        "I saw my own chapter at https://ferry.example/12, copied word for word.",
+    ],
+)
+def test_an_address_that_a_story_tells_of_stays(line: str) -> None:
+    """The whole sentence went, for its words read as an address with its letters spaced."""
+    rows = [f"The ferry left at {hour}, and nobody in the town had seen it." for hour in range(9)]
+    assert cleaned(["Chapter 1", *rows[:5], line, *rows[5:]])[1] == [*rows[:5], line, *rows[5:]]
+
+
+def test_a_letter_under_a_name_is_no_authors_note() -> None:
+    rows = [f"The ferry left at {hour}, and nobody in the town had seen it." for hour in range(9)]
+    letter = ["A note from Margaret", "I have gone to the coast. The keys are under the stone."]
+    assert cleaned(["Chapter 1", *rows, *letter])[1] == [*rows, *letter]
 
 
 @pytest.mark.parametrize("line", ["FIN", "Author's note: the witness lied twice that day."])

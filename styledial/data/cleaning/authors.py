@@ -40,8 +40,14 @@ _LATIN_PARTS = (
     "Royal", "rating", "Patreon", "Discord", "eview", "comment", "pdate", "ollow", "avo", "eader",
     "hank", "next chapter",
 )  # fmt: skip
+# Courtesies: a letter, and a speech in a story, has two of them.
+_COURTESIES = {
+    "感谢", "抱歉", "各位", "见谅", "送上", "奉上", "请假", "本书", "读者", "早点睡", "Thanks",
+    "thanks", "Thank you", "thank you", "Reader", "Readers", "reader", "readers",
+}  # fmt: skip
+_POSTSCRIPT = re.compile(r"[（(\[【*]*(?:p\.?\s?s\.?\s*[:：]|p\.s\.\s)", re.I)
 _MARK = re.compile(
-    r"[（(\[【*]*(?:p\.?\s?s\.?\s*[:：]|p\.s\.\s|作者有话|(?:作者的话|(?:作者)?题外话)\s*[】)）]?\s*[:：]|"
+    r"[（(\[【*]*(?:作者有话|(?:作者的话|(?:作者)?题外话)\s*[】)）]?\s*[:：]|"
     r"A/N\b|Author.?s? Note|\(A/N)",
     re.I,
 )
@@ -51,6 +57,7 @@ _HEADS = re.compile(
     rf"作话\s*[:：]|作者有话要?说\s*[:：]?.*|A note from {_SOMEBODY}|Author.?s Notes?\s*:?",
     re.I,
 )
+_OF_SOMEBODY = re.compile("A note from ", re.I)  # may head a letter in a story
 _SAID = re.compile('[道说說][：，]?[“「]|^[“「『"]')
 
 
@@ -118,7 +125,13 @@ def _is_note(text: str) -> bool:
     told = _tells(text)  # most paragraphs: the words aren't looked for in them
     if _MARK.match(text):
         return not told or bool(_words(text))
-    return not told and len(words := _words(text)) >= 2 and _is_to_readers(text, words)
+    if told:
+        return False
+    words = _words(text)
+    if _POSTSCRIPT.match(text):
+        return not words <= _COURTESIES
+    enough = len(words) >= (3 if words <= _COURTESIES else 2)
+    return enough and _is_to_readers(text, words)
 
 
 def _is_to_readers(text: str, words: set[str]) -> bool:
@@ -144,7 +157,8 @@ def _judged(held: list[Paragraph], headed: bool, ledger: Ledger) -> Iterator[Par
     whole = not headed or _speaks(held)
     for paragraph in held:
         text = paragraph.line.text
-        if text and (whole or _heads_a_note(paragraph) or _is_note(text)):
+        heads = _heads_a_note(paragraph) and not _OF_SOMEBODY.match(text)
+        if text and (whole or heads or _is_note(text)):
             ledger.drop(paragraph.line, line_at_end(text) or "author's note")
         else:
             yield paragraph
@@ -157,4 +171,5 @@ def _speaks(held: list[Paragraph]) -> bool:
     said = sum(bool(_words(text)) for text in texts)
     if sum(map(len, texts)) > _LONGEST_NOTE or told * 2 > len(texts):
         return False
-    return said * 3 >= len(texts) or len(texts) <= 2
+    named = any(_OF_SOMEBODY.match(p.line.text) for p in held)
+    return said * 3 >= len(texts) or (len(texts) <= 2 and not named)

@@ -34,7 +34,16 @@ _BANNER = re.compile(
     re.I,
 )
 # An address with its dots spelt out or its letters spaced, which no rule for addresses finds.
-_SPELT = re.compile(r"w ?w ?w ?(?:[.．。·点] ?(?:\w ?){1,20}){1,4}", re.I)
+_SPELT = re.compile(
+    r"www(?:[.．。·点][a-z0-9-]{1,20}){1,4}|"
+    r"w w w(?: ?[.．。·点](?: ?[a-z0-9](?![a-z0-9])){1,20}){1,4}",
+    re.I,
+)
+# Whoever opens or names an address in a story; a site speaks of itself.
+_OPENED = re.compile(
+    r"(?:打开|登[录陆]|点开|输入|进入|(?<![请迎])访问|网址[是叫为]|域名[是叫为]|浏览|注册|搜到)[了过一下\s]{0,3}$"
+)
+_OWN_PRAISE = re.compile("本[站书页]|最新|记住|请记|牢记|收藏|阅读|免费|下载|章节|小说")
 # Nothing below applies to a line without one of these; they cost one search. Plain words, as an
 # alternation of those is searched for by first letters; the line is put into small letters.
 _HINTS = (
@@ -50,6 +59,7 @@ _HINTS = (
     "keyboard&keys latest&chapter pirated "
 )
 _HINT_WORDS = [word.replace("&", " ") for word in _HINTS.split()]
+_SENTENCE = 5  # words beside an address, in a language with spaces
 _ENDING = re.compile(rf"\.(?:{_ENDINGS})\b")
 # In lines of Chinese only: English has `app` in every happy.
 _HAN_HINTS = (
@@ -141,11 +151,12 @@ _PATTERNS = (
     ),
     (
         "author's note",
-        r"[（(【]?感谢(?=.*(?:打赏|[月推荐]票|收藏|订阅|书友|盟主|读者|支持)).{2,300}",
+        r"[（(【]?感谢(?=.*(?:打赏|[月荐]票|订阅|书友)).{2,300}",
     ),
     (
         "author's note",
-        r"第[一二三四五两\d]更(?:到|来|送上|奉上|完)?[^“”]{0,30}(?:更|票|收藏)[^“”]{0,20}",
+        # The third watch of a night is a 第三更 too.
+        r"第[一二三四五两\d]更(?=[到来送奉求完]|[！!，,。~～\s]{1,3}求)[^“”]{0,30}(?:票|收藏|订阅)[^“”]{0,20}",
     ),
     ("author's note", r"[（(]?为.{1,20}加更.{0,12}"),
     ("notice", r"[-=\s（(]*(?:未完待续|本章未完)[^“”]{0,30}"),
@@ -212,6 +223,9 @@ def _without_address(line: Line, ledger: Ledger) -> Iterator[Line]:
     if not _ADDRESS.search(line.text) or re.search(rf"[“「][^”」]*{_HOST}", line.text, re.I):
         yield line
         return
+    if _is_in_sentence(line.text):
+        yield line
+        return
     rest = _BANNER.sub("", line.text)
     # A short remainder without a sentence was the banner's own words.
     if _is_banner(_ADDRESS.sub("", rest)):
@@ -220,6 +234,16 @@ def _without_address(line: Line, ledger: Ledger) -> Iterator[Line]:
     for found in _BANNER.finditer(line.text):
         ledger.drop(line, "banner", found[0])
     yield Line(line.number, rest.rstrip())
+
+
+def _is_in_sentence(text: str) -> bool:
+    """Whether a story tells of the address: He typed www.ferry.com into the browser."""
+    found = _ADDRESS.search(text)
+    if found is None or text.rstrip()[-1] not in ".!?…。！？”’\"')）":
+        return False
+    if max(text) < "\u2e80":  # no Chinese: a site's name is pasted between Chinese words
+        return len(re.findall(r"\b[^\W\d_]+\b", _ADDRESS.sub("", text))) >= _SENTENCE
+    return bool(_OPENED.search(text[: found.start()])) and not _OWN_PRAISE.search(text)
 
 
 def _is_banner(rest: str) -> bool:

@@ -87,12 +87,12 @@ _LINES = {
         r"webnovel|tumblr|archive of our own)\b.{0,60}",
         r"(?:(?:do you )?want to )?read (?:up to |at least )?\d{1,3}(?:\+| or more)? (?:more )?"
         r"chapters (?:ahead|in advance).{0,60}",
-        r"(?=.*\bpower ?stones?\b)(?=.*(?:chapter|bonus|vote|send|give|goal)).{0,100}",
+        r"(?=.*\bpower ?stones?\b)(?=.*\b(?:(?:bonus|extra|more) chapters?|vote with)\b).{0,100}",
         *LINES["advertisement"],
         rf"if you (?:like|enjoy)(?:ed)? (?:this|my|the) (?:story|chapter|fic|novel), please "
         rf"(?:leave )?(?:an? |your )?{_GIVE}(?:{_AND}{_GIVE}){{0,4}}[.!]{{0,3}}",
-        # The address is gone by now, as from any line.
-        r"visit (?:us|our (?:site|website)) at\s{0,2}for more "
+        # The address is gone from most lines by now.
+        rf"visit (?:us|our (?:site|website)) at\s{{0,2}}(?:{_ADDRESS}\s)?for more "
         r"(?:free )?(?:books|novels|stories)\.?",
     ),
     "author's note": LINES["author's note"],

@@ -34,20 +34,18 @@ _NEXT = (
 )
 _INDEX = "목록|оглавление|inhaltsverzeichnis|sommaire|índice|目次"
 _BETWEEN = r"[\s|»›>→<«‹←/·\[\]-]{1,8}"
-# Thanks, with a plea for what sites count; thanks alone may end a letter.
+# Thanks with a plea for what sites count. Thanks for reading alone may end a letter: they stay,
+# and so do the reviews, awards and recommendations that people in a story ask for.
 _PLEAS = (
-    r"(?=.*(?:лайк|коммент|наград|подпис|отзыв))(?!.*(?:[—–«»]|\bона?\b|сказал)).{0,60}\b(?:ставьте|ставить|пишите|жду|оставляйте|"
-    r"подписывайтесь|подписываться|спасибо за)\b.{0,80}",
-    r"vielen dank fürs lesen(?=.*(?:kommentar|review|bewert|stern)).{0,100}",
-    r"merci d['’]avoir lu(?=.*(?:commentaire|vote|avis|review)).{0,100}",
-    r"¡?gracias por leer(?=.*(?:comentar|votar|voten|comenten|comentario)).{0,100}",
-    r"obrigad[oa] por ler(?=.*(?:coment|vot)).{0,100}",
-    r"(?:끝까지 |오늘도 |여기까지 )?읽어 ?주셔서 (?:정말 )?감사(?:합니다|드립니다)[.!~\s]{0,4}",
-    r"(?:선작|추천|댓글|선호작)[^.“”\"]{0,24}(?:힘이 됩니다|감사(?:합니다|드립니다))[.!~\s]{0,4}",
+    r"(?=.*лайк)(?!.*(?:[—–«»]|\bона?\b|сказал)).{0,60}\b(?:ставьте|ставить|пишите|жду|"
+    r"оставляйте|подписывайтесь|подписываться|спасибо за)\b.{0,80}",
+    r"vielen dank fürs lesen\s?[!.,](?=.*(?:kommentar|review|bewert|stern)).{0,100}",
+    r"merci d['’]avoir lu\s?[!.,](?=.*(?:commentaire|vote|avis|review)).{0,100}",
+    r"¡?gracias por leer\s?[!.,](?=.*(?:comentar|votar|voten|comenten|comentario)).{0,100}",
+    r"obrigad[oa] por ler\s?[!.,](?=.*(?:coment|vot)).{0,100}",
+    r"(?:선작|선호작|추천[과,] ?댓글|댓글)[^.“”\"]{0,24}"
+    r"(?:힘이 됩니다|감사(?:합니다|드립니다))[.!~\s]{0,4}",
     r"(?:후원|쿠폰)[^.“”\"]{0,12}독자님[^.“”\"]{0,8}감사(?:합니다|드립니다)[.!~\s]{0,4}",
-    r"(?:ここまで|最後まで|今回も|いつも)?お?読(?:んで|み)(?:いただき|下さり|くださり|頂き|くださって)"
-    r"、?(?:本当に)?(?:どうも)?ありがとうございま(?:す|した)[。！!]{0,3}",
-    r"(?:感想|レビュー)[^「」。]{0,16}お待ちして(?:い|お)?(?:り)?ます[。！!]{0,3}",
     r"[^「」。]{0,24}(?:ブックマーク|ブクマ)[^「」。]{0,8}お願い(?:し|いたし|致し)ます[。！!]{0,3}",
     r"[^「」。]{0,16}☆{3,5}[^「」。]{1,6}★{3,5}[^「」。]{0,16}[。！!]{0,3}",
     r"次回(?:の)?(?:更新|投稿)は[^「」。]{1,20}[。！!]{0,3}",
@@ -86,8 +84,4 @@ MAY_BEGIN = (
     "índ|目|zur|zum|retour|volver|верн|эта|книга|загр|скач|взят|больше|безоп|от а|прим|nota|note |"
     "anmer|作者|본|이 |この|カク|小説|なろ|アル|pixiv"
 )
-MAY_HOLD = (
-    "лайк|коммент|наград|подпис|отзыв|ank fürs|avoir lu|por leer|por ler|감사|힘이 됩|ありがとう|"
-    "お待ち|"
-    "お願い|★★|次回|끝|완결"
-)
+MAY_HOLD = "лайк|ank fürs|avoir lu|por leer|por ler|감사|힘이 됩|ありがとう|お願い|★★|次回|끝|완결"
