@@ -4,6 +4,8 @@ bnb(folder, bits)         bitsandbytes, NF4 or LLM.int8(), as transformers saves
 fp8(folder)               blocks of FP8 with a scale each, as DeepSeek and Qwen publish them
 mxfp4(folder)             gpt_oss: experts in 4 bits with a power of two for 32 of them
 compressed(folder, kind)  compressed-tensors: FP8 a row, or 4-bit integers packed into int32
+gptq(folder)              GPTQ: 4-bit integers, eight rows of a column in an int32
+awq(folder)               AWQ: the same, eight columns of a row, in the order of its kernels
 
 Each writes `folder` and gives the plain model beside it with the values that the files stand for.
 """
@@ -78,13 +80,54 @@ def _rows_of_fp8(weight: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.T
     return {"weight": small, "weight_scale": scale}, small.float() * scale
 
 
+def gptq(folder: Path) -> Path:
+    def packed(weight: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        whole, scale = _sixteen_steps(weight)
+        columns = (whole + 8).T.reshape(-1, 8, len(weight)).transpose(1, 2)
+        parts = {
+            "qweight": _words(columns),
+            "qzeros": _words(torch.full((1, len(weight) // 8, 8), 7.0)),  # one less than the zero
+            "scales": scale.T.half(),
+            "g_idx": torch.zeros(weight.shape[1], dtype=torch.int32),
+        }
+        return parts, whole * scale
+
+    how = {"quant_method": "gptq", "desc_act": False, "sym": True, "checkpoint_format": "gptq"}
+    return _packed(folder, "qwen2", packed, {**how, "bits": 4, "group_size": -1, "lm_head": False})
+
+
+def awq(folder: Path) -> Path:
+    def packed(weight: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        whole, scale = _sixteen_steps(weight)
+        rows = (whole + 8).T.reshape(weight.shape[1], -1, 8)[..., [0, 2, 4, 6, 1, 3, 5, 7]]
+        parts = {
+            "qweight": _words(rows),
+            "qzeros": _words(torch.full((1, len(weight) // 8, 8), 8.0)),
+            "scales": scale.T.half(),
+        }
+        return parts, whole * scale
+
+    how = {"quant_method": "awq", "version": "gemm", "zero_point": True}
+    return _packed(folder, "qwen2", packed, {**how, "bits": 4, "group_size": -1})
+
+
+def _sixteen_steps(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Whole numbers from -8 to 7, and a scale a row [out, 1] that fp16 holds exactly."""
+    scale = (weight.abs().amax(1, keepdim=True) / 7.0).half().float()
+    return (weight / scale).round().clamp(-8, 7), scale
+
+
+def _words(nibbles: torch.Tensor) -> torch.Tensor:
+    """[..., 8] of 0 to 15 -> int32 [...], the first in the lowest bits."""
+    words = (nibbles.to(torch.int64) << torch.arange(0, 32, 4)).sum(-1)
+    return torch.where(words >= 2**31, words - 2**32, words).to(torch.int32)
+
+
 def _packed_int4(weight: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """Eight integers from -8 to 7 an int32, the first in its lowest bits, each moved up by 8."""
     scale = weight.abs().amax(1, keepdim=True) / 7.0
     whole = (weight / scale).round().clamp(-8, 7)
-    nibbles = (whole + 8).to(torch.int64).reshape(len(weight), -1, 8)
-    words = (nibbles << torch.arange(0, 32, 4)).sum(-1)
-    words = torch.where(words >= 2**31, words - 2**32, words).to(torch.int32)
+    words = _words((whole + 8).reshape(len(weight), -1, 8))
     shape = torch.tensor(weight.shape)
     parts = {"weight_packed": words, "weight_scale": scale, "weight_shape": shape}
     return parts, whole * scale

@@ -107,6 +107,41 @@ def test_bitsandbytes_stays_as_it_is(make, tmp_path: Path) -> None:
     assert "quantization_config" not in json.loads((merged / "config.json").read_text())
 
 
+# gptqmodel leaves temporary folders to the garbage collector.
+@pytest.mark.filterwarnings("ignore:Implicitly cleaning up")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@quiet
+@pytest.mark.parametrize(
+    "make",
+    [kind("gptq", quantised.gptq, "gptqmodel"), kind("awq", quantised.awq, "gptqmodel")],
+)
+def test_gptq_and_awq_stay_as_they_are(make, tmp_path: Path) -> None:
+    plain = make(tmp_path / "base")
+    model, exact = (load_base(str(f), dtype="float32") for f in (tmp_path / "base", plain))
+    assert is_quantised(model)
+    with torch.no_grad():  # the packed products are computed in fp16
+        assert torch.allclose(model(IDS).logits, exact(IDS).logits, atol=0.02)
+    policy = random_adapter(tmp_path / "base", spread=0.0).train()
+    assert kl(policy, IDS) == 0.0
+    assert {"q_proj", "down_proj"} <= {name.split(".")[-4] for name in policy.trainable_state()}
+    run = tmp_path / "run"
+    settings = small_run(tmp_path / "base", books_in(tmp_path), run)
+    trained = invoke("train", *settings, "training.max_steps=12")
+    assert trained.returncode == 0, trained.stderr
+    assert "styledial merge" not in trained.stderr
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["style_nll"] < summary["style_nll_base"]
+    refused = invoke("merge", run, "-o", tmp_path / "again")
+    assert refused.returncode == 2
+    assert "--base" in refused.stderr
+    # As that advises.
+    moved = invoke("dial", run, "--base", plain, "--export", "max")
+    assert moved.returncode == 0, moved.stderr
+    written = next(path for path in tmp_path.rglob("max") if path.is_dir())
+    merged = invoke("merge", written, "-o", tmp_path / "again")
+    assert merged.returncode == 0, merged.stderr
+
+
 @pytest.mark.parametrize(
     ("method", "named"),
     [

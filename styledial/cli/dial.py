@@ -218,24 +218,24 @@ def _export(
 def _next(adapter: Path, points: Sequence[DialPoint], exported: Sequence[str]) -> Iterator[str]:
     from styledial.dial import strongest
     from styledial.files import beside
+    from styledial.models.merge import merges_into_its_base
     from styledial.run.strengths import within
     from styledial.run_folder.described import prompt_of
 
     if exported:
         folder = adapter / "export" / exported[0]
         prompt = prompt_of(adapter)
-        yield from next_lines(
-            [
-                (
-                    say("write with one of them", "用其中一个续写"),
-                    command("generate", folder, "--prompt", prompt),
-                ),
-                (
-                    say("one plain model of it", "合并为完整模型"),
-                    command("merge", folder, "-o", beside(adapter, f"{exported[0]}-merged")),
-                ),
-            ]
-        )
+        advice = [
+            (
+                say("write with one of them", "用其中一个续写"),
+                command("generate", folder, "--prompt", prompt),
+            )
+        ]
+        if merges_into_its_base(folder):
+            target = beside(adapter, f"{exported[0]}-merged")
+            plain = say("one plain model of it", "合并为完整模型")
+            advice.append((plain, command("merge", folder, "-o", target)))
+        yield from next_lines(advice)
         return
     names = within(strongest(points).kl)
     yield from next_lines(

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from styledial.errors import AdapterError
+from styledial.errors import AdapterError, ModelError
 from styledial.files import folder_written_aside
 from styledial.hub.home import require_space
 from styledial.language import say
@@ -17,7 +17,7 @@ from styledial.models.identity import FILE as BASE
 from styledial.models.identity import remembered_base
 from styledial.models.inspect import read_config
 from styledial.models.locate import find_base
-from styledial.models.prequantised import method_of, saved_as_plain
+from styledial.models.prequantised import method_of, saved_as_plain, stays_packed
 from styledial.models.rounding import by_chance
 from styledial.progress import stage
 from styledial.run_folder.described import check_adapter, check_target
@@ -48,6 +48,7 @@ def merge_adapter(
     from styledial.models.tied import check_merges_exactly
 
     found = base_of(adapter, base)
+    _check_dequantises(found.model)
     with folder_written_aside(target) as aside:
         model = load_base(
             found.model,
@@ -70,6 +71,31 @@ def merge_adapter(
         if not (adapter / BASE).is_file() and has_tokenizer(adapter):
             copy_tokenizer(adapter, aside)
     return target
+
+
+def merges_into_its_base(adapter: Path) -> bool:
+    """Whether the adapter's own base can be merged into: not where it is GPTQ or AWQ."""
+    base = remembered_base(adapter)
+    return base is None or not _stays_packed(base.model)
+
+
+def _stays_packed(base: str) -> bool:
+    folder = Path(find_base(base))
+    return folder.is_dir() and stays_packed(read_config(folder))
+
+
+def _check_dequantises(base: str) -> None:
+    """Raises ModelError for files that transformers can't dequantise."""
+    if _stays_packed(base):
+        raise ModelError(
+            f"{base}: its weights are quantised (GPTQ or AWQ), and nothing can be merged into "
+            "those. Use the adapter as it is (`styledial generate`), or take it over to the "
+            "unquantised model (`styledial dial ADAPTER --base NAME --export medium`) and merge "
+            "what that writes.",
+            f"{base}：权重已量化（GPTQ 或 AWQ），无法并入。"
+            "可直接使用适配器（`styledial generate`），或先把它移到未量化的模型上"
+            "（`styledial dial 适配器 --base 模型名 --export medium`），再合并导出的结果。",
+        )
 
 
 def left_by_merge(adapter: Path) -> tuple[str, str] | None:

@@ -31,6 +31,7 @@ from styledial.models.lora_forward import with_fewer_copies
 from styledial.models.text_part import (
     default_layers,
     expert_weights,
+    is_linear,
     not_adapted,
     text_backbone,
 )
@@ -224,7 +225,7 @@ def _layers(model: PreTrainedModel, head_names: list[str]) -> list[str]:
     found = {
         name.rpartition(".")[2]
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and name not in head_names
+        if is_linear(module) and name not in head_names
     }
     return sorted(found)
 

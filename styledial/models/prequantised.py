@@ -3,7 +3,7 @@
     bitsandbytes           as it is, in 4 or 8 bits: like an unquantised base with load_in_4bit
     fp8, mxfp4             dequantised as it is read; the weights then have the run's precision
     compressed-tensors     the same (package compressed-tensors)
-    gptq, awq              as it is (package gptqmodel, on a GPU)
+    gptq, awq              as it is (package gptqmodel)
     any other              refused
 
 What was dequantised is an ordinary model from there on: trained, merged and saved as such.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Words = tuple[str, str]  # in English and Chinese
 KEY = "quantization_config"
 _DEQUANTISED = {"fp8": "FP8", "mxfp4": "MXFP4", "compressed-tensors": "compressed-tensors"}
-_ON_A_GPU = {"gptq": "GPTQ", "awq": "AWQ"}
+_BY_GPTQMODEL = {"gptq": "GPTQ", "awq": "AWQ"}
 
 
 def method_of(config: Mapping[str, Any]) -> str | None:
@@ -69,8 +69,8 @@ def why_not(config: Mapping[str, Any]) -> Words | None:
     if method == "compressed-tensors":
         name = "compressed-tensors"
         return None if _is_installed("compressed_tensors") else _needs(name, f"pip install {name}")
-    if method in _ON_A_GPU:
-        return None if _has_gptqmodel() else _only_on_a_gpu(_ON_A_GPU[method])
+    if method in _BY_GPTQMODEL:
+        return None if _is_installed("gptqmodel") else _needs_gptqmodel(method)
     return (
         f"its weights are quantised ({method}), which can't be trained on here; {_INSTEAD[0]}",
         f"权重已量化（{method}），无法在其上训练；{_INSTEAD[1]}",
@@ -89,12 +89,6 @@ def _is_installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
-def _has_gptqmodel() -> bool:
-    import torch
-
-    return torch.cuda.is_available() and _is_installed("gptqmodel")
-
-
 def _needs(package: str, install: str) -> Words:
     return (
         f"its weights are quantised with {package}, which isn't installed: `{install}`",
@@ -102,17 +96,22 @@ def _needs(package: str, install: str) -> Words:
     )
 
 
-def _only_on_a_gpu(name: str) -> Words:
+def _needs_gptqmodel(method: str) -> Words:
     return (
-        f"its weights are quantised ({name.lower()}), which needs a GPU and the package gptqmodel; "
-        f"{_INSTEAD[0]}",
-        f"权重已量化（{name.lower()}），需要 GPU 和 gptqmodel；{_INSTEAD[1]}",
+        f"its weights are quantised ({method}), which needs the package gptqmodel (`pip install "
+        f"gptqmodel`); or {_INSTEAD[0]}",
+        f"权重已量化（{method}），需要安装 gptqmodel（`pip install gptqmodel`）；或者{_INSTEAD[1]}",
     )
+
+
+def stays_packed(config: Mapping[str, Any]) -> bool:
+    """Whether the weights can't be dequantised, so that nothing can be merged into them."""
+    return method_of(config) in _BY_GPTQMODEL
 
 
 def unmeasured(config: Mapping[str, Any]) -> str | None:
     """The name of a kind whose memory isn't known here: GPTQ, AWQ; None of others."""
-    return _ON_A_GPU.get(method_of(config) or "")
+    return _BY_GPTQMODEL.get(method_of(config) or "")
 
 
 def check_use(
@@ -163,7 +162,8 @@ def loading_options(config: Mapping[str, Any], bits: int | None, name: str) -> d
         line(say(f"{name}: {told[0]}.", f"{name}：{told[1]}。"))
     if method in _DEQUANTISED:
         return {KEY: _dequantising(method)}
-    return {"device_map": device_of_quantised()}
+    device = {"device_map": device_of_quantised()}
+    return device | {KEY: _trainable(method, config)} if method in _BY_GPTQMODEL else device
 
 
 def _check_asked(config: Mapping[str, Any], bits: int | None) -> None:
@@ -187,6 +187,19 @@ def _dequantising(method: str) -> Any:
     if method == "mxfp4":
         return kinds.Mxfp4Config(dequantize=True)
     return kinds.CompressedTensorsConfig(run_compressed=False)
+
+
+def _trainable(method: str, config: Mapping[str, Any]) -> Any:
+    """The settings for products through which gradients flow. By itself gptqmodel chooses the
+    fastest kernel, which may have none; on a CPU its own choice compiles one for minutes."""
+    import torch
+    from transformers.utils import quantization_config as kinds
+
+    bits = int(_settings(config[KEY]).get("bits") or 4)
+    on_gpu = torch.cuda.is_available()
+    if method == "gptq":
+        return kinds.GPTQConfig(bits, backend="auto_trainable" if on_gpu else "gptq_torch")
+    return kinds.AwqConfig(bits, backend="auto_trainable" if on_gpu else "torch_awq")
 
 
 def said_of(config: Mapping[str, Any]) -> Words | None:

@@ -34,15 +34,24 @@ def text_backbone(model: PreTrainedModel) -> Any:
 def default_layers(model: PreTrainedModel) -> str | list[str]:
     """What `all-linear` stands for: every linear layer of the text part, but of a mixture of
     experts the layers that every token goes through, by name."""
-    if not has_experts(model):
-        return "all-linear"
     head, backbone = model.get_output_embeddings(), text_backbone(model)
-    found = {
-        name.rpartition(".")[2]
+    layers = [
+        (name, module)
         for name, module in backbone.named_modules()
-        if isinstance(module, nn.Linear) and module is not head and ".experts." not in name
-    }
-    return sorted(n for n in found - _EXPERT_LAYERS if not re.fullmatch(_ROUTERS, n))
+        if is_linear(module) and module is not head and ".experts." not in name
+    ]
+    found = {name.rpartition(".")[2] for name, _ in layers}
+    if has_experts(model):
+        return sorted(n for n in found - _EXPERT_LAYERS if not re.fullmatch(_ROUTERS, n))
+    # PEFT's own `all-linear` passes GPTQ's and AWQ's layers over.
+    ordinary = all(isinstance(module, nn.Linear) for _, module in layers)
+    return "all-linear" if ordinary else sorted(found)
+
+
+def is_linear(module: nn.Module) -> bool:
+    """A linear layer, GPTQ's and AWQ's among them, which aren't torch's: their weights are packed
+    into `qweight`."""
+    return isinstance(module, nn.Linear) or hasattr(module, "qweight")
 
 
 def has_experts(model: PreTrainedModel) -> bool:

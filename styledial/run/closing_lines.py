@@ -13,6 +13,7 @@ from styledial.config import KLMode
 from styledial.doctor import LastWords
 from styledial.files import beside
 from styledial.language import say
+from styledial.models.merge import merges_into_its_base
 from styledial.run.samples import Sample
 from styledial.run.strengths import further, within
 from styledial.run_folder.layout import REPORT
@@ -131,16 +132,11 @@ def _advice(
     advice = [(say("write with it", "试着续写"), command("generate", folder, "--prompt", prompt))]
     if is_adapter:
         names = ",".join(within(summary["kl_final"]))
-        advice += [
-            (
-                say("weaker versions of it", "导出较弱的强度"),
-                command("dial", folder, "--export", names),
-            ),
-            (
-                say("one plain model for other programs", "合并为完整模型，供其他程序使用"),
-                command("merge", folder, "-o", beside(folder, "merged")),
-            ),
-        ]
+        weaker = say("weaker versions of it", "导出较弱的强度")
+        advice.append((weaker, command("dial", folder, "--export", names)))
+        if merges_into_its_base(folder):
+            plain = say("one plain model for other programs", "合并为完整模型，供其他程序使用")
+            advice.append((plain, command("merge", folder, "-o", beside(folder, "merged"))))
     return advice
 
 
