@@ -12,8 +12,8 @@ from typing import Any
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Python's cyclic garbage collector rests while the block runs. During imports it walks through
-    all that is there, again and again, and finds nothing: a sixth of their processor time."""
+    """Python's cyclic garbage collector is off while the block runs. During imports it visits every
+    object again and again and frees nothing: a sixth of their processor time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -23,18 +23,19 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def leave_alone() -> None:
-    """What is there now is the libraries', and stays: the collector doesn't look at it again. Only
-    the first call in a process counts, as later ones would keep what a command has made."""
+def freeze_imported() -> None:
+    """The collector no longer visits the objects that exist now, which are the libraries' and stay.
+
+    Only the first call in a process counts: later ones would also keep what a command has made."""
     if not gc.get_freeze_count():
         gc.freeze()
 
 
 @contextmanager
 def without_bitsandbytes() -> Iterator[None]:
-    """PEFT, imported and used in the block, takes bitsandbytes as not installed, unless something
-    has imported it already, as a quantised base does: it brings torch's compiler with it, a second
-    of processor time. Afterwards PEFT finds it again.
+    """PEFT, imported and used in the block, treats bitsandbytes as not installed, unless it is
+    imported already, as it is for a quantised base. Importing it brings torch's compiler along: a
+    second of processor time. Afterwards PEFT finds it again.
     """
     # Other threads (the studio's) may want it at this moment.
     alone = threading.current_thread() is threading.main_thread()

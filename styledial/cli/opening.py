@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from styledial import __version__, progress
 from styledial.distributed import ranks
 from styledial.language import say
-from styledial.libraries import leave_alone, uncollected
+from styledial.libraries import freeze_imported, uncollected
 
 _LONGEST = 160  # characters of the first line
 
@@ -34,4 +34,4 @@ def importing() -> Iterator[None]:
     words = say("loading PyTorch and transformers", "加载 PyTorch 和 transformers")
     with progress.stage(words), uncollected():
         yield
-        leave_alone()
+        freeze_imported()
