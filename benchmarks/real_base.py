@@ -3,6 +3,8 @@
     python benchmarks/real_base.py --way budget-0.1 anchor sft --style shakespeare
     python benchmarks/real_base.py --budget-minutes 20      all ways, as far as 20 minutes go
     python benchmarks/real_base.py --list                   what is done, and what is left
+    python benchmarks/real_base.py --dtype bfloat16 --read land text chat --results FOLDER
+                                                            half the time, the figures alone
     python benchmarks/real_base_table.py                    the tables
 
 Base: SmolLM2-135M-Instruct, as ../shared/models/get_smollm2.py leaves it. Styles: tinyshakespeare
@@ -150,6 +152,8 @@ def _options() -> argparse.Namespace:
     options.add_argument("--updates", type=int, default=40)
     options.add_argument("--rate", type=float, default=1e-3, help="learning rate")
     options.add_argument("--share", type=float, default=1.0, help="of the usual text is read")
+    options.add_argument("--read", nargs="+", default=list(READ), choices=list(READ))
+    options.add_argument("--dtype", default="float32", help="of the base's weights")
     options.add_argument("--base", type=Path, default=home / "smollm2-135m")
     options.add_argument("--texts", type=Path, default=shared, help="style_en and general_en")
     options.add_argument("--work", type=Path, default=home / "real_base")
@@ -275,7 +279,7 @@ class Bench:
     def config(self, way: Way) -> Config:
         """The run as a user would write it."""
         settings = {
-            "model_name_or_path": self.given.base, "dtype": "float32",
+            "model_name_or_path": self.given.base, "dtype": self.given.dtype,
             "data_dir": self.style(way.style).folder, "general": self.general,
             "output_dir": self._run(way), "max_length": LENGTH,
             "per_device_train_batch_size": ROWS, "gradient_accumulation_steps": 1,
@@ -360,7 +364,7 @@ class Bench:
 
     def _readings_left(self, way: Way) -> Iterator[tuple[str, float]]:
         found = self._found(way).get("readings", {})
-        for name in READ:
+        for name in self.given.read:
             for strength in way.strengths:
                 done = found.get(f"{strength:g}", {})
                 if name not in done and not (way.kind == "base" and name == "land"):
@@ -398,7 +402,8 @@ class Bench:
             facts = json.loads(path.read_text(encoding="utf-8"))
         return {
             "way": way.name, "style": way.style, "seed": way.seed, "training": facts,
-            "threads": torch.get_num_threads(), "kl_at": {}, "readings": {},
+            "threads": torch.get_num_threads(), "dtype": self.given.dtype,
+            "share": self.given.share, "kl_at": {}, "readings": {},
         }  # fmt: skip
 
     def _landed(
