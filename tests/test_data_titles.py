@@ -156,6 +156,21 @@ def test_capitals_in_a_chinese_line_go_on_with_no_title(line: str) -> None:
     assert (list(chapters.values()), kept) == (["第一章 雪", "第二章 月"], [line, *story()])
 
 
+@pytest.mark.parametrize(
+    ("title", "line"),
+    [
+        ("# The House", "Flour"),
+        ("Chapter 2", "“STOP!”"),
+        ("Chapter 2", "[Level Five]"),
+        ("Chapter 2", "Dear Tom:"),
+    ],
+)
+def test_a_first_line_in_capitals_is_not_always_the_title(title: str, line: str) -> None:
+    prose = [f"The ferry left at {hour}, and nobody in the town had seen it." for hour in range(9)]
+    found = clean([title, line, *prose], Ledger(), markdown=True)
+    assert [piece.text.split("\n") for piece in found] == [[line, *prose]]
+
+
 @pytest.mark.parametrize("head", ["内容简介：", "【あらすじ】", "Synopsis:"])
 def test_a_blurb_before_the_first_title_goes_and_a_prologue_stays(head: str) -> None:
     prose = story()

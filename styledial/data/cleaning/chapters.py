@@ -10,6 +10,7 @@ from styledial.data.cleaning.form import LONGEST
 from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.cleaning.numerals import ARABIC, HAN_NUMBER
 from styledial.data.cleaning.titles import Titles
+from styledial.data.cleaning.words import is_worded
 
 _MANY = re.compile(rf"第\s?(?:{ARABIC}|{HAN_NUMBER})\s?[章回節节卷]")
 _LEADERS = re.compile(r".{1,60}?(?:[.…·．]{3,}|\s{3,})\s*\d{1,4}")
@@ -20,6 +21,9 @@ _CONTENTS = re.compile(
     re.I,
 )
 _ONLY_NUMBER = re.compile(rf"第\s?(?:{ARABIC}|{HAN_NUMBER})\s?[章回節节卷集部篇]")
+
+_NUMBER = re.compile(r"[\dIVXLCivxlc]{1,7}[.:)]?")
+_NO_NAME = "“\"‘'«„「『[<("  # how no name of a chapter begins below its number
 
 
 class Paragraph(NamedTuple):
@@ -94,12 +98,13 @@ def _is_second_half(before: tuple[Line, str], line: Line) -> bool:
         r"[^\s。，！？：；“”「」…]{2,16}[\s\u3000]+[^\s。，！？：；“”「」…]{2,16}", text
     ):
         return True
-    if len(text) > LONGEST or line.number - before[0].number > 3:
+    if len(text) > LONGEST or line.number - before[0].number > 3 or text[0] in _NO_NAME:
         return False
     if _is_in_capitals(text):
         return title.isupper() or len(title) <= 24
     follows = line.number == before[0].number + 1
-    return follows and len(title) <= 14 and _is_named_in_capitals(text)
+    nameless = len(title) <= 14 and (is_worded(title) or _NUMBER.fullmatch(title))
+    return bool(follows and nameless and _is_named_in_capitals(text))
 
 
 def _is_in_capitals(text: str) -> bool:
@@ -113,7 +118,7 @@ def _is_named_in_capitals(text: str) -> bool:
     if max(text) >= "\u2e80":  # a Chinese line may begin with PS
         return False
     words = re.findall(r"[^\W\d_]{4,}", text)
-    return bool(words) and all(word[0].isupper() for word in words) and text[-1] not in ".!?,;"
+    return bool(words) and all(word[0].isupper() for word in words) and text[-1] not in ".!?,;:"
 
 
 def _settle(waiting: list[tuple[Line, str]], ledger: Ledger) -> str | None:
