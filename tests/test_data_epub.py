@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from data_samples import STORY, write_epub
 
 from styledial.data.cleaning.ledger import Ledger
 from styledial.data.reading.epub import epub_lines
+from styledial.data.reading.markup import site_page
 from styledial.errors import DataError
 
 BODY = "<h2>第一章</h2><p>话说青石镇上有一个打铁的汉子。</p>"
@@ -49,7 +52,13 @@ def read(path: Path) -> tuple[list[str], Ledger]:
         ),
         ('<p>见<a href="b.xhtml#x">第二章</a>。</p>', ["见第二章。"], ""),
         ("<p>她说<b>2<sup>th</sup></b>。</p>", ["她说2th。"], ""),
-        ("<p>10<sup>2</sup>只船。</p>", ["102只船。"], ""),
+        ("<p>1912<sup><a href='#n3'>3</a></sup>年。</p>", ["1912年。"], "notes"),
+        (
+            "<p>E = mc<sup>2</sup>, 5 km<sup>2</sup>, May<sup>1</sup>.</p>",
+            ["E = mc², 5 km², May."],
+            "notes",
+        ),
+        ("<p>10<sup>2</sup>只船。</p>", ["10²只船。"], ""),
         ('<p>She said <a href="#q">a</a> word.</p>', ["She said a word."], ""),
         (
             '<p>渡<span epub:type="pagebreak" title="3">3</span>船。</p>',
@@ -230,3 +239,36 @@ def test_verse_under_the_books_title_is_no_title_page(tmp_path: Path) -> None:
     title = "</manifest><metadata><dc:title>The Tide Ledger</dc:title></metadata><manifest>"
     write_epub(tmp_path / "a.epub", {"a.xhtml": verse, "b.xhtml": BODY}, title)
     assert len(read(tmp_path / "a.epub")[0]) == 5
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        ["<h1>雪</h1><p>很久以前，山里住着一个人。</p><p>他没有名字。</p>"],
+        ["<h1>一</h1><p>出版社来了电话。</p><p>字数要减，定价要改。</p><p>印刷厂等着。</p>"],
+        ["<p>Yours with all my heart, Margaret</p>", "<p>It was raining again.</p>"],
+        ["<p>Il est resté jusqu’à la fin, fatigué,</p>"],
+        ["<p>A <![ stood on the wall.</p>"],
+    ],
+)
+def test_pages_of_prose_stay_as_they_are(tmp_path: Path, pages: list[str]) -> None:
+    """They were a title page, an imprint, one sentence and no page that can be read."""
+    title = "</manifest><metadata><dc:title>雪</dc:title></metadata><manifest>"
+    write_epub(tmp_path / "a.epub", {f"{i}.xhtml": page for i, page in enumerate(pages)}, title)
+    found, ledger = read(tmp_path / "a.epub")
+    said = re.findall("<(?:h1|p)>(.*?)</", "".join(pages))
+    assert ([row.removeprefix("# ") for row in found], ledger.drops.total()) == (said, 0)
+
+
+def test_a_word_with_an_accent_is_parted_from_the_next_page(tmp_path: Path) -> None:
+    pages = {"a.xhtml": "<p>Il est resté là, fatigué</p>", "b.xhtml": "<p>et seul.</p>"}
+    write_epub(tmp_path / "a.epub", pages)
+    assert read(tmp_path / "a.epub")[0] == ["Il est resté là, fatigué et seul."]
+
+
+@pytest.mark.parametrize("part", ["<blockquote>", "<!--", "<p a='"])
+def test_a_page_of_open_tags_is_read_at_once(part: str) -> None:
+    """Each was looked for through the whole rest of the page: a minute for 100 KB."""
+    begun = time.process_time()
+    site_page(part * 20_000)
+    assert time.process_time() - begun < 5

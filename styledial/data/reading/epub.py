@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
+from styledial.data.cleaning.hyphens import Hyphens
 from styledial.data.cleaning.ledger import Ledger, Line
+from styledial.data.cleaning.unwrap import joint
 from styledial.data.reading.markup import Page
 from styledial.data.reading.page_names import hidden_classes
 from styledial.data.reading.page_text import page_text
@@ -40,11 +42,19 @@ _COPYRIGHT = re.compile(
     r"|no part of this|library of congress",
     re.I,
 )
+# Marks that a story about a printer has not.
+_SURELY_COPYRIGHT = re.compile(
+    r"ISBN|图书在版编目|圖書在版編目|CIP|版权所有|版權所有|copyright (?:©|\(c\))|"
+    r"library of congress",
+    re.I,
+)
 _ALSO_BY = re.compile(
-    r"(?:also|other (?:books|novels|titles|works)|books|novels) by .{2,60}|by the same author|"
+    r"(?:also|other (?:books|novels|titles|works)|books|novels) by (?!the ).{2,60}|"
+    r"(?:other books )?by the same author|"
     r"(?:du même auteur|von demselben autor|del mismo autor|同じ著者の本)",
     re.I,
 )
+_TELLS = tuple(".!?,;…。！？，；”」』")  # how no line of a title page ends
 _SENTENCE_END = re.compile(r"""[。！？!?.…—”"』」’'）)》:：;；~～*]$""")
 
 
@@ -107,7 +117,8 @@ class _Book:
             rows = _titled(page, known)
             begun = begun or bool(rows)
             if held and rows and _goes_on(held, rows[0]):
-                rows[0] = held + (" " if held[-1].isascii() else "") + rows[0]
+                left, space = joint(held, rows[0], Hyphens(), spaced=True)
+                rows[0] = left + space + rows[0]
             elif held:
                 yield held
             held = rows.pop() if rows else ""
@@ -257,10 +268,11 @@ def _no_prose(page: Page) -> str:
     typed = sum(page.typed[name] for name in _NO_PROSE)
     if text and typed >= 0.9 * len(text) and len(text) < 5000:
         return "contents" if page.typed["toc"] else "copyright page"
-    if len(text) < 3000 and len({m.lower() for m in _COPYRIGHT.findall(text)}) >= 3:
+    told = sum(_SENTENCE_END.search(row) is not None for row in rows)
+    imprint = len(text) < 3000 and len({m.lower() for m in _COPYRIGHT.findall(text)}) >= 3
+    if imprint and (_SURELY_COPYRIGHT.search(text) or told * 2 < len(rows)):
         return "copyright page"
     linked = len(rows) >= 5 and page.linked > len(text) * 0.8
-    told = sum(_SENTENCE_END.search(row) is not None for row in rows)
     return "contents" if linked and told * 2 < len(rows) else ""
 
 
@@ -268,7 +280,7 @@ def _names(page: Page, title: str) -> str:
     """Whether a page before the text names books and tells nothing: the book's title and its
     author, or what else the author wrote."""
     rows = [row.removeprefix("# ") for row in page.lines]
-    if any(row[-1:] in tuple(".!?,;…") for row in rows):
+    if any(row[-1:] in _TELLS for row in rows):
         return ""
     if rows and _ALSO_BY.fullmatch(rows[0]):
         return "title page"
@@ -289,5 +301,6 @@ def _titled(page: Page, titles: dict[str, str]) -> list[str]:
 
 def _goes_on(before: str, after: str) -> bool:
     """A paragraph that was cut in two by the end of a page."""
-    title = before.startswith("#") or after.startswith("#")
-    return not title and len(before) > 20 and not _SENTENCE_END.search(before)
+    if before.startswith("#") or after.startswith("#") or after[0].isupper():
+        return False
+    return len(before) > 20 and not _SENTENCE_END.search(before)

@@ -34,12 +34,17 @@ from styledial.data.reading.page_rows import (
     page_rows,
 )
 from styledial.data.reading.page_tags import BLOCKS, UNCLOSED, VOID
+from styledial.data.reading.tags import parsable
 
 Attributes = list[tuple[str, str | None]]
 
 _HEADING = re.compile("h[1-6]")
 _NOTE_TITLE = re.compile(r"(?:Chapter )?(?:Summary|Notes|End Notes)", re.I)  # before a quotation
 _LONGEST_TITLE = 60
+_FARTHEST = 50  # parts, many of them blank, behind the title of a note
+_POWERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+# mc², 5 km², x³: behind any other word a raised number is the mark of a note.
+_SQUARED = re.compile(r"(?:^|\W)(?:[kcdm]?m|mc|[a-z])$")
 _TYPED = ("html", "body", "section", "article", "div")
 
 
@@ -82,14 +87,14 @@ class Page(HTMLParser):
         # The text of an element that may be the mark of a note, or the number of a page.
         self._mark: list[str] | None = None
         self._mark_depth = 0
-        self._mark_of_page = False
+        self._mark_of_page = self._mark_linked = False
         self._title: int | None = None  # where a paragraph of a title's class began
         self._breaks = 0  # <br> since the last words
         self.dropped: list[tuple[str, str]] = []
         self.typed: Counter[str] = Counter()  # characters inside elements of each epub:type
         self.linked = 0  # characters inside links
         self.has_heading = False
-        self.feed(text)
+        self.feed(parsable(text))
         self.close()
         self._end_mark()
 
@@ -126,7 +131,7 @@ class Page(HTMLParser):
             )
         )
         if not self._silent and self._mark is None:
-            self._mark_of_page = numbers_a_page(given)
+            self._mark_of_page, self._mark_linked = numbers_a_page(given), False
             if self._mark_of_page or may_be_mark(tag, given):
                 self._mark, self._mark_depth = [], len(self._open)
         if not self._silent:
@@ -159,6 +164,7 @@ class Page(HTMLParser):
             self.typed[name] += len(data.strip())
         if self._mark is not None:
             self._mark.append(data)
+            self._mark_linked = self._mark_linked or inner.linked
             return
         # "# " at the start of a line would be taken for a heading.
         said = re.sub(r"^(\s*#+)\s+", r"\1", data) if self._at_start() else data
@@ -204,9 +210,10 @@ class Page(HTMLParser):
     def _after_note_title(self) -> bool:
         """Whether the last paragraph heads a note or summary, as AO3 sets them; it goes too."""
         place = len(self._parts) - 1
-        while place >= 0 and not self._parts[place].strip("\0 \n"):
+        least = max(0, place - _FARTHEST)
+        while place >= least and not self._parts[place].strip("\0 \n"):
             place -= 1
-        text = self._parts[place].strip("\0 \n") if place >= 0 else ""
+        text = self._parts[place].strip("\0 \n") if place >= least else ""
         if not _NOTE_TITLE.fullmatch(text):
             return False
         del self._parts[place]
@@ -275,12 +282,19 @@ class Page(HTMLParser):
         text = "".join(self._mark)
         self._mark = None
         pattern = PAGE_NUMBER if self._mark_of_page else MARK
-        power = text[:1].isdecimal() and "".join(self._parts[-1:])[-1:].isdecimal()  # 10²
-        if text.strip() and not power and pattern.fullmatch(text.strip()):
+        if not (self._mark_of_page or self._mark_linked) and self._is_power(text):
+            self._parts.append(text.translate(_POWERS))
+        elif text.strip() and pattern.fullmatch(text.strip()):
             why = "page number" if self._mark_of_page else "notes"
             self.dropped.append((why, text.strip()))
         else:
             self._parts.append(self._as_link(text))
+
+    def _is_power(self, text: str) -> bool:
+        """Whether a raised number belongs to the number, unit or letter before it."""
+        before = "".join(self._parts[-1:])
+        squared = text in ("2", "3") and _SQUARED.search(before) is not None
+        return text.isdecimal() and (before[-1:].isdecimal() or squared)
 
     def _at_start(self) -> bool:
         return not self._parts or self._parts[-1].endswith("\0")

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
+
+# HTMLParser raises AssertionError at any other word behind <![
+_UNKNOWN_SECTION = re.compile(
+    r"<!(?=\[(?!(?:temp|cdata|ignore|include|rcdata|if|else|endif)(?![-.\w])))", re.I
+)
+
+
+def parsable(text: str) -> str:
+    """`text` with each < as a letter that HTMLParser stumbles over: those that nothing closes,
+    for which it reads the whole rest of the page, once for each, and unknown sections."""
+    closed = text.rfind("-->") + 1
+    text = text[:closed] + text[closed:].replace("<!--", "&lt;!--")
+    closed = text.rfind(">") + 1
+    text = text[:closed] + text[closed:].replace("<", "&lt;")
+    return _UNKNOWN_SECTION.sub("&lt;!", text)
 
 
 class Tags(HTMLParser):
@@ -11,7 +27,7 @@ class Tags(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
         self.found: list[tuple[str, dict[str, str], str]] = []
-        self.feed(text)
+        self.feed(parsable(text))
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from styledial.data.reading.tags import parsable
+
 _TAG = re.compile(r"<!--.*?-->|<[!?][^<>]*>|<(/?)([\w:.-]+)[^<>]*>", re.DOTALL)
 _IN_A_LINE = {
     "i",
@@ -62,6 +64,7 @@ class _Element:
 
 def as_page(text: str) -> str:
     """The text of an XML file as HTML: a break after each paragraph, h2 for titles."""
+    text = parsable(text)
     edits: list[tuple[int, int, str]] = []
     for element in _elements(text):
         (start, begun), (end, done) = element.opened, element.closed
