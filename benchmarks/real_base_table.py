@@ -54,16 +54,22 @@ def main() -> None:
 
 
 def tables(runs: list[Found]) -> Iterator[str]:
-    """A table for each style and strength; a cell that was not read is empty."""
+    """A table for each style and strength; a cell that was not read is empty, and a column that no
+    run has is left out."""
+    columns = {
+        name: of
+        for name, of in COLUMNS.items()
+        if any(_cell(of, run, at) != "" for run in runs for at in run["readings"].values())
+    }
     at: dict[tuple[str, str], list[tuple[Found, Found]]] = defaultdict(list)
     for run in runs:
         for strength, found in run["readings"].items():
             at[run["style"], strength].append((run, found))
     for (style, strength), rows in sorted(at.items()):
-        yield from ["", f"**{style}, KL {strength}**", "", "| " + " | ".join(COLUMNS) + " |"]
-        yield "|" + "---|" * len(COLUMNS)
+        yield from ["", f"**{style}, KL {strength}**", "", "| " + " | ".join(columns) + " |"]
+        yield "|" + "---|" * len(columns)
         for run, found in rows:
-            yield "| " + " | ".join(str(_cell(of, run, found)) for of in COLUMNS.values()) + " |"
+            yield "| " + " | ".join(str(_cell(of, run, found)) for of in columns.values()) + " |"
 
 
 def _cell(of: Callable[[Found, Found], Any], run: Found, at: Found) -> Any:
