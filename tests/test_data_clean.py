@@ -172,6 +172,10 @@ def test_english_prose_is_joined_with_spaces_and_verse_is_not() -> None:
     assert prose(text).split("\n\n") == [p.strip() for p in paragraphs]
     verse = "\n".join(f"O {'gentle ' * (n % 4)}river number {n}, flow," for n in range(40))
     assert prose(verse) == verse
+    ballad = [
+        f"The river number {n} keeps its own account\nof everyone who crossed" for n in range(9)
+    ]
+    assert prose("\n".join(ballad)) == "\n".join(ballad)
 
 
 @pytest.mark.parametrize(

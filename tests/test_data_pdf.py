@@ -171,3 +171,44 @@ def test_aes_names_the_package_that_it_needs(
     (tmp_path / "a.pdf").write_bytes(raw)
     with pytest.raises(DataError, match="pip install cryptography"):
         list(format_lines(tmp_path / "a.pdf", "pdf", Ledger()))
+
+
+BALLAD = [
+    "The river keeps its own account",
+    "of everyone who crossed",
+    "the mill, the chapel and the mount,",
+    "the money that they lost",
+    "and nothing in the water tells",
+    "the counter from the coin",
+    "a fish goes by, a bucket swells,",
+    "the two banks never join",
+]
+FREE = [
+    "I went down to the harbour",
+    "where my father kept the boat",
+    "and nobody had painted it",
+    "the gulls",
+    "were walking along the gunwale as if it were theirs",
+    "and the tide which has no memory",
+    "took it away from me",
+    "slowly",
+    "the way a nurse takes a cup",
+]
+
+
+@pytest.mark.parametrize("verse", [BALLAD * 2, FREE])
+def test_verse_keeps_its_lines(tmp_path: Path, verse: list[str]) -> None:
+    """They were one paragraph: no line of it ends a sentence."""
+    page: list[Placed] = [(50, 700 - 14 * i, 12, row) for i, row in enumerate(verse)]
+    assert read(tmp_path, [page])[0] == verse
+
+
+def test_a_stanza_stands_apart(tmp_path: Path) -> None:
+    page: list[Placed] = [(50, 700 - 14 * i - i // 4 * 14, 12, row) for i, row in enumerate(BALLAD)]
+    assert read(tmp_path, [page])[0] == [*BALLAD[:4], "", *BALLAD[4:]]
+
+
+def test_a_number_or_a_salutation_above_prose_stands_alone(tmp_path: Path) -> None:
+    rows = ["1", "Dear Tom", *textwrap.wrap(" ".join(SENTENCES), 50), "Yours", "Marta"]
+    page: list[Placed] = [(50, 700 - 14 * i, 12, row) for i, row in enumerate(rows)]
+    assert read(tmp_path, [page])[0] == ["1", "Dear Tom", " ".join(SENTENCES), "Yours", "Marta"]

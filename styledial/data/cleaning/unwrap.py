@@ -17,10 +17,11 @@ from styledial.data.cleaning.language import CHINESE, Language
 from styledial.data.cleaning.ledger import Line
 
 _SLACK = 4  # columns: a closing mark may hang over the edge or be pulled to the next line
+_VERSE = 0.3  # of the lines in mid-sentence aren't full: their author broke them, not the width
 _ENDS = re.compile("[。！？!?.：:；;…—”’」』）)\"'》】»›“।۔؟]$")
 _LEADS = " \t\u00a0\u3000"
 # Scripts without spaces between words, and their marks.
-_UNSPACED = re.compile(
+UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]"
 )
 _JUSTIFIED = re.compile(r"(?<=[^\W\d_,;])(?:  +)(?=\S)")
@@ -50,8 +51,12 @@ def find_wrap(sample: Sequence[Line], language: Language = CHINESE) -> Wrap | No
     if not 30 <= width <= 160:
         return None
     wrap = Wrap(width, indented=False, language=language)
-    full = [a for a, b in itertools.pairwise(texts) if b.strip() and _is_full(a, b, wrap)]
+    pairs = [(a, b) for a, b in itertools.pairwise(texts) if a.strip() and b.strip()]
+    full = [a for a, b in pairs if _is_full(a, b, wrap)]
     broken = [text for text in full if not _ENDS.search(text)]
+    in_sentence = sum(_ENDS.search(a) is None for a, _ in pairs)
+    if in_sentence - len(broken) >= _VERSE * in_sentence:
+        return None
     if len(full) < 0.3 * len(filled) or len(broken) < 0.4 * len(full):
         return None
     leads = sum(text[0] in _LEADS for text in texts if text.strip())
@@ -132,7 +137,7 @@ def joint(left: str, right: str, hyphens: Hyphens, spaced: bool) -> tuple[str, s
         return joined, ""
     if not spaced:
         return left, " " if a.isascii() and b.isascii() else ""
-    if (_UNSPACED.match(a) and _UNSPACED.match(b)) or _dash_joins(left, right):
+    if (UNSPACED.match(a) and UNSPACED.match(b)) or _dash_joins(left, right):
         return left, ""
     return left, " "
 

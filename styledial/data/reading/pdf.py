@@ -4,7 +4,7 @@
 
 A paragraph begins where a row is indented, stands apart or has another size; in a PDF without
 indents and distances, behind a row that had room for another word. One whose rows mostly end
-sentences gives them as they are.
+sentences, or have such room in mid-sentence, as verse has, gives them as they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from styledial.data.cleaning.hyphens import Hyphens
 from styledial.data.cleaning.language import find_language
 from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.cleaning.titles import Titles
-from styledial.data.cleaning.unwrap import ends_sentence, joint
+from styledial.data.cleaning.unwrap import UNSPACED, ends_sentence, joint
 from styledial.data.reading.pdf_pages import Row, edge_rows, rows_of, size_of_text, usual_gap
 from styledial.errors import DataError
 
@@ -31,8 +31,12 @@ _APART = 1.35  # times the usual distance of two lines
 _LARGE = 1.15  # times the size of the text: a heading, where few rows are so large
 _MOST_LARGE = 0.1  # of the characters
 _FEWEST_STARTS, _MOST_STARTS = 0.02, 0.95  # of the rows: outside, the marks mean something else
-_SLACK = 4  # characters by which full rows differ
+_SLACK = 4  # characters by which full rows differ, of short ones a quarter
 _FEWEST_ROWS, _BROKEN = 8, 0.4  # rows, and the share in mid-sentence, of a text broken in rows
+_SHORT = 0.7  # of a full row: so short a one ends its paragraph whatever its last mark is
+_VERSE = 0.25  # of the rows in mid-sentence have room where the author broke them; of prose, 0.1
+_NARROWEST = 12  # characters: no column of prose is so narrow
+_WORD = re.compile(f"(?:(?!{UNSPACED.pattern})\\S)*")  # Chinese breaks behind any character
 _LONGEST_HEADING = 120  # characters
 
 
@@ -84,6 +88,7 @@ class _Layout(NamedTuple):
     indented: bool = False
     spaced: bool = False
     broken: bool = False
+    verse: bool = False
 
     def indent(self, row: Row) -> float:
         """How far right of its column's margin a row begins."""
@@ -100,12 +105,17 @@ class _Layout(NamedTuple):
         """Whether a row is the next line of the same column."""
         return before.page == row.page and row.y < before.y
 
+    def had_room(self, row: Row, after: Row, full: float = 0) -> bool:
+        """Whether the first word of the next row would have fitted on a row."""
+        word = _WORD.match(after.text)
+        room = 1 + max(1, len(word[0]) if word else 0)
+        return len(row.text) + room <= (full or self.full) - min(_SLACK, self.full // 4)
+
     def is_last(self, row: Row, after: Row) -> bool:
         """Whether a row ends its paragraph: the next word would have fitted on it."""
-        word = after.text.split(" ", 1)[0]
-        room = 1 + (len(word) if word < "\u2e80" else 1)  # Chinese breaks behind any character
-        fits = len(row.text) + room <= self.full - _SLACK
-        return fits and ends_sentence(row.text)
+        if ends_sentence(row.text):
+            return self.had_room(row, after)
+        return self.had_room(row, after, _SHORT * self.full)
 
     def differs(self, before: Row, row: Row) -> bool:
         return abs(row.size - before.size) > 0.08 * self.size
@@ -115,8 +125,10 @@ def _paragraphs(rows: list[Row], size: float, is_title: Callable[[str], bool]) -
     layout = _layout(rows, size, is_title)
     large = sum(len(row.text) for row in rows if row.size >= _LARGE * size)
     headings = size > 0 and large <= _MOST_LARGE * sum(len(row.text) for row in rows)
-    if not (layout.indented or layout.spaced or layout.broken):
-        for row in rows:
+    if layout.verse or not (layout.indented or layout.spaced or layout.broken):
+        for i, row in enumerate(rows):
+            if layout.verse and i and layout.is_apart(rows[i - 1], row):
+                yield ""  # between two stanzas
             heads = headings and row.size >= _LARGE * size
             yield _line(row.text, heads and len(row.text) <= _LONGEST_HEADING)
         return
@@ -171,11 +183,24 @@ def _layout(rows: list[Row], size: float, is_title: Callable[[str], bool]) -> _L
     apart = sum(layout.is_apart(a, b) for a, b in itertools.pairwise(text))
     few, most = _FEWEST_STARTS * len(text), _MOST_STARTS * len(text)
     open_rows = sum(not ends_sentence(row.text) for row in text)
+    below = [
+        layout.had_room(a, b)
+        for a, b in itertools.pairwise(text)
+        if layout.goes_on_below(a, b) and not ends_sentence(a.text)
+    ]
+    many = len(text) >= _FEWEST_ROWS
     return layout._replace(
         indented=few < indented < most,
         spaced=few < apart < most,
-        broken=len(text) >= _FEWEST_ROWS and open_rows >= _BROKEN * len(text),
+        broken=many and open_rows >= _BROKEN * len(text),
+        verse=many and _is_verse(below, layout.full),
     )
+
+
+def _is_verse(had_room: list[bool], full: int) -> bool:
+    """Whether rows end in mid-sentence where the width of the page didn't break them."""
+    narrow = full <= _NARROWEST and len(had_room) >= _FEWEST_ROWS
+    return narrow or (sum(had_room) >= 3 and sum(had_room) >= _VERSE * len(had_room))
 
 
 def _margins(rows: list[Row], side: int, size: float) -> list[float]:
