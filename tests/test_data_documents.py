@@ -162,6 +162,7 @@ CHINESE = "她說這碼頭後來沒人記得，鏈條與羅盤都壞了，雨在
         (r"\ansi He waved \u-10179?\u-8704? twice.", "He waved 😀 twice."),
         (r'{\field{\*\fldinst{HYPERLINK "http://x.com" }}{\fldrslt{The quay}}}', "The quay"),
         (r"\trowd The quay\cell A lamp\cell\row", "The quay\nA lamp"),
+        (r"\ansi In C:\\bin7 and C:\\cell it is cold.", r"In C:\bin7 and C:\cell it is cold."),
     ],
 )
 def test_rtf_as_word_processors_write_it(tmp_path: Path, body: str, text: str) -> None:

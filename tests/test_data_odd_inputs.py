@@ -182,6 +182,12 @@ def test_a_table_may_have_any_mark_between_its_columns(tmp_path: Path, head: str
     assert kept == ROWS
 
 
+def test_marks_in_the_last_column_are_of_the_text(tmp_path: Path) -> None:
+    """What stood behind one that wasn't quoted was lost."""
+    _, kept = prepared(tmp_path, "a.csv", f"id;text\n1;{ROWS[0]};{ROWS[1]}\n2;{ROWS[2]};;\n")
+    assert kept == [f"{ROWS[0]};{ROWS[1]}", ROWS[2]]
+
+
 def test_fb2_may_have_prefixed_names(tmp_path: Path) -> None:
     rows = "".join(f"<fb:p>{row}</fb:p>" for row in ROWS)
     head = '<?xml version="1.0"?><fb:FictionBook><fb:description><fb:p>x</fb:p></fb:description>'

@@ -20,8 +20,9 @@ _PAGES = {
     "10003": "cp949", "10008": "gb18030", "936": "gb18030", "950": "big5hkscs", "65001": "utf-8",
     "pc": "cp437", "pca": "cp850",
 }  # fmt: skip
-_BINARY = re.compile(rb"\\bin(\d{1,9}) ?")
-_CELL = re.compile(rb"\\(?:nest)?cell(?![a-z])")
+# A backslash of the text is written twice: C:\\bin7 names a folder.
+_BINARY = re.compile(rb"\\\\|\\bin(\d{1,9}) ?")
+_CELL = re.compile(rb"(\\\\)|\\(?:nest)?cell(?![a-z])")
 _LINK = re.compile(rb"(\\fldinst[^{}]{0,40}?(?:\{[^{}]{0,80}?)?)HYPERLINK")
 # Of the two bytes of a Chinese or Japanese character Word escapes the second only where it is no
 # letter; striprtf puts together what is escaped.
@@ -33,7 +34,7 @@ def rtf_text(raw: bytes, rtf_to_text: Any) -> str:
     """The text of an RTF file; `rtf_to_text` is striprtf's."""
     encoding = _declared(raw)
     raw = _without_binary(raw)
-    plain = _LINK.sub(rb"\1LINK", _CELL.sub(rb"\\par", raw))
+    plain = _LINK.sub(rb"\1LINK", _CELL.sub(lambda found: found[1] or rb"\par", raw))
     if not plain.isascii():
         encoding, plain = _escaped(plain, encoding)
     if _TWO_BYTES.search(plain):
@@ -50,8 +51,8 @@ def _without_binary(raw: bytes) -> bytes:
     parts: list[bytes] = []
     at = 0
     while (found := _BINARY.search(raw, at)) is not None:
-        parts.append(raw[at : found.start()])
-        at = found.end() + int(found[1])
+        parts.append(raw[at : found.start()] if found[1] else raw[at : found.end()])
+        at = found.end() + int(found[1] or 0)
     return b"".join([*parts, raw[at:]])
 
 

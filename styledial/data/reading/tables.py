@@ -48,12 +48,20 @@ def _csv(path: Path) -> Iterator[dict[str, Any]]:
             first, names = names, [str(i) for i in range(1, len(names) + 1)]
             yield dict(zip(names, first, strict=True))
         for row in rows:
-            yield dict(zip(names, row, strict=False))
+            yield dict(zip(names, _fitted(row, len(names), mark), strict=False))
     except csv.Error as error:
         raise DataError(
             f"{path}: is not a table that can be read ({error}). Remove it from the folder.",
             f"{path}：不是可读取的表格（{error}）。请移出文件夹。",
         ) from None
+
+
+def _fitted(row: list[str], count: int, mark: str) -> list[str]:
+    """A row with no more cells than the table has: those behind its last column belong to the
+    text there, whose own marks weren't quoted."""
+    if len(row) <= count or not any(row[count:]):
+        return row
+    return [*row[: count - 1], mark.join(row[count - 1 :])]
 
 
 def _parquet(path: Path) -> Iterator[dict[str, Any]]:
