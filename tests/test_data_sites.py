@@ -434,6 +434,9 @@ Thank you, reader, and good night.
 （手机里装了三个看小说的App，没有一个好用，全卸了。）
 第三更时分，更夫敲着梆子走过长街。
 第二更天，更深露重，城门已经关了。
+未完待续的，是我们的故事。
+She posted it on the site at midnight, and by morning there were forty comments and two reviews.
+Subscribe to the newsletter, said the wall, and follow us on Discord.
 感谢读者来信，今天的信就念到这里。
 感谢乡亲们的支持，桥修好了。
 今晚请假，我要去看你，感谢你一直等我。

@@ -163,6 +163,8 @@ def test_capitals_in_a_chinese_line_go_on_with_no_title(line: str) -> None:
         ("Chapter 2", "“STOP!”"),
         ("Chapter 2", "[Level Five]"),
         ("Chapter 2", "Dear Tom:"),
+        ("Chapter 2", "Flour 200 g"),
+        ("Chapter 2", "Name: Tom"),
     ],
 )
 def test_a_first_line_in_capitals_is_not_always_the_title(title: str, line: str) -> None:

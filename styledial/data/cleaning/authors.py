@@ -58,6 +58,7 @@ _HEADS = re.compile(
     re.I,
 )
 _OF_SOMEBODY = re.compile("A note from ", re.I)  # may head a letter in a story
+_SAID_IN_ENGLISH = re.compile(r"\b(?:[Hh]e|[Ss]he|his|her|said|wrote)\b")
 _SAID = re.compile('[道说說][：，]?[“「]|^[“「『"]')
 
 
@@ -140,7 +141,9 @@ def _is_to_readers(text: str, words: set[str]) -> bool:
 
 
 def _tells(text: str) -> bool:
-    return "他" in text or "她" in text or _SAID.search(text) is not None
+    if "他" in text or "她" in text or _SAID.search(text) is not None:
+        return True
+    return _SAID_IN_ENGLISH.search(text) is not None
 
 
 def _words(text: str) -> set[str]:

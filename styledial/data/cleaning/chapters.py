@@ -117,6 +117,8 @@ def _is_named_in_capitals(text: str) -> bool:
     """Down the Rabbit-Hole: every long word begins with a capital, and no sentence ends."""
     if max(text) >= "\u2e80":  # a Chinese line may begin with PS
         return False
+    if ": " in text or re.search(r"\d", text):  # a label and its value, a date, Flour 200 g
+        return False
     words = re.findall(r"[^\W\d_]{4,}", text)
     return bool(words) and all(word[0].isupper() for word in words) and text[-1] not in ".!?,;:"
 
