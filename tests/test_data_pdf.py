@@ -196,7 +196,20 @@ FREE = [
 ]
 
 
-@pytest.mark.parametrize("verse", [BALLAD * 2, FREE])
+BLANK_VERSE = [
+    "When first the ferry left the northern quay",
+    "No lamp was lit, and nobody had come",
+    "To see the women fold their black umbrellas,",
+    "Or hear the bell that told the town of rain",
+    "And sent the boys in twos along the sand",
+    "With stones and bottles, and the tide behind,",
+    "While I, who had the crates to count again,",
+    "Forgot the number and the name of it",
+    "And all the reasons why I ever left",
+]
+
+
+@pytest.mark.parametrize("verse", [BALLAD * 2, FREE, BLANK_VERSE])
 def test_verse_keeps_its_lines(tmp_path: Path, verse: list[str]) -> None:
     """They were one paragraph: no line of it ends a sentence."""
     page: list[Placed] = [(50, 700 - 14 * i, 12, row) for i, row in enumerate(verse)]
@@ -212,3 +225,30 @@ def test_a_number_or_a_salutation_above_prose_stands_alone(tmp_path: Path) -> No
     rows = ["1", "Dear Tom", *textwrap.wrap(" ".join(SENTENCES), 50), "Yours", "Marta"]
     page: list[Placed] = [(50, 700 - 14 * i, 12, row) for i, row in enumerate(rows)]
     assert read(tmp_path, [page])[0] == ["1", "Dear Tom", " ".join(SENTENCES), "Yours", "Marta"]
+
+
+@pytest.mark.parametrize(
+    ("head", "foot"),
+    [("1", "Nobody came."), ("Dear Tom,", "Yours, Marta"), ("12 March 191{}", "Marta")],
+)
+def test_pages_that_are_texts_of_their_own_keep_their_first_and_last_rows(
+    tmp_path: Path, head: str, foot: str
+) -> None:
+    """A number, a salutation and a refrain on each page were the edition's."""
+    pages: list[list[Placed]] = []
+    said: list[str] = []
+    for n in range(1, 6):
+        begins = str(n) if head == "1" else head.format(n)
+        rows = [begins, "", *textwrap.wrap(PARAGRAPHS[n - 1], 60), "", foot]
+        pages.append([(50, 700 - 14 * i, 12, row) for i, row in enumerate(rows) if row])
+        pages[-1].append((300, 40, 12, f"{n + 4}"))
+        said += [begins, PARAGRAPHS[n - 1], foot]
+    rows, ledger = read(tmp_path, pages)
+    assert (rows, set(ledger.drops)) == (said, {"page number"})
+
+
+def test_a_contents_page_is_a_title_a_row(tmp_path: Path) -> None:
+    titles = [f"The Ferry {n} ..... {n * 10}" for n in range(1, 6)]
+    page: list[Placed] = [(50, 700 - 14 * i, 12, title) for i, title in enumerate(titles)]
+    rows, _ = read(tmp_path, [page, *book(gap=10, per_page=30)])
+    assert rows == [*titles, *PARAGRAPHS]

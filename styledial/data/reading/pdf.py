@@ -35,8 +35,12 @@ _SLACK = 4  # characters by which full rows differ, of short ones a quarter
 _FEWEST_ROWS, _BROKEN = 8, 0.4  # rows, and the share in mid-sentence, of a text broken in rows
 _SHORT = 0.7  # of a full row: so short a one ends its paragraph whatever its last mark is
 _VERSE = 0.25  # of the rows in mid-sentence have room where the author broke them; of prose, 0.1
+_CAPITALS = 0.7  # of the lines of verse in mid-sentence go on with one; of prose, few
+_RUN = 4  # full rows one after the other: a paragraph
+_MIXED = 0.34  # of the rows in such runs: prose with letters' heads or lists between
 _NARROWEST = 12  # characters: no column of prose is so narrow
 _WORD = re.compile(f"(?:(?!{UNSPACED.pattern})\\S)*")  # Chinese breaks behind any character
+_LEADERS = re.compile(r"[.…·．]{3,} ?\d{1,4}$")  # a title and its page
 _LONGEST_HEADING = 120  # characters
 
 
@@ -113,8 +117,11 @@ class _Layout(NamedTuple):
 
     def is_last(self, row: Row, after: Row) -> bool:
         """Whether a row ends its paragraph: the next word would have fitted on it."""
-        if ends_sentence(row.text):
-            return self.had_room(row, after)
+        fits = self.had_room(row, after) and ends_sentence(row.text)
+        return fits or self.is_short(row, after)
+
+    def is_short(self, row: Row, after: Row) -> bool:
+        """Whether a row has far more room than a broken line leaves: a salutation, a list."""
         return self.had_room(row, after, _SHORT * self.full)
 
     def differs(self, before: Row, row: Row) -> bool:
@@ -169,8 +176,10 @@ def _starts(before: Row, row: Row, layout: _Layout, is_title: Callable[[str], bo
         return True
     if layout.is_apart(before, row) or is_title(before.text) or is_title(row.text):
         return True
+    if _LEADERS.search(before.text) or _LEADERS.search(row.text):
+        return True
     if layout.indented or (layout.spaced and layout.goes_on_below(before, row)):
-        return False
+        return layout.is_short(before, row)
     return layout.is_last(before, row)
 
 
@@ -184,9 +193,9 @@ def _layout(rows: list[Row], size: float, is_title: Callable[[str], bool]) -> _L
     few, most = _FEWEST_STARTS * len(text), _MOST_STARTS * len(text)
     open_rows = sum(not ends_sentence(row.text) for row in text)
     below = [
-        layout.had_room(a, b)
+        (layout.had_room(a, b), b.text[0].isupper())
         for a, b in itertools.pairwise(text)
-        if layout.goes_on_below(a, b) and not ends_sentence(a.text)
+        if layout.goes_on_below(a, b) and not (layout.is_apart(a, b) or ends_sentence(a.text))
     ]
     many = len(text) >= _FEWEST_ROWS
     return layout._replace(
@@ -197,10 +206,18 @@ def _layout(rows: list[Row], size: float, is_title: Callable[[str], bool]) -> _L
     )
 
 
-def _is_verse(had_room: list[bool], full: int) -> bool:
-    """Whether rows end in mid-sentence where the width of the page didn't break them."""
-    narrow = full <= _NARROWEST and len(had_room) >= _FEWEST_ROWS
-    return narrow or (sum(had_room) >= 3 and sum(had_room) >= _VERSE * len(had_room))
+def _is_verse(pairs: list[tuple[bool, bool]], full: int) -> bool:
+    """Whether rows end in mid-sentence where the width of the page didn't break them; `pairs`:
+    (whether a row had room for more, whether the next begins with a capital)."""
+    had_room = [room for room, _ in pairs]
+    if len(pairs) >= _FEWEST_ROWS:
+        capitals = sum(capital for _, capital in pairs)
+        if full <= _NARROWEST or capitals >= _CAPITALS * len(pairs):
+            return True
+    runs = [sum(1 for _ in run) for room, run in itertools.groupby(had_room) if not room]
+    of_prose = sum(run for run in runs if run >= _RUN) > _MIXED * len(had_room)
+    many = sum(had_room) >= 2 and sum(had_room) >= _VERSE * len(had_room)
+    return many and not of_prose
 
 
 def _margins(rows: list[Row], side: int, size: float) -> list[float]:

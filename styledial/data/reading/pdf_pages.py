@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from styledial.data.cleaning.numerals import value
+from styledial.data.cleaning.unwrap import ends_sentence
 
 _LEVELS = 2  # lines at the top and at the bottom of a page that may be of the edition
 _PAGES = 3  # on so many pages the same words are a running head
@@ -23,6 +24,9 @@ _APART = 1.3  # times the usual distance of two lines
 _SMALLER = 0.92  # times the size of the text
 _LARGEST_HEAD = 1.1  # times the size of the text: a chapter's number is printed larger
 _SPACE = 0.35  # of the size: about how wide a space is
+_ENDED = 0.9  # of the pages that end their text, where each is one of its own
+_HIGH = 0.3  # of the height of the longest text: one that ends above leaves room
+_SAID = ".,!?;:。，！？；："  # how no running head ends
 _DIGITS = re.compile(r"\d{1,4}")
 _ROMAN = re.compile(r"[ivxlc]{1,7}|[IVXLC]{1,7}")
 
@@ -103,7 +107,9 @@ def edge_rows(pages: Sequence[Sequence[Row]], size: float) -> dict[Row, str]:
     """Why each row at the edge of its page is the edition's: ``running head``, ``page number``.
 
     Lines of the text are at an edge too, and three of them may be alike: words that aren't set
-    off from the text have to stand on many pages.
+    off from the text have to stand on many pages. Where each page is a text of its own, a letter
+    or a poem, its number, salutation and refrain stand there: only what is printed smaller is
+    the edition's, and numbers at the bottom.
     """
     gap = usual_gap((row for rows in pages for row in rows), size)
     edges = {row: off for rows in pages for row, off in _at_edges(rows, size, gap)}
@@ -123,9 +129,29 @@ def edge_rows(pages: Sequence[Sequence[Row]], size: float) -> dict[Row, str]:
         pages_of.setdefault(_head(row.text), set()).add(row.page)
     for row, off in edges.items():
         count = len(pages_of[_head(row.text)])
-        if count >= (_PAGES if off else max(_PAGES, _MANY * len(pages))):
+        said = row.text[-1] in _SAID and row.size >= _SMALLER * size
+        if not said and count >= (_PAGES if off else max(_PAGES, _MANY * len(pages))):
             why.setdefault(row, "running head")
-    return why
+    if not _are_texts(pages, why):
+        return why
+    middle = max(row.y for rows in pages for row in rows) / 2
+    return {
+        row: reason
+        for row, reason in why.items()
+        if row.size < _SMALLER * size or (row.y < middle and _numbered(row.text))
+    }
+
+
+def _are_texts(pages: Sequence[Sequence[Row]], why: dict[Row, str]) -> bool:
+    """Whether nearly each page ends its text: with a sentence, or high above the bottom."""
+    ends = [next((row for row in reversed(rows) if row not in why), None) for rows in pages]
+    last = [row for row in ends if row is not None]
+    if len(last) < _PAGES:
+        return False
+    lowest = min(row.y for row in last)
+    high = lowest + _HIGH * (max(row.y for rows in pages for row in rows) - lowest)
+    ended = sum(ends_sentence(row.text) or row.y > high for row in last)
+    return ended >= _ENDED * len(last)
 
 
 def _ends_in_number(form: str) -> bool:
