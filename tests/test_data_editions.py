@@ -318,3 +318,17 @@ def test_a_page_of_gutenberg_that_opens_with_talk(tmp_path: Path) -> None:
     path = page(tmp_path / "mill.html", body)
     chapters: list[str | None] = ["CHAPTER I", "CHAPTER II"]
     holds(path, [*talk, *ONE, *TWO], chapters, {"footnote", "title page"})
+
+
+@pytest.mark.parametrize(
+    "row", ["Produced by a committee, the play failed.", "Release Date: never."]
+)
+def test_a_story_that_names_gutenberg_keeps_its_beginning(tmp_path: Path, row: str) -> None:
+    rows = [*ONE[:5], row, "She had read it on Project Gutenberg.", *TWO]
+    assert cleaned(text(tmp_path / "a.txt", "\n\n".join(rows)))[0] == rows
+
+
+def test_a_long_prologue_about_a_writer_is_no_preface(tmp_path: Path) -> None:
+    rows = ["出版社的人来了，要看我的作品。", "人物太少，主题太暗，他这样想。", *YI]
+    made = text(tmp_path / "a.txt", "\n".join([*rows, "第一章 雪", *ER]))
+    assert cleaned(made)[0] == [*rows, *ER]

@@ -17,6 +17,7 @@ _EDITORS = re.compile(
     "简介|簡介|介绍|介紹|描写|描寫|形象|人物|艺术|藝術|现存|現存|全称|全稱|佚名|续书|續書|"
     "电子书|版权|版權"
 )
+_APART = 150  # characters from one of them to the next, at most
 _BLURB_NAMES = (
     "(?:(?:内容|作品|小说)?(?:简介|簡介|介绍|介紹)|文案|あらすじ|作品紹介|줄거리|작품 ?소개|"
     "аннотация|synopsis|blurb)"
@@ -115,7 +116,8 @@ def _is_editorial(text: str) -> bool:
     spoken = sum(row[0] in "“「『" for row in rows)
     if len(rows) >= 5 and spoken >= 0.15 * len(rows):
         return False
-    return len(words) >= 3 and len(words) > speech and len(text) < _LONGEST
+    often = len(_EDITORS.findall(text)) * _APART >= len(text)
+    return len(words) >= 3 and often and len(words) > speech and len(text) < _LONGEST
 
 
 def _without_name(held: list[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:

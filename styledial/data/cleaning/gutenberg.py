@@ -39,14 +39,18 @@ _LICENCE = re.compile(
     r"Literary Archive Foundation|public domain.{0,40}(?:etext|eBook)|Plain Vanilla|SMALL PRINT",
     re.I,
 )
-# What only its header and licence say; a book that mentions it has none of these.
+# What only its header and licence say; of the second kind it takes two, for a story may have one.
 _HEADER = re.compile(
     r"(?:START|END) OF (?:THE|THIS) PROJECT GUTENBERG|\b(?:e-?book|etext) is for the use of "
     r"anyone|"
-    r"no restrictions whatsoever|Project Gutenberg'?s? (?:e-?book|etext|license)|"
-    r"Project Gutenberg Literary|(?:Release|Posting) Date\s*:|Plain Vanilla|SMALL PRINT|"
-    r"Produced by",
+    r"no restrictions whatsoever|Project Gutenberg'?s? (?:(?:e-?book|etext)(?:,| of)|license)|"
+    r"Project Gutenberg Literary|Plain Vanilla|SMALL PRINT",
     re.I,
+)
+_OF_HEADER = re.compile(
+    r"^\W*(?:(?:Release|Posting) Date\s*:|Produced by|Language\s*:|Credits\s*:|"
+    r"(?:The )?Project Gutenberg'?s? (?:e-?book|etext))",
+    re.I | re.M,
 )
 _FIELD = re.compile(
     r"(?:Title|Author|Translator|Editor|Illustrator|Language|Release Date|Posting Date|Last "
@@ -75,7 +79,9 @@ _IMPRINT = re.compile(
 
 def is_gutenberg(head: str) -> bool:
     """Whether the first lines have its name beside words of its header or licence."""
-    return _GUTENBERG.search(head) is not None and _HEADER.search(head) is not None
+    if _GUTENBERG.search(head) is None:
+        return False
+    return _HEADER.search(head) is not None or len(set(_OF_HEADER.findall(head))) >= 2
 
 
 def gutenberg(
