@@ -64,6 +64,7 @@ def test_a_sites_page_is_its_story(tmp_path: Path, body: str) -> None:
     [
         '<div class="chapter-content"><p class="comments">“Nice boat,” wrote sailor_77.</p></div>',
         '<p><a href="x">“Yes,” she said, and it was a link</a></p>',
+        '<p class="menu">Soup, fish, and a small glass of wine</p>',
         "<p>He said <q>come</q> and went.</p>",
         "<aside><p>A letter lay on the desk.</p></aside>",
         "<blockquote><footer>From an old song of the port</footer></blockquote>",

@@ -435,6 +435,7 @@ Thank you, reader, and good night.
 第三更时分，更夫敲着梆子走过长街。
 第二更天，更深露重，城门已经关了。
 未完待续的，是我们的故事。
+盗版站的页脚写着：本站所有小说均由网友上传。
 She posted it on the site at midnight, and by morning there were forty comments and two reviews.
 Subscribe to the newsletter, said the wall, and follow us on Discord.
 感谢读者来信，今天的信就念到这里。

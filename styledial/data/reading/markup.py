@@ -292,7 +292,7 @@ class Page(HTMLParser):
 
     def _is_power(self, text: str) -> bool:
         """Whether a raised number belongs to the number, unit or letter before it."""
-        before = "".join(self._parts[-1:])
+        before = "".join(self._parts[-1:])[-8:]
         squared = text in ("2", "3") and _SQUARED.search(before) is not None
         return text.isdecimal() and (before[-1:].isdecimal() or squared)
 

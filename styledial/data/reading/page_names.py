@@ -44,6 +44,8 @@ _OF_SITE = re.compile(
     r"num-comment|advert(?:isement)?s?|ads|popup|modal|bottem\d?|novel-no",
     re.I,
 )
+# A paragraph of a story may be of such a class: what stood on a menu, a message that popped up.
+_OF_STORIES = {"menu", "share", "popup", "modal", "comments", "related"}
 _SITE_TAGS = ("div", "ul", "ol", "section", "aside", "footer", "table", "p", "span")
 # Inside these stands what an author wrote, whatever its classes are.
 _OF_TEXT = re.compile(r"userstuff|(?:chapter|entry|post|reading)-(?:content|inner|body|text)", re.I)
@@ -96,7 +98,9 @@ def why_silent(tag: str, given: Given, hidden: set[str]) -> str:
 
 def is_of_site(tag: str, given: Given) -> bool:
     """Whether an element is a site's menu, footer, comments or the like."""
-    names = [*given.get("class", "").split(), given.get("id", "")]
+    names = {*given.get("class", "").split(), given.get("id", "")}
+    if tag in ("p", "span"):
+        names -= _OF_STORIES
     return tag == "footer" or (
         tag in _SITE_TAGS and any(_OF_SITE.fullmatch(name.replace("_", "-")) for name in names)
     )
