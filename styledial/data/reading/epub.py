@@ -20,6 +20,7 @@ from urllib.parse import unquote
 from styledial.data.cleaning.hyphens import Hyphens
 from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.cleaning.unwrap import joint
+from styledial.data.reading.epub_pages import goes_on, titled, why_no_prose, why_title_page
 from styledial.data.reading.markup import Page
 from styledial.data.reading.page_names import hidden_classes
 from styledial.data.reading.page_text import page_text
@@ -31,31 +32,6 @@ _PAGES = re.compile(r"\.x?html?$", re.I)
 _PICTURES = re.compile(r"\.(?:jpe?g|png|gif|webp|svg|bmp)$", re.I)
 _FONTS = re.compile(r"\.(?:otf|ttf|ttc|woff2?|jpe?g|png|gif|svg|css|mp3|mp4)$", re.I)
 _FONT_ONLY = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
-_NO_PROSE = {
-    "copyright-page", "titlepage", "halftitlepage", "toc", "landmarks", "index", "imprint",
-    "colophon", "cover", "page-list", "loi", "lot", "other-credits", "seriespage",
-}  # fmt: skip
-_COPYRIGHT = re.compile(
-    r"ISBN|图书在版编目|圖書在版編目|CIP|版权所有|版權所有|出版社|出版发行|印刷|印张|印張|开本"
-    r"|字数|定价|定價|版次|责任编辑"
-    r"|all rights reserved|copyright (?:©|\(c\))|first published|published by"
-    r"|no part of this|library of congress",
-    re.I,
-)
-# Marks that a story about a printer has not.
-_SURELY_COPYRIGHT = re.compile(
-    r"ISBN|图书在版编目|圖書在版編目|CIP|版权所有|版權所有|copyright (?:©|\(c\))|"
-    r"library of congress",
-    re.I,
-)
-_ALSO_BY = re.compile(
-    r"(?:also|other (?:books|novels|titles|works)|books|novels) by (?!the ).{2,60}|"
-    r"(?:other books )?by the same author|"
-    r"(?:du même auteur|von demselben autor|del mismo autor|同じ著者の本)",
-    re.I,
-)
-_TELLS = tuple(".!?,;…。！？，；”」』")  # how no line of a title page ends
-_SENTENCE_END = re.compile(r"""[。！？!?.…—”"』」’'）)》:：;；~～*]$""")
 
 
 @dataclass
@@ -111,12 +87,14 @@ class _Book:
             page = Page(page_text(self._read(href)), hidden, known)
             for reason, text in page.dropped:
                 self._drop(reason, text)
-            if reason := _no_prose(page) or ("" if begun else _names(page, package.title)):
+            if reason := why_no_prose(page) or (
+                "" if begun else why_title_page(page, package.title)
+            ):
                 self._drop(reason, "\n".join(page.lines))
                 continue
-            rows = _titled(page, known)
+            rows = titled(page, known)
             begun = begun or bool(rows)
-            if held and rows and _goes_on(held, rows[0]):
+            if held and rows and goes_on(held, rows[0]):
                 left, space = joint(held, rows[0], Hyphens(), spaced=True)
                 rows[0] = left + space + rows[0]
             elif held:
@@ -259,48 +237,3 @@ def _plain(name: str) -> str:
 def _is_page(item: dict[str, str]) -> bool:
     kind = item.get("media-type", "")
     return "html" in kind or bool(_PAGES.search(item.get("href", "")))
-
-
-def _no_prose(page: Page) -> str:
-    """Why a page isn't the book's text, or nothing."""
-    rows = page.lines
-    text = "".join(rows)
-    typed = sum(page.typed[name] for name in _NO_PROSE)
-    if text and typed >= 0.9 * len(text) and len(text) < 5000:
-        return "contents" if page.typed["toc"] else "copyright page"
-    told = sum(_SENTENCE_END.search(row) is not None for row in rows)
-    imprint = len(text) < 3000 and len({m.lower() for m in _COPYRIGHT.findall(text)}) >= 3
-    if imprint and (_SURELY_COPYRIGHT.search(text) or told * 2 < len(rows)):
-        return "copyright page"
-    linked = len(rows) >= 5 and page.linked > len(text) * 0.8
-    return "contents" if linked and told * 2 < len(rows) else ""
-
-
-def _names(page: Page, title: str) -> str:
-    """Whether a page before the text names books and tells nothing: the book's title and its
-    author, or what else the author wrote."""
-    rows = [row.removeprefix("# ") for row in page.lines]
-    if any(row[-1:] in _TELLS for row in rows):
-        return ""
-    if rows and _ALSO_BY.fullmatch(rows[0]):
-        return "title page"
-    short = 2 <= len(rows) <= 8 and sum(map(len, rows)) <= 200
-    bare = {"".join(row.split()).casefold() for row in rows}
-    return "title page" if short and "".join(title.split()).casefold() in bare else ""
-
-
-def _titled(page: Page, titles: dict[str, str]) -> list[str]:
-    """The rows, under the page's title in the table of contents where they have no heading."""
-    rows = page.lines
-    title = titles.get("") or next(iter(titles.values()), "")
-    if not title or not rows or page.has_heading or any(row.startswith("# ") for row in rows):
-        return rows
-    same = "".join(rows[0].split()) == "".join(title.split())
-    return [f"# {title}", *(rows[1:] if same else rows)]
-
-
-def _goes_on(before: str, after: str) -> bool:
-    """A paragraph that was cut in two by the end of a page."""
-    if before.startswith("#") or after.startswith("#") or after[0].isupper():
-        return False
-    return len(before) > 20 and not _SENTENCE_END.search(before)
