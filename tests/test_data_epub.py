@@ -266,6 +266,13 @@ def test_a_word_with_an_accent_is_parted_from_the_next_page(tmp_path: Path) -> N
     assert read(tmp_path / "a.epub")[0] == ["Il est resté là, fatigué et seul."]
 
 
+@pytest.mark.parametrize("page", ["<pre>\n\n  verse</pre>", "<p>　　又一日。</p>"])
+def test_an_indented_line_begins_a_paragraph_on_the_next_page(tmp_path: Path, page: str) -> None:
+    said = "A line that goes on and on without an end"
+    write_epub(tmp_path / "a.epub", {"a.xhtml": f"<p>{said}</p>", "b.xhtml": page})
+    assert read(tmp_path / "a.epub")[0][0] == said
+
+
 @pytest.mark.parametrize("part", ["<blockquote>", "<!--", "<p a='"])
 def test_a_page_of_open_tags_is_read_at_once(part: str) -> None:
     """Each was looked for through the whole rest of the page: a minute for 100 KB."""

@@ -76,6 +76,7 @@ def titled(page: Page, titles: dict[str, str]) -> list[str]:
 
 def goes_on(before: str, after: str) -> bool:
     """A paragraph that was cut in two by the end of a page."""
-    if before.startswith("#") or after.startswith("#") or after[0].isupper():
-        return False
+    first = after[:1]
+    if before.startswith("#") or first == "#" or not first.strip() or first.isupper():
+        return False  # a heading, an indented or empty line, a new sentence
     return len(before) > 20 and not _SENTENCE_END.search(before)

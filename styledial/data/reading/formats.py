@@ -36,7 +36,7 @@ _HEAD = 4096
 _LARGEST = 1 << 28  # bytes
 _OF_KINDLE = {".epub": "epub", ".html": "html", ".pdf": "pdf"}  # what a Kindle book unpacks to
 _WHOLE = ("html", "fb2", "rtf")  # read into memory at once
-_STARTS = ((b"%PDF", "pdf"), (b"\x1f\x8b", "gz"), (b"PAR1", "parquet"), (rb"{\rtf", "rtf"))
+_STARTS = ((b"%PDF-", "pdf"), (b"\x1f\x8b", "gz"), (b"PAR1", "parquet"), (rb"{\rtf", "rtf"))
 _PAGE = re.compile(
     r"(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?(?:<!doctype html|<html|<head|<body)", re.DOTALL
 )
@@ -46,7 +46,7 @@ _OLE = b"\xd0\xcf\x11\xe0"
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")  # in it stands a .docx with a password
 _REFUSED = (
     (_OLE, "an old Word file or HWP; save it as .docx", "旧版 Word 文件或 HWP，请另存为 .docx"),
-    (b"Rar!", "a RAR archive; unpack it into the folder", "RAR 压缩包，请解压到文件夹中"),
+    (b"Rar!\x1a", "a RAR archive; unpack it into the folder", "RAR 压缩包，请解压到文件夹中"),
     (b"7z\xbc\xaf", "a 7z archive; unpack it into the folder", "7z 压缩包，请解压到文件夹中"),
     (b"\x89PNG", "a picture", "图片"),
     (b"\xff\xd8\xff", "a picture", "图片"),
