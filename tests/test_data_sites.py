@@ -435,6 +435,11 @@ Thank you, reader, and good night.
 第三更时分，更夫敲着梆子走过长街。
 第二更天，更深露重，城门已经关了。
 未完待续的，是我们的故事。
+手机用户请按一，固定电话请按二。
+请大家收藏好自己的票，船要开了。
+Report: the story of the original crew was found elsewhere.
+If you see this tale elsewhere, read it to the children.
+Did you know this story is from the original book?
 盗版站的页脚写着：本站所有小说均由网友上传。
 She posted it on the site at midnight, and by morning there were forty comments and two reviews.
 Subscribe to the newsletter, said the wall, and follow us on Discord.

@@ -33,6 +33,12 @@ _STOLEN = (
         r"author'?s )?(?:consent|permission|authorization)",
         re.I,
     ),
+    # `original` and `elsewhere` say little without one of these.
+    re.compile(
+        r"\b(?:author|creator|writer)s?\b|\bAmazon\b|\bRoyal ?Road\b|genuine|official|pirated|"
+        r"\b(?:web)?sites?\b|platform|consent|permission|authorization",
+        re.I,
+    ),
     re.compile(
         r"(?:^|[.;:!?,] ?|\band )(?:please )?(?:report|read (?:it|this|the)|find|"
         r"seek out|look for|check it|"
