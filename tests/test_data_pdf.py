@@ -11,6 +11,8 @@ import pytest
 
 from styledial.data.cleaning.ledger import Ledger
 from styledial.data.reading.formats import format_lines
+from styledial.data.reading.pdf import _Layout
+from styledial.data.reading.pdf_pages import Row
 from styledial.errors import DataError
 
 pytest.importorskip("pypdf", reason="the pdf extra is not installed")
@@ -252,3 +254,13 @@ def test_a_contents_page_is_a_title_a_row(tmp_path: Path) -> None:
     page: list[Placed] = [(50, 700 - 14 * i, 12, title) for i, title in enumerate(titles)]
     rows, _ = read(tmp_path, [page, *book(gap=10, per_page=30)])
     assert rows == [*titles, *PARAGRAPHS]
+
+
+@pytest.mark.parametrize(
+    "begins", ["“没有了，客官。”掌柜的把门板一块一块装上去，", "3月的雪，比腊月的还冷些，"]
+)
+def test_a_chinese_row_needs_room_for_two_characters_only(begins: str) -> None:
+    """A row that began with a curly quotation mark or a digit was one long word."""
+    layout = _Layout(12, {0: [50.0], 1: [50.0]}, 14, 24)
+    before = Row("很快积了一小滩水。", 50, 700, 12, 1)
+    assert layout.is_last(before, Row(begins, 50, 686, 12, 1))
