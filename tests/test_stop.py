@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,17 @@ def whole(tiny_base: Path, novels: Path, tmp_path_factory: pytest.TempPathFactor
     assert done.returncode == 0, done.stderr
     assert [p.name for p in (folder / "checkpoints").iterdir()] == [f"step-{STEPS}"]
     return folder
+
+
+@pytest.fixture(autouse=True)
+def every_signal_arrives() -> Iterator[None]:
+    """Under nohup, or started by a script in the background, the tests' process ignores SIGHUP or
+    SIGINT, and the commands that it starts would inherit that."""
+    usual = {signal.SIGHUP: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    earlier = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in earlier.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
