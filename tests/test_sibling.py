@@ -234,7 +234,8 @@ def test_the_first_difference_is_named(
         (None, AdapterError, "model_type is mistral"),
         ("novels gone", AdapterError, "the novels of this run are not there"),
         ("target is there", UserError, "exists already"),
-        ("full tuning", AdapterError, "no adapter here"),
+        ("adapter gone", AdapterError, "its adapter is gone"),
+        ("full tuning", AdapterError, "use_peft: false is a plain model"),
     ],
 )
 def test_a_model_is_downloaded_only_where_it_can_be_used(
@@ -259,8 +260,10 @@ def test_a_model_is_downloaded_only_where_it_can_be_used(
     (run / "train_config.yaml").write_text(settings, encoding="utf-8")
     if change == "target is there":
         (target / "notes").mkdir(parents=True)
-    if change == "full tuning":
+    if change in ("adapter gone", "full tuning"):
         (run / "adapter_config.json").unlink()
+    if change == "full tuning":
+        shutil.copy(base / "config.json", run)
     with pytest.raises(error, match=words):
         is_other_base(run, "mistralai/Mistral-7B-v0.1", target)
 
