@@ -43,7 +43,7 @@ _PHRASES = [
     (r"Missing option '(.*?)'\.", r"缺少选项 \1。"),
     (r"Missing command\.", "缺少命令。"),
     (r"No such command '(.*?)'\.", r"没有命令 \1。"),
-    (r"No such option: (\S+?)\.?(?= |$)", r"没有选项 \1。"),
+    (r"No such option:? '?(-[^\s']+?)'?\.?(?= |$)", r"没有选项 \1。"),
     (r" Did you mean '?(.*?)'?\?", r"是否想写 \1？"),
     (r"\(Possible options: (.*?)\)", r"（可能想写：\1）"),
     (r"Option '(.*?)' requires an argument\.", r"选项 \1 后面要写值。"),
@@ -57,6 +57,7 @@ _PHRASES = [
     (r"Input should be greater than or equal to (\S+)", r"应不小于 \1"),
     (r"Input should be less than or equal to (\S+)", r"应不大于 \1"),
     (r"(\S+) is not in the range x>=(\S+?)\.", r"\1 应不小于 \2。"),
+    (r"(\S+) is not in the range ([\d.]+)<=x<=([\d.]+?)\.", r"\1 应在 \2 到 \3 之间。"),
 ]
 
 
