@@ -122,7 +122,8 @@ def test_a_large_page_takes_time_in_proportion(before: str) -> None:
         return time.process_time() - start
 
     seconds(500)
-    assert seconds(16_000) < 12 * max(seconds(4_000), 0.02)
+    # Twice: the machine may be busy with something else for the whole of one.
+    assert min(seconds(16_000), seconds(16_000)) < 12 * max(seconds(4_000), 0.02)
 
 
 def test_a_saved_page_with_its_pictures_is_refused_by_name(

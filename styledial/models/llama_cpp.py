@@ -10,6 +10,8 @@ import torch
 
 from styledial.errors import ModelError, UserError
 
+_DRAWS = 32
+
 
 class LlamaCpp:
     """A GGUF base with a GGUF LoRA whose scale each request chooses; on the CPU.
@@ -47,17 +49,24 @@ class LlamaCpp:
         return answer
 
     def next_token(self, ids: list[int], vocabulary: int, *, scale: float) -> torch.Tensor:
-        """Log-probabilities [vocabulary] of the token after `ids`, at temperature 1."""
-        found = self.complete(
-            ids,
-            scale=scale,
-            n_predict=1,
-            logprobs=vocabulary,
-            temperature=1.0,
-            top_k=0,
-            top_p=1.0,
-            min_p=0.0,
-        )
+        """Log-probabilities [vocabulary] of the token after `ids`, at temperature 1.
+
+        llama.cpp reports them beside the token that it draws, and not at all where that is an end
+        of text or a part of a character: then another is drawn. Raises ModelError where none of
+        `_DRAWS` is reported.
+        """
+        how = {"n_predict": 1, "logprobs": vocabulary, "temperature": 1.0}
+        all_of_them = {"top_k": 0, "top_p": 1.0, "min_p": 0.0}
+        for seed in range(_DRAWS):
+            found = self.complete(ids, scale=scale, seed=seed, **how, **all_of_them)
+            if found["choices"][0]["logprobs"]:
+                break
+        else:
+            raise ModelError(
+                "llama.cpp reports no probabilities here: the model ends its text at once. Export "
+                "with --no-measure.",
+                "llama.cpp 在此处没有给出概率：模型立即结束了文本。请加上 --no-measure 导出。",
+            )
         (place,) = found["choices"][0]["logprobs"]["content"]
         logits = torch.full((vocabulary,), -torch.inf, dtype=torch.float64)
         for each in place["top_logprobs"]:
