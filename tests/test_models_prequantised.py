@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,9 @@ from styledial.errors import ModelError
 from styledial.memory.fit import allows_4bit
 from styledial.memory.plan import plan
 from styledial.models.adapter import base_of
+from styledial.models.identity import Base
 from styledial.models.load import load_base
+from styledial.models.merge import left_by_merge, merges_into_its_base
 from styledial.models.prequantised import check_use, why_not
 from styledial.models.quantise import is_quantised
 from styledial.run.proposal import Novels, propose
@@ -281,3 +284,11 @@ def test_full_tuning_of_quantised_files_is_refused(novels: Path, tmp_path: Path)
     assert done.returncode == 2
     assert "quantised weights can't be trained themselves" in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_base_that_has_moved_breaks_no_advice(tmp_path: Path) -> None:
+    """--base says where it is now; the run still names the folder that is gone."""
+    moved = Base(str(tmp_path / "gone"), loading={"load_in_4bit": True})
+    (tmp_path / "base.json").write_text(json.dumps(asdict(moved)), encoding="utf-8")
+    assert merges_into_its_base(tmp_path)
+    assert "in 4 bits" in left_by_merge(tmp_path)[0]

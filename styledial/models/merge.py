@@ -76,17 +76,21 @@ def merge_adapter(
 def merges_into_its_base(adapter: Path) -> bool:
     """Whether the adapter's own base can be merged into: not where it is GPTQ or AWQ."""
     base = remembered_base(adapter)
-    return base is None or not _stays_packed(base.model)
+    return base is None or not stays_packed(_config_of(base.model))
 
 
-def _stays_packed(base: str) -> bool:
-    folder = Path(find_base(base))
-    return folder.is_dir() and stays_packed(read_config(folder))
+def _config_of(base: str) -> dict[str, Any]:
+    """config.json of a base; {} where it isn't here or can't be read, which loading it says."""
+    try:
+        folder = Path(find_base(base))
+        return read_config(folder) if folder.is_dir() else {}
+    except ModelError:
+        return {}
 
 
 def _check_dequantises(base: str) -> None:
     """Raises ModelError for files that transformers can't dequantise."""
-    if _stays_packed(base):
+    if stays_packed(_config_of(base)):
         raise ModelError(
             f"{base}: its weights are quantised (GPTQ or AWQ), and nothing can be merged into "
             "those. Use the adapter as it is (`styledial generate`), or take it over to the "
@@ -105,7 +109,7 @@ def left_by_merge(adapter: Path) -> tuple[str, str] | None:
     bits = next((n for n in (4, 8) if loading.get(f"load_in_{n}bit")), None)
     if base is None or bits is None:
         return None
-    if _files_are_quantised(base.model):
+    if method_of(_config_of(base.model)) is not None:
         return (
             f"The base's own files are in {bits} bits; the merge is of the same weights, "
             f"dequantised, and needs about {16 // bits} times the memory to run.",
@@ -121,11 +125,6 @@ def left_by_merge(adapter: Path) -> tuple[str, str] | None:
         "显存，文字和 KL 与训练结果略有不同（一次试验中 KL 由 0.0501 变为 0.0511）。"
         "再次量化后与训练结果接近但不相同；要完全一致，请在量化基座上使用适配器。",
     )
-
-
-def _files_are_quantised(base: str) -> bool:
-    folder = Path(find_base(base))
-    return folder.is_dir() and method_of(read_config(folder)) is not None
 
 
 def _merged(tuned: Any, scale: float) -> Any:

@@ -75,7 +75,7 @@ def _is_longer_word(unit: str, rest: str) -> bool:
 
 
 def of_chinese(text: str) -> Found:
-    """(form, number) of a line with 第; None where no number heads it, or it is a sentence."""
+    """(form, number) of a line with 第; None for a line without a number, or a sentence."""
     text = _BRACED_NUMBER.sub(r"\1 ", text)
     if found := NUMBERED.fullmatch(text):
         rest = found["rest"]
