@@ -64,11 +64,7 @@ def studio(
     ] = "127.0.0.1",
 ) -> None:
     """Serve the page until Ctrl-C."""
-    if find_spec("gradio") is None:
-        raise UserError(
-            "The studio needs Gradio: pip install 'styledial[studio]'",
-            "studio 需要 Gradio：pip install 'styledial[studio]'",
-        )
+    _check_gradio()
     from styledial.studio.places import Places
     from styledial.studio.server import application, listening, private_files, serve
 
@@ -79,15 +75,25 @@ def studio(
     with private_files():
         with working(say("studio", "工作室")), importing():
             app = application(Places(runs, novels), password)
-        shown = f"[{host}]" if ":" in host else host
-        address = f"http://{shown}:{taken.getsockname()[1]}"
-        typer.echo(
-            say(
-                f"Open {address} in a browser; Ctrl-C ends the studio.",
-                f"请在浏览器中打开 {address} ；按 Ctrl-C 结束。",
-            )
-        )
+        typer.echo(_where(host, taken.getsockname()[1]))
         serve(app, taken)
+
+
+def _check_gradio() -> None:
+    if find_spec("gradio") is None:
+        raise UserError(
+            "The studio needs Gradio: pip install 'styledial[studio]'",
+            "studio 需要 Gradio：pip install 'styledial[studio]'",
+        )
+
+
+def _where(host: str, port: int) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    address = f"http://{shown}:{port}"
+    return say(
+        f"Open {address} in a browser; Ctrl-C ends the studio.",
+        f"请在浏览器中打开 {address} ；按 Ctrl-C 结束。",
+    )
 
 
 def _folder(named: Path) -> Path:

@@ -7,8 +7,6 @@ plan memory -> texts -> model -> meet the other processes -> optimizer, anchor, 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache as cached
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,36 +16,28 @@ from styledial.build.anchor import AnchorPlan, build_anchor, plan_anchor
 from styledial.build.kl import build_controller, build_references
 from styledial.build.model import (
     answers_prompts,
-    as_its_files,
     build_optimizer,
-    build_policy,
     mixed_precision,
 )
 from styledial.build.readings import Readings, readings
-from styledial.build.shared_texts import read_texts
 from styledial.build.texts import Texts, style_order
 from styledial.config import Config
 from styledial.config.show import flat
 from styledial.data.prompts import go_on_from
-from styledial.data.tokens import opening_ids, text_ids
-from styledial.distributed import ranks
 from styledial.distributed.consensus import Consensus
 from styledial.distributed.ranks import Place
 from styledial.errors import UserError
 from styledial.memory.plan import Plan
-from styledial.memory.settle import WhenTooLarge, settle
+from styledial.memory.settle import WhenTooLarge
 from styledial.models import fsdp
-from styledial.models.configuration import model_config
-from styledial.models.limits import check_ids, check_length
-from styledial.models.load import load_tokenizer, quiet_libraries
 from styledial.models.policy import Policy
 from styledial.models.text_part import adapts_experts, has_experts
 from styledial.monitor import messages, trackers
 from styledial.monitor.screen import Screen
 from styledial.run import start_block
+from styledial.run.load import Loaded, load
 from styledial.run.samples import sample
 from styledial.run_folder import layout
-from styledial.run_folder.cache import make_cache
 from styledial.training import resume
 from styledial.training.best import Best, is_complete
 from styledial.training.checkpoint import Snapshot, TrainState
@@ -56,7 +46,7 @@ from styledial.training.nonfinite import UpdateCounters
 from styledial.training.row_order import RowOrder
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig
+    pass
 
 
 @dataclass
@@ -80,19 +70,6 @@ class Parts:
     checkpointer: resume.Checkpointer
     state: TrainState
     trackers: trackers.Trackers
-
-
-@dataclass
-class _Loaded:
-    """What each process loads on its own. `config`: with what was fitted to the GPU's memory;
-    `cache`: the folder of the reference cache."""
-
-    config: Config
-    planned: Plan | None
-    tokenizer: Any
-    texts: Texts
-    policy: Policy
-    cache: Path
 
 
 @dataclass
@@ -120,7 +97,7 @@ def prepare(
 ) -> Parts:
     """Raises UserError if anything is wrong. `changed`: settings of a resumed run
     that are no longer what they were."""
-    loaded = _load(config, folder, here, screen, when_too_large)
+    loaded = load(config, folder, here, screen, when_too_large)
     _announce(screen, loaded.config, changed, loaded.policy)
     parts = _assemble(loaded, folder, here, screen, resuming=resuming)
     if resuming and is_complete(parts.state, parts.checkpointer.best, parts.steps):
@@ -128,35 +105,8 @@ def prepare(
     return parts
 
 
-def _load(
-    config: Config, folder: Path, here: Place, screen: Screen, when_too_large: WhenTooLarge
-) -> _Loaded:
-    """There is no collective before `meet`, so nothing here can exceed its time limit."""
-    from accelerate.utils import set_seed
-
-    quiet_libraries()
-    cache = make_cache(folder)
-    if here.first:
-        for line in start_block.model_rows(config):
-            screen.line(line)
-    store = ranks.rendezvous(here)
-    ranks.use_own_device(here)
-    config, planned = settle(
-        config, when_too_large=when_too_large, here=here, store=store, note=screen.note
-    )
-    tokenizer_once = cached(partial(_tokenizer, config))
-    texts = read_texts(config, tokenizer_once, cache, here, screen.line)
-    tokenizer = tokenizer_once()
-    config = as_its_files(config)  # what no hub told before is here now
-    _check_ids(config, texts, tokenizer)
-    set_seed(config.training.seed)
-    policy = build_policy(config)
-    ranks.meet(here, store)
-    return _Loaded(config, planned, tokenizer, texts, policy, cache)
-
-
 def _assemble(
-    loaded: _Loaded, folder: Path, here: Place, screen: Screen, *, resuming: bool
+    loaded: Loaded, folder: Path, here: Place, screen: Screen, *, resuming: bool
 ) -> Parts:
     """The parts on their devices, in the state of the newest checkpoint if `resuming`."""
     config, policy, tokenizer, cache = loaded.config, loaded.policy, loaded.tokenizer, loaded.cache
@@ -166,8 +116,6 @@ def _assemble(
     snapshot = _snapshot(folder, consensus, here, screen) if resuming else None
     course = _course(loaded, here, snapshot, screen)
     order, steps = course.order, course.steps
-    if course.at > steps:
-        raise UserError(*messages.fewer_updates(course.at, steps, config.training))
     texts = loaded.texts.read_as(course.readings.heldout, course.readings.general)
     screen.lines(start_block.text_rows(config, texts, tokenizer, order, steps, course.at))
     optimizer, scheduler = build_optimizer(config, policy, steps)
@@ -262,32 +210,6 @@ def _checkpointer(
     )
 
 
-def _tokenizer(config: Config) -> Any:
-    """The base's tokenizer, once it is clear that the base can read rows of this length."""
-    model = config.model
-    tokenizer = load_tokenizer(model.model_name_or_path, trust_remote_code=model.trust_remote_code)
-    check_length(_shape(config), model.model_name_or_path, config.data.max_length)
-    return tokenizer
-
-
-def _shape(config: Config) -> PretrainedConfig:
-    model = config.model
-    return model_config(model.model_name_or_path, trust_remote_code=model.trust_remote_code)
-
-
-def _check_ids(config: Config, texts: Texts, tokenizer: Any) -> None:
-    """Raises ModelError where the tokenizer gives ids that the base doesn't know."""
-    prompts = text_ids(tokenizer, texts.prompts)
-    highest = (
-        (f"data.data_dir {config.data.data_dir}", texts.style.highest_id),
-        (f"data.data_dir {config.data.data_dir}", texts.heldout.highest_id),
-        (f"data.general {config.data.general}", texts.general.highest_id),
-        ("prompts", max([*opening_ids(tokenizer), *prompts], default=-1)),
-    )
-    size = _shape(config).get_text_config().vocab_size
-    check_ids(highest, size, tokenizer, config.model.model_name_or_path)
-
-
 def _trackers(
     config: Config,
     folder: Path,
@@ -329,7 +251,8 @@ def _snapshot(folder: Path, consensus: Consensus, here: Place, screen: Screen) -
     )
 
 
-def _course(loaded: _Loaded, here: Place, snapshot: Snapshot | None, screen: Screen) -> _Course:
+def _course(loaded: Loaded, here: Place, snapshot: Snapshot | None, screen: Screen) -> _Course:
+    """Raises UserError where more updates were made than are asked for now."""
     config, training = loaded.config, loaded.config.training
     order = style_order(config, loaded.texts.style, here.count)
     if order.per_update < order.effective_batch:
@@ -338,11 +261,14 @@ def _course(loaded: _Loaded, here: Place, snapshot: Snapshot | None, screen: Scr
         order = resume.same_rows(order, snapshot, screen.note)
     most = training.max_steps
     steps = most if most > 0 else order.steps(training.num_train_epochs)
+    at = snapshot.state.step if snapshot else 0
+    if at > steps:
+        raise UserError(*messages.fewer_updates(at, steps, training))
     parameters = sum(weight.numel() for weight in loaded.policy.causal_lm.parameters())
     return _Course(
         order=order,
         steps=steps,
-        at=snapshot.state.step if snapshot else 0,
+        at=at,
         first_steps=(snapshot.state.first_steps if snapshot else 0) or steps,
         readings=readings(steps * order.effective_batch * config.data.max_length, parameters),
     )
