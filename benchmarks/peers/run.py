@@ -40,7 +40,7 @@ SMOLLM2 = Path.home() / ".cache" / "styledial" / "smollm2-135m"
 TURNS, WARM_SECONDS = 5, 60
 # Ways in the order of their turns; the first is what the others are divided by.
 GROUPS = {
-    "trl": ("trl", "ours_plain", "ours", "ours_cached"),
+    "trl": ("trl", "ours_plain", "ours", "ours_rows", "ours_cached"),
     "asft": ("asft", "ours", "ours_cached"),
     "heads": ("hf_kl", "ours", "liger_jsd", "trl_divergence"),
     "plain": ("hf_plain", "ours_plain"),

@@ -2,6 +2,7 @@
 
     ours              StyleDial's loop, KL(tuned || base) computed each time
     ours_cached       the same with the base's hidden states kept, as from the second epoch on
+    ours_rows         KL on a quarter of an update's rows, at least one (kl_rows: 0.25)
     ours_plain        the same without KL (kl_mode: off)
     trl               TRL's SFTTrainer with packing; its head works in tiles; no KL
     trl_divergence    NLL and KL by TRL's tiled heads, on transformers' Trainer
@@ -53,8 +54,9 @@ class Work:
 # --- StyleDial
 
 
-def _our_settings(work: Work, mode: str) -> list[str]:
+def _our_settings(work: Work, mode: str, kl_rows: float) -> list[str]:
     return [
+        f"training.kl_rows={kl_rows}",
         f"model.model_name_or_path={work.folder}",
         f"model.lora_r={LORA['r']}",
         f"model.lora_alpha={LORA['lora_alpha']}",
@@ -70,7 +72,9 @@ def _our_settings(work: Work, mode: str) -> list[str]:
     ]
 
 
-def ours(work: Work, turns: Turns, *, mode: str = "budget", cached: bool = False) -> None:
+def ours(
+    work: Work, turns: Turns, *, mode: str = "budget", cached: bool = False, kl_rows: float = 1.0
+) -> None:
     """The training loop itself; only what surrounds it (texts, checkpoints, screen) is left out."""
     from styledial.build.kl import build_controller
     from styledial.build.model import build_optimizer, policy_on
@@ -85,7 +89,7 @@ def ours(work: Work, turns: Turns, *, mode: str = "budget", cached: bool = False
     from styledial.training.reference import ReferenceCache, References
     from styledial.training.row_order import RowOrder
 
-    config = resolve(None, None, {}, _our_settings(work, mode))
+    config = resolve(None, None, {}, _our_settings(work, mode, kl_rows))
     base = load_base(str(work.folder), dtype=str(DTYPE).removeprefix("torch."))
     base.to(DEVICE)
     turns.loaded()
@@ -111,6 +115,7 @@ def ours(work: Work, turns: Turns, *, mode: str = "budget", cached: bool = False
             controller=build_controller(config, DEVICE),
             counters=UpdateCounters(DEVICE),
             references=References(policy, cache, None) if mode != "off" else None,
+            kl_rows=config.training.kl_rows,
             max_grad_norm=CLIP,
         )
         logged: list[Any] = []
@@ -343,6 +348,7 @@ def _trl_divergence(model: Any, inputs: dict[str, Tensor]) -> Tensor:
 WAYS: dict[str, Callable[[Work, Turns], None]] = {
     "ours": ours,
     "ours_cached": lambda work, turns: ours(work, turns, cached=True),
+    "ours_rows": lambda work, turns: ours(work, turns, kl_rows=0.25),
     "ours_plain": lambda work, turns: ours(work, turns, mode="off"),
     "trl": trl,
     "trl_divergence": lambda work, turns: _with_trainer(work, turns, _trl_divergence),
