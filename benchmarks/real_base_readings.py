@@ -74,12 +74,14 @@ class Mixed(Tuned):
             kept = batch.targets.flatten() != IGNORE_INDEX
             tuned = self.policy(batch.input_ids, batch.position_ids).flatten(0, 1)
             base = self.policy.reference(batch.input_ids, batch.position_ids).flatten(0, 1)
-            read = torch.cat([
-                self._read(tuned[at : at + 128], base[at : at + 128], targets, scale)
-                for at, targets in zip(
-                    range(0, len(kept), 128), batch.targets.flatten().split(128), strict=True
-                )
-            ])  # fmt: skip
+            read = torch.cat(
+                [
+                    self._read(tuned[at : at + 128], base[at : at + 128], targets, scale)
+                    for at, targets in zip(
+                        range(0, len(kept), 128), batch.targets.flatten().split(128), strict=True
+                    )
+                ]
+            )
             sums = (read * kept.unsqueeze(1)).double().unflatten(0, (len(batch.targets), -1))
             found.append(sums.sum(dim=1).numpy())
         return np.concatenate(found)

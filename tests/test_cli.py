@@ -125,9 +125,13 @@ def test_lines_are_folded_by_columns(text: str, lines: list[str]) -> None:
 def test_chinese_users_read_chinese(root: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "styledial.cli.main", "config", "show", "lora_r=0"],
-        cwd=root, env={"STYLEDIAL_LANG": "zh", "PATH": ""}, capture_output=True, text=True,
-        check=False, encoding="utf-8",
-    )  # fmt: skip
+        cwd=root,
+        env={"STYLEDIAL_LANG": "zh", "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        encoding="utf-8",
+    )
     assert done.returncode == 2
     assert "配置有 1 处问题" in done.stderr
     assert "Traceback" not in done.stderr

@@ -22,12 +22,26 @@ def test_ended_at_random_moments(
     processes: int, kills: int, tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks/kill_test.py"), f"--kills={kills}",
-         f"--processes={processes}", "--steps=4", "--each=3", f"--output={tmp_path}",
-         f"model.model_name_or_path={tiny_base}", f"data.data_dir={novels}", "data.max_length=128",
-         f"training.per_device_train_batch_size={4 // processes}", "training.evaluate_at_end=off"],
-        env=ENV, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            str(ROOT / "benchmarks/kill_test.py"),
+            f"--kills={kills}",
+            f"--processes={processes}",
+            "--steps=4",
+            "--each=3",
+            f"--output={tmp_path}",
+            f"model.model_name_or_path={tiny_base}",
+            f"data.data_dir={novels}",
+            "data.max_length=128",
+            f"training.per_device_train_batch_size={4 // processes}",
+            "training.evaluate_at_end=off",
+        ],
+        env=ENV,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
     assert found["kills"] == kills

@@ -173,9 +173,13 @@ def test_two_processes_step_down_together(tiny_base: Path, novels: Path) -> None
     """One rank runs out of memory in each phase in turn; the checks are in small_training.py."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "tests/small_training.py"), str(tiny_base), str(novels)],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
-        timeout=600, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     words = [line.split() for line in done.stdout.splitlines() if line[:2] in ("0 ", "1 ")]
     assert len(words) == 12

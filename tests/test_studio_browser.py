@@ -50,8 +50,11 @@ def address(browser: Any, runs: Path) -> Iterator[str]:
     """A studio as a process of its own."""
     studio = subprocess.Popen(
         [sys.executable, "-m", "styledial", "studio", str(runs), "--port", "0"],
-        cwd=runs, env={**ENV, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=runs,
+        env={**ENV, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert studio.stdout
     found = re.search(r"http://127\.0\.0\.1:\d+", studio.stdout.readline())
     assert found
