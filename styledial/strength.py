@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 from styledial.errors import UserError
@@ -38,6 +39,11 @@ class Strength:
         """The name of an exported adapter's folder: light, kl-0.12, max."""
         return self.name if self.name in NAMED or self.name == MAX else f"kl-{self.kl:g}"
 
+    @property
+    def budget(self) -> float:
+        """As the budget of a training, where `max` is the upper end of the bands."""
+        return BANDS["strong"][1] if self.name == MAX else self.kl
+
     def words(self) -> str:
         """light (0.065) | 轻微（0.065）; a number as it is."""
         if self.name == MAX:
@@ -47,38 +53,50 @@ class Strength:
         return f"{self.kl:g}"
 
 
-def parse_strength(typed: str, option: str = "--strength") -> Strength:
+def parse_strength(typed: str, option: str = "--strength", *, base: bool = False) -> Strength:
     """light, medium, strong, max, their Chinese names, or a number above 0; full-width too.
 
-    Raises UserError.
+    With `base`, 0 is a strength as well: that of the base. Raises UserError.
     """
+    if found := by_name(typed):
+        return found
     word = numeral(typed)
-    name = _ALSO.get(word, word.lower())
-    if name == MAX:
-        return Strength(MAX, math.inf)
-    if name in NAMED:
-        return Strength(name, NAMED[name])
     try:
         kl = float(word) if word.isascii() else math.nan
     except ValueError:
         kl = math.nan
-    if not 0 < kl < math.inf:
-        raise UserError(
-            f"{option} {typed}: allowed are {', '.join(NAMED)}, {MAX}, and numbers above 0.",
-            f"{option} {typed}：可用 轻微、中等、强烈、max，或大于 0 的数字。",
+    if not (0 < kl < math.inf or (base and kl == 0)):
+        above = (
+            (", 0 (the base), and numbers above 0", "、0（基座）")
+            if base
+            else (", and numbers above 0", "")
         )
-    return Strength(f"{kl:g}", kl)
+        raise UserError(
+            f"{option} {typed}: allowed are {', '.join(NAMED)}, {MAX}{above[0]}.",
+            f"{option} {typed}：可用 轻微、中等、强烈、max{above[1]}，或大于 0 的数字。",
+        )
+    return Strength(f"{abs(kl):g}", abs(kl))
 
 
-def parse_strengths(typed: str, option: str = "--export") -> list[Strength]:
+def by_name(typed: str) -> Strength | None:
+    """The strength that a name says, None for everything else."""
+    word = numeral(typed)
+    name = _ALSO.get(word, word.lower())
+    if name == MAX:
+        return Strength(MAX, math.inf)
+    return Strength(name, NAMED[name]) if name in NAMED else None
+
+
+def parse_strengths(typed: str, option: str = "--export", *, base: bool = False) -> list[Strength]:
     """Those of a list with commas, each once. Raises UserError."""
-    parts = [part for part in typed.replace("，", ",").split(",") if part.strip()]
+    parts = [part for part in re.split("[,，、;；]", typed) if part.strip()]
     if not parts:
         raise UserError(
             f"{option}: names no strength; for example {option} light,medium.",
             f"{option}：没有写强度；例如 {option} 轻微,中等。",
         )
-    return list({each.folder: each for each in (parse_strength(p, option) for p in parts)}.values())
+    found = (parse_strength(part, option, base=base) for part in parts)
+    return list({each.folder: each for each in found}.values())
 
 
 def band_name(name: str) -> str:

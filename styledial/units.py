@@ -90,6 +90,17 @@ def count(number: float, one: str, many: str, zh: str) -> str:
     return say(f"{whole:,} {one if whole == 1 else many}", f"{whole:,} {zh}")
 
 
+def epochs(number: float) -> tuple[str, str]:
+    """Passes over the text, in English and Chinese: 3 epochs, 0.05 epochs | 3 轮."""
+    if 0 < number < 0.01:
+        shown = "< 0.01"
+    elif number < 1:
+        shown = f"{number:.2g}"
+    else:
+        shown = f"{number:.2f}".rstrip("0").rstrip(".") if number < 10 else f"{number:.0f}"
+    return f"{shown} {'epoch' if shown == '1' else 'epochs'}", f"{shown} 轮"
+
+
 def large(number: float) -> str:
     """A large count by three figures: 980, 12,300, 1.26 million | 126 万."""
     if number < 10_000:

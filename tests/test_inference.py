@@ -118,6 +118,28 @@ def test_one_prompt_compared_is_read_from_the_base_on(run: Path) -> None:
     assert done.stderr.index("--- base") < done.stderr.index(", KL 0.03")
 
 
+def test_strength_zero_is_the_base(run: Path, tiny_base: Path) -> None:
+    """`generate --strength 0` was refused, though chat, --compare and the docs have it."""
+    args = ["--prompt", PROMPT, "--max-new-tokens", 6]
+    at_zero = invoke("generate", run, *args, "--strength", 0)
+    assert at_zero.returncode == 0, at_zero.stderr
+    assert "the base" in at_zero.stderr
+    base = invoke("generate", tiny_base, *args)
+    assert at_zero.stderr.splitlines()[-1] == base.stderr.splitlines()[-1]
+
+
+def test_a_base_writes_by_its_name() -> None:
+    done = invoke("generate", "bundled", "--prompt", PROMPT, "--max-new-tokens", 4)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_whole_model_has_one_strength(tiny_base: Path) -> None:
+    for option in (("--strength", "0.1"), ("--strength", "0"), ("--compare", "0,0.1")):
+        done = invoke("generate", tiny_base, "--prompt", PROMPT, *option)
+        assert done.returncode == 2
+        assert f"{option[0]}: {tiny_base} is a merged model or a base" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [
@@ -126,6 +148,7 @@ def test_one_prompt_compared_is_read_from_the_base_on(run: Path) -> None:
         (("--prompts", "nowhere.txt"), "cannot be read"),
         (("--prompt", "x", "--compare", "huge"), "--compare huge"),
         (("--prompt", "x", "--compare", "-1"), "--compare -1"),
+        (("--prompt", "x", "--compare", "0,9"), "strength 9: out of reach"),
         (("--prompt", "x", "--compare", "0", "--kl_beta", "0.1"), "leave --strength out"),
     ],
 )
@@ -193,6 +216,11 @@ def test_a_chat_with_an_instruct_model_uses_its_template(tiny_base: Path, tmp_pa
     assert session.turns[-1]["content"] == again != first
     shown = model.tokenizer.decode(model.ids_of(session._asked()))
     assert shown == f"[system]短[user]门[assistant]{again}[answer]"
+    stopped = session.retry()
+    session.model.tokenizer.chat_template = None
+    with pytest.raises(UserError, match="no chat template"):
+        next(stopped)
+    assert session.turns[-1]["content"] == again  # the answer that was to be replaced
 
 
 def test_a_line_too_long_is_refused_and_the_chat_goes_on(run: Path) -> None:

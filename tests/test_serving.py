@@ -9,10 +9,12 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from exports import exported
+from running import invoke
 from tiny_models import build
 
 from styledial.dial import SCALES, DialPoint, scale_for
@@ -47,6 +49,21 @@ def test_a_name_that_is_not_served(model: str) -> None:
         Names("style", POINTS).scale_of(model)
     with pytest.raises(UserError, match="is not served"):
         Names("style", []).scale_of("style@0.08")
+
+
+def test_a_folder_s_name_may_have_an_at_in_it() -> None:
+    names = Names("novel@v2", POINTS)
+    assert [names.scale_of(each) for each in ("novel@v2", "novel@v2@base")] == [1.0, 0.0]
+    with pytest.raises(UserError, match="is not served"):
+        names.scale_of("novel@light")
+
+
+def test_serve_without_a_gguf_base_is_an_error(dialled_run: Path) -> None:
+    """It printed how other engines are started, served nothing and ended with 0."""
+    done = invoke("serve", dialled_run)
+    assert done.returncode == 2
+    assert "--base-gguf BASE.gguf" in done.stderr
+    assert "--to vllm" in done.stderr
 
 
 @pytest.fixture(scope="module")

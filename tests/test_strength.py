@@ -44,6 +44,24 @@ def test_what_isnt_understood_is_refused(typed: str) -> None:
         parse_strength(typed)
 
 
+@pytest.mark.parametrize("typed", ["0", "0.0", "-0", "０"])
+def test_zero_is_the_base_where_it_is_a_choice(typed: str) -> None:
+    """`generate --strength 0` was refused, where chat and --compare took it."""
+    assert parse_strength(typed, base=True).kl == 0
+    with pytest.raises(UserError, match=r"0 \(the base\)"):
+        parse_strength("-0.1", base=True)
+
+
+@pytest.mark.parametrize(("typed", "budget"), [("max", 0.2), ("中等", 0.1), ("0.3", 0.3)])
+def test_as_the_budget_of_a_training(typed: str, budget: float) -> None:
+    assert parse_strength(typed).budget == budget
+
+
+@pytest.mark.parametrize("typed", ["0.03、light", "0.03；light", "0.03;light,"])
+def test_a_list_is_divided_as_people_write(typed: str) -> None:
+    assert [each.kl for each in parse_strengths(typed)] == [0.03, 0.065]
+
+
 def test_a_list_holds_each_once() -> None:
     assert [each.folder for each in parse_strengths("light，中等, light,0.12")] == [
         "light",

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from styledial.cli.opening import importing, working
-from styledial.cli.options import BaseNow, NewTokens, Plain, Seed, Temperature
+from styledial.cli.options import (
+    BaseNow,
+    NewTokens,
+    Plain,
+    Seed,
+    StrengthOrBase,
+    Temperature,
+    Writer,
+)
 from styledial.cli.streams import printable
 from styledial.errors import UserError
 from styledial.language import say
@@ -24,27 +32,8 @@ HELP = say(
 
 
 def chat(
-    model: Annotated[
-        str,
-        typer.Argument(
-            help=say(
-                "A run, an adapter, or a model's folder or name.",
-                "训练结果、适配器，或模型的文件夹、名称。",
-            )
-        ),
-    ],
-    strength: Annotated[
-        str | None,
-        typer.Option(
-            "--strength",
-            "--kl_beta",
-            "--kl-beta",
-            help=say(
-                "light, medium, strong or a number; 0: the base.",
-                "轻微、中等、强烈或数字；0 为基座。",
-            ),
-        ),
-    ] = None,
+    model: Writer,
+    strength: StrengthOrBase = None,
     base: BaseNow = None,
     system: Annotated[str, typer.Option(help=say("System message.", "系统提示。"))] = "",
     max_new_tokens: NewTokens = 300,

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from styledial import progress
 from styledial.cli.opening import importing, working
 from styledial.cli.options import (
-    Adapter,
     BaseNow,
     NewTokens,
     Plain,
     Seed,
-    StrengthOption,
+    StrengthOrBase,
     Temperature,
     TrustCode,
+    Writer,
     asked_strength,
     trusting,
 )
 from styledial.cli.streams import printable, typed_text
 from styledial.errors import UserError
 from styledial.language import say
-from styledial.strength import name_of
+from styledial.strength import Strength, name_of, parse_strengths
+from styledial.units import strength as figure
+
+if TYPE_CHECKING:
+    from styledial.run.strengths import Chosen
 
 HELP = say(
     "Continue a prompt with a run, an adapter or a merged model.",
@@ -55,13 +59,13 @@ Compared = Annotated[
 
 
 def generate(
-    adapter: Adapter,
+    model: Writer,
     prompt: Prompt = None,
     prompts: Prompts = None,
     compare: Compared = None,
     max_new_tokens: NewTokens = 200,
     seed: Seed = 42,
-    strength: StrengthOption = None,
+    strength: StrengthOrBase = None,
     base: BaseNow = None,
     trust_remote_code: TrustCode = False,
     temperature: Temperature = 0.8,
@@ -73,44 +77,49 @@ def generate(
     """
     _check(prompt, prompts, compare, strength)
     prompt = None if prompt is None else typed_text("--prompt", prompt)
-    wanted = asked_strength(strength)
-    from styledial.dial import load_dial
-    from styledial.run.strengths import choose
-    from styledial.run_folder.described import describe_adapter, is_plain_model
-
-    merged = is_plain_model(adapter)
-    if merged and wanted:
-        raise UserError(
-            f"--strength: {adapter} is a merged model and has the strength that it was merged at. "
-            "Name the adapter's folder instead, or leave --strength out.",
-            f"--strength：{adapter} 是合并后的模型，强度已固定。请改写适配器的文件夹，"
-            "或去掉 --strength。",
-        )
-    if not merged:
-        describe_adapter(adapter)
-        if compare is not None:
-            load_dial(adapter)  # whether its strengths are measured
-    chosen = None if merged else choose(adapter, wanted)
-    what = chosen.words() if chosen and chosen.kl is not None else ""
-    with working(
-        say(f"generate with {adapter}", f"用 {adapter} 续写") + (f" · {what}" * bool(what))
-    ):
+    chosen = _chosen(model, asked_strength(strength, base=True), compare)
+    what = f" · {chosen.words()}" if chosen and chosen.kl is not None else ""
+    with working(say(f"generate with {model}", f"用 {model} 续写") + what):
         with importing():
             from styledial.inference.model import load
             from styledial.inference.prompts import parse_compared, read_prompts, write_each
 
         strengths = None if compare is None else parse_compared(compare)
         texts = [prompt] if prompt is not None else read_prompts(str(prompts))
-        kl = chosen.kl if chosen and wanted else None
+        kl = chosen.kl if chosen and strength is not None else None
         answers = False if plain else None
-        model = load(adapter, kl, base=base, answers=answers, **trusting(trust_remote_code))
-        if model.is_chat:
+        loaded = load(model, kl, base=base, answers=answers, **trusting(trust_remote_code))
+        if loaded.is_chat:
             progress.line(_answered())
         how = {"max_new_tokens": max_new_tokens, "seed": seed, "temperature": temperature}
-        for each in write_each(model, texts, strengths, **how):
+        for each in write_each(loaded, texts, strengths, **how):
             with progress.paused():
                 shown = _shown(each, as_json=prompts is not None, headed=compare is not None)
                 typer.echo(printable(shown) if sys.stdout.isatty() else shown)
+
+
+def _chosen(model: str, wanted: Strength | None, compare: str | None) -> Chosen | None:
+    """The scale of an adapter; None of a whole model. Raises UserError for a strength that isn't
+    within reach, before anything is loaded."""
+    from styledial.files import expanded
+    from styledial.run.strengths import choose
+    from styledial.run_folder.described import describe_adapter, names_plain_model
+
+    if names_plain_model(model):
+        if wanted or compare is not None:
+            option = "--compare" if wanted is None else "--strength"
+            raise UserError(
+                f"{option}: {model} is a merged model or a base, whose strength is fixed. Name the "
+                f"adapter's folder instead, or leave {option} out.",
+                f"{option}：{model} 是合并后的模型或基座，强度已固定。请改写适配器的文件夹，"
+                f"或去掉 {option}。",
+            )
+        return None
+    folder = expanded(model)
+    describe_adapter(folder)
+    for each in parse_strengths(compare, "--compare", base=True) if compare is not None else ():
+        choose(folder, each)
+    return choose(folder, wanted)
 
 
 def _check(
@@ -148,7 +157,7 @@ def _shown(written: dict[str, Any], *, as_json: bool, headed: bool) -> str:
         return text
     kl = written["kl_beta"]
     head = (
-        say(f"--- {name_of(kl)}, KL {kl:g}", f"--- {name_of(kl)}，KL {kl:g}")
+        say(f"--- {name_of(kl)}, KL {figure(kl)}", f"--- {name_of(kl)}，KL {figure(kl)}")
         if kl
         else say("--- base", "--- 基座")
     )

@@ -35,6 +35,17 @@ Adapter = Annotated[
         help=say("Folder of a run (its output_dir).", "训练结果的文件夹（output_dir）。")
     ),
 ]
+# A run, an adapter, a merged model or a base: whatever writes.
+Writer = Annotated[
+    str,
+    typer.Argument(
+        metavar="model",
+        help=say(
+            "A run, an adapter, or a model's folder or name.",
+            "训练结果、适配器，或模型的文件夹、名称。",
+        ),
+    ),
+]
 STRENGTHS = "light|medium|strong|max|0.08"
 StrengthOption = Annotated[
     str | None,
@@ -44,6 +55,16 @@ StrengthOption = Annotated[
         "--kl-beta",
         metavar=say(STRENGTHS, "轻微|中等|强烈|max|0.08"),
         help=say("Strength of the style.", "风格强度。"),
+    ),
+]
+StrengthOrBase = Annotated[
+    str | None,
+    typer.Option(
+        "--strength",
+        "--kl_beta",
+        "--kl-beta",
+        metavar=say(STRENGTHS, "轻微|中等|强烈|max|0.08"),
+        help=say("Strength of the style; 0: the base.", "风格强度；0 为基座。"),
     ),
 ]
 
@@ -171,9 +192,9 @@ def file_in_force(config: Path | None, preset: str | None) -> Path | None:
     return beside if config is None and preset is None and beside.is_file() else config
 
 
-def asked_strength(typed: str | None) -> Strength | None:
-    """What --strength says; raises UserError."""
-    return None if typed is None else parse_strength(typed)
+def asked_strength(typed: str | None, *, base: bool = False) -> Strength | None:
+    """What --strength says, 0 too where the `base` is a choice; raises UserError."""
+    return None if typed is None else parse_strength(typed, base=base)
 
 
 def refresh(adapter: Path) -> None:

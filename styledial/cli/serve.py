@@ -11,6 +11,7 @@ import typer
 
 from styledial.cli.opening import importing, working
 from styledial.cli.options import Adapter, BaseNow
+from styledial.errors import UserError
 from styledial.language import say, typed
 from styledial.progress import shown, stage
 from styledial.run_folder.described import describe_adapter
@@ -53,7 +54,7 @@ def serve(
     ] = 2,
     base: BaseNow = None,
 ) -> None:
-    """Serve until Ctrl-C; without a GGUF base, say how other engines are started."""
+    """Serve until Ctrl-C. Raises UserError without a GGUF base, with other engines' commands."""
     with working(say(f"serve {adapter}", f"提供 {adapter} 的服务")):
         describe_adapter(adapter)  # a wrong folder is said before torch is imported
         with importing():
@@ -63,9 +64,7 @@ def serve(
         source = read_source(adapter, base)
     file = source.base_gguf if base_gguf is None else gguf_file(base_gguf)
     if file is None:
-        for line in _other_engines(source):
-            typer.echo(line)
-        return
+        raise _no_base(typed(source.adapter))
     _serve(source, file, port, context, parallel)
 
 
@@ -102,14 +101,16 @@ def _examples(names: Names, port: int) -> Iterator[str]:
     yield f'    model="{model}", prompt="...", max_tokens=100)'
 
 
-def _other_engines(source: Source) -> Iterator[str]:
-    folder = typed(source.adapter)
-    yield say(
-        "With llama.cpp, at any strength (pip install 'styledial[llamacpp]'):",
-        "用 llama.cpp，可选任意强度（pip install 'styledial[llamacpp]'）：",
+def _no_base(folder: str) -> UserError:
+    """Nothing is served: what is missing, and the commands of other engines."""
+    named = f"styledial serve {folder} --base-gguf BASE.gguf"
+    vllm = f"styledial export {folder} --to vllm -o vllm && sh vllm/serve.sh"
+    merged = f"styledial export {folder} --to merged -o merged && transformers serve merged/model"
+    return UserError(
+        f"serve: llama.cpp needs the base as a GGUF file; name it, at any strength:\n  {named}\n"
+        f"Or use another engine. vLLM, with light, medium and strong:\n  {vllm}\n"
+        f"transformers, with one strength:\n  {merged}",
+        f"serve：llama.cpp 需要 GGUF 格式的基座，请指定（可选任意强度）：\n  {named}\n"
+        f"或改用其他引擎。vLLM，轻微、中等、强烈三档：\n  {vllm}\n"
+        f"transformers，单一强度：\n  {merged}",
     )
-    yield f"  styledial serve {folder} --base-gguf BASE.gguf"
-    yield say("With vLLM, light, medium and strong:", "用 vLLM，轻微、中等、强烈三档：")
-    yield f"  styledial export {folder} --to vllm -o vllm && sh vllm/serve.sh"
-    yield say("With transformers, one strength:", "用 transformers，单一强度：")
-    yield f"  styledial export {folder} --to merged -o merged && transformers serve merged/model"

@@ -13,7 +13,7 @@ from styledial.errors import UserError
 from styledial.language import say, typed
 from styledial.progress import stage
 from styledial.run_folder import layout
-from styledial.strength import BANDS, MAX, parse_strength
+from styledial.strength import parse_strength
 
 if TYPE_CHECKING:
     from styledial.run.proposal import Proposal
@@ -68,9 +68,7 @@ def start(
     """Propose a run and, after a yes, write train_config.yaml and train."""
     given = {}
     if strength is not None:
-        asked = parse_strength(strength)
-        kl = BANDS["strong"][1] if asked.name == MAX else asked.kl  # as train has it
-        given["training.kl_beta"] = f"{kl:g}"
+        given["training.kl_beta"] = f"{parse_strength(strength).budget:g}"
     if epochs is not None:
         given["training.num_train_epochs"] = epochs
     target = output or _free_output()

@@ -19,7 +19,7 @@ from styledial.distributed import ranks
 from styledial.errors import UserError
 from styledial.hub.download import downloading_from, place
 from styledial.language import say
-from styledial.strength import BANDS, MAX, parse_strength
+from styledial.strength import parse_strength
 from styledial.training.stop_request import Interrupted, StopRequest, nothing_done
 
 HELP = say("Train an adapter from a folder of novels.", "用一个文件夹的小说训练适配器。")
@@ -141,8 +141,7 @@ def _budget(strength: str, kl_beta: str | None) -> str:
             "--strength and --kl_beta are the same setting: give one of them.",
             "--strength 与 --kl_beta 是同一个设置：请只写一个。",
         )
-    wanted = parse_strength(strength)
-    return f"{BANDS['strong'][1] if wanted.name == MAX else wanted.kl:g}"
+    return f"{parse_strength(strength).budget:g}"
 
 
 def _check_has_target(strength: str | None, config: Config) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 import annotated_types as limits
 import yaml
@@ -25,6 +25,10 @@ _LIMITS = {limits.Ge: ("ge", ">="), limits.Gt: ("gt", ">"), limits.Le: ("le", "<
 
 def allowed(field: FieldInfo) -> tuple[str, str]:
     """What a field takes, in English and Chinese: "a whole number, >= 1, <= 1024"."""
+    extra = field.json_schema_extra
+    if isinstance(extra, dict) and "allowed" in extra:
+        en, zh = map(str, cast("list[str]", extra["allowed"]))
+        return en, zh
     return _bounded(_type_words(field.annotation), field.metadata)
 
 
@@ -81,6 +85,11 @@ def shown_default(field: FieldInfo) -> Any:
     extra = field.json_schema_extra
     assert isinstance(extra, dict)
     return extra.get("shown", field.default)
+
+
+def in_words(value: Any) -> str:
+    """A value within a sentence: text as it is, everything else as YAML has it (null, true)."""
+    return value if isinstance(value, str) else as_yaml(value)
 
 
 def as_yaml(value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from styledial.config.allowed import allowed, takes
+from styledial.config.allowed import allowed, in_words, takes
 from styledial.config.source import COMMAND_LINE, Value
 from styledial.errors import Problem
 from styledial.keyboard import plain
@@ -25,13 +25,12 @@ def without_value(name: str, value: Value, field: FieldInfo) -> list[Problem]:
     null = takes(field, NoneType) and isinstance(value.value, str)
     if null and value.where != COMMAND_LINE:
         return []
-    en, zh = allowed(field)
+    (en, zh), usual = allowed(field), in_words(field.default)
     return [
         Problem(
             value.where,
-            f"{name} has no value, or an empty one; allowed: {en} (default {field.default}). "
+            f"{name} has no value, or an empty one; allowed: {en} (default {usual}). "
             "Write one, or leave the setting out",
-            f"{name} 没有写值，或写了空值；允许：{zh}（默认 {field.default}）。"
-            "请写上，或去掉这一项",
+            f"{name} 没有写值，或写了空值；允许：{zh}（默认 {usual}）。请写上，或去掉这一项",
         )
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from styledial.config.allowed import allowed, takes
+from styledial.config.allowed import allowed, in_words, takes
 from styledial.config.as_written import chosen, understood
 from styledial.config.elsewhere import OURS, WHY_NOT
 from styledial.config.empty import is_blank, without_value
@@ -20,11 +21,13 @@ from styledial.config.whole import SECTIONS, Config, all_keys
 from styledial.errors import ConfigError, Problem, UserError, nearest
 from styledial.keyboard import plain
 from styledial.language import say
+from styledial.strength import by_name
 
 PRESETS = {
     "quick": "quick_test.yaml", "standard": "standard.yaml", "large": "large.yaml",
     "standard_4bit": "standard_4bit.yaml", "large_4bit": "large_4bit.yaml",
 }  # fmt: skip
+_EQUALS = re.compile(r"(\w+)\s*=\s*(\S.*)")
 # The guide's short options.
 SHORT = {"model_name": "model.model_name_or_path", "epochs": "training.num_train_epochs"}
 
@@ -150,6 +153,13 @@ def _known(name: str, value: Value) -> tuple[str, Problem | None]:
             f"`{name}` is not a setting here; `{key}` belongs under `{keys[key]}:`",
             f"`{name}` 不应在此处；`{key}` 应写在 `{keys[key]}:` 之下",
         )
+    if not dot and key in SECTIONS and (slip := _EQUALS.match(str(value.value))):
+        right = f"{slip[1]}: {slip[2]}"
+        return name, Problem(
+            where,
+            f"write `{right}` below `{key}:`, indented by two spaces; YAML has no =",
+            f"请在 `{key}:` 之下缩进两个空格写 `{right}`；YAML 不用 =",
+        )
     if not dot and key in SECTIONS:
         return name, Problem(
             where,
@@ -242,12 +252,25 @@ def _validated(
 
 def _refused(name: str, value: Value, field: FieldInfo) -> Problem:
     en, zh = allowed(field)
-    given = "null" if value.value is None else repr(value.value)
+    given, usual = _as_typed(value), in_words(field.default)
     return Problem(
         value.where,
-        f"{name} is {given}; allowed: {en} (default {field.default})",
-        f"{name} 的值是 {given}；允许：{zh}（默认 {field.default}）",
+        f"{name} is {given}; allowed: {en} (default {usual}){_strength(name, value)}",
+        f"{name} 的值是 {given}；允许：{zh}（默认 {usual}）{_strength(name, value)}",
     )
+
+
+def _strength(name: str, value: Value) -> str:
+    """Of kl_beta: medium, the number to write."""
+    named = by_name(str(value.value)) if name == "training.kl_beta" else None
+    return f"; {value.value} = {named.budget:g}" if named else ""
+
+
+def _as_typed(value: Value) -> str:
+    """As the user wrote it: `no` where YAML reads false."""
+    if value.typed and not isinstance(value.value, str):
+        return value.typed
+    return in_words(value.value) if isinstance(value.value, bool | None) else repr(value.value)
 
 
 def _by_place(problem: Problem) -> tuple[str, int]:

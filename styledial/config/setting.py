@@ -18,10 +18,20 @@ BUNDLED = "bundled"  # as a model, a data folder or a general text: the sample i
 
 
 def setting(
-    default: Any, en: str, zh: str, *, resume: Resume, shown: Any = None, **limits: Any
+    default: Any,
+    en: str,
+    zh: str,
+    *,
+    resume: Resume,
+    shown: Any = None,
+    allowed: tuple[str, str] | None = None,
+    **limits: Any,
 ) -> Any:
-    """A pydantic field; `shown` is what the YAML template writes where the default is derived."""
+    """A pydantic field; `shown` is what the YAML template writes where the default is derived,
+    `allowed` says in two languages what type and limits don't."""
     extra: dict[str, Any] = {"zh": zh, "resume": resume}
+    if allowed is not None:
+        extra["allowed"] = list(allowed)
     if shown is not None:
         extra["shown"] = shown
     return Field(default=default, description=en, json_schema_extra=extra, **limits)

@@ -155,6 +155,8 @@ def _forget_private_notes(node: Any) -> None:
     if isinstance(node, dict):
         zh = node.pop("zh", None)
         node.pop("shown", None)
+        if node.get("allowed") and isinstance(node["allowed"], list):
+            del node["allowed"]
         if node.get("resume") in get_args(Resume):
             del node["resume"]
         if isinstance(zh, str):

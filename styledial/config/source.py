@@ -30,6 +30,8 @@ _BEFORE_COMMENT = re.compile(
     rf"^(\s*[A-Za-z_][\w-]*: *[\w./+-]*) *[{_BLANK}][ {_BLANK}]*(?=#)", re.ASCII
 )
 _TAB_BEFORE_COMMENT = re.compile(r"[ \t]*\t[ \t]*(?=#)")  # a tab is no part of a plain value
+# A value, without quotes, that begins with a sign of YAML's own: `lora_target_modules: *`.
+_SIGN = re.compile(r"^(?P<key>\s*(- |[\w.-]+:))\s+(?P<value>[*&%@`!|>][^'\"]*)$")
 _NO_SPACE = re.compile(r"^(\s*[A-Za-z_]\w*):([^\s/\\].*)$")
 
 
@@ -75,7 +77,7 @@ def read_yaml(path: Path, where: str | None = None) -> Source:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError) as error:  # brackets a thousand deep
-        raise ConfigError([_syntax_problem(path, error)]) from None
+        raise ConfigError([_syntax_problem(path, text, error)]) from None
     if root is None:
         return source
     if not isinstance(root, yaml.MappingNode):
@@ -149,9 +151,17 @@ def _mend(text: str, path: Path, source: Source) -> str:
     return "\n".join(lines)
 
 
-def _syntax_problem(path: Path, error: Exception) -> Problem:
+def _syntax_problem(path: Path, text: str, error: Exception) -> Problem:
     mark = getattr(error, "problem_mark", None)
     where = f"{path}:{mark.line + 1}" if mark else str(path)
+    line = text.split("\n")[mark.line] if mark and mark.line <= text.count("\n") else ""
+    if sign := _SIGN.match(line):
+        key, value = sign["key"].strip(), sign["value"].strip()
+        return Problem(
+            where,
+            f"{value[0]} begins something else in YAML; write the value in quotes: {key} '{value}'",
+            f"值以 {value[0]} 开头，在 YAML 中另有含义；请加引号：{key} '{value}'",
+        )
     reason = getattr(error, "problem", None) or "not YAML"
     return Problem(
         where,

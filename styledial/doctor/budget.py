@@ -13,6 +13,7 @@ from styledial.doctor.strength import AS_ADAPTER, passed
 from styledial.doctor.text import is_crowded
 from styledial.language import typed
 from styledial.run_folder.outcome import REACHED
+from styledial.units import epochs, strength
 
 # What more epochs are for. Further off, the learning rate is what is too small.
 FEW_TIMES = 2.5
@@ -27,8 +28,8 @@ def budget_exceeded(run: Record) -> Iterator[Found]:
     if times is None:
         return
     evidence = (
-        f"KL ended at {run.kl_now:.3f}, {times:.1f} times the budget {run.budget:g}.",
-        f"KL 最终为 {run.kl_now:.3f}，是预算 {run.budget:g} 的 {times:.1f} 倍。",
+        f"KL ended at {strength(run.kl_now)}, {times:.1f} times the budget {run.budget:g}.",
+        f"KL 最终为 {strength(run.kl_now)}，是预算 {run.budget:g} 的 {times:.1f} 倍。",
     )
     if run.config.model.use_peft:
         export = f"`styledial dial {typed(run.folder)} --export {run.budget:g}`"
@@ -64,9 +65,9 @@ def budget_binding(run: Record) -> Iterator[Found]:
     (more, zh), change = _stronger(run, MEDIUM)
     yield Found(
         (
-            f"KL {run.kl_now:.3f} uses up the budget of {budget:g}, which is below the recommended "
-            f"{MEDIUM:g} to {STRONG:g}; style gained {run.gain:.3f} nats per token.",
-            f"KL {run.kl_now:.3f} 已用完预算 {budget:g}，而预算低于推荐的 {MEDIUM:g} 到 "
+            f"KL {strength(run.kl_now)} uses up the budget of {budget:g}, which is below the "
+            f"recommended {MEDIUM:g} to {STRONG:g}; style gained {run.gain:.3f} nats per token.",
+            f"KL {strength(run.kl_now)} 已用完预算 {budget:g}，而预算低于推荐的 {MEDIUM:g} 到 "
             f"{STRONG:g}；风格改善 {run.gain:.3f} nats/token。",
         ),
         (
@@ -87,8 +88,8 @@ def what_limits(run: Record) -> Words | None:
         return None
     wanted = next((band for band in (STRONG, END) if band > 1.05 * run.budget), None)
     reached = (
-        f"The budget sets the strength: KL {run.kl_now:.3f} of {run.budget:g}. ",
-        f"强度由预算决定：KL {run.kl_now:.3f}，预算 {run.budget:g}。",
+        f"The budget sets the strength: KL {strength(run.kl_now)} of {run.budget:g}. ",
+        f"强度由预算决定：KL {strength(run.kl_now)}，预算 {run.budget:g}。",
     )
     if wanted is None:
         return (
@@ -131,10 +132,9 @@ def budget_not_reached(run: Record) -> Iterator[Found]:
     times = times_more(run.kl, run.budget or 0)
     if times > FEW_TIMES and run.steps >= FEW_UPDATES:
         return  # learning_rate_too_low
-    change = longer(run, times)
-    en = f"KL {run.kl_now:.3f} of the budget {run.budget:g} after {run.steps} updates "
-    zh = f"{run.steps} 步（{run.epochs:.1f} 轮）后 KL 为 {run.kl_now:.3f}，预算 {run.budget:g}"
-    en += f"({run.epochs:.1f} epochs)"
+    change, passes, kl = longer(run, times), epochs(run.epochs), strength(run.kl_now)
+    en = f"KL {kl} of the budget {run.budget:g} after {run.steps} updates ({passes[0]})"
+    zh = f"{run.steps} 步（{passes[1]}）后 KL 为 {kl}，预算 {run.budget:g}"
     if rising is not None:
         en += f"; the second half of training brought {rising:.0%} of the gain: still learning"
         zh += f"；后半程带来了 {rising:.0%} 的改善，模型仍在学习"
@@ -158,9 +158,9 @@ def style_saturated(run: Record) -> Iterator[Found]:
     words = in_words(run, change)
     yield Found(
         (
-            f"KL {run.kl_now:.3f} of the budget {run.budget:g}, and the second half of training "
-            f"brought {max(rising, 0):.0%} of the gain: the model has learnt what it can.",
-            f"KL {run.kl_now:.3f}，预算 {run.budget:g}；后半程只带来 {max(rising, 0):.0%} "
+            f"KL {strength(run.kl_now)} of the budget {run.budget:g}, and the second half of "
+            f"training brought {max(rising, 0):.0%} of the gain: the model has learnt what it can.",
+            f"KL {strength(run.kl_now)}，预算 {run.budget:g}；后半程只带来 {max(rising, 0):.0%} "
             "的改善：模型已学到它能学的。",
         ),
         (

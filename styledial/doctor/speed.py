@@ -12,6 +12,7 @@ from styledial.config.allowed import as_yaml
 from styledial.doctor.finding import Found, rule
 from styledial.doctor.record import Record
 from styledial.run_folder.metrics import seconds_of
+from styledial.units import epochs
 
 # Below a twentieth of the time there is nothing to be won.
 _WORTH = 0.05
@@ -36,15 +37,14 @@ def slow_reference(run: Record) -> Iterator[Found]:
     uncached = off or run.summary.get("reference_rows_saved") == 0
     if run.epochs < _EPOCHS or not uncached or share < _WORTH:
         return
-    spared = share * (1 - 1 / run.epochs)
+    spared, passes = share * (1 - 1 / run.epochs), epochs(run.epochs)
     yield Found(
         (
             f"The base's forward pass took {share:.0%} of the time after the first epoch, with "
-            f"nothing new to find ({run.epochs:.1f} epochs); "
+            f"nothing new to find ({passes[0]}); "
             + ("reference_cache is off." if off else "there was no room for its cache."),
             f"第一轮之后仍在重算基座前向，结果不变，却占时间的 {share:.0%}"
-            f"（共 {run.epochs:.1f} 轮）；"
-            + ("reference_cache 为 off。" if off else "磁盘放不下缓存。"),
+            f"（共 {passes[1]}）；" + ("reference_cache 为 off。" if off else "磁盘放不下缓存。"),
         ),
         (
             "Set reference_cache: "

@@ -11,6 +11,7 @@ from styledial.doctor.finding import Finding
 from styledial.doctor.record import Record, read_record
 from styledial.doctor.titles import TITLES
 from styledial.language import say, typed
+from styledial.units import epochs, strength
 
 # How many findings a run names at its end; `styledial doctor` has them all.
 _AT_END = 2
@@ -28,12 +29,13 @@ _PHASES = {
 
 def state_line(run: Record) -> str:
     """Where the run is, in one line."""
-    en = f"{run.folder}: {run.steps} updates, {run.epochs:.1f} epochs"
-    zh = f"{run.folder}：{run.steps} 步，{run.epochs:.1f} 轮"
+    passes = epochs(run.epochs)
+    en = f"{run.folder}: {run.steps} updates, {passes[0]}"
+    zh = f"{run.folder}：{run.steps} 步，{passes[1]}"
     if run.summary or run.readings:
         of = (f" of {run.budget:g}", f"，预算 {run.budget:g}") if run.budget else ("", "")
-        en += f"; KL {run.kl_now:.4f}{of[0]}, style gained {run.gain:.3f} nats per token"
-        zh += f"；KL {run.kl_now:.4f}{of[1]}，风格改善 {run.gain:.3f} nats/token"
+        en += f"; KL {strength(run.kl_now)}{of[0]}, style gained {run.gain:.3f} nats per token"
+        zh += f"；KL {strength(run.kl_now)}{of[1]}，风格改善 {run.gain:.3f} nats/token"
     if not run.summary:
         en, zh = en + "; not finished", zh + "；未完成"
     return say(en + ".", zh + "。")

@@ -30,8 +30,7 @@ from styledial.models.generation import (
 )
 from styledial.models.load import quiet_libraries
 from styledial.models.policy import Policy
-from styledial.run_folder import described
-from styledial.run_folder.described import describe_adapter
+from styledial.run_folder.described import describe_adapter, names_plain_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -206,7 +205,7 @@ def load(
     """
     quiet_libraries()
     place = expanded(folder)
-    if not is_plain_model(str(folder)):
+    if not names_plain_model(str(folder)):
         summary = describe_adapter(place)
         policy, tokenizer = load_adapter(place, base=base, **loading)
         points = load_dial(place) if (place / DIAL).is_file() else []
@@ -220,12 +219,3 @@ def load(
     if kl_beta is not None:
         model.strength = kl_beta
     return model
-
-
-def is_plain_model(named: str) -> bool:
-    """Whether `named` is a whole model, by its folder or its name on the hub, and no run."""
-    place = expanded(named)
-    if place.exists():
-        return described.is_plain_model(place)
-    is_name = named.count("/") == 1 and not named.startswith((".", "/", "~"))
-    return named == "bundled" or (is_name and not place.parent.is_dir())

@@ -10,7 +10,7 @@ from typing import Any
 from styledial.errors import UserError
 from styledial.files import expanded
 from styledial.inference.model import StyleModel
-from styledial.inference.strengths import parse_kl
+from styledial.strength import parse_strengths
 
 STDIN = "-"
 
@@ -62,14 +62,7 @@ def _prompt(line: str, where: str) -> str:
 
 def parse_compared(typed: str) -> list[float]:
     """ "0.1,0,0.05" -> [0.0, 0.05, 0.1]: the base first. Raises UserError."""
-    words = filter(None, (part.strip() for part in typed.replace("，", ",").split(",")))
-    found = {parse_kl("--compare", word) for word in words}
-    if not found:
-        raise UserError(
-            "--compare: names no strength; for example --compare 0,0.05,0.1.",
-            "--compare：没有写强度；例如 --compare 0,0.05,0.1。",
-        )
-    return sorted(found)
+    return sorted({each.kl for each in parse_strengths(typed, "--compare", base=True)})
 
 
 def write_each(

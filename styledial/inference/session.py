@@ -17,6 +17,7 @@ from styledial.files import expanded, write_text
 from styledial.inference.model import Message, StyleModel
 from styledial.inference.strengths import parse_kl
 from styledial.language import say
+from styledial.units import strength as figure
 
 QUIT = ("/quit", "/exit")
 
@@ -42,10 +43,10 @@ class Session:
         """Another answer in place of the last one, by another seed. Raises UserError."""
         if not self.turns or self.turns[-1]["role"] != "assistant":
             raise UserError("/retry: there is no answer yet.", "/retry：还没有回答。")
-        self.turns.pop()
-        return self._answer()
+        return self._answer(self.turns.pop())
 
-    def _answer(self) -> Iterator[str]:
+    def _answer(self, former: Message | None = None) -> Iterator[str]:
+        """`former`: the answer that this one replaces; it stays where nothing comes of this."""
         pieces: list[str] = []
         stream = self.model.stream(
             self._asked(),
@@ -59,13 +60,15 @@ class Session:
                 pieces.append(piece)
                 yield piece
         except UserError:  # too long: the session continues without the refused line
-            if self.turns and self.turns[-1]["role"] == "user":
+            if not former and self.turns and self.turns[-1]["role"] == "user":
                 self.turns.pop()
             raise
         finally:
             stream.close()  # type: ignore[attr-defined]
             if pieces:
                 self.turns.append({"role": "assistant", "content": "".join(pieces)})
+            elif former:
+                self.turns.append(former)
 
     def _asked(self) -> str | list[Message]:
         if not self.model.is_chat:
@@ -137,7 +140,8 @@ def strength_line(model: StyleModel) -> str:
     if model.strength is None:
         return say("strength: not measured", "强度：未测量")
     base = say(" (the base)", "（基座）") if model.strength == 0 else ""
-    return say(f"strength: KL {model.strength:.4g}", f"强度：KL {model.strength:.4g}") + base
+    kl = figure(model.strength) if model.strength else "0"
+    return say(f"strength: KL {kl}", f"强度：KL {kl}") + base
 
 
 def help_text() -> str:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from styledial.dial import DialPoint, scale_for, strongest
 from styledial.errors import UserError
-from styledial.keyboard import numeral
 from styledial.strength import parse_strength
+from styledial.units import strength as figure
 
 
 def parse_kl(option: str, typed: str) -> float:
@@ -16,10 +16,7 @@ def parse_kl(option: str, typed: str) -> float:
 
     `max` is returned as infinity, as the limit differs between adapters.
     """
-    try:
-        return 0.0 if float(numeral(typed)) == 0 else parse_strength(typed, option).kl
-    except ValueError:
-        return parse_strength(typed, option).kl
+    return parse_strength(typed, option, base=True).kl
 
 
 def scale_at(points: Sequence[DialPoint], kl: float) -> float:
@@ -29,9 +26,9 @@ def scale_at(points: Sequence[DialPoint], kl: float) -> float:
         kl = most
     if not 0 < kl <= most:
         raise UserError(
-            f"strength {kl:g}: this adapter reaches strengths above 0 and up to {most:.3f}. For "
-            "more, train again with a larger kl_beta.",
-            f"强度 {kl:g}：这个适配器可调范围为 0 到 {most:.3f}。"
+            f"strength {kl:g}: this adapter reaches strengths above 0 and up to {figure(most)}. "
+            "For more, train again with a larger kl_beta.",
+            f"强度 {kl:g}：这个适配器可调范围为 0 到 {figure(most)}。"
             "需要更强请用更大的 kl_beta 重新训练。",
         )
     return scale_for(points, kl)

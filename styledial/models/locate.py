@@ -239,10 +239,10 @@ def _in_hugging_face_cache(repo: str, revision: str | None) -> Path | None:
 
 def not_available(name: str, en: str, zh: str) -> ModelError:
     """The error for a base that is neither here nor downloadable; en, zh: the reason."""
-    retry, demo = command("download", "--model", name), "model.model_name_or_path=bundled"
+    retry = command("download", "--model", name)
     return ModelError(
         f"model.model_name_or_path: {name} is not available ({en}). Download it where there is a "
-        f"network: `{retry}`; or try without one: {demo}.",
+        f"network: `{retry}`; or try without one, with `bundled` in place of its name.",
         f"model.model_name_or_path：{name} 不可用（{zh}）。请在有网络的环境下载：`{retry}`；"
-        f"或不用网络先试试：{demo}。",
+        "或把模型名换成 bundled，不用网络先试试。",
     )

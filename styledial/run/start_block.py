@@ -33,7 +33,7 @@ from styledial.monitor.screen import WIDEST
 from styledial.run.cpu_time import cpu_seconds
 from styledial.strength import name_of
 from styledial.training.row_order import RowOrder
-from styledial.units import about, count, disk_size, memory_size
+from styledial.units import about, count, disk_size, epochs, memory_size
 
 # A CPU run that takes longer is warned of.
 _LONG = 2 * 3600.0
@@ -75,12 +75,11 @@ def text_rows(
         f"{books}, {chapters}; {learnt:,} tokens to learn from, {kept:,} held out",
         f"{books}，{chapters}；训练 {learnt:,} token，留出 {kept:,}",
     )
-    epochs = f"{order.epoch(steps):.3g}"
+    passes = epochs(order.epoch(steps))
     of = "update" if steps == 1 else "updates"
-    passes = "epoch" if epochs == "1" else "epochs"
     updates = say(
-        f"{steps:,} {of} of {order.effective_batch} rows ({epochs} {passes})",
-        f"{steps:,} 次更新，每次 {order.effective_batch} 行（{epochs} 轮）",
+        f"{steps:,} {of} of {order.effective_batch} rows ({passes[0]})",
+        f"{steps:,} 次更新，每次 {order.effective_batch} 行（{passes[1]}）",
     )
     if done:
         updates += say(f", {done:,} of them made", f"，已完成 {done:,} 次")

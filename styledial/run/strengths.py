@@ -3,6 +3,7 @@
 --strength left out      as trained: scale 1, the run's own KL
 max                      the strongest that was measured
 light, 0.08, ...         the scale with that KL; beyond the strongest it is refused
+0                        the base, where a command takes it: scale 0, nothing has to be measured
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class Chosen:
         """medium, KL 0.098 | 中等，KL 0.098; how strong a model at this scale is."""
         if self.kl is None:
             return say("not measured", "未测量")
+        if self.scale == 0:
+            return say("the base", "基座")
         return say(
             f"{name_of(self.kl)}, KL {figure(self.kl)} nats per token",
             f"{name_of(self.kl)}，KL {figure(self.kl)} nats/token",
@@ -50,6 +53,8 @@ def choose(folder: Path, wanted: Strength | None) -> Chosen:
     if wanted is None:
         kl = summary_of(folder).get("kl_final")
         return Chosen(1.0, kl if is_number(kl) else None)
+    if wanted.kl == 0:
+        return Chosen(0.0, 0.0)
     points = load_dial(folder)
     found = at_strength(points, wanted)
     if found is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from styledial.errors import AdapterError, UserError
+from styledial.files import expanded
 from styledial.language import say, typed
 from styledial.places import check_new
 from styledial.run_folder.layout import (
@@ -31,6 +32,15 @@ def is_plain_model(folder: Path) -> bool:
         return folder.suffix == ".gguf"
     run = (folder / SUMMARY).is_file() or (folder / ADAPTER_SETTINGS).is_file()
     return not run and (folder / MODEL_SETTINGS).is_file()
+
+
+def names_plain_model(named: str) -> bool:
+    """Whether `named` is a whole model, by its folder or its name on the hub, and no run."""
+    place = expanded(named)
+    if place.exists():
+        return is_plain_model(place)
+    is_name = named.count("/") == 1 and not named.startswith((".", "/", "~"))
+    return named == "bundled" or (is_name and not place.parent.is_dir())
 
 
 def summary_of(folder: Path) -> dict[str, Any]:

@@ -31,11 +31,11 @@ class Names:
 
     def scale_of(self, model: str) -> float:
         """The LoRA's scale for a model's name; raises UserError for one that isn't served."""
-        name, at, strength = model.partition("@")
+        if model == self.name:
+            return 1.0
+        name, _, strength = model.rpartition("@")  # a folder's name may have an @ in it
         if name != self.name:
             raise self._unknown(model)
-        if not at:
-            return 1.0
         if strength == BASE:
             return 0.0
         try:

@@ -105,6 +105,7 @@ class TrainingSettings(Section):
         -1,
         "Stop after this many updates; -1 trains for num_train_epochs.",
         "最多更新步数；-1 表示训练 num_train_epochs 轮。",
+        allowed=("-1, or a whole number above 0", "-1，或大于 0 的整数"),
         ge=-1,
         le=2**31 - 1,
         resume=SAID,
