@@ -161,3 +161,43 @@ def test_a_long_line_of_ascii_takes_no_time(tmp_path: Path) -> None:
     began = time.process_time()
     assert foreign_lines(path) == ["café".encode(), "naïve".encode()]
     assert time.process_time() - began < 1
+
+
+def test_windows_text_shown_as_controls_is_restored(tmp_path: Path) -> None:
+    """cp1252 read as latin-1: refused where its marks were many, and lost where they were few."""
+    text = "\n".join(["« Tu n’aurais pas dû revenir », dit-elle… Il se tut — enfin."] * 9)
+    raw = text.encode("cp1252").decode("latin-1").encode("utf-8")
+    assert read(tmp_path, raw)[1] == text
+
+
+def test_a_line_of_another_script_is_no_mojibake(tmp_path: Path) -> None:
+    """Three Russian lines in an English book were turned into signs of units by way of cp949."""
+    english = "“You will not go,” said Martha, and she put the lamp upon the table.\n" * 3
+    text = "Эта же книга в других форматах\nПелл Анна\nМельница\n" + english
+    assert read(tmp_path, text.encode()) == ("utf-8", text.rstrip("\n"))
+
+
+def test_letters_lost_to_question_marks_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STYLEDIAL_LANG", "en")
+    with pytest.raises(DataError, match="question marks stand in their place"):
+        read(tmp_path, PROSE["ru"].encode("ascii", "replace"))
+    asked = "What?? Who??! She had asked, and asked again, and nobody had told her anything.\n"
+    assert read(tmp_path, asked.encode())[0] == "utf-8"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("बूढ़ा नाविक भोर से पहले जागा और देर तक पानी की आवाज़ सुनता रहा।\n" * 9, "utf-16-le"),
+        ("Հին լաստավարը արթնացավ լուսաբացից առաջ և երկար լսում էր ջրի ձայնը։\n" * 9, "utf-16-be"),
+        ("Não devias ter voltado, disse Joana. O cão não quis, e à mão não há pão.\n" * 9, "cp860"),
+        ("Τον άφησε πιο δυνατά απ’ όσο ήθελε, κι απ’ όλα αυτ’ άκουγε μόνο το νερό.\n", "iso8859-7"),
+    ],
+    ids=["Hindi", "Armenian", "Portuguese DOS", "Greek elision"],
+)
+def test_encodings_that_were_refused_or_taken_for_others(
+    tmp_path: Path, text: str, encoding: str
+) -> None:
+    assert read(tmp_path, text.encode(encoding))[1].strip() == text.strip()

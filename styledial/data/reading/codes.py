@@ -18,7 +18,19 @@ _ESCAPES = (
     (re.compile(rb"(?:[A-Za-z0-9+/]{60,76}={0,2}\r?\n){5,}"), "base64", " Base64 编码"),
 )
 _MOSTLY_CODE = 0.5  # of its bytes
+_LOST = re.compile(rb"\?{2,}")
+_MOSTLY_LOST = 0.3  # of the characters
 _UTF7 = re.compile(rb"\+[A-Za-z0-9/]{3,}-?")
+
+
+def refuse_lost(path: Path, start: bytes) -> None:
+    """Raises DataError where question marks stand in the place of most letters."""
+    if len(b"".join(_LOST.findall(start))) > len(b"".join(start.split())) * _MOSTLY_LOST:
+        raise DataError(
+            f"{path}: its letters were lost in a conversion (question marks stand in their "
+            "place). Take the original file.",
+            f"{path}：文字已在转换中丢失（变成了问号）。请改用原始文件。",
+        )
 
 
 def refuse_codes(path: Path, start: bytes) -> None:

@@ -18,7 +18,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from styledial.data.reading.codes import refuse_codes
+from styledial.data.reading.codes import refuse_codes, refuse_lost
 from styledial.data.reading.encodings import Reading, decide, names, read_as, readings, wide
 from styledial.data.reading.mojibake import CERTAIN, examine, fix_line, read_mixed
 from styledial.data.reading.sample import BLOCK, foreign_bytes, foreign_lines, is_utf8
@@ -196,6 +196,7 @@ def _unmarked(path: Path, head: bytes) -> str | None:
     start = head[:_WIDE_SAMPLE]
     if b"\0" in start and (reading := wide(start)):
         return reading.encoding
+    refuse_lost(path, start)
     if not start.isascii():
         return None
     for sign, name in ((b"\x1b$", "iso2022_jp_ext"), (b"\x1b$)C", "iso2022_kr"), (b"~{", "hz")):

@@ -8,6 +8,8 @@ it is text at all and clearly cheaper than the next that reads otherwise.
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 from math import inf
 
@@ -25,6 +27,7 @@ CANDIDATES = (
     ("cp1254", 3), ("iso8859-9", 4), ("cp857", 6), ("mac_turkish", 7), ("iso8859-3", 8),
     ("cp1255", 3), ("iso8859-8", 4), ("cp862", 7), ("cp1256", 3), ("iso8859-6", 5), ("cp720", 8),
     ("cp1257", 4), ("iso8859-13", 6), ("iso8859-4", 6), ("cp775", 7), ("iso8859-10", 8),
+    ("cp860", 8),
     ("cp1258", 4), ("cp874", 3), ("johab", 8), ("iso8859-16", 7),
 )  # fmt: skip
 WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
@@ -130,9 +133,25 @@ def wide(raw: bytes) -> Reading | None:
     tried += [read_as(raw[: len(raw) // 2 * 2], name) for name in WIDE[:2]]
     found = sorted((r for r in tried if r), key=lambda r: r.bits)
     if not found or not found[0].plausible or "\0" in found[0].text:
-        return None
+        return _by_form(raw)
     narrow = readings(raw)
     return found[0] if not narrow or found[0].bits + MARGIN < narrow[0].bits else None
+
+
+def _by_form(raw: bytes) -> Reading | None:
+    """UTF-16 of a language that has no table: its letters are of one block, its spaces ASCII."""
+    for name in WIDE[:2]:
+        try:
+            text = raw[: len(raw) // 2 * 2].decode(name)
+        except UnicodeError:
+            continue
+        kinds = Counter(unicodedata.category(c)[0] for c in text if c not in "\t\r\n")
+        blocks = Counter(ord(c) >> 8 for c in text if ord(c) > 0x7F)
+        spaces = text.count(" ") + text.count("\n")
+        one_script = blocks and max(blocks.values()) > 0.9 * blocks.total()
+        if one_script and not kinds["C"] and 0.03 < spaces / len(text) < 0.4:
+            return Reading(name, text, 0.0, 0, None)
+    return None
 
 
 def names(found: list[Reading], count: int = 4) -> str:

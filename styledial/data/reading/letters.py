@@ -213,6 +213,7 @@ def _case_costs(units: np.ndarray) -> np.ndarray:
     costs = np.zeros(len(units))
     upper, lower = case == 1, case == 2
     costs[1:] += _STRANGE_CASE * (lower[:-1] & upper[1:])
+    costs[1:-1] += _STRANGE_CASE * (lower[:-2] & upper[1:-1] & (case[2:] == 0))  # απΆ is απ’
     costs[2:] += _STRANGE_CASE * (upper[:-2] & upper[1:-1] & lower[2:])
     marks = unit_tables.strange_places()[units[1:-1]]
     opening = (units[:-2] <= 0x20) & lower[2:] & (marks & 1 > 0)

@@ -34,6 +34,18 @@ _DENSE = 0.4  # of the letters: no language writes so many letters with accents
 _CHEAPER = 3.0  # bits a character that a fix with losses has to gain before it is named
 # What cp1252 shows for the bytes 80-9F, back to the bytes; latin-1 shows them as themselves.
 _TO_BYTES = {ord(bytes([b]).decode("cp1252", "ignore") or chr(b)): b for b in range(0x80, 0xA0)}
+# A file in cp1252 that was read as latin-1: ’ is U+0092 in it, a control character of no use.
+_SHOWN_AS_CONTROLS = "utf-8 (C1 mojibake)"
+_C1 = re.compile("[\x80\x82-\x84\x86-\x8c\x8e\x91-\x9c\x9e\x9f]")  # U+0085 may be a line's end
+_FROM_C1 = {byte: letter for letter, byte in _TO_BYTES.items() if letter != byte}
+_OWN_SCRIPT = {
+    "Cyrillic": re.compile("[\u0400-\u052f]"),
+    "Greek": re.compile("[\u0370-\u03ff\u1f00-\u1fff]"),
+    "Hebrew": re.compile("[\u0590-\u05ff]"),
+    "Arabic": re.compile("[\u0600-\u077f]"),
+    "Thai": re.compile("[\u0e00-\u0e7f]"),
+    "Hangul": re.compile("[\uac00-\ud7a3]"),
+}
 
 
 def examine(path: Path, lines: list[str]) -> str | None:
@@ -45,7 +57,9 @@ def examine(path: Path, lines: list[str]) -> str | None:
     lost = sum(line.count("锟斤拷") * 3 for line in lines)
     if lost > foreign * _FEW:
         raise _lost(path)
-    groups = list(_groups(lines))
+    groups = [group for of_script in _by_script(lines) for group in _groups(of_script)]
+    if any(map(_C1.search, lines)) and _is_windows(groups):
+        return _SHOWN_AS_CONTROLS
     usual = best("\n".join(groups[:4]))
     bad = [group for group in groups if not _is_text(group, usual.language if usual else "")]
     if len(bad) <= len(groups) * _FEW:
@@ -60,6 +74,8 @@ def examine(path: Path, lines: list[str]) -> str | None:
 
 def fix_line(line: str, name: str) -> str:
     """`line` with the fix of `examine`; as it is where the fix doesn't apply to it."""
+    if name == _SHOWN_AS_CONTROLS:
+        return line.translate(_FROM_C1)
     right, wrong = name.removesuffix(" mojibake)").split(" (")
     return _fixed(line, wrong, right) or line
 
@@ -76,6 +92,27 @@ def read_mixed(raw: bytes, encodings: list[str]) -> str:
                 return text
     found = [reading for name in encodings if (reading := read_as(raw, name))]
     return min(found, key=lambda reading: reading.bits).text
+
+
+def _is_windows(groups: list[str]) -> bool:
+    """Whether the text is sound once U+0091 is read as the quotation mark ‘ that cp1252 has."""
+    shown = [group.translate(_FROM_C1) for group in groups]
+    usual = best("\n".join(shown[:4]))
+    language = usual.language if usual else ""
+    bad = sum(not _is_text(group, language) for group in shown)
+    return bad <= len(shown) * _FEW
+
+
+def _by_script(lines: list[str]) -> list[list[str]]:
+    """The lines by the script of what is foreign in them: a line of Russian in an English book
+    is judged as Russian."""
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        counts = {name: len(letters.findall(line)) for name, letters in _OWN_SCRIPT.items()}
+        name = max(counts, key=lambda one: counts[one])
+        own = counts[name] * 2 > foreign_letters(line)
+        found.setdefault(name if own else "", []).append(line)
+    return list(found.values())
 
 
 def _groups(lines: list[str]) -> Iterator[str]:
