@@ -41,6 +41,15 @@ def test_wrapped_lines_of_any_language_are_joined_with_spaces(code: str) -> None
     assert [row for row in prose(text).split("\n") if row] == [p.strip() for p in paragraphs]
 
 
+@pytest.mark.parametrize("width", [56, 60, 64])
+def test_a_dash_at_a_line_end_stands_as_the_book_sets_it(width: int) -> None:
+    """Spanish was joined as English is: `Volvió.—No debiste —dijo`."""
+    said = "El barquero volvió de noche. —No debiste volver —dijo Juana—, y calló. —Ya —dijo él. "
+    paragraphs = [(f"{n} días después. " + said * 3).strip() for n in range(100, 120)]
+    found = prose("\n\n".join(textwrap.fill(p, width) for p in paragraphs)).split("\n")
+    assert [row for row in found if row] == paragraphs
+
+
 def test_japanese_is_joined_without_spaces_and_unknown_text_has_no_language() -> None:
     assert find_language(["彼は提灯を持って、雨の中を歩いた。"]).code == "ja"
     assert find_language(["話說青石鎮上有一個打鐵的漢子。"]).code == "zh"

@@ -12,6 +12,8 @@ from styledial.data.cleaning.ledger import Line
 _HEAD = re.compile(r"([^\W\d_]+)([-\u2010\u00ad\u00ac])$")
 _TAIL = re.compile(r"[^\W\d_]+")
 
+_OPENS, _CLOSES = re.compile(r"[^\W\d_][.,;:!?]? —(?=\w)"), re.compile(r"\w[!?.…]?—(?=[ ,.;:])")
+_CLOSE_DASH = re.compile(r"\w—(?=\w)")
 _BROKEN = re.compile(r"[\u2010-]\n\s*[^\W\d_]+")
 _LONGEST_HEAD = 40  # letters before the hyphen
 
@@ -42,6 +44,9 @@ class Hyphens:
         self.words: Counter[str] = Counter(re.findall(r"[^\W\d_]+(?:[-\u2010][^\W\d_]+)*", whole))
         self.parts: Counter[str] = Counter(re.findall(r"[^\W\d_]+", whole))
         self.breaks = typeset or self._breaks_words(sample)
+        # Spanish sets a dash off on one side: «No —dijo Juana—, y». Elsewhere it is close to both.
+        one_sided = len(_OPENS.findall(text)) + len(_CLOSES.findall(text))
+        self.dashes_open = one_sided > 2 * len(_CLOSE_DASH.findall(text))
 
     def _breaks_words(self, sample: Sequence[Line]) -> bool:
         """Whether the book breaks words at line ends at all, and not only compounds."""

@@ -137,7 +137,9 @@ def joint(left: str, right: str, hyphens: Hyphens, spaced: bool) -> tuple[str, s
         return joined, ""
     if not spaced:
         return left, " " if a.isascii() and b.isascii() else ""
-    if (UNSPACED.match(a) and UNSPACED.match(b)) or _dash_joins(left, right):
+    if (UNSPACED.match(a) and UNSPACED.match(b)) or (
+        not hyphens.dashes_open and _dash_joins(left, right)
+    ):
         return left, ""
     return left, " "
 
