@@ -190,6 +190,11 @@ Mời các bạn đón đọc chương tiếp theo!
 """.strip().split("\n")
 
 AT_AN_END = """
+第一更到，晚上还有一更。
+ps2：推荐朋友的书《长夜》，很好看。
+Disclaimer: I do not own any of these characters.
+Vote and comment if you liked this chapter!
+— THE END —
 作者的话：明天恢复两更。
 晚上还有一章，大家早点睡。
 推荐一本好友的书《雾中剑》，大家可以去看看。
@@ -207,6 +212,10 @@ Author's Note: Thanks for reading! Next chapter on Friday.
 """.strip().split("\n")
 
 PROSE = """
+支持正版的牌子挂在书店门口。
+第三更到，鼓楼上的灯灭了。
+还有一更天就要亮了。
+The End of the World was the name of the inn.
 他收藏了这本书，放在书架最上层。
 请读者原谅，这一章写得长了些。
 我打开手机，把那部小说下载下来，看了一夜。
@@ -498,6 +507,28 @@ def test_an_address_that_a_story_tells_of_stays(line: str) -> None:
     """The whole sentence went, for its words read as an address with its letters spaced."""
     rows = [f"The ferry left at {hour}, and nobody in the town had seen it." for hour in range(9)]
     assert cleaned(["Chapter 1", *rows[:5], line, *rows[5:]])[1] == [*rows[:5], line, *rows[5:]]
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "———\n作者的话：\n新的一卷开始了，求月票。",
+        "（後書き）\n評価、感想いただけると嬉しいです。",
+        "关于更新的事\n最近工作忙，更新改成每天一更，请大家见谅。\n月票还是要求的。",
+    ],
+    ids=["author", "Narou", "updates"],
+)
+def test_a_note_under_its_heading_goes_at_the_end_of_a_chapter(note: str) -> None:
+    rows = book_with("", 30)
+    rows[rows.index("第二章 月") : rows.index("第二章 月")] = note.split("\n")
+    assert cleaned(rows)[1] == story()
+
+
+@pytest.mark.parametrize("rows", [["注释"], ["***"], ["注释", "此处原有一座桥。"]])
+def test_a_heading_or_rule_without_notes_stays(rows: list[str]) -> None:
+    book = book_with("", 30)
+    book[book.index("第二章 月") : book.index("第二章 月")] = rows
+    assert [row for row in cleaned(book)[1] if row in rows] == rows
 
 
 def test_a_letter_under_a_name_is_no_authors_note() -> None:

@@ -37,6 +37,10 @@ STAVE ONE\STAVE TWO\STAVE THREE\STAVE FOUR\STAVE FIVE
 Birinci Bölüm\İkinci Bölüm\Üçüncü Bölüm\Dördüncü Bölüm\Beşinci Bölüm
 Ensimmäinen luku\Toinen luku\Kolmas luku\Neljäs luku\Viides luku
 Första kapitlet\Andra kapitlet\Tredje kapitlet\Fjärde kapitlet\Femte kapitlet
+《渡》第1节\《渡》第2节\《渡》第3节\《渡》第4节\《渡》第5节
+VIP第一章 雪\VIP第二章 月\VIP第三章 风\VIP第四章 灯\VIP第五章 渡
+# 第1章 雪\# 第2章 月\# 第3章 风\# 第4章 灯\# 第5章 渡
+2003年3月\2003年4月\2003年5月\2003年6月\2003年7月
 Глава №1\Глава №2\Глава №3\Глава №4\Глава №5
 """.strip().split("\n")
 
@@ -46,6 +50,9 @@ SITE = """
 本站所有小说为转载作品，所有章节均由网友上传
 推荐都市大神新书：《雾中剑》
 热门推荐：
+（快捷键 ←）上一章 返回目录（快捷键 Enter）下一章（快捷键 →）
+正在更新，请稍后刷新访问，或者更换浏览器
+请支持正版，从我做起
 加入书签，方便阅读
 上一页 返回书目 下一页
 小提示：按回车[Enter]键返回书目，按→键进入下一页。

@@ -22,7 +22,7 @@ _LONGEST_NOTE = 3000  # characters: more under such a title is a chapter after a
 _WORDS = re.compile(
     "更新|月票|推荐票|收藏|订阅|打赏|书友|读者|新书|感言|加更|[一二三四五两]更|上架|本书|盟主|请假|码字|断更|存稿|"
     "书评|完本|完结|正版|各位|敬请期待|追读|下一本|更速度|QQ群|公众号|求票|感谢|抱歉|送上|奉上|下一章|还有一章|"
-    "大家.{0,4}支持|霸王票|营养液|地雷|小天使|撒花|卡文|见谅|早点睡|推荐一本|大家.{0,4}去看看"
+    "还有[一二两三]更|推荐(?:朋友|好友|基友)|大家.{0,4}支持|霸王票|营养液|地雷|小天使|撒花|卡文|见谅|早点睡|推荐一本|大家.{0,4}去看看"
 )
 # One of these has to be among what such a line says: a wall may hold lists for readers too.
 _TO_READERS = re.compile(
@@ -45,7 +45,7 @@ _COURTESIES = {
     "感谢", "抱歉", "各位", "见谅", "送上", "奉上", "请假", "本书", "读者", "早点睡", "Thanks",
     "thanks", "Thank you", "thank you", "Reader", "Readers", "reader", "readers",
 }  # fmt: skip
-_POSTSCRIPT = re.compile(r"[（(\[【*]*(?:p\.?\s?s\.?\s*[:：]|p\.s\.\s)", re.I)
+_POSTSCRIPT = re.compile(r"[（(\[【*]*(?:p\.?\s?s\.?\s?\d?\s*[:：]|p\.s\.\s)", re.I)
 _MARK = re.compile(
     r"[（(\[【*]*(?:作者有话|(?:作者的话|(?:作者)?题外话)\s*[】)）]?\s*[:：]|"
     r"A/N\b|Author.?s? Note|\(A/N)",
@@ -54,9 +54,12 @@ _MARK = re.compile(
 # What is under such a line in a chapter is the author's too, to the end of the chapter.
 _SOMEBODY = r"(?!(?:the|an?|his|her|my|their|our|its) )[^\s.,;:!?]{1,30}(?: [^\s.,;:!?]{1,20})?"
 _HEADS = re.compile(
-    rf"作话\s*[:：]|作者有话要?说\s*[:：]?.*|A note from {_SOMEBODY}|Author.?s Notes?\s*:?",
+    rf"作话\s*[:：]|作者有话要?说\s*[:：]?.*|A note from {_SOMEBODY}|Author.?s Notes?\s*:?|"
+    r"[【（(]?(?:作者的话|作者题外话|題外話|题外话)[】）)]?\s*[:：]|"
+    r"[（(【［]\s*(?:[前後]書き|まえがき|あとがき)\s*[）)】］]|[前後]書き\s*[:：]",
     re.I,
 )
+_RULE = re.compile(r"[-=*~_—–※☆★◇◆○●#＊·•\s]{1,80}")  # between a chapter and a note
 _OF_SOMEBODY = re.compile("A note from ", re.I)  # may head a letter in a story
 _SAID_IN_ENGLISH = re.compile(r"\b(?:[Hh]e|[Ss]he|his|her|said|wrote)\b")
 _SAID = re.compile('[道说說][：，]?[“「]|^[“「『"]')
@@ -81,7 +84,7 @@ def _of_chapter(group: Iterator[Paragraph], ledger: Ledger) -> Iterator[Paragrap
     tail = deque([first])
     for paragraph in group:
         if _heads_a_note(paragraph):
-            notes = _notes_at_end(tail)
+            notes = _notes_at_end(tail, above_heading=True)
             yield from tail
             yield from _judged([*notes, paragraph, *group], True, ledger)
             return
@@ -107,12 +110,20 @@ def _head(group: Iterator[Paragraph]) -> tuple[list[Paragraph], Paragraph | None
     return held, None
 
 
-def _notes_at_end(tail: deque[Paragraph]) -> list[Paragraph]:
-    """The notes and blanks at the end of `tail`, taken out of it."""
+def _notes_at_end(tail: deque[Paragraph], above_heading: bool = False) -> list[Paragraph]:
+    """The notes, rules and blanks at the end of `tail`, taken out of it where notes are there."""
     notes: deque[Paragraph] = deque()
-    while tail and (not (text := tail[-1].line.text) or _is_note(text) or line_at_end(text)):
+    found = int(above_heading)
+    while tail:
+        text = tail[-1].line.text
+        note = bool(text) and (_is_note(text) or bool(line_at_end(text)))
+        if not note and text and not _RULE.fullmatch(text):
+            break
+        found += note
         notes.appendleft(tail.pop())
-    return list(notes)
+    if not found:
+        tail.extend(notes)
+    return list(notes) if found else []
 
 
 def _heads_a_note(paragraph: Paragraph) -> bool:

@@ -14,9 +14,10 @@ from styledial.data.cleaning.words import is_worded
 
 _MANY = re.compile(rf"第\s?(?:{ARABIC}|{HAN_NUMBER})\s?[章回節节卷]")
 _LEADERS = re.compile(r".{1,60}?(?:[.…·．]{3,}|\s{3,})\s*\d{1,4}")
+_PAGED = re.compile(r"(?:.{1,60}?(?:[.…·．]{2,}|\s{2,})\s*|[IVXLC]{1,7}\.?\s)\d{1,4}")
 _CONTENTS = re.compile(
-    r"[\s【\[]*(?:目\s*录|目\s*錄|目\s*次|차\s*례|목\s*차|contents|table of contents|table "
-    r"des matières|inhalt|"
+    r"[\s【\[]*(?:目\s*录|目\s*錄|目\s*次|차\s*례|목\s*차|contents|table(?: of contents| "
+    r"des matières)?|inhalt|"
     r"inhaltsverzeichnis|índice|indice|оглавление|содержание|mục lục|สารบัญ)[\s】\]:：.]*",
     re.I,
 )
@@ -42,6 +43,7 @@ def structure(lines: Iterable[Line], titles: Titles, ledger: Ledger) -> Iterator
     chapter: str | None = None
     waiting: list[tuple[Line, str]] = []
     heading: Line | None = None  # 目录 inside a chapter, until the next line says what it is
+    under = False  # in a list that 目录 heads
     for line in lines:
         if not line.text:
             if not waiting:
@@ -53,7 +55,10 @@ def structure(lines: Iterable[Line], titles: Titles, ledger: Ledger) -> Iterator
             waiting[-1:] = [(waiting[-1][0], waiting[-1][1] + " " + title)]
             ledger.drop(line, "title")
             continue
-        listed = title is None and _is_contents(line.text, titles)
+        listed = title is None and (
+            _is_contents(line.text, titles) or (under and _PAGED.fullmatch(line.text) is not None)
+        )
+        under = listed and (under or _CONTENTS.fullmatch(line.text) is not None)
         if heading is not None:
             if title or listed:
                 ledger.drop(heading, "contents")

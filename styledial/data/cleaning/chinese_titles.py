@@ -23,6 +23,7 @@ _OF_ANY_UNIT = re.compile(
     rf"[【\[（(]?第\s?(?P<n>{ANY_NUMBER})\s?(?P<unit>[^\W\d_]{{1,4}}?)[】\]）)]?(?P<rest>(?:[{PARTED}].*)?)"
 )
 _BRACED_NUMBER = re.compile(rf"[「『《〈<](第\s?{ANY_NUMBER}\s?[{_UNITS}])[」』》〉>]")
+_NAMED = re.compile(r"(?P<book>[《【][^》】]{1,20}[》】]\s?|(?:VIP|vip|Ｖ|V)\s?)(?P<title>第.*)")
 # Words that begin with a chapter's word: 第一章程, 第二回合, 第一节课 are no titles.
 _GOES_ON_AS_WORD = {
     "章": "程节節法", "回": "合来來去到家头頭应應信国國", "节": "课課目约約日", "節": "課目約日",
@@ -76,6 +77,11 @@ def _is_longer_word(unit: str, rest: str) -> bool:
 
 def of_chinese(text: str) -> Found:
     """(form, number) of a line with 第; None for a line without a number, or a sentence."""
+    if text[0] in "《【VvＶ" and (named := _NAMED.fullmatch(text)):
+        found_in = of_chinese(named["title"])
+        if found_in is None or found_in[0].kind:
+            return None
+        return found_in[0]._replace(before=named["book"].strip() + "第"), found_in[1]
     text = _BRACED_NUMBER.sub(r"\1 ", text)
     if found := NUMBERED.fullmatch(text):
         rest = found["rest"]

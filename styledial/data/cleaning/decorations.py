@@ -9,6 +9,7 @@ BLANK = " \t\u00a0\u3000"
 _STARS = re.compile(r"^[☆★◇◆●○■□※*=＝~►▶❀✿♥\s\u3000]+[、．.]?|[☆★◇◆●○■□※*=＝~❀✿♥\s\u3000]+$")
 _STAR = re.compile(r"[☆★◇◆●○■□※*=＝~►▶❀✿♥\s\u3000]")
 _RULED = re.compile(r"[-–—]{1,3}\s*(?P<inner>[^-–—\s].{0,40}?)\s*[-–—]{1,3}")
+_MARKDOWN = re.compile(r"#{1,4}\s+(\S.*?)\s*#{0,4}")
 _STAMP_WORDS = (
     "更新时间|更新時間|更新日期|更新于|发布时间|發布時間|本章字数|本章字數|字数[:：]|字數[:：]"
 )
@@ -35,6 +36,8 @@ def without_addition(text: str) -> str:
 
 def undecorated(text: str) -> str:
     """`text` without stars and rules round it; a line of nothing else is left as it is."""
+    if text[0] == "#" and (heading := _MARKDOWN.fullmatch(text)):
+        text = heading[1]
     if text[0] in "-–—" and (ruled := _RULED.fullmatch(text)):
         return ruled["inner"]
     if not (_STAR.match(text) or _STAR.match(text[-1:])):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -19,12 +20,22 @@ _FOOTNOTE = re.compile(
     r"|\[(?:\d{1,3}|\*)\][:.]?\s+\S.*|\{\d{1,3}\}\s+\S.*",
     re.I,
 )
-_MARKER = re.compile(r"(?<=\S)\[(?:\d{1,3}|\*)\]|(?<=\S)\{\d{1,3}\}")
+_MARKER = re.compile(r"(?<=\S)\[(?:\d{1,3}|\*|[A-Z])\]|(?<=\S)\{\d{1,3}\}")
+_COUNTED = re.compile(r"(?<=[^\W\d_]|[.,;:!?”’\"'»」』。，；：！？])\[(\d{1,3})\]")
+_TRANSCRIBER = re.compile(r"\[Transcriber.?s.? notes?\b.*", re.I)
 
 
 def has_footnotes(sample: Sequence[Line]) -> bool:
-    """Whether the book has notes of the form `[1] …`, so that `[1]` in prose points to one."""
-    return any(_FOOTNOTE.fullmatch(line.text.strip()) for line in sample)
+    """Whether the book has notes of the form `[1] …`, so that `[1]` in prose points to one, or
+    marks that count from 1 though its notes are far behind them, or gone."""
+    numbers: list[int] = []
+    for line in sample:
+        if "[" in line.text:
+            if _FOOTNOTE.fullmatch(line.text.strip()):
+                return True
+            numbers += map(int, _COUNTED.findall(line.text))
+    rising = all(b in (1, a, a + 1) for a, b in itertools.pairwise(numbers))
+    return numbers[:1] == [1] and rising
 
 
 def drop_emphasis(
@@ -38,6 +49,7 @@ def drop_emphasis(
     for paragraph in paragraphs:
         text = paragraph.line.text
         note = open_note or ((footnotes or text[:1] == "{") and _FOOTNOTE.fullmatch(text))
+        note = note or (text[:1] == "[" and _TRANSCRIBER.fullmatch(text))
         if text and note:
             ledger.drop(paragraph.line, "footnote")
             bracketed = open_note or re.match(r"\[[A-Za-zА-я]", text) is not None

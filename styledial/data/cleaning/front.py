@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from styledial.data.cleaning.chapters import Paragraph
 from styledial.data.cleaning.ledger import Ledger
+from styledial.data.cleaning.site_ends import line_at_end
 
 _LONGEST = 30_000  # characters before the first title; more is prose that no title opened
 _NAMES = re.compile(r"(?:前言|序言|序|内容简介|內容簡介|出版说明|跋)(?:\s.*)?")
@@ -23,6 +24,15 @@ _BLURB_NAMES = (
     "аннотация|synopsis|blurb)"
 )
 _BLURB = re.compile(rf"[【\[]{_BLURB_NAMES}[】\]]\s?[:：]?|{_BLURB_NAMES}\s?[:：]", re.I)
+# Said of rights at the head of a book, in the words of publishers.
+_RIGHTS = re.compile(
+    r"^\W{0,3}(?:©|\(c\)\s?\d{4}|copyright (?:©|\(c\)|\d{4})|ISBN\b)|"
+    r"^(?:all rights reserved|все права защищены|tous droits réservés|alle rechte vorbehalten|"
+    r"todos los derechos reservados|tutti i diritti riservati|todos os direitos reservados|"
+    r"wszelkie prawa zastrzeżone|всі права захищено|tüm hakları saklıdır|版权所有|版權所有|"
+    r"無断転載)\b",
+    re.I,
+)
 _LONGEST_BLURB = 1000  # characters; a prologue may stand under it
 _SENTENCE = re.compile(r"[。！？”」]|\w+(?:[ ,]+\w+){3,}[.!?…][\"'”’»)]*$")
 _SPEECH = re.compile("[道曰说說][：，]?[“「]")
@@ -58,7 +68,11 @@ def separate_front(paragraphs: Iterable[Paragraph], ledger: Ledger) -> Iterator[
 
 def _judge(held: list[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
     """The text before the first title: nothing if it is a blurb, a preface or the book's name."""
-    held = _without_blurb(held, ledger)
+    held = _without_imprint(_without_blurb(held, ledger), ledger)
+    for paragraph in held:
+        if why := line_at_end(paragraph.line.text, True):
+            ledger.drop(paragraph.line, why)
+    held = [p for p in held if not line_at_end(p.line.text, True)]
     text = "\n".join(p.line.text for p in held)
     if _is_editorial(text):
         _drop(held, "preface", ledger)
@@ -66,6 +80,16 @@ def _judge(held: list[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
         _drop(held, "book title", ledger)
     else:
         yield from _without_name(held, ledger)
+
+
+def _without_imprint(held: list[Paragraph], ledger: Ledger) -> list[Paragraph]:
+    """`held` without what stands up to its last line of rights, where such lines open a book."""
+    marked = [i for i, p in enumerate(held) if _RIGHTS.search(p.line.text)]
+    end = marked[-1] + 1 if marked else 0
+    if sum(len(p.line.text) for p in held[:end]) > _LONGEST_BLURB + 100 * len(marked):
+        return held
+    _drop(held[:end], "imprint", ledger)
+    return held[end:]
 
 
 def _without_blurb(held: list[Paragraph], ledger: Ledger) -> list[Paragraph]:
@@ -138,16 +162,35 @@ def _without_name(held: list[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
 def drop_notes(paragraphs: Iterable[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
     """Prose without an editor's glosses: 注释： and the word——meaning lines under it."""
     inside = False
+    head: list[Paragraph] = []  # 注释 and the blanks under it, until a gloss shows what it heads
     for paragraph in paragraphs:
         text = paragraph.line.text
         if _NOTE_HEAD.fullmatch(text):
-            inside = True
+            yield from head
+            head, inside = [paragraph], False
+            continue
+        if head and not text:
+            head.append(paragraph)
+            continue
+        if head:
+            inside = _NOTE.fullmatch(text) is not None
+            yield from _headed(head, inside, ledger)
+            head = []
         elif inside and text and not _NOTE.fullmatch(text):
             inside = False
         if inside and text:
             ledger.drop(paragraph.line, "notes")
         else:
             yield paragraph
+    yield from head
+
+
+def _headed(head: list[Paragraph], glosses: bool, ledger: Ledger) -> list[Paragraph]:
+    """`head` where no gloss follows it; else its blanks."""
+    if not glosses:
+        return head
+    ledger.drop(head[0].line, "notes")
+    return head[1:]
 
 
 def _drop(held: list[Paragraph], reason: str, ledger: Ledger) -> None:

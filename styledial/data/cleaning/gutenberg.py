@@ -9,9 +9,11 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from styledial.data.cleaning.gutenberg_notes import heads_notes, without_notes
 from styledial.data.cleaning.ledger import Ledger, Line
 
 _HEAD = 600  # lines: no header is longer
+_EPIGRAPH = 8  # blocks: no verse over a chapter is longer
 _A_PARAGRAPH = 160  # characters: no line that was broken at a width is as long
 
 # --- Project Gutenberg ---
@@ -24,10 +26,12 @@ _STOPS = re.compile(
     r"\W*(?:END OF (?:THE |THIS )?PROJECT GUTENBERG|END OF (?:THE |THIS )?PROJECT\W+GUTENBERG|"
     r"START: FULL LICENSE|THE FULL PROJECT GUTENBERG LICENSE|"
     r"(?:Ende|Fin|Fine|Slut) (?:dieses|du|de|del) Projekte?.? Gutenberg|End of (?:the "
-    r")?Etext of).*",
+    r")?Etext of|This site is full of FREE ebooks).*",
     re.I,
 )
-_GUTENBERG = re.compile(r"Project\s+Gutenberg|gutenberg\.(?:org|net)", re.I)
+_GUTENBERG = re.compile(
+    r"Project\s+Gutenberg|gutenberg\.(?:org|net)|Distributed Proofreaders Canada|Faded Page", re.I
+)
 # The words of its header and licence, for files whose markers were broken or cut off.
 _LICENCE = re.compile(
     r"Project Gutenberg|gutenberg\.(?:org|net)|\b(?:e-?book|etext) is for the use of anyone|"
@@ -36,14 +40,17 @@ _LICENCE = re.compile(
     r"Updated editions will replace|General Terms of Use|501\(c\)\(3\)|LIMITED RIGHT OF "
     r"REPLACEMENT|"
     r"DISCLAIMER OF DAMAGES|INDEMNI(?:TY|FY)|electronic works?\b.{0,60}(?:terms|agree|trademark)|"
-    r"Literary Archive Foundation|public domain.{0,40}(?:etext|eBook)|Plain Vanilla|SMALL PRINT",
+    r"Literary Archive Foundation|public domain.{0,40}(?:etext|eBook)|Plain Vanilla|SMALL PRINT|"
+    r"Distributed Proofreaders Canada|Faded Page|e-?book is made available at no cost|"
+    r"^This e-?book was produced by|pgdpcanada|DOWNLOAD OR REDISTRIBUTE",
     re.I,
 )
 # What only its header and licence say; of the second kind it takes two, for a story may have one.
 _HEADER = re.compile(
     r"(?:START|END) OF (?:THE|THIS) PROJECT GUTENBERG|\b(?:e-?book|etext) is for the use of "
     r"anyone|"
-    r"no restrictions whatsoever|Project Gutenberg'?s? (?:(?:e-?book|etext)(?:,| of)|license)|"
+    r"no restrictions whatsoever|e-?book is made available at no cost|"
+    r"Project Gutenberg'?s? (?:(?:e-?book|etext)(?:,| of)|license)|"
     r"Project Gutenberg Literary|Plain Vanilla|SMALL PRINT",
     re.I,
 )
@@ -53,9 +60,10 @@ _OF_HEADER = re.compile(
     re.I | re.M,
 )
 _FIELD = re.compile(
-    r"(?:Title|Author|Translator|Editor|Illustrator|Language|Release Date|Posting Date|Last "
+    r"_?(?:Title|Author|Translator|Editor|Illustrator|Language|Release Date|Posting Date|Last "
     r"Updated|"
     r"Most recently updated|Credits|Produced by|Character set encoding|Original publication|"
+    r"Date of first publication|Date first posted|Date last updated|Place and edition.{0,40}|"
     r"Edition)\s*:",
     re.I,
 )
@@ -67,8 +75,7 @@ _CREDITS = re.compile(
     re.I,
 )
 _CONTENTS = re.compile(r"\W*(?:table of )?contents\W*|\W*list of illustrations\W*", re.I)
-_FOOTNOTES = re.compile(r"#*\s*(?:foot|end)notes?\s*[:.]?", re.I)
-_LONGEST_NOTES = 20_000  # characters; more under such a heading may be something else
+_NOTE_MARKS = re.compile(r"(?:\s?(?:\[[\w*]{1,4}\]|\{\d{1,3}\}|[*†‡]))+$")
 _IMPRINT = re.compile(
     r"rights reserved|copyright|\b(?:re)?printed\b|\bedition\b|\bimpression\b|publish|\bpress\b|"
     r"\bLONDON\b|\bNEW YORK\b|\bBOSTON\b|\bauthor of\b|\billustrat|\btranslated\b|\bby\b|"
@@ -88,7 +95,7 @@ def gutenberg(
     lines: Iterable[Line], sample: Sequence[Line], ledger: Ledger, is_title: Callable[[str], bool]
 ) -> Iterator[Line]:
     """Between the markers, or the header's and the licence's own words, without the title page."""
-    return _without_footnotes(_book(lines, sample, ledger, is_title), ledger, is_title)
+    return without_notes(_book(lines, sample, ledger, is_title), ledger, is_title)
 
 
 def _book(
@@ -119,34 +126,6 @@ def _book(
                 yield from _front(_blocks(page, dense), ledger, is_title)
                 front, page = False, []
     yield from _front(_blocks(page, dense), ledger, is_title)
-
-
-def _without_footnotes(
-    lines: Iterable[Line], ledger: Ledger, is_title: Callable[[str], bool]
-) -> Iterator[Line]:
-    """Lines without what stands under `FOOTNOTES:`, up to the next title."""
-    held: list[Line] | None = None
-    for line in lines:
-        text = line.text.strip()
-        if _FOOTNOTES.fullmatch(text):
-            yield from _notes(held, ledger)
-            held = [line]
-        elif held is None or is_title(text):
-            yield from _notes(held, ledger)
-            held = None
-            yield line
-        else:
-            held.append(line)
-    yield from _notes(held, ledger)
-
-
-def _notes(held: list[Line] | None, ledger: Ledger) -> list[Line]:
-    """`held` where it is too long to be notes; else nothing, and it is dropped."""
-    if not held or sum(len(line.text) for line in held) > _LONGEST_NOTES:
-        return held or []
-    for line in held:
-        _drop(line, "footnote", ledger)
-    return []
 
 
 def _is_dense(sample: Sequence[Line]) -> bool:
@@ -196,12 +175,12 @@ def _opens_book(page: list[Line], dense: bool) -> bool:
 
 def _is_prose(block: list[Line]) -> bool:
     """Whether a block is a paragraph of sentences, and not a title page's or an imprint's."""
-    text = " ".join(line.text.strip() for line in block)
+    text = _NOTE_MARKS.sub("", " ".join(line.text.strip() for line in block))
     if _CREDITS.match(text) or _LICENCE.search(text):
         return False
     if len(re.findall("[\u3040-\u30ff\u3400-\u9fff]", text)) >= 40:
         return "。" in text
-    if len(text) < 100 or not re.search("[.!?…:;,—][\"'”’»)_]*$", text):
+    if len(text) < 100 or not re.search("(?:[.!?…:;,—]|--)[\"'”’»)_]*$", text):
         return False
     words = re.findall(r"[^\W\d_]+", text)
     small = sum(word[0].islower() for word in words)
@@ -217,7 +196,7 @@ def _front(
     if opening == len(blocks):  # nothing that reads as prose: from the first title on, if any
         titles = [i for i, block in enumerate(blocks) if is_title(block[0].text)]
         opening = titles[0] if titles else 0
-    first = opening
+    first = _title_above(blocks, opening, is_title)
     while first and _heads(blocks[first - 1], is_title):
         first -= 1
     if first < opening - 3:  # a list of contents runs into the first title
@@ -231,12 +210,26 @@ def _front(
         for line in block:
             _drop(line, reason, ledger)
     for block in blocks[first:]:
-        if _CREDITS.match(block[0].text.strip()) and not _is_prose(block):
+        head = block[0].text.strip()
+        if _CREDITS.match(head) and not (heads_notes(head) or _is_prose(block)):
             for line in block:
                 _drop(line, "credits", ledger)
             continue
         yield Line(block[0].number, "")
         yield from block
+        yield Line(block[-1].number, "")
+
+
+def _title_above(blocks: list[list[Line]], opening: int, is_title: Callable[[str], bool]) -> int:
+    """The place of the title over `opening` where verse or a letter stands between the two."""
+    for place in range(opening - 1, max(-1, opening - _EPIGRAPH), -1):
+        block = blocks[place]
+        text = " ".join(line.text.strip() for line in block)
+        if len(block) <= 3 and is_title(block[0].text):
+            return place
+        if _CREDITS.match(text) or _CONTENTS.fullmatch(text) or _IMPRINT.search(text):
+            break
+    return opening
 
 
 def _heads(block: list[Line], is_title: Callable[[str], bool]) -> bool:

@@ -53,6 +53,7 @@ _RUN_ON = re.compile(
 _DATE = re.compile(
     rf"(?:\d{{2,4}}年\s?)?(?P<m>{ANY_NUMBER})月(?P<d>{ANY_NUMBER})[日号號](?:[\s，,]\S.{{0,16}})?"
 )
+_MONTH = re.compile(rf"(?P<y>\d{{2,4}})年\s?(?P<m>{ANY_NUMBER})月")
 # A number in words, with a word before or after it that stays: Day One, STAVE ONE, ONE. RAIN.
 _IN_WORDS = re.compile(
     r"(?P<words>[^\W\d_]{1,14}(?:[ -][^\W\d_]{1,14}){0,2})"
@@ -157,6 +158,8 @@ def _of_run_on(text: str) -> Found:
     found = _DATE.fullmatch(text) if "月" in text[:9] else None
     if found:
         return Form("", "date", "", weak=True), value(found["m"]) * 40 + value(found["d"])
+    if month := _MONTH.fullmatch(text):
+        return Form("", "date", "月", weak=True), int(month["y"]) * 12 + value(month["m"])
     found = _RUN_ON.match(text)
     if found is None or len(text) > 24 or re.search("[。，；！？：“”]", text):
         return None

@@ -15,7 +15,7 @@ _LONGEST_END = 600  # characters that go on below its last label
 _BETWEEN = 5  # lines from one of them to the next
 _LABEL = re.compile(
     r"(?:文案|内容标签|搜索关键字|一句话简介|立意|主角|配角|作品视角|文章类型|文章状态|作品分类|分类|类别|类型|状态|"
-    r"字数|总字数|总点击|总推荐|最后更新|最新更新|内容简介|作品简介|简介|标签|授权状态|作者)\s*[:：].*|"
+    r"书名|插画|插图|译者|翻译|扫图|图源|录入|校对|修图|润色|字数|总字数|总点击|总推荐|最后更新|最新更新|内容简介|作品简介|简介|标签|授权状态|作者)\s*[:：].*|"
     r"《[^》]{1,40}》\s*作者[:：].*|"
     r"(?:Title|Author|Category|Language|Published|Updated|Packaged|Rating|Chapters|Words|Publisher|"
     r"Story URL|Author URL|Summary|Characters|Series|Date of first publication|Date first posted|"
@@ -55,7 +55,7 @@ def site_header(sample: Sequence[Line], is_title: Callable[[str], bool]) -> int:
     """How many lines a site's header of labels has: up to the first title, or to the end of its
     block where none of a known form follows soon; 0 where it has none."""
     rows = [line.text.strip() for line in sample[:_HEADER]]
-    title = next((place for place, row in enumerate(rows) if row and is_title(row)), None)
+    title = next((at for at, row in enumerate(rows) if row and _opens(rows, at, is_title)), None)
     rows = rows[:title]
     labels = [place for place, row in enumerate(rows) if _LABEL.fullmatch(row)]
     if len(labels) < (_MANY if title is None else _FEW):
@@ -65,6 +65,14 @@ def site_header(sample: Sequence[Line], is_title: Callable[[str], bool]) -> int:
         return title
     close = all(b - a <= _BETWEEN for a, b in itertools.pairwise(labels))
     return _end_of_block(rows, labels[-1] + 1) if close and labels[0] <= _BETWEEN else 0
+
+
+def _opens(rows: Sequence[str], place: int, is_title: Callable[[str], bool]) -> bool:
+    """Whether a line is the title of what follows, and no volume's name above the labels."""
+    if not is_title(rows[place]):
+        return False
+    below = [row for row in rows[place + 1 : place + 1 + _BETWEEN] if row]
+    return not below or _LABEL.fullmatch(below[0]) is None
 
 
 def _end_of_block(rows: Sequence[str], begin: int) -> int:

@@ -28,7 +28,9 @@ _LINES = {
     "notice": (
         r"(?:copyright )?(?:©|\(c\))\s?\d{4}(?: by)?(?-i:(?: [A-Z][\w.'’-]{0,20}){1,5})\.? "
         r"all rights reserved\.?",
-        r"©?\s?all rights reserved\.?|\[end of .{1,60}, by .{1,40}\]|page \d{1,4} of \d{1,4}",
+        r"©?\s?all rights reserved\.?|\[(?:the )?end of .{1,60},? by .{1,40}\]|"
+        r"page \d{1,4} of \d{1,4}",
+        r"disclaimers?\s?[:–—-].{0,60}\b(?:own|owned|belongs?|property|rights)\b.{0,100}",
         r"конец ознакомительного фрагмента\.?",
         r"текст предоставлен (?:правообладателем|ооо [«\"]литрес[»\"])\.?",
         r"прочитайте эту книгу целиком, купив полную легальную версию.{0,40}",
@@ -66,7 +68,8 @@ _LINES = {
         r"sponsored by our patrons|"
         r"(?:see the end of the (?:chapter|work) for (?:more )?notes\.?)",
         *LINES["navigation"],
-        r"все книги (?:автора|серии)|эта же книга в других форматах\.?|оставить отзыв о книге\.?",
+        r"(?:все книги (?:автора|серии)|эта же книга в других форматах|оставить отзыв о книге)"
+        r"\s?[.:]?",
     ),
     "advertisement": (
         r"advertisement|sponsored content|remove ads(?: with premium)?\.?",
@@ -89,6 +92,7 @@ _LINES = {
         r"chapters (?:ahead|in advance).{0,60}",
         r"(?=.*\bpower ?stones?\b)(?=.*\b(?:(?:bonus|extra|more) chapters?|vote with)\b).{0,100}",
         *LINES["advertisement"],
+        rf"(?:please )?{_GIVE}(?:{_AND}{_GIVE}){{1,4}} if you (?:like|enjoy|love)d? .{{1,40}}",
         rf"if you (?:like|enjoy)(?:ed)? (?:this|my|the) (?:story|chapter|fic|novel), please "
         rf"(?:leave )?(?:an? |your )?{_GIVE}(?:{_AND}{_GIVE}){{0,4}}[.!]{{0,3}}",
         # The address is gone from most lines by now.
@@ -101,10 +105,11 @@ _COUNT = (
     r"(?: (?:\d{1,4}|[ivxlc]{1,7}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|"
     r"\w{3,5}teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty(?:[- ]\w{3,5})?))?"
 )
+_RULED = r"[\s\-—–=~*_<>\[\](){}（）【】|#]{0,16}"
 # Lines that go after the last words of a chapter, and not before its first.
 _LAST = re.compile(
-    r"(?:to be continued|t\.?b\.?c\.?|the end|fin|end(?: file)?|конец(?: книги| первой части)?)"
-    r"[\s.!…]{0,6}|"
+    rf"{_RULED}(?:to be continued|t\.?b\.?c\.?|the end|fin|end(?: file)?|"
+    rf"конец(?: книги| первой части)?)[\s.!…]{{0,6}}{_RULED}|"
     r"全?剧终[。.…！!]{0,3}|"
     rf"[\W_]{{0,6}}end of (?:the )?(?:chapter|part|book|volume){_COUNT}[\W_]{{0,6}}|"
     + "|".join(LAST),
@@ -135,8 +140,8 @@ _ASIAN_PLEAS = (
 )
 # How such lines begin: all that most paragraphs cost.
 _MAY_BEGIN = re.compile(
-    r"\W{0,8}(?:\d|add |adver|all r|back|book|click|check|comm|cont|conv|copy|chúc|digi|down|end|"
-    r"favo|fin|foll|form|gener|hits|home|if you|index|join|kudos|leave|like|load|log |mời|next|"
+    r"\W{0,8}(?:\d|add |adver|all r|back|book|click|check|comm|cont|conv|copy|chúc|digi|discl|down|"
+    r"end|favo|fin|foll|form|gener|hits|home|if you|index|join|kudos|leave|like|load|log |mời|next|"
     r"nguồn|page|please|prev|proof|read|remo|reme|ripp|scan|share|show|sign|spons|sub|supp|table|"
     r"tap|t\.?b|the e|to be|trans|upl|view|visit|vote|word|you|don|все|кон|куп|ост|при|про|ска|"
     rf"спа|тек|эта|edit|want|report|see the|chapter|cross|review|r ?&|{MAY_BEGIN})",

@@ -19,7 +19,8 @@ _WIKISOURCE_END = re.compile(
     re.I,
 )
 _WIKISOURCE_LINE = re.compile(
-    r".*(?:Retrieved from|Exported from|取自|检索自).{0,20}wikisource.*|"
+    r".*(?:Retrieved from|Exported from|取自|检索自|Récupérée? de|Abgerufen von|Источник|"
+    r"Obtenido de|Estratto da|Obtid[oa] de|出典).{0,20}wikisource.*|"
     r".*(?:this work is in the|此作品|這部作品|本作品|这部作品).{0,30}(?:public domain|"
     r"公有领域|公有領域).*|"
     r"(?:Public ?domain){2}.*|维基文库，自由的图书馆|維基文庫，自由的圖書館|From Wikisource|"
@@ -65,16 +66,21 @@ def wikisource(
 
 
 def _title_page(sample: Sequence[Line], is_title: Callable[[str], bool]) -> int:
-    """How many short lines stand before the first chapter's title; 0 where prose comes first."""
+    """How many short lines stand before the first chapter's title, or before the last links to
+    other chapters; 0 where prose comes first."""
+    arrows = 0  # the links to the chapters beside it stand below its title page
     for place, line in enumerate(sample[:_FRONT]):
         text = line.text.strip().lstrip("# ")
+        if "→" in text or "←" in text:
+            arrows = place
         if _NAVIGATION.fullmatch(text) or _WIKISOURCE_LINE.fullmatch(text):
             continue
         if is_title(text):
             return place
         if len(text) > _SHORT:
-            return 0
-    return 0
+            break
+    headed = any(line.text.startswith("#") for line in sample[:_FRONT])
+    return 0 if headed else arrows
 
 
 def _drop(line: Line, reason: str, ledger: Ledger) -> None:

@@ -1,0 +1,114 @@
+"""Wrappers of collections in other layouts, and what stands between them and the prose.
+
+A title over verse or a letter, marks of notes, credits behind the last chapter, a page of rights.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from test_data_editions import ONE, TWO, YI, cleaned, holds, text
+
+START = (
+    "The Project Gutenberg eBook of The Mill\n\nThis eBook is for the use of anyone anywhere. You "
+    "may copy it under the terms of the Project Gutenberg License.\n\nTitle: The Mill\n\n"
+    "*** START OF THE PROJECT GUTENBERG EBOOK THE MILL ***\n\n\nTHE MILL\n\nby Ann Author\n\n\n"
+)
+END = "\n\n*** END OF THE PROJECT GUTENBERG EBOOK THE MILL ***\n\nSTART: FULL LICENSE\n"
+LONG = "The rain came down upon the slates of the old mill, and nobody in the village slept, " * 2
+
+
+def gutenberg(path: Path, first: list[str], after: str = "") -> Path:
+    rows = ["CHAPTER I", *first, "CHAPTER II", *TWO]
+    return text(path / "mill.txt", START + "\n\n".join(rows) + after + END)
+
+
+@pytest.mark.parametrize(
+    ("first", "kept"),
+    [
+        ([f"{LONG}he said.[1]"], [f"{LONG}he said."]),
+        ([f"{LONG}he said.[A]", "[Footnote A: Or so he thought.]"], [f"{LONG}he said."]),
+        (["O river, river,\nsaid the mill,\nunder the hill\nlie still", f"{LONG}he said."], None),
+    ],
+    ids=["number", "letter", "verse"],
+)
+def test_a_chapter_of_gutenberg_keeps_its_title_and_beginning(
+    tmp_path: Path, first: list[str], kept: list[str] | None
+) -> None:
+    """The first chapter's title and paragraph were dropped with the title page."""
+    rows = [row for block in kept or first for row in block.split("\n")]
+    wanted = [*rows, *ONE, *TWO]
+    holds(gutenberg(tmp_path, [*first, *ONE]), wanted, ["CHAPTER I", "CHAPTER II"], {"title"})
+
+
+@pytest.mark.parametrize(
+    ("after", "reason"),
+    [
+        ("TRANSCRIBER'S NOTES\n\nObvious errors have been corrected.", "credits"),
+        ("THE END\n\n*       *       *\n\n[Transcriber's Note: Hyphens as they were.]", "notice"),
+        ("—— THE END ——", "notice"),
+        ("FIN\n\nTABLE\n\nI.    1\nII.  35", "contents"),
+    ],
+)
+def test_what_stands_behind_the_last_chapter_goes(tmp_path: Path, after: str, reason: str) -> None:
+    made = gutenberg(tmp_path, ONE, "\n\n\n" + after)
+    holds(made, ONE + TWO, ["CHAPTER I", "CHAPTER II"], {reason})
+
+
+def test_marks_of_notes_go_where_the_notes_are_far_behind(tmp_path: Path) -> None:
+    marked = [f"{ONE[0]}[1]", *ONE[1:5], f"{ONE[5]}[2]", *ONE[6:]]
+    made = gutenberg(tmp_path, marked, "\n\nFOOTNOTES:\n\n[1] A mill.\n\n[2] Another.")
+    assert cleaned(made)[0] == ONE + TWO
+
+
+def test_numbers_in_brackets_that_count_nothing_stay(tmp_path: Path) -> None:
+    rows = [f"{ONE[0]}[4]", *ONE[1:5], f"{ONE[5]}[2]", *TWO]
+    assert cleaned(text(tmp_path / "a.txt", "\n\n".join(rows)))[0] == rows
+
+
+def test_the_canadian_library(tmp_path: Path) -> None:
+    head = (
+        "* A Distributed Proofreaders Canada eBook *\n\nThis eBook is made available at no cost and "
+        "with very few restrictions.\n\n_Title:_ The Mill\n_Author:_ Ann Author\n_Date first "
+        "posted:_ March 1, 2018\nFaded Page eBook #20180301\n\nThis eBook was produced by: Somebody"
+        "\n\n\nTHE MILL\n\nBY\n\nANN AUTHOR\n\n\n"
+    )
+    rows = ["CHAPTER I", *ONE, "CHAPTER II", *TWO, "[The end of _The Mill_ by Ann Author]"]
+    made = text(tmp_path / "a.txt", head + "\n\n".join(rows))
+    holds(made, ONE + TWO, ["CHAPTER I", "CHAPTER II"], {"licence", "notice"})
+
+
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        ("Анна Пелл\nМельница\n\n© А. Пелл, 2015\n\nВсе права защищены. Никакая часть.", "imprint"),
+        ("The Mill\nCopyright © 2015 Ann Author\nAll rights reserved.\nISBN 978-1-23", "imprint"),
+        ("Эта же книга в других форматах: http://lib.example/a\nПелл Анна\nМельница", "navigation"),
+    ],
+)
+def test_a_page_of_rights_before_the_first_title_goes(
+    tmp_path: Path, head: str, reason: str
+) -> None:
+    made = text(tmp_path / "a.txt", "\n\n".join([head, "Chapter 1", *ONE, "Chapter 2", *TWO]))
+    holds(made, ONE + TWO, ["Chapter 1", "Chapter 2"], {reason})
+
+
+def test_a_prologue_behind_a_page_of_rights_stays(tmp_path: Path) -> None:
+    rows = ["© 2015 Ann Author", *ONE, "Chapter 1", *TWO]
+    assert cleaned(text(tmp_path / "a.txt", "\n\n".join(rows)))[0] == ONE + TWO
+
+
+def test_a_fan_translations_credits_go(tmp_path: Path) -> None:
+    head = (
+        "渡口 第一卷\n\n作者：江上客\n插画：阿墨\n译者：小鱼\n扫图：小桥\n\n仅供个人学习交流使用\n"
+    )
+    made = text(tmp_path / "a.txt", head + "\n第一章 渡口\n" + "\n".join(YI))
+    holds(made, YI, ["第一章 渡口"], {"header"})
+
+
+def test_a_page_of_wikisource_without_a_known_title(tmp_path: Path) -> None:
+    head = "Le Moulin/1\n\n← Le Moulin\n\nAnne Pell\nCalmann-Lévy, 1888 (p. 1-20).\nII →\n\n"
+    tail = "\n\nRécupérée de « https://fr.wikisource.org/w/index.php?title=Le_Moulin/1 »\n"
+    made = text(tmp_path / "a.txt", head + "\n\n".join(ONE) + tail)
+    holds(made, ONE, [None], {"title page", "navigation"})
