@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from styledial.data.cleaning.language import UNKNOWN, find_language
 from styledial.export.measured import Reading
 from styledial.export.programs import programs
 from styledial.export.source import At, Source
@@ -56,11 +57,14 @@ def _front(source: Source, kind: str, samples: list[dict[str, Any]]) -> Iterator
         yield f"base_model: {hub}"
     yield f"library_name: {_LIBRARY[kind]}"
     yield f"license: {_licence_of(source)}"
-    yield "language:"
-    yield f"- {_language(samples)}"
+    if (language := _language(samples)) != UNKNOWN:
+        yield "language:"
+        yield f"- {language}"
     yield "pipeline_tag: text-generation"
     yield "tags:"
-    yield from (f"- {tag}" for tag in ("styledial", "style-transfer", "lora", "kl-divergence"))
+    yield from (f"- {tag}" for tag in ("styledial", "style-transfer", "lora"))
+    if _budget(source) is not None:
+        yield "- kl-divergence"
     yield "---"
     yield ""
 
@@ -96,18 +100,34 @@ def licence(model: str, folder: Path) -> str:
 
 
 def _language(samples: list[dict[str, Any]]) -> str:
-    text = "".join(str(each.get("prompt", "")) + str(each.get("after", "")) for each in samples)
-    return "zh" if any("\u4e00" <= character <= "\u9fff" for character in text) else "en"
+    """Of what it writes, as ISO 639-1."""
+    texts = (f"{each.get('prompt', '')}{each.get('after', '')}" for each in samples)
+    return find_language(texts).code
+
+
+def _budget(source: Source) -> float | None:
+    """The KL budget that the run was held to, if it had one."""
+    budget = source.summary.get("kl_beta")
+    return budget if source.summary.get("kl_mode") == "budget" and is_number(budget) else None
 
 
 def _about(source: Source) -> Iterator[str]:
     base = _on_the_hub(source.base) or Path(source.base.model).name
-    yield say(
-        f"A writing style on the base model {base}, trained with StyleDial under a KL budget: how "
-        "far the model may move from its base, in nats per token.",
-        f"在基座模型 {base} 上学到的文风，由 StyleDial 在 KL 预算（模型与基座的距离，nats/token）"
-        "下训练。",
-    )
+    budget = _budget(source)
+    if budget is None:
+        yield say(
+            f"A writing style on the base model {base}, trained with StyleDial. Its strength is "
+            "its KL divergence from the base, in nats per token.",
+            f"在基座模型 {base} 上学到的文风，由 StyleDial 训练。强度即与基座的 KL 散度"
+            "（nats/token）。",
+        )
+    else:
+        yield say(
+            f"A writing style on the base model {base}, trained with StyleDial under a KL budget "
+            f"of {budget:g} nats per token: how far the model may move from its base.",
+            f"在基座模型 {base} 上学到的文风，由 StyleDial 训练，KL 预算（与基座的距离上限）为 "
+            f"{budget:g} nats/token。",
+        )
     yield ""
 
 
