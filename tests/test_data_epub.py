@@ -215,6 +215,27 @@ def test_a_page_that_names_the_book_is_no_chapter(tmp_path: Path) -> None:
     assert (found, ledger.drops.keys()) == (LINES, {"title page"})
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<h2>About the Author</h2><p>Ann Writer lives in Leeds with two dogs.</p>",
+        "<h2>Newsletter</h2><p>Sign up for news and get a free story.</p>",
+        "<h1>制作信息</h1><p>书名：渡口</p><p>制作：某某</p>",
+        "<h1>内容简介</h1><p>一个船夫的故事，一封旧信，一场雨。</p>",
+        "<h2>Also by Ann Writer</h2><p>The Salt King</p><p>Moon over Tar</p>",
+    ],
+)
+def test_pages_about_the_author_or_the_edition_go(tmp_path: Path, page: str) -> None:
+    write_epub(tmp_path / "a.epub", {"a.xhtml": BODY, "z.xhtml": page})
+    assert read(tmp_path / "a.epub")[0] == LINES
+
+
+def test_a_chapter_of_such_a_name_stays(tmp_path: Path) -> None:
+    page = "<h2>Newsletter</h2><p>“Did you read it?”</p><p>“No,” he said.</p><p>She sat.</p>"
+    write_epub(tmp_path / "a.epub", {"a.xhtml": BODY, "z.xhtml": page})
+    assert len(read(tmp_path / "a.epub")[0]) == 6
+
+
 def test_a_book_of_pictures_is_refused_as_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,9 @@ from urllib.parse import quote
 import pytest
 from data_samples import prose
 
+from styledial.data.cleaning.ledger import Ledger
 from styledial.data.pipeline import Prepared, prepare_folder
+from styledial.data.reading.formats import format_lines
 
 ROWS = prose(3000, seed=41).split("\n")[:20]
 
@@ -186,6 +188,40 @@ def test_marks_in_the_last_column_are_of_the_text(tmp_path: Path) -> None:
     """What stood behind one that wasn't quoted was lost."""
     _, kept = prepared(tmp_path, "a.csv", f"id;text\n1;{ROWS[0]};{ROWS[1]}\n2;{ROWS[2]};;\n")
     assert kept == [f"{ROWS[0]};{ROWS[1]}", ROWS[2]]
+
+
+def test_the_name_of_an_fb2_is_no_part_of_its_first_title(tmp_path: Path) -> None:
+    rows = "".join(f"<p>{row}</p>" for row in ROWS)
+    body = f"<title><p>Ann Pell</p><p>The Ferry</p></title><section><title><p>Chapter 1</p></title>{rows}"
+    path = tmp_path / "a.fb2"
+    path.write_text(f"<FictionBook><body>{body}</section></body></FictionBook>", encoding="utf-8")
+    ledger = Ledger()
+    assert list(format_lines(path, "fb2", ledger)) == ["# Chapter 1", *ROWS]
+    assert ledger.drops.keys() == {"book title"}
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "said"),
+    [
+        ("a.7z", b"7z\xbc\xaf\x27\x1c" + bytes(99), "a 7z archive; unpack it"),
+        ("a.tar.xz", b"\xfd7zXZ\0" + bytes(99), "an xz archive; unpack it"),
+        ("a.doc", b"\xd0\xcf\x11\xe0" + bytes(99), "save it as .docx"),
+    ],
+)
+def test_what_is_not_read_is_refused_by_what_it_is(
+    tmp_path: Path, name: str, raw: bytes, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under their own names they were only `not a supported file type`."""
+    monkeypatch.setenv("STYLEDIAL_LANG", "en")
+    (tmp_path / "n").mkdir()
+    (tmp_path / "n" / name).write_bytes(raw)
+    (book,) = prepare_folder(tmp_path / "n", tmp_path / "s", 0.0, workers=1).books
+    assert said in book.reason
+
+
+def test_a_doc_that_is_a_page_is_read(tmp_path: Path) -> None:
+    page = "<html><body><h1>Chapter 1</h1>" + "".join(f"<p>{row}</p>" for row in ROWS)
+    assert prepared(tmp_path, "a.doc", page)[1] == ROWS
 
 
 def test_fb2_may_have_prefixed_names(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from pathlib import Path
 
@@ -51,12 +52,33 @@ def read(tmp_path: Path, text: str, encoding: str = "utf-8") -> tuple[list[str],
         "<h1>The Ferry</h1>" + "<br><br>".join(ROWS),
         "<pre>Chapter 1\n\n" + "\n\n".join(ROWS) + "</pre>",
         f"<pre>Chapter 1\n</pre>{TELLS}",
+        # What holds the story, by its class or id, holds all of it but the heading above it.
+        f"<h1>Ann’s books</h1><h1>The <i>Ferry</i></h1><p>by Ann</p><div class='chapter-content'>"
+        f"{TELLS}</div><h2>Recent</h2><p>Other</p>",
+        f"<div id='storytext'>{TELLS}</div><div class='review'>Great chapter.</div>",
+        f"<h1>The Ferry</h1><div class='entry-content'>{TELLS}<div class='sharedaddy'>Share"
+        "</div></div>",
     ],
 )
 def test_a_sites_page_is_its_story(tmp_path: Path, body: str) -> None:
     rows, titles = read(tmp_path, f"<html><body>{body}</body></html>")
     assert rows == ROWS
-    assert set(titles) <= {"The Ferry", "Chapter 1"}
+    assert set(titles) <= {"The Ferry", "Chapter 1", None}
+
+
+def test_a_box_that_holds_a_part_of_the_story_leaves_the_rest(tmp_path: Path) -> None:
+    body = "".join(f"<p>{row}</p>" for row in ROWS[:2])
+    page = f"<h1>The Ferry</h1>{body}<div class='chapter-content'>{TELLS}</div>"
+    assert read(tmp_path, page)[0] == ROWS[:2] + ROWS
+
+
+def test_a_page_without_headings_keeps_its_blank_lines(tmp_path: Path) -> None:
+    """Paragraphs in <pre> that were broken at a width were joined to one another."""
+    rows = [" ".join(ROWS[n:] + ROWS[:n]) for n in range(5)]
+    text = "\n\n".join(textwrap.fill(row, 60) for row in rows * 3)
+    path = tmp_path / "a.html"
+    path.write_text(f"<html><body><pre>{text}</pre></body></html>", encoding="utf-8")
+    assert list(format_lines(path, "html", Ledger())) == text.split("\n")
 
 
 @pytest.mark.parametrize(

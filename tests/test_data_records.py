@@ -105,6 +105,7 @@ def test_a_title_beside_the_text_is_its_chapter(tmp_path: Path) -> None:
         {"input": Q, "output": A},
         {"instruction": Q, "response": A},
         {"conversation": [{"human": Q, "assistant": A}]},
+        {"conversation": [{"system": "", "input": Q, "output": A}]},
         {"messages": [{"role": "user", "content": [{"type": "text", "text": Q}]}, ASKED[1]]},
         {"messages": [*ASKED, {"role": "user", "content": "多谢。"}]},
         {"messages": [{"role": "assistant", "content": "客官请。"}, *ASKED]},

@@ -88,13 +88,15 @@ def _pair_of(record: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 def _turns(turns: list[Any]) -> Messages | None:
-    """Messages of {"from", "value"}, {"role", "content"} or {"human", "assistant"} turns."""
+    """Messages of {"from", "value"} or {"role", "content"}, or of pairs as {"input", "output"}."""
     messages: Messages = []
     for turn in turns:
         if not isinstance(turn, dict):
             return None
-        if "human" in turn and "assistant" in turn:
-            messages += _pair(turn["human"], turn["assistant"]) or []
+        if "role" not in turn and "from" not in turn and (keys := _pair_of(turn)):
+            if turn.get("system") and not messages:
+                messages.append({"role": "system", "content": _encodable(str(turn["system"]))})
+            messages += _pair(turn[keys[0]], turn[keys[-1]]) or []
             continue
         who = str(turn.get("role", turn.get("from"))).lower()
         text = _content(turn.get("content", turn.get("value", turn.get("text"))))

@@ -32,6 +32,18 @@ _ALSO_BY = re.compile(
     r"(?:du même auteur|von demselben autor|del mismo autor|同じ著者の本)",
     re.I,
 )
+# Pages of their own at either end of a book: who wrote, made and sells it.
+_ABOUT = re.compile(
+    r"about the (?:authors?|publisher|translator|illustrator)|newsletter|"
+    r"über (?:den autor|die autorin)|à propos de l['’]aut(?:eur|rice)|sobre (?:el autor|la autora|"
+    r"o autor|a autora)|l['’]autore|об авторе|o autorze|про автора|yazar hakkında|"
+    r"(?:关于|關於)(?:作者|译者|譯者|出版社)|(?:作者|译者|譯者)(?:简介|簡介|介绍|介紹)|"
+    r"(?:制作|製作|版权|版權)(?:信息|資訊|说明|說明)|(?:内容|內容|作品)(?:简介|簡介)|著者(?:紹介|略歴)|"
+    r"(?:작가|저자|지은이) ?소개",
+    re.I,
+)
+_LONGEST_ABOUT = 2500  # characters
+_SPEECH = re.compile("[“「『«»„]|^[—–-] ", re.M)
 _TELLS = tuple(".!?,;…。！？，；”」』")  # how no line of a title page ends
 _SENTENCE_END = re.compile(r"""[。！？!?.…—”"』」’'）)》:：;；~～*]$""")
 
@@ -47,18 +59,30 @@ def why_no_prose(page: Page) -> str:
     imprint = len(text) < 3000 and len({m.lower() for m in _COPYRIGHT.findall(text)}) >= 3
     if imprint and (_SURELY_COPYRIGHT.search(text) or told * 2 < len(rows)):
         return "copyright page"
+    if why := _why_about(rows):
+        return why
     linked = len(rows) >= 5 and page.linked > len(text) * 0.8
     return "contents" if linked and told * 2 < len(rows) else ""
 
 
+def _why_about(rows: list[str]) -> str:
+    """Why a page is about the author or the edition, by its heading; nothing where it tells."""
+    if not rows or sum(map(len, rows)) > _LONGEST_ABOUT:
+        return ""
+    head = rows[0].removeprefix("# ").strip()
+    if _ALSO_BY.fullmatch(head):
+        return "" if any(row[-1:] in _TELLS for row in rows[1:]) else "title page"
+    spoken = sum(_SPEECH.search(row) is not None for row in rows[1:])
+    about = len(rows) > 1 and _ABOUT.fullmatch(head) and spoken * 3 < len(rows)
+    return "imprint" if about else ""
+
+
 def why_title_page(page: Page, title: str) -> str:
-    """Why a page before the text isn't part of it: it names the book and its author, or what else
-    the author wrote, and tells nothing. Nothing where it may be prose."""
+    """Why a page before the text isn't part of it: it names the book and its author and tells
+    nothing. Nothing where it may be prose."""
     rows = [row.removeprefix("# ") for row in page.lines]
     if any(row[-1:] in _TELLS for row in rows):
         return ""
-    if rows and _ALSO_BY.fullmatch(rows[0]):
-        return "title page"
     short = 2 <= len(rows) <= 8 and sum(map(len, rows)) <= 200
     bare = {"".join(row.split()).casefold() for row in rows}
     return "title page" if short and "".join(title.split()).casefold() in bare else ""

@@ -48,6 +48,8 @@ _REFUSED = (
     (_OLE, "an old Word file or HWP; save it as .docx", "旧版 Word 文件或 HWP，请另存为 .docx"),
     (b"Rar!\x1a", "a RAR archive; unpack it into the folder", "RAR 压缩包，请解压到文件夹中"),
     (b"7z\xbc\xaf", "a 7z archive; unpack it into the folder", "7z 压缩包，请解压到文件夹中"),
+    (b"BZh", "a bzip2 archive; unpack it into the folder", "bzip2 压缩包，请解压到文件夹中"),
+    (b"\xfd7zXZ", "an xz archive; unpack it into the folder", "xz 压缩包，请解压到文件夹中"),
     (b"\x89PNG", "a picture", "图片"),
     (b"\xff\xd8\xff", "a picture", "图片"),
     (b"AT&TFORM", "DjVu, pictures of pages", "DjVu（页面图片）"),
@@ -193,6 +195,11 @@ def _fb2(path: Path, ledger: Ledger) -> Iterator[str]:
         ledger.chars_in += len(notes)
         ledger.drop(Line(0, notes), "notes")
         text = text.replace(notes, "")
+    named = re.search(r"(?is)<body\b[^>]*>\s*(?:<image\b[^>]*>\s*)*(<title\b.*?</title>)", text)
+    if named and re.search(r"(?i)<title\b", text[named.end() :]):  # the book's, above its chapters
+        ledger.chars_in += len(named[1])
+        ledger.drop(Line(0, named[1]), "book title")
+        text = text[: named.start(1)] + text[named.end(1) :]
     text = re.sub(r"(?i)<(/?)title\b[^>]*>", r"<\1h2>", text)
     text = re.sub(r'(?is)<a\b[^>]*type="note"[^>]*>.*?</a>', "", text)
     yield from _page(Page(text), ledger)

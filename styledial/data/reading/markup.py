@@ -15,6 +15,7 @@ from styledial.data.reading.page_names import (
     MARK,
     PAGE_NUMBER,
     hidden_classes,
+    is_box,
     is_of_site,
     is_of_text,
     is_title,
@@ -41,6 +42,8 @@ Attributes = list[tuple[str, str | None]]
 _HEADING = re.compile("h[1-6]")
 _NOTE_TITLE = re.compile(r"(?:Chapter )?(?:Summary|Notes|End Notes)", re.I)  # before a quotation
 _LONGEST_TITLE = 60
+_BOXED = -1
+_SHARE = 0.8  # of a page's text, which a site's box of it holds
 _FARTHEST = 50  # parts, many of them blank, behind the title of a note
 _POWERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 # mc², 5 km², x³: behind any other word a raised number is the mark of a note.
@@ -51,7 +54,7 @@ _TYPED = ("html", "body", "section", "article", "div")
 class _Open(NamedTuple):
     """An open element and what it has from those around it: `why` its text goes ("" where it
     stays), its types as epub:type has, whether it is in a link, in a site's box of text, in a
-    heading, in <pre>."""
+    heading, in <pre>, in what holds the page's text."""
 
     tag: str = ""
     why: str = ""
@@ -60,6 +63,7 @@ class _Open(NamedTuple):
     of_text: bool = False
     heading: bool = False
     pre: bool = False
+    boxed: bool = False
 
 
 class Page(HTMLParser):
@@ -90,6 +94,9 @@ class Page(HTMLParser):
         self._mark_of_page = self._mark_linked = False
         self._title: int | None = None  # where a paragraph of a title's class began
         self._breaks = 0  # <br> since the last words
+        # (place in `_parts`, _BOXED in what holds a site's text, the number of its heading, 0)
+        self._places: list[tuple[int, int]] = []
+        self._heading = 0
         self.dropped: list[tuple[str, str]] = []
         self.typed: Counter[str] = Counter()  # characters inside elements of each epub:type
         self.linked = 0  # characters inside links
@@ -128,6 +135,7 @@ class Page(HTMLParser):
                 around.of_text or is_of_text(given),
                 around.heading or _HEADING.fullmatch(tag) is not None,
                 around.pre or tag == "pre",
+                around.boxed or is_box(given),
             )
         )
         if not self._silent and self._mark is None:
@@ -168,7 +176,34 @@ class Page(HTMLParser):
             return
         # "# " at the start of a line would be taken for a heading.
         said = re.sub(r"^(\s*#+)\s+", r"\1", data) if self._at_start() else data
+        self._place(inner)
         self._parts.append(self._as_link(self._as_lines(said)))
+
+    def _place(self, inner: _Open) -> None:
+        """Notes where the next part of a site's page stands."""
+        if not self._of_site:
+            return
+        if inner.boxed:
+            self._places.append((len(self._parts), _BOXED))
+        else:
+            self._places.append((len(self._parts), self._heading if inner.heading else 0))
+
+    def leave_out_the_rest(self) -> None:
+        """Drops what stands outside the boxes of text where these have nearly all of it, but for
+        the last heading above each of them."""
+        size = sum(len(self._parts[at]) for at, kind in self._places if kind == _BOXED)
+        if size < _SHARE * sum(map(len, self._parts)):
+            return
+        kept, above = {_BOXED}, _BOXED
+        for _, kind in self._places:
+            if kind == _BOXED:
+                kept.add(above)
+            above = kind or above
+        for at, kind in self._places:
+            if kind not in kept:
+                if text := self._parts[at].strip():
+                    self.dropped.append(("navigation", text))
+                self._parts[at] = ""
 
     def _as_lines(self, data: str) -> str:
         """Inside <pre>, each line as a row of its own."""
@@ -224,6 +259,7 @@ class Page(HTMLParser):
         if _HEADING.fullmatch(tag):
             self._parts.append("\0# ")
             self.has_heading = True
+            self._heading += 1
         elif tag == "p" and is_title(given):
             self._title = len(self._parts)
             self._parts.append("\0")
@@ -304,5 +340,6 @@ def site_page(text: str) -> Page:
     """A page as a site gives it, without menus and the like; where they would be most of its
     text, the names in it mean something else, and all of it stays."""
     page = Page(text, of_site=True)
+    page.leave_out_the_rest()
     left_out = sum(len(said) for why, said in page.dropped if why == "navigation")
     return page if left_out <= sum(map(len, page.lines)) else Page(text)

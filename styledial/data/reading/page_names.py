@@ -48,7 +48,12 @@ _OF_SITE = re.compile(
 _OF_STORIES = {"menu", "share", "popup", "modal", "comments", "related"}
 _SITE_TAGS = ("div", "ul", "ol", "section", "aside", "footer", "table", "p", "span")
 # Inside these stands what an author wrote, whatever its classes are.
-_OF_TEXT = re.compile(r"userstuff|(?:chapter|entry|post|reading)-(?:content|inner|body|text)", re.I)
+_OF_TEXT = re.compile(
+    r"userstuff|(?:chapter|entry|post|reading)-(?:content|inner|body|text)|storytext", re.I
+)
+# What holds the text on a page of a site, by its id; menus may be in it too.
+_BOX = re.compile(r"(?:chapter|book|read|html|story|text)?-?_?content|booktxt|nr1|storytext", re.I)
+_SHARING = {"sharedaddy", "jp-relatedposts", "addtoany_share_save_container"}
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
 _STYLE, _STYLE_END = re.compile(r"<style[^<>]*>", re.I), re.compile(r"</style", re.I)
 # What a style sheet says of other devices (@media amzn-mobi) hides nothing here.
@@ -87,6 +92,8 @@ def why_silent(tag: str, given: Given, hidden: set[str]) -> str:
     classes = set(given.get("class", "").split())
     if types & _NOTE_TYPES or any(map(_NOTE_CLASS.fullmatch, classes)):
         return "notes"
+    if classes & _SHARING:
+        return "navigation"
     if "toc-entry" in classes:
         return "contents"
     by_author = any(map(_AUTHOR_CLASS.fullmatch, classes | {given.get("id", "")}))
@@ -108,7 +115,12 @@ def is_of_site(tag: str, given: Given) -> bool:
 
 def is_of_text(given: Given) -> bool:
     """Whether an element holds what an author wrote, by the name that site software gives it."""
-    return any(map(_OF_TEXT.fullmatch, given.get("class", "").split()))
+    return any(map(_OF_TEXT.fullmatch, [*given.get("class", "").split(), given.get("id", "")]))
+
+
+def is_box(given: Given) -> bool:
+    """Whether an element holds the text of a site's page, and perhaps more."""
+    return is_of_text(given) or _BOX.fullmatch(given.get("id", "")) is not None
 
 
 def is_title(given: Given) -> bool:

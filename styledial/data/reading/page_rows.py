@@ -78,6 +78,6 @@ def _with_titles(rows: list[str]) -> Iterator[str]:
         if row.startswith(ANCHORED):
             title = row[1:]
             yield f"# {title}"
-        elif "".join(row.split()) != "".join(title.split()):
+        elif not title or "".join(row.split()) != "".join(title.split()):
             title = ""
             yield row

@@ -21,6 +21,11 @@ FORMATTED = (
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz")
 MEMBERS = TEXT + RECORDS + TABLES + FORMATTED
 KINDS = MEMBERS + ARCHIVES
+# Not read under these names, but opened: a .doc may be RTF or a page, and what it is not is said.
+_OPENED = (
+    ".doc", ".odt", ".rar", ".7z", ".bz2", ".xz", ".chm", ".djvu", ".xls", ".xlsx", ".ppt", ".pptx",
+    ".mht", ".mhtml",
+)  # fmt: skip
 _SYSTEM = {"Thumbs.db", "desktop.ini", "__MACOSX"}
 
 
@@ -87,7 +92,7 @@ def _walk(folder: Path, root: Path, seen: set[tuple[int, int]]) -> Iterator[Sour
 def _why_not(path: Path, info: os.stat_result) -> str:
     if not stat.S_ISREG(info.st_mode):
         return say("not a regular file", "不是普通文件")
-    if path.suffix.lower() not in KINDS:
+    if path.suffix.lower() not in KINDS + _OPENED:
         kinds = " ".join(KINDS)
         return say(f"not a supported file type ({kinds})", f"不支持的文件类型（{kinds}）")
     return say("empty", "空文件") if info.st_size == 0 else ""
