@@ -2,10 +2,12 @@
 
 import locale
 import os
+import re
 import shlex
 from pathlib import Path
 
 LANGUAGES = ("en", "zh")
+_UNDECODED = re.compile("[\udc80-\udcff]")  # bytes of a file's name that are no UTF-8
 
 
 def language() -> str:
@@ -33,5 +35,12 @@ def typed(path: Path | str) -> str:
     dash, which would be read as an option, is written from the folder here.
     """
     text = f"./{path}" if isinstance(path, Path) and str(path).startswith("-") else str(path)
+    if _UNDECODED.search(text):
+        quoted = text.replace("\\", r"\\").replace("'", r"\'")
+        return "$'" + _UNDECODED.sub(_as_hex, quoted) + "'"
     plain = "".join("x" if not c.isascii() else c for c in text)
     return text if shlex.quote(plain) == plain else shlex.quote(text)
+
+
+def _as_hex(byte: re.Match[str]) -> str:
+    return rf"\x{ord(byte[0]) - 0xDC00:02x}"

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from styledial.cli.main import app
 from styledial.data import workers
-from styledial.data.reading.sources import Source
+from styledial.data.reading.sources import Source, find_sources
 from styledial.errors import StyleDialError
 
 LINE = {"text", "book", "chapter", "split"}
@@ -92,6 +92,27 @@ def test_the_files(tmp_path: Path) -> None:
     ]
 
 
+def test_a_novel_is_not_what_prepare_replaces(tmp_path: Path) -> None:
+    """`prepare novels -o novels/one.txt` wrote the passages over the novel."""
+    at = novels(tmp_path / "n")
+    before = (at / "书0.txt").read_bytes()
+    with pytest.raises(StyleDialError, match="isn't what prepare wrote"):
+        prepare(at, "-o", at / "书0.txt")
+    assert (at / "书0.txt").read_bytes() == before
+
+
+def test_what_prepare_made_of_a_folder_is_no_novel_of_it(tmp_path: Path) -> None:
+    """Written into the folder, passages, manifest and page were read as novels by the next command,
+    and the novels dropped as their copies."""
+    at = novels(tmp_path / "n")
+    assert prepare(at, "-o", at / "made" / "out.jsonl", "--html", at / "page.html").exit_code == 0
+    assert [source.name for source in find_sources(at)] == ["书0.txt", "书1.txt", "书2.txt"]
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (at / "made" / "out.jsonl").rename(alone / "out.jsonl")  # elsewhere it is a text as any other
+    assert [source.name for source in find_sources(alone)] == ["out.jsonl"]
+
+
 def test_out_inside_the_folder_is_not_read_again(tmp_path: Path) -> None:
     at = novels(tmp_path / "n")
     first = prepare(at, "-o", at / "out.jsonl")
@@ -154,7 +175,8 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path, how: signal.Sig
     for number in range(9):
         (at / f"{number}.txt").write_text(novel(number, 40, 60), encoding="utf-8")
     out, store = tmp_path / "out.jsonl", tmp_path / ".out.work"
-    out.write_text("from before\n", encoding="utf-8")
+    before = '{"text": "", "book": "", "chapter": "", "split": ""}\n'
+    out.write_text(before, encoding="utf-8")
     command = [sys.executable, "-m", "styledial.cli.prepare", str(at), "-o", str(out)]
     with subprocess.Popen(
         [*command, "--workers", "1"],
@@ -172,7 +194,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path, how: signal.Sig
         _, told = run.communicate(timeout=60)
     done = {path.name: path.stat().st_mtime_ns for path in store.glob("*.npz")}
     assert 2 <= len(done) < 9
-    assert out.read_text("utf-8") == "from before\n"
+    assert out.read_text("utf-8") == before
     if how == signal.SIGINT:
         assert run.returncode == 130
         assert "the same command goes on there" in told

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,7 @@ from styledial.config import resolve
 from styledial.config.elsewhere import OURS, WHY_NOT
 from styledial.config.whole import SECTIONS, all_keys
 from styledial.errors import ConfigError
+from styledial.language import typed
 
 # As people have them in files for transformers, TRL, LLaMA-Factory, axolotl and unsloth.
 ALIASES = {
@@ -129,3 +134,18 @@ def test_a_folder_near_a_run_leads_to_it(
     done = invoke(command, named, *(["--prompt", "x"] if command == "generate" else []))
     assert done.returncode == 2
     assert ("such as" in done.stderr, such_as in done.stderr) == (bool(such_as), True), done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
+@pytest.mark.parametrize("name", [b"bad\xff", b"\xb5\xc4 it's", b"-\xe9\\x"])
+def test_a_folder_whose_name_is_no_utf_8_is_typed_as_a_shell_reads_it(
+    name: bytes, tmp_path: Path
+) -> None:
+    """`generate bad\\udcff` was printed, which no shell takes for that folder."""
+    folder = tmp_path / os.fsdecode(name)
+    folder.mkdir()
+    bash = shutil.which("bash") or pytest.skip("no bash")
+    found = subprocess.run(
+        [bash, "-c", f"cd {typed(folder)} && pwd"], capture_output=True, check=False
+    )
+    assert found.stdout.strip() == os.fsencode(folder)

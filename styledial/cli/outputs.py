@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from styledial.data.reading.own_output import is_page
 from styledial.errors import UserError
 from styledial.places import at_home, check_new
 
@@ -23,7 +24,7 @@ def new_file(param: typer.CallbackParam, value: Path | None) -> Path | None:
 def new_page(param: typer.CallbackParam, value: Path | None) -> Path | None:
     """As `new_file`; a file that is there is replaced only where StyleDial wrote that page."""
     value = new_file(param, value)
-    if value is not None and value.exists() and not _is_our_page(value):
+    if value is not None and value.exists() and not is_page(value):
         raise UserError(
             f"{_name(param)} {value}: exists already and isn't a page that StyleDial wrote; it is "
             "left as it is. Name another file.",
@@ -31,15 +32,6 @@ def new_page(param: typer.CallbackParam, value: Path | None) -> Path | None:
             "请换一个文件名。",
         )
     return value
-
-
-def _is_our_page(path: Path) -> bool:
-    try:
-        with path.open(encoding="utf-8") as file:
-            start = file.read(2000)
-    except (OSError, UnicodeDecodeError):
-        return False
-    return start.startswith("<!doctype html>") and "StyleDial" in start
 
 
 def at_home_folder(param: typer.CallbackParam, value: Path | None) -> Path | None:

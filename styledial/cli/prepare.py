@@ -16,6 +16,8 @@ from styledial.cli.outputs import new_file, new_page
 from styledial.cli.streams import show_any_character
 from styledial.cli.typer_words import Command, run
 from styledial.commands import command, next_lines
+from styledial.data.reading.own_output import MANIFEST
+from styledial.data.reading.own_output import prepared as written_by_prepare
 from styledial.errors import StyleDialError, UserError
 from styledial.language import say
 from styledial.places import check_new
@@ -34,10 +36,6 @@ EPILOG = say(
     "Example: styledial prepare novels -o novels.jsonl",
     "示例：styledial prepare novels -o novels.jsonl",
 )
-
-_MANIFEST = ".manifest.json"
-# What is in the manifest, in a passage's line, in a dialogue's.
-_KEYS = ({"books", "notes"}, {"text", "book", "chapter", "split"}, {"messages", "book", "split"})
 
 Folder = Annotated[
     Path,
@@ -141,7 +139,7 @@ def prepare(
 
     show_any_character()
     manifest, talks, store = beside(out)
-    _refuse_foreign(manifest, talks)
+    _refuse_foreign(out, manifest, talks)
     overrides = Overrides(tuple(keep or ()), tuple(drop or ()), tuple(encoding or ()))
     out.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
@@ -181,25 +179,16 @@ def prepare(
 
 
 def _refuse_foreign(*files: Path) -> None:
-    """Raises UserError where what is written beside -o, unasked, would replace another's file."""
+    """Raises UserError where -o, or what is written beside it, would replace another's file: a
+    novel, say."""
     for path in files:
         check_new("-o", path, folder=False)
-        if path.exists() and not _is_ours(path):
+        if path.exists() and path.stat().st_size and written_by_prepare(path) is None:
             raise UserError(
                 f"-o: {path} exists already and isn't what prepare wrote; it is left as it is. "
                 "Name another file.",
                 f"-o：{path} 已存在，且不是 prepare 写下的，未改动；请换一个文件名。",
             )
-
-
-def _is_ours(path: Path) -> bool:
-    """By its first line, or as the manifest it is."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            first = json.loads(file.read() if path.name.endswith(_MANIFEST) else file.readline())
-        return set(first) in _KEYS
-    except (OSError, ValueError, TypeError):
-        return path.stat().st_size == 0
 
 
 def _write_page(html: Path, folder: Path, prepared: Prepared) -> None:
@@ -223,7 +212,7 @@ def beside(out: Path) -> tuple[Path, Path, Path]:
     """(manifest, dialogues, working folder) of an output file, all next to it."""
     stem = out.name.removesuffix(".jsonl")
     return (
-        out.with_name(f"{stem}{_MANIFEST}"),
+        out.with_name(f"{stem}{MANIFEST}"),
         out.with_name(f"{stem}.dialogues.jsonl"),
         out.with_name(f".{stem}.work"),
     )

@@ -97,7 +97,7 @@ def _check(run: RunFolder, claim: Claim) -> None:
             "覆盖（--overwrite），或换一个文件夹（training.output_dir=...）。",
         )
     if foreign := _foreign(run, claim):
-        raise in_the_way(folder, foreign)
+        raise in_the_way(folder, foreign, of_a_training=True)
     finished = (folder / layout.SUMMARY).exists()
     if claim.resume and finished and not checkpoint_files.checkpoint_folders(folder):
         raise UserError(

@@ -262,22 +262,26 @@ def disk_errors(folder: Path) -> Iterator[None]:
 def cannot_write(folder: Path, reason: str) -> UserError:
     """The error for a folder that cannot be written, with the reason."""
     return UserError(
-        f"{folder}: cannot write to this folder ({reason}). What was saved before is kept; free "
-        "some disk space and continue, or name another folder (training.output_dir=...).",
-        f"{folder}：无法写入此文件夹（{reason}）。此前保存的内容都在；请腾出空间后继续，"
-        "或换一个文件夹（training.output_dir=...）。",
+        f"{folder}: cannot write to this folder ({reason}). What was saved before is kept. Free "
+        "some disk space, or allow writing there, and run the command again.",
+        f"{folder}：无法写入此文件夹（{reason}）。此前保存的内容都在。"
+        "请腾出空间或允许写入，然后重新运行。",
     )
 
 
-def in_the_way(folder: Path, names: list[str]) -> UserError:
-    """The error for files that this program would overwrite and didn't write."""
+def in_the_way(folder: Path, names: list[str], *, of_a_training: bool = False) -> UserError:
+    """The error for files that this program would overwrite and didn't write; a training can go
+    elsewhere."""
     listed = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+    other = " and run the command again", "后重新运行"
+    if of_a_training:
+        setting = "training.output_dir=..."
+        other = f", or name another folder ({setting})", f"，或换一个文件夹（{setting}）"
     return UserError(
-        f"{folder}: contains files that the run would overwrite but that StyleDial did not "
-        f"write, or that were changed since ({listed}). No file was changed. Move them away, or "
-        "name another folder (training.output_dir=...).",
-        f"{folder}：其中有训练会覆盖、但并非 StyleDial 写下（或写下后被改动）的文件（{listed}）。"
-        "未改动任何文件。请将其移走，或换一个文件夹（training.output_dir=...）。",
+        f"{folder}: contains files that StyleDial would overwrite but did not write, or that were "
+        f"changed since ({listed}). No file was changed. Move them away{other[0]}.",
+        f"{folder}：其中有会被覆盖、但并非 StyleDial 写下（或写下后被改动）的文件（{listed}）。"
+        f"未改动任何文件。请将其移走{other[1]}。",
     )
 
 

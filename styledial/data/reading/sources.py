@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from styledial.data.reading.own_output import is_no_novel
 from styledial.errors import DataError
 from styledial.language import say
 
@@ -45,8 +46,8 @@ class Source:
 def find_sources(folder: Path, leave_out: Collection[Path] = ()) -> list[Source]:
     """Every file under `folder` in name order, each once, links followed but never in circles.
 
-    Hidden files and `leave_out` (what this program writes) aren't looked at. Raises DataError
-    where `folder` is not a folder that can be listed.
+    Hidden files, `leave_out` (what is about to be written) and what StyleDial made of these novels
+    aren't looked at. Raises DataError where `folder` is not a folder that can be listed.
     """
     if not folder.is_dir():
         raise DataError(
@@ -54,7 +55,12 @@ def find_sources(folder: Path, leave_out: Collection[Path] = ()) -> list[Source]
             f"{folder} 不是文件夹。请把小说（.txt）放进一个文件夹并写上它的路径。",
         )
     skipped = {os.path.realpath(path) for path in leave_out}
-    found = [s for s in _walk(folder, folder, set()) if os.path.realpath(s.path) not in skipped]
+    found = [
+        source
+        for source in _walk(folder, folder, set())
+        if os.path.realpath(source.path) not in skipped
+        and (source.refused or not is_no_novel(source.path, folder))
+    ]
     return sorted(found, key=lambda source: source.name)
 
 
