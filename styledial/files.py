@@ -90,13 +90,19 @@ def write_json(path: Path, value: Any) -> None:
 
 
 # What a disk says that takes no more: full, a quota, read-only, no permission, a limit, broken.
-_REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EIO}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}  # never said of reading
+_REFUSALS = _FULL | {errno.EACCES, errno.EIO}
 
 
 def disk_problem(error: BaseException) -> str | None:
     """Why the disk took no more, in the system's words; None where `error` is of another kind."""
     number = _number(error)
     return os.strerror(number) if number in _REFUSALS else None
+
+
+def is_of_writing(error: BaseException) -> bool:
+    """Whether a disk takes no more, and no file that is read is at fault."""
+    return _number(error) in _FULL
 
 
 def _number(error: BaseException) -> int | None:

@@ -250,3 +250,24 @@ def test_a_stuck_reader_is_noticed_and_named(monkeypatch: pytest.MonkeyPatch) ->
         workers.make_all(HungDisk(), sources, 2, lambda book, done, total: None)
     assert time.monotonic() - started < 60
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+def test_a_disk_that_takes_no_more_leaves_out_no_book(tmp_path: Path) -> None:
+    """A book that found no room in the store counted as one that can't be read, and the run went on
+    with the others."""
+    import resource
+
+    at, out = tmp_path / "n", tmp_path / "out.jsonl"
+    at.mkdir()
+    (at / "short.txt").write_text(novel(1, 1, 2), encoding="utf-8")
+    (at / "long.txt").write_text(novel(2, 12), encoding="utf-8")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(StyleDialError, match="File too large"):
+            prepare(at, "-o", out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not out.exists()
+    assert prepare(at, "-o", out).exit_code == 0

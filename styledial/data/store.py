@@ -30,7 +30,7 @@ from styledial.data.reading.read import Part, read
 from styledial.data.reading.score import RARE, tally
 from styledial.data.reading.sources import Source
 from styledial.errors import DataError
-from styledial.files import written_aside
+from styledial.files import is_of_writing, written_aside
 from styledial.language import say
 
 _FORM = "6"  # of the files here and of the cleaning; raise it when either changes
@@ -75,7 +75,8 @@ class Store:
     def make(self, source: Source) -> Book:
         """The book of a source: from the store, or read, cleaned and stored now.
 
-        Never raises for what a file is or holds: a bad file is a Book that isn't kept.
+        Never raises for what a file is or holds: a bad file is a Book that isn't kept. Raises
+        OSError where the disk takes no more.
         """
         if source.refused:
             return Book(source.name, kept=False, reason=source.refused)
@@ -95,6 +96,8 @@ class Store:
             # The sentence names the file by its path; here its name stands beside it.
             book.kept, book.reason = False, str(error).split(f"{source.path}", 1)[-1].lstrip(":： ")
         except (OSError, MemoryError) as error:
+            if is_of_writing(error):  # here, and not in the book: it would be left out for that
+                raise
             book.kept, book.reason = False, str(error) or type(error).__name__
         return book
 
