@@ -13,6 +13,7 @@ from styledial.export.source import At, Source
 from styledial.files import write_json
 from styledial.language import say, typed
 from styledial.models.gguf_lora import write_gguf_lora
+from styledial.progress import stage
 
 SCALES = "strengths.json"
 CONVERTER = "convert_hf_to_gguf.py"
@@ -52,13 +53,15 @@ def find_converter(named: Path | None) -> Path | None:
 
 def convert(converter: Path, merged: Path, target: Path, quant: str) -> None:
     """Run llama.cpp's converter on a merged model; raises StyleDialError with its last line."""
-    done = subprocess.run(
-        [sys.executable, str(converter), str(merged), "--outfile", str(target), "--outtype", quant],
-        capture_output=True,
-        text=True,
-        check=False,
-        errors="replace",
-    )
+    command = [sys.executable, str(converter), str(merged)]
+    with stage(say("converting with llama.cpp", "用 llama.cpp 转换")):
+        done = subprocess.run(
+            [*command, "--outfile", str(target), "--outtype", quant],
+            capture_output=True,
+            text=True,
+            check=False,
+            errors="replace",
+        )
     if done.returncode != 0 or not target.is_file():
         last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
         raise StyleDialError(
