@@ -24,7 +24,7 @@ import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from styledial.data.chat import prompt_ids
 from styledial.data.pack import PackedRows
@@ -32,8 +32,10 @@ from styledial.data.tokens import opening_ids
 from styledial.dial import SCALES
 from styledial.evaluation.favoured import favoured_words
 from styledial.evaluation.writing import as_text, pieces_of
+from styledial.language import say
 from styledial.models.adapter import scaled
 from styledial.models.policy import Policy
+from styledial.progress import stage
 from styledial.run import samples
 from styledial.run.samples import Sample
 from styledial.run_folder.layout import STRENGTH_SAMPLES
@@ -80,7 +82,8 @@ def write_strength_samples(
     `written`: the run's own samples, by the base and by this model; `reading` as for `measure`;
     `answers` as for `sample`.
     """
-    strengths = _strengths(policy, heldout, kl, reading)
+    with stage(say("finding other strengths", "测算其他强度")):
+        strengths = _strengths(policy, heldout, kl, reading)
     texts = [{BASE: each.before, ADAPTER: each.after} for each in written]
     for each in strengths:
         if each.name not in (BASE, ADAPTER) and each.scale is not None and written:
@@ -88,13 +91,7 @@ def write_strength_samples(
                 first = [written[0].prompt]
                 [text] = samples.sample(policy, tokenizer, first, seed, base=False, answers=answers)
             texts[0][each.name] = text
-    weigh = functools.partial(favoured_words, policy, tokenizer)
-    prompts = []
-    for sample, of in zip(written, texts, strict=True):
-        before = prompt_ids(tokenizer, sample.prompt, answers=answers)
-        weighed = {name: weigh(before, text) for name, text in of.items()}
-        prompts.append({"prompt": sample.prompt, "texts": weighed})
-    book = weigh(opening_ids(tokenizer), _passage(tokenizer, heldout), goes_on=False)
+    prompts, book = _weighed(policy, tokenizer, written, texts, heldout, answers=answers)
     run.write_json(
         STRENGTH_SAMPLES,
         {
@@ -105,6 +102,31 @@ def write_strength_samples(
             "book": book,
         },
     )
+
+
+def _weighed(
+    policy: Policy,
+    tokenizer: PreTrainedTokenizerBase,
+    written: Sequence[Sample],
+    texts: Sequence[dict[str, str]],
+    heldout: PackedRows,
+    *,
+    answers: bool,
+) -> tuple[list[dict[str, Any]], list[Any]]:
+    """Each prompt with its texts, and a passage of the book, cut into words with their weights."""
+    weigh = functools.partial(favoured_words, policy, tokenizer)
+    prompts, done = [], 1
+    with stage(say("marking favoured words", "标记偏爱的字词"), 1 + sum(map(len, texts))) as at:
+        book = weigh(opening_ids(tokenizer), _passage(tokenizer, heldout), goes_on=False)
+        for sample, of in zip(written, texts, strict=True):
+            before = prompt_ids(tokenizer, sample.prompt, answers=answers)
+            weighed = {}
+            for name, text in of.items():
+                at(done)
+                weighed[name] = weigh(before, text)
+                done += 1
+            prompts.append({"prompt": sample.prompt, "texts": weighed})
+    return prompts, book
 
 
 def _strengths(
