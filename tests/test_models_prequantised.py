@@ -184,9 +184,6 @@ def hub(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     }
     with FakeHub(bases) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
-        template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
         yield hub
 
 
@@ -199,6 +196,14 @@ def test_files_of_a_hubs_model_that_is_not_here_decide(hub: FakeHub) -> None:
         model = as_its_files(named(f"owner/{name}")).model
         assert (model.load_in_4bit, model.load_in_8bit) == bits
     config = named("owner/absent")
+    assert as_its_files(config) == config
+
+
+def test_without_a_network_nobody_waits(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """transformers tries five times, with 23 s in between."""
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"waits for {seconds} s"))
+    config = named("owner/nf4")
     assert as_its_files(config) == config
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from styledial.commands import command
 from styledial.errors import ModelError
+from styledial.files import write_json
 from styledial.models.chatglm.layout import glm_config, is_original
 from styledial.models.gguf_base import gguf_config
 from styledial.models.inspect import built_from, read_config
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 def model_config(name: str, *, trust_remote_code: bool = False) -> PretrainedConfig:
     """transformers' configuration of what `model_name_or_path` names.
 
-    A folder, a GGUF file or a finished download is read; the guide's six are known offline; any
-    other name asks the hub for its config.json alone. Raises ModelError.
+    A folder, a GGUF file or a finished download is read; the guide's six are known offline; of any
+    other name config.json alone is asked for where a download would come from. Raises ModelError.
     """
     from transformers import AutoConfig
 
@@ -41,18 +43,35 @@ def model_config(name: str, *, trust_remote_code: bool = False) -> PretrainedCon
     model = known(name)
     if model is not None:
         return AutoConfig.for_model(model.model_type, **model.config)
-    repo, revision = split_revision(name)
     try:
-        return AutoConfig.from_pretrained(
-            repo, revision=revision, trust_remote_code=trust_remote_code
-        )
-    except (OSError, ValueError):
+        return _of_the_hub(name, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, ModelError):
         raise ModelError(
             f"model.model_name_or_path: the config.json of {name} is neither here nor available "
             f"from the hub. Download the model first: `{command('download', '--model', name)}`.",
             f"model.model_name_or_path：本地没有 {name} 的 config.json，也无法从模型中心取得。"
             f"请先下载模型：`{command('download', '--model', name)}`。",
         ) from None
+
+
+def _of_the_hub(name: str, *, trust_remote_code: bool) -> PretrainedConfig:
+    """Asked once: transformers itself would ask huggingface.co alone, whatever mirror was named,
+    and without a network five times, with 23 s of waiting in between."""
+    from huggingface_hub import try_to_load_from_cache
+    from transformers import AutoConfig
+
+    from styledial.hub.download import place, remote_config
+
+    repo, revision = split_revision(name)
+    cached = try_to_load_from_cache(repo, "config.json", revision=revision)
+    if isinstance(cached, str):
+        return AutoConfig.from_pretrained(Path(cached).parent, trust_remote_code=trust_remote_code)
+    raw = remote_config(repo, place(), revision)
+    if trust_remote_code and "auto_map" in raw:  # with code beside it, which transformers gets
+        return AutoConfig.from_pretrained(repo, revision=revision, trust_remote_code=True)
+    with tempfile.TemporaryDirectory() as alone:
+        write_json(Path(alone) / "config.json", raw)
+        return AutoConfig.from_pretrained(alone)
 
 
 def quantisation_of(name: str, *, trust_remote_code: bool = False) -> Mapping[str, Any]:
