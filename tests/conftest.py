@@ -6,9 +6,11 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -39,8 +41,30 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """made_once(name, make): a folder that make(folder) fills in whichever worker asks first; for
+    all to read."""
+    base = tmp_path_factory.getbasetemp()
+    common = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def folder(name: str, make: Callable[[Path], object]) -> Path:
+        place, done = common / f"all-{name}", common / f"all-{name}.done"
+        with FileLock(common / f"all-{name}.lock"):
+            if not done.exists():
+                make(place)
+                done.touch()
+        return place
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_base(made_once: Callable[..., Path]) -> Path:
     """A 2-layer Qwen2 with a character tokenizer, briefly trained on the package's modern prose."""
+    return made_once("base", train_base)
+
+
+def train_base(folder: Path) -> None:
     import build_base
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
@@ -73,49 +97,56 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         build_base.mean_nll(model, rows, chosen).backward()
         optimizer.step()
         optimizer.zero_grad()
-    folder = tmp_path_factory.mktemp("base")
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")
-def novels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def novels(made_once: Callable[..., Path]) -> Path:
     """A folder with the package's sample novel as two books."""
     from styledial.data.texts import ASSETS
 
-    folder = tmp_path_factory.mktemp("novels")
-    files = sorted((ASSETS / "wuxia").glob("*.txt"))[:4]
-    for name, part in (("one.txt", files[:2]), ("two.txt", files[2:])):
-        text = "\n".join(path.read_text(encoding="utf-8") for path in part)
-        (folder / name).write_text(text, encoding="utf-8")
-    return folder
+    def write(folder: Path) -> None:
+        folder.mkdir()
+        files = sorted((ASSETS / "wuxia").glob("*.txt"))[:4]
+        for name, part in (("one.txt", files[:2]), ("two.txt", files[2:])):
+            text = "\n".join(path.read_text(encoding="utf-8") for path in part)
+            (folder / name).write_text(text, encoding="utf-8")
+
+    return made_once("novels", write)
 
 
 @pytest.fixture(scope="session")
-def strong_run(tiny_base: Path, novels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def strong_run(tiny_base: Path, novels: Path, made_once: Callable[..., Path]) -> Path:
     """A run at 0.15, its dial not measured: to be copied by those who measure and export."""
     from running import invoke, small_run
 
-    folder = tmp_path_factory.mktemp("strong") / "run"
-    settings = [*small_run(tiny_base, novels, folder), "max_steps=80", "kl_beta=0.15"]
-    done = invoke("train", *settings)
-    assert done.returncode == 0, done.stderr
-    return folder
+    def train(folder: Path) -> None:
+        settings = [*small_run(tiny_base, novels, folder), "max_steps=80", "kl_beta=0.15"]
+        done = invoke("train", *settings)
+        assert done.returncode == 0, done.stderr
+
+    return made_once("strong", train)
 
 
 @pytest.fixture(scope="session")
-def dialled_run(strong_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dialled_run(strong_run: Path, made_once: Callable[..., Path]) -> Path:
     """The same with its dial measured."""
     from running import invoke
 
-    folder = Path(shutil.copytree(strong_run, tmp_path_factory.mktemp("dialled") / "run"))
-    assert invoke("dial", folder).returncode == 0
-    return folder
+    def dial(folder: Path) -> None:
+        assert invoke("dial", shutil.copytree(strong_run, folder)).returncode == 0
+
+    return made_once("dialled", dial)
 
 
 @pytest.fixture(scope="session")
-def reported_run(tiny_base: Path, novels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def reported_run(
+    tiny_base: Path,
+    novels: Path,
+    made_once: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """A run with its report, figures and all, and a dial of a known curve, written afterwards."""
     from running import invoke, small_run
     from test_dial import CURVE
@@ -123,8 +154,11 @@ def reported_run(tiny_base: Path, novels: Path, tmp_path_factory: pytest.TempPat
     from styledial.dial import FILE, as_json
     from styledial.files import write_json
 
+    def train(folder: Path) -> None:
+        settings = [*small_run(tiny_base, novels, folder), "max_steps=24"]
+        done = invoke("train", *settings, whole_end=True)
+        assert done.returncode == 0, done.stderr
+        write_json(folder / FILE, as_json(0.1, CURVE, {"style_nll": 5.0, "general_nll": 4.0}))
+
     folder = tmp_path_factory.mktemp("reported") / "run"
-    done = invoke("train", *small_run(tiny_base, novels, folder), "max_steps=24", whole_end=True)
-    assert done.returncode == 0, done.stderr
-    write_json(folder / FILE, as_json(0.1, CURVE, {"style_nll": 5.0, "general_nll": 4.0}))
-    return folder
+    return Path(shutil.copytree(made_once("reported", train), folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import typer.testing
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from styledial.build.readings import Readings
@@ -19,17 +22,18 @@ from styledial.cli.main import app, main
 from styledial.data.texts import ASSETS
 from styledial.errors import StyleDialError
 from styledial.report import charts
-from styledial.run import prepare, samples, strength_samples
+from styledial.run import cpu_time, prepare, samples, strength_samples
 
 ROOT = Path(__file__).resolve().parents[1]
 # No network, English, one thread a process.
 ENV = {**os.environ, "HF_HUB_OFFLINE": "1", "STYLEDIAL_LANG": "en", "OMP_NUM_THREADS": "1"}
-# For setattr: samples of a few tokens and a report without figures, which otherwise take nearly
-# half of the time of a short run.
+# For setattr: samples of a few tokens, a report without figures and a CPU whose speed is known, which
+# otherwise take nearly half of the time of a short run.
 SHORT_END: list[tuple[Any, str, Any]] = [
     (samples, "TOKENS", 4),
     (strength_samples, "_TOKENS", 128),
     (charts, "available", lambda: False),
+    (cpu_time, "_speed", lambda: 5e10),
 ]
 # For setattr: readings of a few rows.
 LITTLE_TEXT: list[tuple[Any, str, Any]] = [
@@ -52,12 +56,25 @@ def invoke(*args: object, whole_end: bool = False, little_text: bool = False) ->
             patch.setattr(*each)
         for each in LITTLE_TEXT if little_text else []:
             patch.setattr(*each)
-        result = CliRunner().invoke(app, [str(arg) for arg in args])
+        result = run_cli([str(arg) for arg in args])
     if isinstance(result.exception, StyleDialError):
         return Done(result.exception.exit_code, str(result.exception))
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Done(result.exit_code, result.output)
+
+
+def run_cli(args: list[str], **how: Any) -> Any:
+    """typer's CliRunner, to which a command is built anew in each call: half of a short one."""
+    with pytest.MonkeyPatch.context() as patch:
+        command = _command(os.environ.get("STYLEDIAL_LANG"))
+        patch.setattr(typer.testing, "_get_command", lambda _: command)
+        return CliRunner().invoke(app, args, **how)
+
+
+@functools.cache
+def _command(language: str | None) -> Any:  # help is in the language of the moment
+    return get_command(app)
 
 
 def run_train(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
-from typer.testing import CliRunner
+from running import run_cli
 
 from styledial import __version__
 from styledial.cli.help_layout import folded
@@ -22,7 +22,7 @@ COMMANDS = [each.name for each in app.registered_commands if each.name]
 
 
 def invoke(args: list[str]) -> tuple[str, int]:
-    result = CliRunner().invoke(app, args)
+    result = run_cli(args)
     if result.exception and not isinstance(result.exception, SystemExit):
         # What main() turns into a message and an exit code.
         return str(result.exception), getattr(result.exception, "exit_code", 1)

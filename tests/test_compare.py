@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from running import run_cli
 from test_report import HOSTILE, LOADING, Page
-from typer.testing import CliRunner
 
-from styledial.cli.main import app
 from styledial.report.comparison import compare
 from styledial.report.comparison_page import side_by_side, write_comparison
 from styledial.report.frontier import frontier, steps, text_figure
@@ -43,7 +42,7 @@ def runs(tmp_path: Path) -> list[str]:
 
 
 def call(*args: str) -> str:
-    result = CliRunner().invoke(app, ["compare", *args], env={"COLUMNS": "200"})
+    result = run_cli(["compare", *args], env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.exception
     return result.stdout
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 from data_samples import ROOT, STORY, novel
-from typer.testing import CliRunner, Result
+from running import run_cli
+from typer.testing import Result
 
-from styledial.cli.main import app
 from styledial.data import workers
 from styledial.data.reading.sources import Source, find_sources
 from styledial.errors import StyleDialError
@@ -29,7 +29,7 @@ def prepare(*arguments: object, language: str = "en") -> Result:
     """`styledial prepare ...` in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STYLEDIAL_LANG", language)
-        return CliRunner().invoke(app, ["prepare", *map(str, arguments)], catch_exceptions=False)
+        return run_cli(["prepare", *map(str, arguments)], catch_exceptions=False)
 
 
 def as_a_process(*arguments: object, language: str) -> subprocess.CompletedProcess[str]:

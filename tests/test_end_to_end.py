@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from running import invoke, run_train, small_run
-from typer.testing import CliRunner
+from running import invoke, run_cli, run_train, small_run
 
-from styledial.cli.main import app
 from styledial.config import resolve
 from styledial.data.novels import read_novels
 from styledial.data.pack import pack
@@ -96,7 +94,7 @@ def test_plain_peft_loads_it_at_the_reported_kl(
 
 def test_generate_writes_on_from_the_prompt(finished: Path) -> None:
     args = ["generate", str(finished), "--prompt", "话说", "--max-new-tokens", "20", "--seed", "7"]
-    one, two = (CliRunner().invoke(app, args) for _ in range(2))
+    one, two = (run_cli(args) for _ in range(2))
     assert one.exit_code == 0
     assert one.stdout.startswith("话说")
     assert len(one.output) > 5

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from running import invoke, small_run
-from typer.testing import CliRunner
+from running import invoke, run_cli, small_run
 
-from styledial.cli.main import app
 from styledial.data.pack import PackedRows
 from styledial.evaluation.copying import longest_copies
 from styledial.evaluation.fluency import distinct, longest_loop
@@ -242,7 +240,7 @@ def test_a_missing_extra_prints_the_line_that_installs_it(
 ) -> None:
     monkeypatch.setattr("styledial.evaluation.harness.find_spec", lambda name: None)
     (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "x"}')
-    result = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--bench", "cmmlu"])
+    result = run_cli(["evaluate", str(tmp_path), "--bench", "cmmlu"])
     assert "pip install 'styledial[bench]'" in str(result.exception)
     assert getattr(result.exception, "exit_code", None) == 2
 

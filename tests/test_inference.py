@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from running import invoke, small_run
-from typer.testing import CliRunner
+from running import SHORT_END, invoke, run_cli, small_run
 
 import styledial
-from styledial.cli.main import app
 from styledial.cli.streams import printable
 from styledial.errors import ConfigError, UserError
 from styledial.inference.prompts import parse_compared, read_prompts
@@ -82,7 +80,11 @@ def test_exports_and_merges_load_too(run: Path, tmp_path: Path) -> None:
     assert styledial.load(tmp_path / "merged" / "model").generate(PROMPT, **greedy) == wanted
 
 
-def test_training_from_python(tiny_base: Path, novels: Path, tmp_path: Path) -> None:
+def test_training_from_python(
+    tiny_base: Path, novels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each in SHORT_END:
+        monkeypatch.setattr(*each)
     flat = dict(each.split("=", 1) for each in small_run(tiny_base, novels, tmp_path / "run"))
     flat["training.max_steps"] = 2
     nested: dict[str, dict] = {}
@@ -171,9 +173,7 @@ def test_prompts_say_where_they_are_wrong(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def chat(*args: object, lines: str) -> tuple[str, int]:
-    result = CliRunner().invoke(
-        app, ["chat", *map(str, args), "--max-new-tokens", "8"], input=lines
-    )
+    result = run_cli(["chat", *map(str, args), "--max-new-tokens", "8"], input=lines)
     assert not result.exception or isinstance(result.exception, SystemExit), result.exception
     return result.output, result.exit_code
 
