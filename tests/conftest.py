@@ -162,3 +162,11 @@ def reported_run(
 
     folder = tmp_path_factory.mktemp("reported") / "run"
     return Path(shutil.copytree(made_once("reported", train), folder))
+
+
+@pytest.fixture
+def with_card(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """with_card(card): this machine's GPU."""
+    from styledial.memory import gpus
+
+    return lambda card: monkeypatch.setattr(gpus, "found_card", lambda: card)

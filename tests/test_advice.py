@@ -1,8 +1,8 @@
 """Commands that are printed as advice are run where they were printed, and work.
 
 Others are run beside what prints them: after a signal in test_resume.py, without a terminal in
-test_start.py, moved novels in test_taken_up_again.py, a full GPU in test_memory_fit.py, the doctor
-on a grid of runs in test_doctor_advice.py.
+test_start.py, moved novels in test_taken_up_again.py, a full GPU in test_memory_fit_runs.py, the
+doctor on a grid of runs in test_doctor_advice.py.
 """
 
 from __future__ import annotations

@@ -396,6 +396,7 @@ def test_settings_without_effect_are_named(settings: list[str], said: str) -> No
     assert not any("anchor" in line for line in without_effect(resolve()))
 
 
+@pytest.mark.slow  # a run of an older version
 def test_a_run_from_before_plans_were_recorded_goes_on(
     tiny_base: Path, novels: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -135,6 +135,7 @@ def test_several_processes_stop_after_the_same_update(
         assert summary["stopped_early"] == (best.exhausted and summary["steps"] < 60)
 
 
+@pytest.mark.slow  # landing: test_landing.py
 def test_the_best_one_lands_on_the_budget(tiny_base: Path, novels: Path, tmp_path: Path) -> None:
     args = [*small_run(tiny_base, novels, tmp_path / "run"), "kl_beta=0.02", "max_steps=24"]
     done = invoke("train", *args, "load_best_model_at_end=true")

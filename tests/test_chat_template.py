@@ -184,6 +184,7 @@ def test_generate_answers_and_continues_where_asked(run: Path, instruct: Path) -
     assert end_tokens(model._model.causal_lm, model.tokenizer) == [model.tokenizer.eos_token_id]
 
 
+@pytest.mark.slow  # samples: test_a_run_on_an_instruct_base_samples_answers
 def test_passages_are_answers_too(run: Path) -> None:
     size = ["--passages", 10, "--max-new-tokens", 16]
     for more, answers in ((), True), (("--plain",), False):

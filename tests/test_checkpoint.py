@@ -125,8 +125,15 @@ def count_of_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     return len(made)
 
 
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("error", [Crash(), OSError(28, "No space left on device")])
+@pytest.mark.parametrize(
+    ("error", "after"),
+    [
+        (Crash(), False),
+        (OSError(28, "No space left on device"), True),
+        pytest.param(Crash(), True, marks=pytest.mark.slow),
+        pytest.param(OSError(28, "No space left on device"), False, marks=pytest.mark.slow),
+    ],
+)
 def test_a_failure_at_any_call_leaves_a_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, after: bool
 ) -> None:
@@ -154,7 +161,7 @@ def limits() -> list[int]:
     return [0, 1, 100, 300, 1000, 4000, 8000, 12_000, 12_100, 20_000, 26_000, 30_000, 60_000]
 
 
-@pytest.mark.parametrize("dies", [False, True])
+@pytest.mark.parametrize("dies", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_writes_cut_short_by_the_kernel(tmp_path: Path, dies: bool) -> None:
     """RLIMIT_FSIZE: the write that goes past the limit is partial, the next one fails (EFBIG) or,
     with the signal's default action, ends the process on the spot."""

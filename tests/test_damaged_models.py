@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from marks import slow_but
 from run_folders import contents
 from running import invoke, small_run
 
@@ -60,12 +61,19 @@ def base(tiny_base: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", BASES)
 def test_a_base_with_a_damaged_file(name: str, base: Path, novels: Path, tmp_path: Path) -> None:
     """Most of these ended in a traceback of transformers, or of jinja or torch."""
-    damage, trained, planned = BASES[name]
+    damage, trained, _ = BASES[name]
     damage(base)
     settings = [*small_run(base, novels, tmp_path / "out"), "max_steps=1"]
     done = invoke("train", *settings, little_text=True)
     assert (done.returncode, trained in done.stderr) == (2, True), done.stderr
     assert not (tmp_path / "out").exists()
+
+
+# A plan reads config.json alone, so that the others are planned, a second each.
+@pytest.mark.parametrize("name", slow_but(BASES, *(n for n in BASES if BASES[n][2]), "tokenizer"))
+def test_a_plan_for_a_base_with_a_damaged_file(name: str, base: Path) -> None:
+    damage, _, planned = BASES[name]
+    damage(base)
     done = invoke("plan", f"model.model_name_or_path={base}", "--memory", "24GB")
     assert done.returncode == (2 if planned else 0), done.stderr
     assert (planned or "") in done.stderr

@@ -33,10 +33,11 @@ def test_a_page_is_read(tmp_path: Path, language: str, encoding: str) -> None:
     assert read(tmp_path, raw)[1] == raw.decode(encoding)
 
 
-def test_500_cuts_are_right_or_refused() -> None:
+@pytest.mark.parametrize("cuts", [200, pytest.param(500, marks=pytest.mark.slow)])
+def test_cuts_are_right_or_refused(cuts: int) -> None:
     draw = random.Random(0)
     counts: Counter[str] = Counter()
-    for _ in range(500):
+    for _ in range(cuts):
         language = draw.choice(list(PROSE))
         encoding = draw.choice(ENCODINGS[language])
         length = draw.choice([15, 30, 60, 120])

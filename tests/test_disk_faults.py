@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from faults import Spec, built, came_of
-from marks import slow_but
 from running import invoke, small_run
 
 # All writes take hours; a few of each kind run in the slow part.
@@ -65,7 +64,8 @@ def command(name: str, tmp_path: Path) -> list[str]:
     return [word.replace("@", str(tmp_path / "place/out")) for word in COMMANDS[name]]
 
 
-@pytest.mark.parametrize("kind", slow_but(NUMBERS, "full"))
+@pytest.mark.slow  # a full disk in a run: test_stop.py, test_checkpoint.py
+@pytest.mark.parametrize("kind", NUMBERS)
 def test_some_writes_of_an_export(kind: str, library: Path, run: Path, tmp_path: Path) -> None:
     spec = Spec(
         command("peft", tmp_path), f"{tmp_path / 'place'}", str(run), NUMBERS[kind], step=20

@@ -57,9 +57,8 @@ def test_every_rule_has_a_planted_run() -> None:
     assert len(RULES) >= 12
 
 
-# Those whose text is short or whose runs other tests need too; the others are marked slow.
-QUICK = ("learning_rate_too_high", "learning_rate_too_low", "budget_binding", "budget_not_reached",
-         "budget_exceeded", "too_little_data", "memorising", "forgetting")  # fmt: skip
+# What ruins a run, and those whose runs other tests need too; the others are marked slow.
+QUICK = ("learning_rate_too_high", "learning_rate_too_low", "budget_exceeded")
 
 
 @pytest.mark.parametrize("rule", slow_but([name for name in RUNS if name != HEALTHY], *QUICK))
@@ -110,6 +109,7 @@ def test_matrix(runs: Runs) -> None:
         assert table[name] == [name]
 
 
+@pytest.mark.slow  # in a finished run: test_a_healthy_run_has_a_clean_bill
 def test_the_end_of_a_run_names_what_matters_most(done) -> None:
     folder, result = done("memorising")
     lines = [line.strip() for line in result.stderr.split("\n")]
@@ -138,6 +138,7 @@ def test_json_and_words(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "调大 learning_rate" in invoke("doctor", folder).stderr
 
 
+@pytest.mark.slow  # the advice of a run: test_the_pathology_is_found
 def test_the_dial_says_by_how_much(runs: Runs, tmp_path: Path) -> None:
     folder = tmp_path / "dialled"
     shutil.copytree(runs("budget_binding"), folder)

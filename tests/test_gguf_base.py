@@ -119,6 +119,7 @@ def test_a_moved_file_is_the_same_base_and_another_is_not(
     assert find_base(str(moved)) == str(moved)
 
 
+@pytest.mark.slow  # of each part: the other tests here
 def test_every_command_knows_it(run: Path, gguf_file: Path, tmp_path: Path) -> None:
     resumed = invoke("train", "--config", run / "train_config.yaml", "--resume", "max_steps=3")
     assert resumed.returncode == 0, resumed.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from running import invoke
 
@@ -110,9 +112,9 @@ def test_of_a_card_with_two_sizes_the_size_is_asked(typed: str, sizes: tuple[str
         assert 0.92 * gib < card_named(size).memory / GIB <= gib
 
 
-def test_the_usual_size_is_taken_and_said() -> None:
+def test_the_usual_size_is_taken_and_said(tiny_base: Path) -> None:
     """Of the RTX 3060 nearly all have 12 GB, and the documents name it without its size."""
-    told = invoke("plan", "model.model_name_or_path=bundled", "--gpu", "RTX 3060")
+    told = invoke("plan", f"model.model_name_or_path={tiny_base}", "--gpu", "RTX 3060")
     assert told.returncode == 0, told.stderr
     assert "12 GB version (11.80 GiB usable)" in told.stderr
     assert '--gpu "RTX 3060 8GB"' in told.stderr

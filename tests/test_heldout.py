@@ -177,6 +177,7 @@ def test_two_scripts_of_long_chapters_share_nothing(tmp_path: Path) -> None:
     assert not runs(folded, "train") & runs(folded, "heldout")
 
 
+@pytest.mark.slow  # the text itself: test_data_prepare.py
 def test_the_sides_are_the_same_for_any_number_of_processes(tmp_path: Path) -> None:
     books = {f"b{n}": chapters([n * 10_000 + 150_000] * 3, seed=n) for n in range(4)}
     assert sum(len(text.encode()) for text in books.values()) > 4 << 20  # worth two processes

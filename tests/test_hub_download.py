@@ -211,6 +211,7 @@ def test_a_disk_that_is_too_small(hub, tmp_path, monkeypatch):
     assert not hub.asked("/resolve/")
 
 
+@pytest.mark.slow  # cut connections: the others here
 def test_killed_ten_times_and_resumed(hub, tmp_path):
     big = random.Random(2).randbytes(6_000_000)
     hub.repositories[REPO]["model-00001-of-00002.safetensors"] = big

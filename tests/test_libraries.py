@@ -38,6 +38,7 @@ assert adapted() == {"peft.tuners.lora.layer"}
 """
 
 
+@pytest.mark.slow  # a process of its own: a second of start-up, no result
 def test_bitsandbytes_is_imported_for_a_quantised_base_alone(tmp_path: Path) -> None:
     """It brings torch's compiler with it: a second before a run of any other base begins."""
     if importlib.util.find_spec("bitsandbytes") is None:

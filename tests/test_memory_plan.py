@@ -42,9 +42,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {kind: small_model(kind, folder / kind) for kind in ("qwen2", "llama")}
 
 
-@pytest.mark.parametrize(
-    "name", slow_but(CASES, "qwen2, packed", "llama, without KL, accumulation")
-)
+@pytest.mark.parametrize("name", slow_but(CASES, "qwen2, packed"))
 def test_planned_is_measured(name: str, models: dict[str, Path]) -> None:
     kind, packed, settings = CASES[name]
     config = small_config(models[kind], *settings)
@@ -72,7 +70,8 @@ def test_adapted_experts_are_planned(tmp_path: Path) -> None:
     assert more["activations"] > layer
 
 
-@pytest.mark.parametrize("packed", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow  # as measured: test_planned_is_measured
+@pytest.mark.parametrize("packed", [False, True])
 def test_the_plan_rehearses_the_step_that_training_runs(
     packed: bool, models: dict[str, Path]
 ) -> None:

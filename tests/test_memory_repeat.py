@@ -70,7 +70,7 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", slow_but(CASES, "every second layer", "accumulation"))
+@pytest.mark.parametrize("name", slow_but(CASES, "every second layer"))
 def test_the_short_trace_is_the_whole_one(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

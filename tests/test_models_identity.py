@@ -126,7 +126,11 @@ def test_exports_remember_the_base_too(run: Path, base: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "part"),
-    [(other_weights, "weights"), (other_config, "config.json"), (other_tokenizer, "tokenizer")],
+    [
+        (other_weights, "weights"),
+        pytest.param(other_config, "config.json", marks=pytest.mark.slow),
+        pytest.param(other_tokenizer, "tokenizer", marks=pytest.mark.slow),
+    ],
 )
 def test_going_on_with_another_base_is_refused(
     change, part: str, run: Path, base: Path, novels: Path, tmp_path: Path

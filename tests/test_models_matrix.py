@@ -18,7 +18,7 @@ from styledial.models.text_part import text_backbone
 from styledial.training.losses import fused_nll_kl
 
 IDS = torch.arange(10, 34).unsqueeze(0)  # [1, 24]
-QUICK = ["gemma2", "qwen3_5", "mistral3"]  # a capped head, one text a row, a text part
+QUICK = ["gemma2"]  # with a capped head; six more in test_models_six.py
 MIXTURES = [
     "qwen2_moe", "qwen3_moe", "mixtral", "granitemoe", "phimoe", "olmoe", "glm4_moe", "gpt_oss",
     "ernie4_5_moe", "hunyuan_v1_moe", "flex_olmo", "minimax", "dots1", "deepseek_v2",
@@ -79,6 +79,7 @@ def test_the_experts_of_every_mixture(name, tmp_path) -> None:
 WHOLE_WAY = ["qwen3_moe", "mixtral", "gpt_oss", "deepseek_v3"]
 
 
+@pytest.mark.slow  # planned: test_memory_plan.py; held by test_models_families.py
 @pytest.mark.parametrize("name", slow_but(WHOLE_WAY, "qwen3_moe"))
 def test_experts_by_choice(name, tmp_path, capfd) -> None:
     """Their weights lie in one tensor a layer, which gpt_oss holds the other way round."""

@@ -99,8 +99,9 @@ def test_steps_on_a_4_bit_base_learn_and_leave_it_alone(base):
     assert torch.equal(policy.reference(IDS), before)
 
 
+@pytest.mark.slow  # a process of its own for what is said
 @needs_bitsandbytes
-@pytest.mark.parametrize("bits", slow_but(["load_in_4bit", "load_in_8bit"], "load_in_4bit"))
+@pytest.mark.parametrize("bits", ["load_in_4bit", "load_in_8bit"])
 def test_nothing_is_said_while_loading(base, bits):
     """In a process of its own: bitsandbytes says it once, when it is imported.
 
@@ -159,7 +160,7 @@ def test_dora_fades_to_its_base(base):
 
 @needs_bitsandbytes
 @quiet
-@pytest.mark.parametrize("bits", ["load_in_4bit", "load_in_8bit"])
+@pytest.mark.parametrize("bits", slow_but(["load_in_4bit", "load_in_8bit"], "load_in_4bit"))
 def test_a_whole_run_on_a_quantised_base(base, bits, tmp_path):
     (tmp_path / "books").mkdir()
     (tmp_path / "books" / "book.txt").write_text(TEXT * 3, encoding="utf-8")
@@ -172,6 +173,7 @@ def test_a_whole_run_on_a_quantised_base(base, bits, tmp_path):
     assert getattr(policy.causal_lm, f"is_{bits.replace('load', 'loaded')}")
 
 
+@pytest.mark.slow  # in 4 bits: test_a_whole_run_on_a_quantised_base
 def test_a_whole_run_with_dora(base, tmp_path):
     (tmp_path / "books").mkdir()
     (tmp_path / "books" / "book.txt").write_text(TEXT * 3, encoding="utf-8")

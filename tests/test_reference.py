@@ -112,6 +112,7 @@ def test_the_fingerprint_covers_model_and_tokens(tiny_base: Path) -> None:
     assert len(set(names)) == 5
 
 
+@pytest.mark.slow  # its gradients: test_the_second_epochs_gradients_are_those_of_a_pass
 def test_training_with_the_cache_is_training_without(
     tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:

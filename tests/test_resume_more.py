@@ -52,7 +52,7 @@ LONGER = {
 }
 
 
-@pytest.mark.parametrize("kind", slow_but(LONGER, "updates", "epochs"))
+@pytest.mark.parametrize("kind", slow_but(LONGER, "updates"))
 def test_more_is_added_to_a_short_run(
     kind: str, tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:
@@ -89,6 +89,7 @@ def test_a_run_is_not_resumed_to_an_earlier_end(
     assert (done.returncode, "give one of them" in done.stderr) == (2, True)
 
 
+@pytest.mark.slow  # it stays stopped: test_best.py
 def test_a_run_that_stopped_early_goes_on_with_new_patience(
     tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:
@@ -146,6 +147,7 @@ def test_training_goes_on_from_before_the_scaling(
     assert moved < 0.5 * (1 - scale) * size
 
 
+@pytest.mark.slow  # it is there: test_more_is_added_to_a_short_run
 def test_the_last_state_is_small_and_may_be_removed(
     tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hub_server import COMMIT, FakeHub
+from marks import slow_but
 from running import invoke, small_run
 
 from styledial.config import resolve
@@ -71,7 +72,7 @@ def hub(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         yield hub
 
 
-@pytest.mark.parametrize("revision", ["main", COMMIT])
+@pytest.mark.parametrize("revision", slow_but(["main", COMMIT], "main"))
 def test_a_run_is_taken_up_again_with_its_own_revision(
     hub: FakeHub, revision: str, novels: Path, tmp_path: Path
 ) -> None:

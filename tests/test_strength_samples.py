@@ -65,6 +65,7 @@ def test_the_scales_give_the_strengths_on_all_of_the_held_out_text(run: Path) ->
         assert found.kl == pytest.approx(NAMED[name], rel=0.15)
 
 
+@pytest.mark.slow  # in reach: test_every_text_is_there_whole
 def test_a_strength_out_of_reach_says_how_far_it_goes(
     tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:

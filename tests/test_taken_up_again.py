@@ -74,6 +74,15 @@ def test_other_novels_are_spoken_of(run: Path, books: Path, tmp_path: Path) -> N
     assert found["settings"]["changed_novels"] == ["one.txt"]
     assert "（one.txt）" in found["warnings"][0]["zh"]
     assert "(one.txt)" in (run / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow  # once more: test_other_novels_are_spoken_of
+def test_the_novels_of_the_run_are_spoken_of_no_more(
+    run: Path, books: Path, tmp_path: Path
+) -> None:
+    edited = Path(shutil.copytree(books, tmp_path / "edited"))
+    with (edited / "one.txt").open("a", encoding="utf-8") as book:
+        book.write("\n　　后来又添了一句。\n")
     done = invoke("dial", run, "--remeasure", "--data-dir", edited)
     assert "have changed since training" in done.stderr
     done = invoke("evaluate", run, "--passages", "10")
