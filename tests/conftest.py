@@ -145,7 +145,6 @@ def reported_run(
     tiny_base: Path,
     novels: Path,
     made_once: Callable[..., Path],
-    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """A run with its report, figures and all, and a dial of a known curve, written afterwards."""
     from running import invoke, small_run
@@ -160,8 +159,7 @@ def reported_run(
         assert done.returncode == 0, done.stderr
         write_json(folder / FILE, as_json(0.1, CURVE, {"style_nll": 5.0, "general_nll": 4.0}))
 
-    folder = tmp_path_factory.mktemp("reported") / "run"
-    return Path(shutil.copytree(made_once("reported", train), folder))
+    return made_once("reported", train)
 
 
 @pytest.fixture

@@ -80,6 +80,7 @@ def all_work(text: str, scratch: Path, *, at_least: set[str]) -> None:
         assert done.returncode == 0, (words, done.stderr)
 
 
+@pytest.mark.slow  # in part: test_screen.py
 def test_the_end_of_a_run(run: Path, trained: tuple[Path, Done], tmp_path: Path) -> None:
     all_work(trained[1].stderr, tmp_path, at_least={"train", "generate", "dial", "merge"})
 

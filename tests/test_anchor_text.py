@@ -151,7 +151,14 @@ def _flip(path: Path) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("damage", [_cut, _flip, lambda path: path.write_bytes(b"")])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(_cut, marks=pytest.mark.slow),
+        _flip,
+        pytest.param(lambda path: path.write_bytes(b""), marks=pytest.mark.slow),
+    ],
+)
 def test_a_damaged_file_is_written_anew(
     damage: Any, tiny_base: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,7 @@ def test_the_adapter_is_the_best_one(
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+@pytest.mark.slow  # the last weights: test_resume.py
 def test_a_run_resumed_in_between_is_the_same(
     stopped: Path, tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:

@@ -144,8 +144,12 @@ def test_the_result_does_not_depend_on_processes(tmp_path: Path) -> None:
 )
 def test_errors_are_one_sentence(tmp_path: Path, arguments: list[str], en: str, zh: str) -> None:
     names = {"HERE": str(tmp_path), "OUT": str(tmp_path / "o.jsonl")}
-    for language, sentence in (("en", en), ("zh", zh)):
-        done = as_a_process(*[names.get(a, a) for a in arguments], language=language)
+    given = [names.get(a, a) for a in arguments]
+    with pytest.raises(StyleDialError) as raised:
+        prepare(*given)
+    assert en in raised.value.en
+    for language, sentence in [("zh", zh)]:
+        done = as_a_process(*given, language=language)
         assert done.returncode == 2
         assert sentence in done.stderr
         assert "Traceback" not in done.stderr + done.stdout
@@ -164,6 +168,7 @@ def sigint_is_heard() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow  # a process of its own, to be interrupted
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as on POSIX")
 @pytest.mark.usefixtures("sigint_is_heard")
 @pytest.mark.parametrize(

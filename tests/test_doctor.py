@@ -57,8 +57,8 @@ def test_every_rule_has_a_planted_run() -> None:
     assert len(RULES) >= 12
 
 
-# What ruins a run, and those whose runs other tests need too; the others are marked slow.
-QUICK = ("learning_rate_too_high", "learning_rate_too_low", "budget_exceeded")
+# Those whose runs other tests need too; the others are marked slow.
+QUICK = ("learning_rate_too_low", "budget_exceeded")
 
 
 @pytest.mark.parametrize("rule", slow_but([name for name in RUNS if name != HEALTHY], *QUICK))

@@ -142,6 +142,7 @@ def test_full_tuning_against_a_frozen_copy(tiny_base: Path, novels: Path, tmp_pa
     assert sum(late) / len(late) == pytest.approx(0.1, rel=0.25)
 
 
+@pytest.mark.slow  # in short runs: test_resume_more.py
 def test_the_anchor_is_written_by_the_base_and_forgetting_is_less(
     finished: Path, tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:

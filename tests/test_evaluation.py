@@ -86,6 +86,7 @@ def test_the_command_measures_the_saved_adapter(run: Path) -> None:
         )
 
 
+@pytest.mark.slow  # at its own: test_the_command_measures
 def test_a_dialled_strength_is_shown_and_not_written(dialled: Path) -> None:
     before = (dialled / "evaluation.json").read_bytes()
     done = invoke("evaluate", dialled, "--kl_beta", "0.04", "--json", "--passages", "10")

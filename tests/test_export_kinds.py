@@ -164,6 +164,7 @@ def test_ollama_and_gguf_lora(run: Path, tmp_path: Path) -> None:
         assert torch.allclose(torch.tensor(two.data), factor * torch.tensor(one.data), rtol=1e-5)
 
 
+@pytest.mark.slow  # as transformers has it: test_gguf_lora.py
 def test_a_gguf_lora_is_measured_on_its_base_in_llama_cpp(
     run: Path, tiny_base: Path, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from styledial.training.reference import References
     ("mode", "anchor", "read"),
     [
         ("budget", "bundled", {"style", "anchor"}),
-        ("anchor", "bundled", {"anchor"}),
+        pytest.param("anchor", "bundled", {"anchor"}, marks=pytest.mark.slow),
         ("anchor", "off", set()),  # plain fine-tuning, scaled to the budget
     ],
 )

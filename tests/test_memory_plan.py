@@ -51,6 +51,7 @@ def test_planned_is_measured(name: str, models: dict[str, Path]) -> None:
     assert sum(found.breakdown.values()) == found.allocated
 
 
+@pytest.mark.slow
 def test_adapted_experts_are_planned(tmp_path: Path) -> None:
     """Their matrices of rank 8 with Adam's two, and a layer's experts once more at work."""
     base = build_family("qwen3_moe", tmp_path / "base")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from marks import slow_but
 from real_updates import small_config
 from transformers import AutoConfig
 
@@ -70,7 +69,8 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", slow_but(CASES, "every second layer"))
+@pytest.mark.slow  # what is planned is measured: test_memory_plan.py
+@pytest.mark.parametrize("name", CASES)
 def test_the_short_trace_is_the_whole_one(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

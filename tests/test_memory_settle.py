@@ -100,6 +100,7 @@ def test_what_plainly_fits_does_fit(settings: tuple[str, ...], model: Path) -> N
     assert host.plainly_fits(config, gpus.Card("CPU", 20 * needs, margin=0, is_gpu=False))
 
 
+@pytest.mark.slow  # nothing fits: test_nothing_fits
 def test_without_bitsandbytes_four_bits_are_no_offer(
     model: Path, with_card, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ import minimal_loop
 import pytest
 
 
+@pytest.mark.slow  # no part of the program
 def test_it_learns_the_style_at_the_distance_asked_for(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

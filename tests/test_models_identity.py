@@ -118,6 +118,7 @@ def test_a_base_that_moved_is_named_with_an_option(
         moved.rename(base)
 
 
+@pytest.mark.slow  # a run: test_a_run_records_its_base_by_an_absolute_path
 def test_exports_remember_the_base_too(run: Path, base: Path) -> None:
     done = invoke("dial", run, "--export", "0.01")
     assert done.returncode == 0, done.stderr

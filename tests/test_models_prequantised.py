@@ -62,6 +62,7 @@ def books_in(folder: Path) -> Path:
     return folder / "books"
 
 
+@pytest.mark.slow  # kept as they are: test_models_quantise.py
 @quiet
 @pytest.mark.parametrize("make", DEQUANTISED)
 def test_dequantised_as_it_is_read(make, tmp_path: Path, capfd: pytest.CaptureFixture) -> None:

@@ -29,6 +29,7 @@ def metrics_of(folder: Path) -> dict:
     return json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))["metrics"]
 
 
+@pytest.mark.slow
 def test_other_books_are_asked_for_before_and_after(run: Path, tmp_path: Path) -> None:
     files = (
         sorted((ASSETS / "legend").glob("*.txt"))[:1]

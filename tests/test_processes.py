@@ -87,6 +87,7 @@ def test_the_adapter_is_the_same_too(runs: dict[str, Path], name: str) -> None:
     assert farthest(runs["one"], runs[name]) < 1e-4
 
 
+@pytest.mark.slow  # every process takes seconds to start
 def test_two_processes_train_as_one_does(tiny_base: Path, novels: Path, tmp_path: Path) -> None:
     """The quick form of the others, sharded as the most that can go wrong; and with one anchor row
     for two processes: the layers are gathered by both, or neither."""

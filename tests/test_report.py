@@ -264,6 +264,7 @@ def test_without_the_plotting_library_the_words_stay(
     assert "loss on your novels" in page.text
 
 
+@pytest.mark.slow
 def test_a_command_that_measures_brings_it_up_to_date(copied: Path) -> None:
     (copied / "style_dial.json").unlink()
     write_report(copied)

@@ -158,6 +158,7 @@ class Holding:
         code_of(self.child)
 
 
+@pytest.mark.slow  # without the file: test_resume_more.py
 def test_the_settings_file_may_be_edited_to_what_is_asked_for(
     chat_run: Path, novels: Path, tmp_path: Path
 ) -> None:

@@ -159,6 +159,7 @@ def test_what_is_refused(address: str) -> None:
     assert completion(address, "style", prompt=[5] * 1_000)[0] == 400  # longer than the context
 
 
+@pytest.mark.slow  # wrong ones: test_what_is_refused
 def test_hostile_requests_are_answered(address: str, capfd: pytest.CaptureFixture[str]) -> None:
     huge = "门" * 3_400_000  # 10 MB in UTF-8
     assert completion(address, "style", prompt=huge)[0] in (200, 400)  # llama.cpp's to say

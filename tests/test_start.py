@@ -77,7 +77,12 @@ def test_without_a_terminal_nothing_is_asked_and_the_command_does_it(
 
 
 @pytest.mark.parametrize(
-    ("answer", "code"), [("n", 0), ("maybe", 2), pytest.param("y", 0, marks=pytest.mark.slow)]
+    ("answer", "code"),
+    [
+        ("n", 0),
+        pytest.param("maybe", 2, marks=pytest.mark.slow),
+        pytest.param("y", 0, marks=pytest.mark.slow),
+    ],
 )
 def test_it_asks_once_on_a_terminal(
     answer: str, code: int, tiny_base: Path, novels: Path, tmp_path: Path
@@ -152,6 +157,7 @@ def test_the_largest_base_that_fits_the_card(
     assert found.seconds is not None
 
 
+@pytest.mark.slow
 def test_a_short_text_is_read_more_often() -> None:
     short = Novels("bundled", 1, 12_000, chinese=True)
     one = propose(short, None, base="bundled", given={})

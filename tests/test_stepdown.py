@@ -65,6 +65,7 @@ def test_in_the_middle_of_a_run(
     assert farthest(whole, found) < TOLERANCE
 
 
+@pytest.mark.slow
 def test_fewer_rows_than_an_update(tiny_base: Path, rows: PackedRows) -> None:
     """Five rows for an update of 16 are seen once, whatever the micro-batch."""
     five = rows.select([0, 1, 2, 3, 4])

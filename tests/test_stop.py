@@ -177,7 +177,7 @@ def full_disk() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_FSIZE as on Linux")
-@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("overwrite", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("moment", slow_but(MOMENTS, "saving"))
 def test_no_room_from_any_moment_on(
     moment: str, overwrite: bool, whole: Path, tiny_base: Path, novels: Path, tmp_path: Path

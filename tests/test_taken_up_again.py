@@ -46,6 +46,7 @@ def test_a_path_with_spaces_and_chinese_is_said_as_it_is_typed(run: Path) -> Non
     assert typed(Path("it's")) == "'it'\"'\"'s'"
 
 
+@pytest.mark.slow  # changed ones: test_other_novels_are_spoken_of
 def test_novels_that_are_gone_can_be_named(run: Path, books: Path) -> None:
     aside = books.rename(books.parent / "elsewhere")
     try:

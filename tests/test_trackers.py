@@ -81,6 +81,7 @@ def test_a_run_never_asks_for_a_login(
     trackers.check([name])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # TensorBoard's own dependencies deprecate things
 def test_tensorboard_reads_what_metrics_jsonl_says(
     tiny_base: Path, novels: Path, tmp_path: Path
