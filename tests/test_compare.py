@@ -122,19 +122,19 @@ def test_one_file_that_loads_nothing(runs: list[str], tmp_path: Path) -> None:
     [
         (
             [(0.01, 0.3), (0.05, 0.5)],
-            "Closest to the books: B (1). General ability best kept: A (0).",
+            "Closest to the novels: B (1). General ability best kept: A (0).",
         ),
         (
             [(0.05, 0.3), (0.01, 0.5)],
-            "B (1) is closest to the books and keeps general ability best.",
+            "B (1) is closest to the novels and keeps general ability best.",
         ),
         (
             [(0.010, 0.3), (0.012, 0.5)],
-            "Closest to the books: B (1). General ability is about the same in all.",
+            "Closest to the novels: B (1). General ability is about the same in all.",
         ),
         (
             [(0.010, 0.500), (0.012, 0.503)],
-            "All are equally close to the books. General ability is about the same in all.",
+            "All are equally close to the novels. General ability is about the same in all.",
         ),
         ([(None, 0.3), (None, 0.5)], "None of these runs was measured on both"),
     ],

@@ -71,7 +71,7 @@ def side_by_side(runs: Sequence[Compared]) -> list[Written]:
 
 
 def _frontier(runs: Sequence[Compared]) -> Figure:
-    title = say("Closer to the books, at what cost", "更像原著，代价多大")
+    title = say("Closer to the novels, at what cost", "更像原著，代价多大")
     placed = [each for each in runs if point(each) is not None]
     narrow, wide = (
         charts.frontier_figure(
@@ -80,14 +80,14 @@ def _frontier(runs: Sequence[Compared]) -> Figure:
             [c.name for c in placed],
             label=title,
             x_title=say("change of loss on general text", "通用文本损失的变化"),
-            y_title=say("gained on the novels", "小说上的收益"),
+            y_title=say("gained on the novels", "风格收益"),
             unit=say("nats per token", "nats/token"),
             size=size,
         )
         for size in (NARROW, WIDE)
     )
     note = say(
-        "Up: closer to the books. Left: less lost on general text. Filled dots, joined by a line, "
+        "Up: closer to the novels. Left: less lost on general text. Filled dots, joined by a line, "
         "are the frontier: runs that no other beats in both.",
         "越高越像原著，越左通用文本损失越小。实心点及其连线为前沿：没有别的训练在两方面都更好。",
     )
@@ -95,7 +95,7 @@ def _frontier(runs: Sequence[Compared]) -> Figure:
 
 
 def _sentence(runs: Sequence[Compared]) -> str:
-    """Which run is closest to the books, and which keeps general ability best."""
+    """Which run is closest to the novels, and which keeps general ability best."""
     placed = [each for each in runs if each.gained is not None and each.forgotten is not None]
     if not placed:
         return say(
@@ -108,13 +108,13 @@ def _sentence(runs: Sequence[Compared]) -> str:
     kept = _spread([each.forgotten or 0.0 for each in placed]) < UNCHANGED
     if closest is mildest and not alike and not kept:
         return say(
-            f"{_named(closest)} is closest to the books and keeps general ability best.",
-            f"{_named(closest)} 最像原著，通用能力也保持得最好。",
+            f"{_named(closest)} is closest to the novels and keeps general ability best.",
+            f"{_named(closest)}最像原著，通用能力也保持得最好。",
         )
     style = (
-        say("All are equally close to the books.", "与原著的接近程度没有差别，")
+        say("All are equally close to the novels.", "与原著的接近程度没有差别，")
         if alike and len(placed) > 1
-        else say(f"Closest to the books: {_named(closest)}.", f"最像原著的是 {_named(closest)}，")
+        else say(f"Closest to the novels: {_named(closest)}.", f"最像原著的是 {_named(closest)}，")
     )
     ability = (
         say(" General ability is about the same in all.", "各次训练的通用能力相差无几。")
@@ -128,7 +128,7 @@ def _sentence(runs: Sequence[Compared]) -> str:
 
 
 def _steps(runs: Sequence[Compared]) -> list[Step]:
-    """What to type or open for the run that is closest to the books."""
+    """What to type or open for the run that is closest to the novels."""
     best = max(runs, key=lambda each: each.gained or -math.inf)
     folder = best.run.folder
     prompt = typed(prompt_of(folder))

@@ -71,7 +71,7 @@ def _figures(run: Run, points: list[DialPoint]) -> list[Figure]:
             [(p.kl, p.general_nll - general) for p in points],
         ]
         legend = [
-            say("gained on the novels", "小说上的收益"),
+            say("gained on the novels", "风格收益"),
             say("lost on general text", "通用文本上的代价"),
         ]
         svg = two_curves(
