@@ -6,21 +6,19 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from styledial.data.cleaning.contents import (
+    is_contents_heading,
+    is_entry,
+    lists_many,
+    named_with_page,
+)
 from styledial.data.cleaning.form import LONGEST
 from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.cleaning.numerals import ARABIC, HAN_NUMBER
 from styledial.data.cleaning.titles import Titles
+from styledial.data.cleaning.unnumbered import is_nameless, may_be_name
 from styledial.data.cleaning.words import is_worded
 
-_MANY = re.compile(rf"第\s?(?:{ARABIC}|{HAN_NUMBER})\s?[章回節节卷]")
-_LEADERS = re.compile(r".{1,60}?(?:[.…·．]{3,}|\s{3,})\s*\d{1,4}")
-_PAGED = re.compile(r"(?:.{1,60}?(?:[.…·．]{2,}|\s{2,})\s*|[IVXLC]{1,7}\.?\s)\d{1,4}")
-_CONTENTS = re.compile(
-    r"[\s【\[]*(?:目\s*录|目\s*錄|目\s*次|차\s*례|목\s*차|contents|table(?: of contents| "
-    r"des matières)?|inhalt|"
-    r"inhaltsverzeichnis|índice|indice|оглавление|содержание|mục lục|สารบัญ)[\s】\]:：.]*",
-    re.I,
-)
 _ONLY_NUMBER = re.compile(rf"第\s?(?:{ARABIC}|{HAN_NUMBER})\s?[章回節节卷集部篇]")
 
 _NUMBER = re.compile(r"[\dIVXLCivxlc]{1,7}[.:)]?")
@@ -50,15 +48,15 @@ def structure(lines: Iterable[Line], titles: Titles, ledger: Ledger) -> Iterator
                 yield Paragraph(chapter, line)
             continue
         title = titles.read(line.text)
-        if title is None and waiting and _is_second_half(waiting[-1], line):
+        if title is None and waiting and _is_second_half(waiting[-1], line, titles):
             title = re.sub(r"[\s\u3000]+", " ", line.text)
             waiting[-1:] = [(waiting[-1][0], waiting[-1][1] + " " + title)]
             ledger.drop(line, "title")
             continue
         listed = title is None and (
-            _is_contents(line.text, titles) or (under and _PAGED.fullmatch(line.text) is not None)
+            _is_contents(line.text, titles) or (under and is_entry(line.text))
         )
-        under = listed and (under or _CONTENTS.fullmatch(line.text) is not None)
+        under = listed and (under or is_contents_heading(line.text))
         if heading is not None:
             if title or listed:
                 ledger.drop(heading, "contents")
@@ -67,7 +65,7 @@ def structure(lines: Iterable[Line], titles: Titles, ledger: Ledger) -> Iterator
             heading = None
         if title:
             waiting.append((line, title))
-        elif listed and chapter and not waiting and _CONTENTS.fullmatch(line.text):
+        elif listed and chapter and not waiting and is_contents_heading(line.text):
             heading = line
         elif listed:
             ledger.drop(line, "contents")
@@ -83,22 +81,19 @@ def structure(lines: Iterable[Line], titles: Titles, ledger: Ledger) -> Iterator
 
 def _is_contents(text: str, titles: Titles) -> bool:
     """Whether a line is of a table of contents: its heading, many titles, a title with a page."""
-    if _CONTENTS.fullmatch(text) or _lists_many(text):
+    if is_contents_heading(text) or lists_many(text):
         return True
-    if not text[-1].isdecimal() or not _LEADERS.fullmatch(text):
-        return False
-    return titles(re.split(r"[.…·．]{3,}|\s{3,}", text)[0])
+    named = named_with_page(text)
+    return bool(named) and titles(named)
 
 
-def _lists_many(text: str) -> bool:
-    """A table of contents run together into one line."""
-    return len(text) > LONGEST and "。" not in text and len(_MANY.findall(text)) >= 4
-
-
-def _is_second_half(before: tuple[Line, str], line: Line) -> bool:
+def _is_second_half(before: tuple[Line, str], line: Line, titles: Titles) -> bool:
     """第一回 on a line of its own, the couplet that names it on the next; a title in capitals
-    that goes on; `CHAPTER I.` and its name in capitals under it."""
+    that goes on; `CHAPTER I.` and its name in capitals under it, or in any letters where the
+    book does so under each of its numbers."""
     title, text = before[1], line.text
+    if titles.named_below and line.number - before[0].number <= 4 and is_nameless(title):
+        return may_be_name(text)
     if _ONLY_NUMBER.fullmatch(title) and re.fullmatch(
         r"[^\s。，！？：；“”「」…]{2,16}[\s\u3000]+[^\s。，！？：；“”「」…]{2,16}", text
     ):

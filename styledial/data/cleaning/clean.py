@@ -20,7 +20,7 @@ from typing import Any
 from styledial.data.cleaning.authors import drop_authors_notes
 from styledial.data.cleaning.chapters import Paragraph, structure
 from styledial.data.cleaning.editions import drop_wrappers
-from styledial.data.cleaning.emphasis import drop_emphasis, has_footnotes
+from styledial.data.cleaning.emphasis import drop_emphasis, marks_of
 from styledial.data.cleaning.front import drop_notes, separate_front
 from styledial.data.cleaning.hyphens import Hyphens
 from styledial.data.cleaning.junk import drop_junk
@@ -31,6 +31,7 @@ from styledial.data.cleaning.quotes import find_form, unify_quotes
 from styledial.data.cleaning.repeats import drop_repeats
 from styledial.data.cleaning.titles import Titles
 from styledial.data.cleaning.typography import is_spread
+from styledial.data.cleaning.unnumbered import listed_titles
 from styledial.data.cleaning.unwrap import find_wrap, is_spaced, unwrap
 from styledial.data.copies.pieces import Piece, pieces
 
@@ -45,15 +46,17 @@ def clean(
     numbered = _counted(lines, ledger)
     raw = _first(numbered)
     language = find_language(line.text for line in raw)
-    unwrapped = drop_wrappers(itertools.chain(raw, numbered), raw, ledger, Titles((), markdown))
+    listed = listed_titles(raw)
+    strong = Titles((), markdown, listed=listed)
+    unwrapped = drop_wrappers(itertools.chain(raw, numbered), raw, ledger, strong)
     spread = language.chinese and is_spread(raw)
     uniform = normalise(unwrapped, ledger, language, spread, has_markup(raw))
     known = _first(uniform)
-    titles = Titles(known, markdown, ledger.overrides.keeps)
+    titles = Titles(known, markdown, ledger.overrides.keeps, listed)
     sound = drop_junk(itertools.chain(known, uniform), ledger, titles)
     paragraphs = _paragraphs(sound, titles, language)
     parted = structure(paragraphs, titles, ledger)
-    prose = drop_emphasis(parted, ledger, has_footnotes(known), markdown or language.spaced)
+    prose = drop_emphasis(parted, ledger, marks_of(known), markdown or language.spaced)
     prose = drop_notes(separate_front(prose, ledger), ledger)
     prose = drop_authors_notes(prose, ledger)
     if to_simplified:

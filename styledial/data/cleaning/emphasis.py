@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from styledial.data.cleaning.chapters import Paragraph
 from styledial.data.cleaning.ledger import Ledger, Line
@@ -14,6 +15,7 @@ _STARS = re.compile(
     r"(?<!\*)\*\*(?=[^\s*])([^*\n]{1,400}?)(?<=[^\s*])\*\*(?!\*)"
     r"|(?<![\w*])\*(?=[^\s*])([^*\n]{1,400}?)(?<=[^\s*])\*(?![\w*])"
 )
+_BOLD = re.compile(r"(?<![\w=])=(?=[^\W_])([^=\n]{1,200}?)(?<=[^\s=])=(?![\w=])")
 _PICTURE = re.compile(r"\[(?:Illustration|Image|Abbildung|Картинка)(?::[^\]]{0,300})?\]", re.I)
 _FOOTNOTE = re.compile(
     r"\[(?:Footnote|Note|Anmerkung|Nota|Сноска|Примечание)\s*[\w*]{0,4}\s*[:.].*"
@@ -21,25 +23,49 @@ _FOOTNOTE = re.compile(
     re.I,
 )
 _MARKER = re.compile(r"(?<=\S)\[(?:\d{1,3}|\*|[A-Z])\]|(?<=\S)\{\d{1,3}\}")
+# Where a page of the paper book began: [Pg 12]; {12} where such numbers rise through the book.
+_PAGE = re.compile(
+    r"[ \u00a0]?\[(?:pg|page|p)\.? ?(?:\d{1,4}|[ivxlc]{1,7})\](?=\s|$)|"
+    r"\[(?:pg|page) (?:\d{1,4}|[ivxlc]{1,7})\] ?",
+    re.I,
+)
+_BRACED_PAGE = re.compile(r"[ \u00a0]?(?<!\S)\{(\d{1,4})\}(?=\s|$)")
 _COUNTED = re.compile(r"(?<=[^\W\d_]|[.,;:!?”’\"'»」』。，；：！？])\[(\d{1,3})\]")
+_FEWEST_PAGES = 5
 _TRANSCRIBER = re.compile(r"\[Transcriber.?s.? notes?\b.*", re.I)
 
 
-def has_footnotes(sample: Sequence[Line]) -> bool:
-    """Whether the book has notes of the form `[1] …`, so that `[1]` in prose points to one, or
-    marks that count from 1 though its notes are far behind them, or gone."""
+class Marks(NamedTuple):
+    """What marks of an edition stand in a book: `[1]` for notes, `{12}` for pages."""
+
+    notes: bool = False
+    pages: bool = False
+
+
+def marks_of(sample: Sequence[Line]) -> Marks:
+    """The marks of a book: of notes where it has notes of the form `[1] …`, or marks that count
+    from 1 though their notes are far behind them or gone; of pages where their numbers rise."""
+    noted = False
     numbers: list[int] = []
+    pages: list[int] = []
     for line in sample:
         if "[" in line.text:
-            if _FOOTNOTE.fullmatch(line.text.strip()):
-                return True
+            noted = noted or _FOOTNOTE.fullmatch(line.text.strip()) is not None
             numbers += map(int, _COUNTED.findall(line.text))
-    rising = all(b in (1, a, a + 1) for a, b in itertools.pairwise(numbers))
-    return numbers[:1] == [1] and rising
+        if "{" in line.text:
+            pages += map(int, _BRACED_PAGE.findall(line.text))
+    counted = numbers[:1] == [1] and _rise(numbers, restart=True)
+    return Marks(noted or counted, len(pages) >= _FEWEST_PAGES and _rise(pages))
+
+
+def _rise(numbers: Sequence[int], restart: bool = False) -> bool:
+    if restart:
+        return all(b in (1, a, a + 1) for a, b in itertools.pairwise(numbers))
+    return all(a < b for a, b in itertools.pairwise(numbers))
 
 
 def drop_emphasis(
-    paragraphs: Iterable[Paragraph], ledger: Ledger, footnotes: bool, stars: bool
+    paragraphs: Iterable[Paragraph], ledger: Ledger, marks: Marks, stars: bool
 ) -> Iterator[Paragraph]:
     """Prose without `_italics_`, `*stars*`, pictures' captions, footnotes and their markers.
 
@@ -48,29 +74,35 @@ def drop_emphasis(
     open_note = False
     for paragraph in paragraphs:
         text = paragraph.line.text
-        note = open_note or ((footnotes or text[:1] == "{") and _FOOTNOTE.fullmatch(text))
+        note = open_note or ((marks.notes or text[:1] == "{") and _FOOTNOTE.fullmatch(text))
         note = note or (text[:1] == "[" and _TRANSCRIBER.fullmatch(text))
         if text and note:
             ledger.drop(paragraph.line, "footnote")
             bracketed = open_note or re.match(r"\[[A-Za-zА-я]", text) is not None
             open_note = bracketed and not text.rstrip().endswith("]")
             continue
-        kept = _plain(paragraph.line, ledger, footnotes, stars)
+        kept = _plain(paragraph.line, ledger, marks, stars)
         if kept is not text:
             paragraph = paragraph._replace(line=Line(paragraph.line.number, kept))
         if kept or not text:
             yield paragraph
 
 
-def _plain(line: Line, ledger: Ledger, footnotes: bool, stars: bool) -> str:
+def _plain(line: Line, ledger: Ledger, marks: Marks, stars: bool) -> str:
     text = line.text
     if "[" in text or "{" in text:
         text = _taken(_PICTURE, text, line, "illustration", ledger).strip()
-        if footnotes or "{" in text:
+        text = _taken(_PAGE, text, line, "page number", ledger)
+        if marks.pages:
+            text = _taken(_BRACED_PAGE, text, line, "page number", ledger).strip()
+        if marks.notes or "{" in text:
             text = _taken(_MARKER, text, line, "footnote", ledger)
     if "_" in text and (found := _ITALICS.findall(text)):
         ledger.drop(line, "emphasis", "__" * len(found))
         text = _ITALICS.sub(r"\1", text)
+    if stars and "=" in text and (bold := _BOLD.findall(text)):
+        ledger.drop(line, "emphasis", "==" * len(bold))
+        text = _BOLD.sub(r"\1", text)
     if stars and "*" in text:
         bare = _STARS.sub(lambda m: m[1] or m[2], text)
         if bare != text:
@@ -80,6 +112,6 @@ def _plain(line: Line, ledger: Ledger, footnotes: bool, stars: bool) -> str:
 
 
 def _taken(pattern: re.Pattern[str], text: str, line: Line, reason: str, ledger: Ledger) -> str:
-    for found in pattern.findall(text):
-        ledger.drop(line, reason, found)
+    for found in pattern.finditer(text):
+        ledger.drop(line, reason, found[0])
     return pattern.sub("", text)

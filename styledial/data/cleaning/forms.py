@@ -46,12 +46,14 @@ class _Place(NamedTuple):
 class Forms(NamedTuple):
     """`forms` of a book's own; `numbered`: whether it numbers its chapters in any form.
 
-    `lines`: its 第…章 lines in order, titles or not.
+    `lines`: its 第…章 lines in order, titles or not. `heads`: the places, among the lines that
+    aren't blank, of those that a strong mark or one of the forms makes titles.
     """
 
     forms: frozenset[Form]
     numbered: bool
     lines: list[Numbered]
+    heads: list[int]
 
 
 def find_forms(sample: Sequence[Line], is_marked: Callable[[str], bool]) -> Forms:
@@ -77,7 +79,8 @@ def find_forms(sample: Sequence[Line], is_marked: Callable[[str], bool]) -> Form
                 places[form].append(_Place(chars, number, count, plain))
         chars += len(text)
     known = _known(places, marked, volumes, chars)
-    return Forms(known, len(marked) >= 2 or bool(known), _lines(places))
+    heads = {place - 1 for place in marked} | {p.line - 1 for f in known for p in places[f]}
+    return Forms(known, len(marked) >= 2 or bool(known), _lines(places), sorted(heads))
 
 
 def _known(

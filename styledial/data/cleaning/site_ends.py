@@ -157,10 +157,10 @@ def line_at_end(text: str, at_head: bool = False) -> str:
     """Why a line at the head or tail of a chapter is a site's; nothing where it may be prose."""
     if len(text) > _LONGEST and not text.startswith(_LONG):
         return ""
-    if not (_MAY_BEGIN.match(text) or _OTHER.search(text)):
-        return ""
     if not at_head and _LAST.fullmatch(text):
         return "notice"
+    if not (_MAY_BEGIN.match(text) or _OTHER.search(text)):
+        return ""
     why = next((why for why, rule in _RULES if rule.fullmatch(text)), "")
     return why or ("advertisement" if _pleads(text) else "")
 

@@ -8,11 +8,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 
 from styledial.data.cleaning.chinese_titles import NUMBERED, OTHER_WORD, TOLD, reads_as_title
 from styledial.data.cleaning.decorations import BLANK, undecorated, without_addition
+from styledial.data.cleaning.folding import fold
 from styledial.data.cleaning.form import LONGEST, LONGEST_MARKED
 from styledial.data.cleaning.forms import find_forms
 from styledial.data.cleaning.ledger import Line
@@ -20,6 +21,13 @@ from styledial.data.cleaning.numbered import form_of, is_surely_prose
 from styledial.data.cleaning.numerals import value
 from styledial.data.cleaning.run_on import Numbered, RunOn
 from styledial.data.cleaning.sections import is_section
+from styledial.data.cleaning.unnumbered import (
+    heads_in_capitals,
+    in_capitals,
+    is_nameless,
+    named_below,
+    rows_of,
+)
 from styledial.data.cleaning.words import goes_on_as_title, is_long_title, is_worded
 
 _KOREAN = re.compile(
@@ -32,7 +40,8 @@ _BRACKETED = re.compile(r"[\[<]\s*([^\[\]<>]{3,60}?)\s*[\]>]")  # [Chapter 1]
 class Titles:
     """Recognises titles of one book, whose own numbered forms are learnt from `sample`.
 
-    `keeps`: lines that are prose, as the user says.
+    `keeps`: lines that are prose, as the user says; `listed`: folded names of chapters that a
+    list of contents has.
     """
 
     def __init__(
@@ -40,10 +49,15 @@ class Titles:
         sample: Sequence[Line],
         markdown: bool = False,
         keeps: Callable[[str], bool] = lambda text: False,
+        listed: Collection[str] = frozenset(),
     ) -> None:
         self.markdown = markdown
         self.keeps = keeps
-        self.forms, self.numbered, lines = find_forms(sample, _is_numbered)
+        self.listed = listed
+        self.forms, self.numbered, lines, heads = find_forms(sample, _is_numbered)
+        rows = rows_of(sample)
+        self.named_below = named_below(rows, [n for n in heads if is_nameless(rows[n].text)])
+        self.in_capitals = not heads and heads_in_capitals(rows)
         self.run_on = RunOn(lines)
         self.others = any(form.before != "第" for form in self.forms)
         # Unwrapping asks about a line twice, structure once more.
@@ -77,6 +91,8 @@ class Titles:
             _is_numbered(text)
             or is_section(text, self.numbered)
             or (len(text) <= LONGEST and self._in_a_known_form(text))
+            or (self.in_capitals and in_capitals(text))
+            or (bool(self.listed) and fold(text).rstrip(".") in self.listed)
         )
         return re.sub(r"[\s\u3000]+", " ", text) if good else None
 

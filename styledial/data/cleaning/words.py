@@ -177,6 +177,8 @@ def goes_on_as_title(rest: str) -> bool:
     body = rest.strip(BLANK)
     if not body or re.fullmatch(r"[.:—–)\]-]+", body):
         return True
+    if re.fullmatch(r"(?:of|von|de|sur|di|из|z)\s\d{1,4}", body):  # Chapter 1 of 3
+        return True
     if body[0] == "(":
         return re.fullmatch(r"\([^()]{1,60}\)\.?", body) is not None
     if body[0] in ".:—–-)]/|":

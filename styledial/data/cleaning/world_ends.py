@@ -15,10 +15,15 @@ LAST = (
     rf"(?:fortsetzung folgt|à suivre|continuará|продолжение следует|далі буде|devam edecek|"
     rf"ciąg dalszy nastąpi|pokračování příště|còn tiếp|bersambung|fortsättning följer|"
     rf"wordt vervolgd){_DOTS}",
-    rf"(?:ende|fim|koniec|konec|vége){_DOTS}|끝|終|終わり|おわり|完",
+    rf"(?:ende|fim|koniec|konec|vége|finis|кінець|τέλος|τελος|hết|kết thúc|จบ(?:บริบูรณ์)?|"
+    rf"(?-i:FINE|SON)|النهاية|تمت|انتهى|ה?סוף|समाप्त|इति){_DOTS}|"
+    r"[（(<\[【]?\s?(?:끝|완|終|終わり|おわり|了|完|全[书書]?[完终終]|大[结結]局)\s?[）)>\]】]?|"
+    r"《[^《》]{1,20}》\s?(?:全[书書]|全文)?[完终終]|"
+    rf"(?-i:(?:THE )?END OF [A-Z][A-Z’' -]{{2,40}}){_DOTS}",
     rf"(?:ende (?:des|von)|fin (?:du|de la)|fin del?(?: la)?|fim d[oa]|fine del(?:la)?)"
-    rf" (?:kapitels?|teils?|buch(?:e?s)?|chapitre|partie|livre|tome|capítulo|parte|libro|livro|"
-    rf"capitolo){_ORDINAL}{_DOTS}",
+    rf"(?: (?:ersten|zweiten|dritten|vierten|prima?o?|second[oa]|terz[oa]))?"
+    rf" (?:kapitels?|teils?|bandes?|buch(?:e?s)?|chapitre|partie|livre|tome|roman|capítulo|parte|"
+    rf"libro|livro|novela|cuento|obra|tomo|capitolo|volume|romanzo){_ORDINAL}{_DOTS}",
     rf"конец{_ORDINAL} (?:книги|части|тома|главы){_DOTS}|koniec rozdziału{_DOTS}|bölüm sonu{_DOTS}|"
     rf"hết chương(?: \d{{1,4}})?{_DOTS}",
     r"[<\[(]?\s?(?:제\s?)?\d{1,4}\s?[화장편회].{0,20}?[>\])]?\s?끝\s?[>\])]?",
