@@ -43,6 +43,14 @@ class DataError(UserError):
 class ModelError(UserError):
     """A base model that is not available or cannot be read."""
 
+    def of(self, option: str) -> ModelError:
+        """The same of a base that an option or argument named, and no setting."""
+        name = "model.model_name_or_path"
+        return ModelError(
+            self.en.replace(f"{name}: ", f"{option}: " if option else ""),
+            self.zh.replace(f"{name}：", f"{option}：" if option else ""),
+        )
+
 
 class AdapterError(UserError):
     """An adapter folder that cannot be used."""

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from styledial.monitor import trackers
-from styledial.run import conclude, prepare, updates
+from styledial.run import conclude, load, prepare, updates
 from styledial.training import checkpoint, step
 
 # What is called when, by the name under which it is looked up. The order of a run.
 LOADING = {
-    "texts": (prepare, "read_texts"),
-    "model": (prepare, "build_policy"),
+    "texts": (load, "read_texts"),
+    "model": (load, "build_policy"),
     "samples of the base": (prepare, "sample"),
     "anchor": (prepare, "build_anchor"),
     "trackers": (trackers, "Trackers"),

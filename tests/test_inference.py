@@ -287,6 +287,23 @@ def test_an_adapter_whose_base_is_gone_or_another(
     assert (moved / "notes.exe").read_bytes() == b"MZ\0unknown"
 
 
+@pytest.mark.parametrize(
+    ("command", "option"), [("generate", "--base"), ("chat", "--base"), ("generate", "")]
+)
+def test_a_base_that_is_not_there_is_named_as_it_was_typed(
+    command: str, option: str, run: Path, tmp_path: Path
+) -> None:
+    """The sentence began with model.model_name_or_path, which nobody had typed."""
+    gone = tmp_path / "gone"
+    (gone / "x").mkdir(parents=True)
+    (gone / "config.json").write_text("{}")
+    prompt = [] if command == "chat" else ["--prompt", "x"]
+    done = invoke(command, *([run, option, gone / "x"] if option else [gone]), *prompt)
+    assert done.returncode == 2
+    assert "model.model_name_or_path" not in done.stderr
+    assert str(gone) in done.stderr
+
+
 def test_nothing_written_commands_the_terminal() -> None:
     assert printable("门\x1b[2J\x07\n\tok") == "门[2J\n\tok"
 

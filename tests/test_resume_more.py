@@ -7,6 +7,7 @@ number of updates, so that a longer plan was another run.
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -165,3 +166,23 @@ def test_the_last_state_is_small_and_may_be_removed(
     for command in ("report", "doctor"):
         assert invoke(command, output).returncode == 0
     trained(*settings, "--overwrite")
+
+
+def test_a_run_that_was_moved_is_resumed_where_it_lies(
+    tiny_base: Path, novels: Path, tmp_path: Path
+) -> None:
+    """Its settings named the folder that it had been in: a copy resumed the original, and a run
+    that was moved began anew there. What the doctor prints for either names this folder."""
+    first, moved = tmp_path / "first", tmp_path / "my run"
+    trained(*settings_of(tiny_base, novels, first, "max_steps=2"))
+    shutil.copytree(first, moved)
+    settings = moved / "train_config.yaml"
+    refused = invoke("train", "--config", settings, "--resume", "max_steps=4")
+    assert refused.returncode == 2
+    assert f"training.output_dir='{moved}'" in refused.stderr
+    (moved / "summary.json").unlink()
+    told = invoke("doctor", moved).stderr
+    line = next(line for line in told.splitlines() if line.startswith("  styledial train"))
+    assert f"output_dir='{moved}'" in line
+    trained(*shlex.split(line)[2:], "max_steps=4")
+    assert (summary_of(moved)["steps"], summary_of(first)["steps"]) == (4, 2)

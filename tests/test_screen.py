@@ -229,6 +229,27 @@ def test_general_ability_is_never_a_negative_loss(
     assert max(cell_len(line) for line in lines if not line.startswith("    ")) <= 80
 
 
+@pytest.mark.parametrize(
+    ("kl", "said"),
+    [(0.162, "reached 0.162: more than was asked"), (0.06, "reached 0.060: less than was asked")],
+)
+def test_the_verdict_says_that_it_is_not_what_was_asked(
+    kl: float, said: str, tmp_path: Path
+) -> None:
+    """On 884 held-out tokens a run for 0.1 ended at 0.162, which stood there without a word."""
+    summary = {**SUMMARY, "kl_final": kl, "adapter_scale": 0.7, "kl_tokens": 442}
+    findings = LastWords([], found=False)
+    lines = closing(summary, [], tmp_path, evaluation={}, findings=findings, is_adapter=True)
+    assert lines[1].endswith(said)
+    assert "measured on the other: 442 tokens" in lines[2]
+    near = closing(
+        {**summary, "kl_final": 0.103}, [], tmp_path, evaluation={}, findings=findings,
+        is_adapter=True,
+    )  # fmt: skip
+    assert near[1].endswith("reached 0.103")
+    assert "442" not in "".join(near)
+
+
 def test_a_run_that_fell_short_says_so_and_how_to_go_on(tmp_path: Path) -> None:
     summary = {**SUMMARY, "kl_final": 0.05, "adapter_scale": 1.0}
     (tmp_path / "summary.json").write_text(json.dumps(summary), encoding="utf-8")

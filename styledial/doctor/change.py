@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from styledial.doctor.record import Record
-from styledial.files import beside
+from styledial.files import beside, expanded
 from styledial.language import typed
 from styledial.run_folder.layout import CHECKPOINTS, SETTINGS
 
@@ -37,10 +37,21 @@ def command_for(run: Record, change: Change) -> str:
     settings = [f"{_key(name)}={_text(value)}" for name, value in change.items()]
     if "training.num_train_epochs" in change and run.config.training.max_steps > 0:
         settings.append("max_steps=-1")
-    start = ["styledial train --config", typed(run.folder / SETTINGS)]
     if _resumable(run, change):
-        return " ".join([*start, "--resume", *settings])
-    return " ".join([*start, *settings, f"output_dir={typed(_beside(run.folder))}"])
+        return resuming(run, *settings)
+    return " ".join([*_train(run), *settings, f"output_dir={typed(_beside(run.folder))}"])
+
+
+def resuming(run: Record, *settings: str) -> str:
+    """The command that goes on with this run, wherever it lies now: the settings of one that was
+    moved or copied name another folder."""
+    there = expanded(run.config.training.output_dir).resolve() == run.folder.resolve()
+    here = [] if there else [f"output_dir={typed(run.folder)}"]
+    return " ".join([*_train(run), "--resume", *settings, *here])
+
+
+def _train(run: Record) -> tuple[str, str]:
+    return "styledial train --config", typed(run.folder / SETTINGS)
 
 
 def _resumable(run: Record, change: Change) -> bool:

@@ -164,12 +164,12 @@ def read_record(folder: Path) -> Record:
             f"{folder}：其中的适配器来自另一个基座上的训练，此处没有训练过程。"
             f"请写它所来自的训练：{origin.get('run')}。",
         )
-    if not (folder / SETTINGS).is_file() or not (folder / METRICS).is_file():
-        near = runs_near(folder)
+    if missing := [name for name in (SETTINGS, METRICS) if not (folder / name).is_file()]:
+        near, are = runs_near(folder), "are" if len(missing) > 1 else "is"
         raise UserError(
-            f"{folder}: no run here ({SETTINGS} and {METRICS} are missing). Name the output_dir "
+            f"{folder}: no run here ({' and '.join(missing)} {are} missing). Name the output_dir "
             f"of a run{near[0]}.",
-            f"{folder}：这里没有训练（缺少 {SETTINGS} 或 {METRICS}）。"
+            f"{folder}：这里没有训练（缺少 {'、'.join(missing)}）。"
             f"请写训练的 output_dir{near[1]}。",
         )
     run = read_files(folder)

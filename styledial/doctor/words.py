@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from styledial.doctor.change import resuming
 from styledial.doctor.examine import examine, limit
 from styledial.doctor.finding import Finding
 from styledial.doctor.record import Record, read_record
@@ -62,10 +63,8 @@ def first_thing(run: Record, findings: Sequence[Finding]) -> str:
         lines = [say(*leading) + say(*first.advice)]
         return "\n".join([*lines, *([f"  {first.command}"] if first.command else [])])
     if not run.summary:
-        return say(
-            "Do this first: finish the run (its command with --resume).",
-            "最该做的：完成训练（原命令加 --resume）。",
-        )
+        words = say("Do this first: finish the run:", "最该做的：完成训练：")
+        return f"{words}\n  {resuming(run)}"
     return say("Nothing needs to be done: no problems found.", "无需处理：没有发现问题。")
 
 

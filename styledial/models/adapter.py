@@ -196,7 +196,10 @@ def _device() -> torch.device:
 def load_plain(named: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A whole model, merged or a base, in the precision of its files, on the GPU if there is one,
     and its tokenizer. Raises ModelError."""
-    model = load_base(named, keep_file_dtype=True)
+    try:
+        model = load_base(named, keep_file_dtype=True)
+    except ModelError as error:
+        raise error.of("") from None
     if not is_quantised(model):
         model.to(_device())
     return model, load_tokenizer(named)
@@ -213,7 +216,8 @@ def base_of(folder: Path, base: str | None = None) -> Base:
         here = Path(find_base(name)).exists()
     except ModelError as error:
         if base:
-            raise
+            raise error.of("--base") from None
+        error = error.of("")
         raise AdapterError(
             f"{folder}: the base it was trained on cannot be used ({error.en.rstrip('.')}). Say "
             "where it is now: --base FOLDER.",

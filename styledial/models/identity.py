@@ -105,8 +105,9 @@ def check_same_base(run: Path, base: Base, name_or_path: str, remedy: tuple[str,
     if other := differing_parts(base, name_or_path):
         words = [_WORDS[part] for part in other]
         en, zh = (", ".join(each[0] for each in words), "、".join(each[1] for each in words))
+        en += " differ" if len(words) > 1 or en == "weights" else " differs"
         raise AdapterError(
-            f"{name_or_path}: is not the base that {run} was trained on (its {en} differ). "
+            f"{name_or_path}: is not the base that {run} was trained on (its {en}). "
             f"Restore that base, or {remedy[0]}.",
             f"{name_or_path}：不是 {run} 训练时所用的基座（{zh}不同）。"
             f"请恢复原来的基座，或{remedy[1]}。",

@@ -13,6 +13,7 @@ from styledial.data.novels import check_novels
 from styledial.data.texts import check_general, style_folder
 from styledial.distributed.ranks import Place
 from styledial.errors import UserError
+from styledial.language import typed
 from styledial.models.identity import check_same_base, remembered_base
 from styledial.models.locate import absolute
 from styledial.places import check_new
@@ -86,6 +87,23 @@ def check_base_is_the_same(config: Config, folder: Path) -> None:
             "用 model.model_name_or_path=文件夹 指明它现在的位置",
         )
         check_same_base(folder, base, config.model.model_name_or_path, remedy)
+
+
+def check_resumes_its_own(config: Config) -> None:
+    """Raises UserError where `--resume` is given the settings of a run that was moved or copied:
+    they name the folder that it was in."""
+    file = Path(config.sources.get("training.output_dir", "").rpartition(":")[0])
+    here, named = file.parent, config.training.output_dir
+    is_a_run = file.name == layout.SETTINGS and (here / layout.CHECKPOINTS).is_dir()
+    if is_a_run and _resolved(str(here)) != _resolved(named):
+        raise UserError(
+            f"--resume: {file} is of a run that was moved or copied: it lies in {here}, and its "
+            f"output_dir is {named}. Add training.output_dir={typed(here)} to continue this one, "
+            f"or training.output_dir={typed(named)} for the run there.",
+            f"--resume：{file} 所属的训练被移动或复制过：它在 {here}，而 output_dir 是 {named}。"
+            f"要继续这一个，请加 training.output_dir={typed(here)}；"
+            f"要继续原来的，请加 training.output_dir={typed(named)}。",
+        )
 
 
 def check_same_run(config: Config, folder: Path) -> list[str]:

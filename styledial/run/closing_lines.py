@@ -17,7 +17,7 @@ from styledial.models.merge import merges_into_its_base
 from styledial.run.samples import Sample
 from styledial.run.strengths import further, within
 from styledial.run_folder.layout import REPORT
-from styledial.run_folder.outcome import fell_short, general_judged, style_judged
+from styledial.run_folder.outcome import beside_target, fell_short, general_judged, style_judged
 from styledial.run_folder.reader import is_number, mapping
 from styledial.strength import verdict
 from styledial.units import duration, fixed, percent, signed
@@ -38,6 +38,10 @@ def closing_lines(
     `findings`: what the doctor has to say; only without it, the general way to a stronger style."""
     asked = summary["kl_beta"] if KLMode.of_summary(summary).has_target else None
     lines = ["", verdict(summary["kl_final"], asked)]
+    if beside := beside_target(summary):
+        more = say(": more than was asked", "，超过目标强度")
+        lines[-1] += more if beside > 1 else say(": less than was asked", "，低于目标强度")
+        lines += _why_beside(summary)
     if fell_short(summary):
         lines.append(
             say(
@@ -61,6 +65,18 @@ def closing_lines(
     )
     prompt = samples[0].prompt if samples else say("The door opened and", "他推开门，看见")
     return [*lines, *next_lines(_advice(summary, folder, prompt, is_adapter))]
+
+
+def _why_beside(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Of an adapter, which is scaled to its budget: on other text than this reading's, and a little
+    text differs from another."""
+    tokens = summary.get("kl_tokens")
+    if is_number(tokens) and "adapter_scale" in summary:
+        yield say(
+            f"  It was set on one half of the held-out text and measured on the other: {tokens:,} "
+            "tokens, so little that the two differ.",
+            f"  强度按一半留出文本设定，在另一半上测量：仅 {tokens:,} 个 token，两半相差较大。",
+        )
 
 
 def _style(summary: dict[str, Any]) -> tuple[str, str]:

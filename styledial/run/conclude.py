@@ -235,6 +235,7 @@ def _summary(
         "answers": parts.answers,
         **landing,
         "kl_final": style.kl,
+        "kl_tokens": style.tokens,
         "style_nll_base": style.nll_base,
         "style_nll": style.nll,
         **_bits(style, figures.style_characters),

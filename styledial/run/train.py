@@ -73,6 +73,8 @@ def train_from_config(
     after a signal, with an earlier run as it was unless this one has saved something.
     """
     start, folder = Start(**how), Path(config.training.output_dir).expanduser()
+    if start.resume:
+        checks.check_resumes_its_own(config)
     if start.resume and start.when_too_large == "fit":
         config = as_it_was_fitted(config, folder)
     config = checks.with_absolute_base(config)

@@ -60,6 +60,16 @@ def passed_target(summary: Mapping[str, Any]) -> bool:
     return asked is not None and is_number(reached) and reached > _PASSED * asked
 
 
+def beside_target(summary: Mapping[str, Any]) -> float | None:
+    """How many times its target a run ended at, where that is a tenth off or more though it had
+    learnt as much; else None."""
+    reached, asked = summary.get("kl_final"), target_of(summary)
+    if not asked or not is_number(reached) or fell_short(summary):
+        return None
+    times = reached / asked
+    return None if 1 / _PASSED <= times <= _PASSED else times
+
+
 def style_judged(change: float | None) -> Judged:
     """Of the change in loss on chapters that weren't trained on."""
     if change is None:
