@@ -16,6 +16,7 @@ from styledial.models.adapter import base_of
 from styledial.models.gguf_base import in_words, origin_of
 from styledial.models.load import load_base, load_tokenizer
 from styledial.models.locate import find_base
+from styledial.run_folder.described import is_plain_model
 
 REPOSITORY = "owner/tiny-model"
 
@@ -71,14 +72,17 @@ def test_files_that_are_no_base(gguf_file: Path, tiny_base: Path, tmp_path: Path
     text = tmp_path / "text.gguf"
     text.write_text("no model", encoding="utf-8")
     lora = write_base(tiny_base, tmp_path / "lora.gguf", "qwen2", type="adapter")
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    shutil.copy(gguf_file, folder / "it.gguf")
+    folder, capitals = tmp_path / "folder", tmp_path / "capitals"
+    for place, name in ((folder, "it.gguf"), (capitals, "IT.GGUF")):
+        place.mkdir()
+        shutil.copy(gguf_file, place / name)
+    assert is_plain_model(capitals / "IT.GGUF")  # generate and chat take it
     for path, says in (
         (cut, "is damaged or incomplete"),
         (text, "is a file and no GGUF"),
         (lora, "holds no language model"),
         (folder, "name the file: .*it.gguf"),
+        (capitals, "name the file: .*IT.GGUF"),
         (tmp_path / "none.gguf", "no such folder or file"),
         ("models/none.gguf", "no such folder or file"),
     ):

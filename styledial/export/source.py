@@ -11,9 +11,9 @@ from typing import Any
 from styledial.dial import FILE as DIAL
 from styledial.dial import DialPoint, load_dial, rising_part, strongest
 from styledial.errors import AdapterError, UserError
+from styledial.files import is_gguf
 from styledial.inference.strengths import scale_at
 from styledial.models.adapter import base_of, describe_adapter
-from styledial.models.gguf_base import is_gguf
 from styledial.models.identity import Base
 from styledial.models.load import quiet_libraries
 from styledial.models.locate import ready_folder

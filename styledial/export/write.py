@@ -13,10 +13,10 @@ from styledial.export import gguf, measured, ollama, vllm
 from styledial.export.card import card
 from styledial.export.programs import ONE_MODEL, llama_server
 from styledial.export.source import At, Source, chosen, read_source
-from styledial.files import beside, expanded, folder_written_aside, write_json, write_text
+from styledial.files import beside, expanded, folder_written_aside, is_gguf, write_json, write_text
 from styledial.language import say, typed
 from styledial.models.adapter import load_adapter, scale_adapter, write_adapter
-from styledial.models.gguf_base import ENDING, is_gguf
+from styledial.models.gguf_base import ENDING
 from styledial.models.identity import FILE as BASE
 from styledial.models.inspect import read_config
 from styledial.models.llama_cpp import is_installed

@@ -62,14 +62,6 @@ class _Header:
     origin: Origin
 
 
-def is_gguf(path: Path) -> bool:
-    """Whether it is a file that begins as GGUF does."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(4) == b"GGUF"
-
-
 def fingerprint(path: Path) -> str:
     """Of the file's size and 64 blocks all over it; its name and place don't count."""
     digest = hashlib.sha256(str(path.stat().st_size).encode())

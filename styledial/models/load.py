@@ -12,14 +12,14 @@ import torch
 
 from styledial.data.chat import check_template
 from styledial.errors import ModelError
-from styledial.files import expanded
+from styledial.files import expanded, is_gguf
 from styledial.language import say
 from styledial.libraries import uncollected
 from styledial.models import prequantised
 from styledial.models.base_files import written_dtype
 from styledial.models.classes import auto_class, with_attention
 from styledial.models.frozen import frozen
-from styledial.models.gguf_base import is_gguf, origin_of
+from styledial.models.gguf_base import origin_of
 from styledial.models.inspect import check_no_pointers, read_config
 from styledial.models.locate import (
     absolute,

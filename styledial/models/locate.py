@@ -15,12 +15,12 @@ from pathlib import Path
 
 from styledial.commands import command
 from styledial.errors import ModelError
-from styledial.files import expanded
+from styledial.files import expanded, is_gguf
 from styledial.hub.home import model_folder
 from styledial.language import typed
 from styledial.models.chatglm.convert import converted
 from styledial.models.chatglm.layout import is_original
-from styledial.models.gguf_base import ENDING, dequantised, is_gguf
+from styledial.models.gguf_base import ENDING, dequantised
 from styledial.models.inspect import check_folder, read_config
 from styledial.models.registry import known, on_hugging_face, on_modelscope
 from styledial.models.support import check_supported
@@ -110,7 +110,7 @@ def _check_is_plain_model(path: Path) -> None:
             "无法确定哪个是基座。请把 adapter_* 文件移到别的文件夹。",
         )
     if not (path / "config.json").is_file():
-        if files := sorted(path.glob(f"*{ENDING}")):
+        if files := sorted(each for each in path.iterdir() if is_gguf(each)):
             raise ModelError(
                 f"model.model_name_or_path: {path} is a folder with a GGUF file; name the file: "
                 f"{typed(files[0])}.",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from styledial.errors import AdapterError, UserError
-from styledial.files import expanded
+from styledial.files import expanded, is_gguf
 from styledial.language import say, typed
 from styledial.places import check_new
 from styledial.run_folder.layout import (
@@ -29,7 +29,7 @@ def is_plain_model(folder: Path) -> bool:
     """Whether `folder` is a model without a run beside it, as `styledial merge` writes one, or a
     GGUF file."""
     if folder.is_file():
-        return folder.suffix == ".gguf"
+        return is_gguf(folder)
     run = (folder / SUMMARY).is_file() or (folder / ADAPTER_SETTINGS).is_file()
     return not run and (folder / MODEL_SETTINGS).is_file()
 
