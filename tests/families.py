@@ -111,7 +111,9 @@ def build_family(name: str, folder: Path) -> Path:
         changes = {**SIZES, **common, **TEXT_ONLY[name]}
     changes = {key: value for key, value in changes.items() if value is not None}
     config = AutoConfig.for_model(name, **changes)
-    model = with_attention(lambda **how: auto_class(config).from_config(config, **how), "sdpa")
+    model = with_attention(
+        lambda **how: auto_class(config).from_config(config, **how), "sdpa", config
+    )
     spread(model)
     dice = torch.Generator().manual_seed(2)
     with torch.no_grad():

@@ -9,6 +9,7 @@ from rehearsal import rehearse
 from tiny_models import TEXT, build, spread
 
 from styledial.errors import ModelError
+from styledial.models.classes import with_attention
 from styledial.models.frozen import frozen
 from styledial.models.load import load_base
 from styledial.models.policy import with_lora
@@ -140,3 +141,14 @@ def test_a_model_that_stays_random_is_refused():
     )
     with pytest.raises(ModelError, match="training mode its outputs are random"):
         behaviour(model)
+
+
+@pytest.mark.parametrize(("cap", "taken"), [(50.0, "eager"), (None, "sdpa")])
+def test_scores_that_are_capped_are_not_left_to_sdpa(cap, taken, monkeypatch) -> None:
+    """transformers 5.12 took it for Gemma 2 and left the cap out: log-probabilities 0.009 off."""
+    from transformers import Gemma2Config
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    config = Gemma2Config(attn_logit_softcapping=cap)
+    chosen = with_attention(lambda attn_implementation: attn_implementation, "sdpa", config)
+    assert chosen == taken

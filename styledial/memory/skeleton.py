@@ -90,7 +90,7 @@ def _base(settings: ModelSettings, shape: PretrainedConfig, dtype: torch.dtype) 
         trust_remote_code=settings.trust_remote_code,
     )
     with built_from(settings.model_name_or_path):
-        base = with_attention(make, wanted)
+        base = with_attention(make, wanted, shape)
     if settings.load_in_4bit or settings.load_in_8bit:
         quantised(base, settings, dtype)
     return frozen(base)

@@ -24,11 +24,17 @@ def auto_class(config: PretrainedConfig) -> Any:
     return AutoModelForCausalLM
 
 
-def with_attention(make: Callable[..., Any], wanted: str) -> Any:
+def with_attention(make: Callable[..., Any], wanted: str, config: PretrainedConfig) -> Any:
     """make(attn_implementation=...) with `wanted`, or with the best that the family has where it
-    has no sdpa: eager, the slowest, last. Raises what the last try raises."""
+    has no sdpa: eager, the slowest, last. Raises what the last try raises.
+
+    sdpa can't cap the scores, as Gemma 2 does; older versions of transformers (5.20 still) took it
+    all the same and left the cap out without a word.
+    """
     instead = ["flex_attention"] * torch.cuda.is_available() + ["eager"]
     choices = [wanted, *instead] if wanted == "sdpa" else [wanted]
+    if wanted == "sdpa" and getattr(config.get_text_config(), "attn_logit_softcapping", None):
+        choices.remove("sdpa")
     for choice in choices[:-1]:
         try:
             return make(attn_implementation=choice)

@@ -193,7 +193,7 @@ def _from_pretrained(folder: Path, attention: str, trust: bool, **options: Any) 
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=trust)
     make = partial(auto_class(config).from_pretrained, folder, trust_remote_code=trust, **options)
-    return with_attention(make, attention)
+    return with_attention(make, attention, config)
 
 
 def weights_dtype(

@@ -143,7 +143,7 @@ def _without_memory(shape: PretrainedConfig, trusted: bool) -> PreTrainedModel:
 
     with torch.device("meta"):
         make = partial(auto_class(shape).from_config, shape, trust_remote_code=trusted)
-        return with_attention(make, "sdpa")
+        return with_attention(make, "sdpa", shape)
 
 
 def _of_tokenizers(own: PreTrainedTokenizerBase, other: PreTrainedTokenizerBase) -> Words | None:
