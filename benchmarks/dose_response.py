@@ -33,9 +33,10 @@ sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
 from accelerate import Accelerator  # noqa: E402
+from dose_rivals import train_rival  # noqa: E402
 
 from styledial.data.novels import read_novels, read_text  # noqa: E402
-from styledial.data.pack import IGNORE_INDEX, PackedRows, pack  # noqa: E402
+from styledial.data.pack import PackedRows, pack  # noqa: E402
 from styledial.data.passage import Passage  # noqa: E402
 from styledial.dial import read_points, scale_for  # noqa: E402
 from styledial.models.adapter import save_model, scale_adapter, scaled  # noqa: E402
@@ -46,7 +47,6 @@ from styledial.training.components import Anchor, Components, Hooks  # noqa: E40
 from styledial.training.controller import FixedCoefficient, KLController  # noqa: E402
 from styledial.training.landing import find_scale  # noqa: E402
 from styledial.training.loop import train  # noqa: E402
-from styledial.training.losses import fused_nll_kl  # noqa: E402
 from styledial.training.measure import halves, measure  # noqa: E402
 from styledial.training.reference import ReferenceCache, References, fingerprint  # noqa: E402
 from styledial.training.row_order import RowOrder  # noqa: E402
@@ -177,7 +177,11 @@ class Bench:
             return True
 
         if kind in ("replay", "asft"):
-            self._plain_loop(kind, policy, optimizer, scheduler, order, after_step)
+            general = RowOrder(len(self.anchor_text), BATCH // 4, 1, 1, order.seed + 1)
+            train_rival(
+                kind, policy, (self.style, self.anchor_text), (order, general), optimizer,
+                scheduler, steps=steps, after_step=after_step,
+            )  # fmt: skip
         else:
             from styledial.distributed.consensus import Consensus
             from styledial.training.checkpoint import TrainState
@@ -281,56 +285,6 @@ class Bench:
             "general_kl": general.kl,
             **more,
         }
-
-    def _plain_loop(
-        self,
-        kind: str,
-        policy: Policy,
-        optimizer: Any,
-        scheduler: Any,
-        order: RowOrder,
-        after_step: Any,
-    ) -> None:
-        """The rivals' objectives: NLL with replayed general text, and ASFT."""
-        from types import SimpleNamespace
-
-        general = RowOrder(len(self.anchor_text), BATCH // 4, 1, 1, order.seed + 1)
-        policy.train()
-        for step in range(self.given.steps):
-            parts = [self.style.batch(order.update(step))]
-            if kind == "replay":
-                parts.append(self.anchor_text.batch(general.update(step)))
-            loss = sum(self._rival(kind, policy, part, sum(map(_targets, parts))) for part in parts)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
-            optimizer.step()
-            scheduler.step()
-            optimizer.zero_grad()
-            after_step(SimpleNamespace(step=step + 1))
-
-    def _rival(self, kind: str, policy: Policy, batch: Any, tokens: int) -> Any:
-        hidden = policy(batch.input_ids, batch.position_ids).flatten(0, 1)
-        targets = batch.targets.flatten()
-        kept = (targets != IGNORE_INDEX).float() / tokens
-        if kind == "replay":
-            return fused_nll_kl(hidden, None, policy.head, targets, kept, kept).loss
-        # DFT: each token's NLL weighted by its own probability, without gradient.
-        with torch.no_grad():
-            nll = fused_nll_kl(hidden, None, policy.head, targets, kept, kept).nll
-        reference = policy.reference(batch.input_ids, batch.position_ids).flatten(0, 1)
-        return fused_nll_kl(
-            hidden,
-            reference,
-            policy.head,
-            targets,
-            kept * (-nll).exp(),
-            0.1 * kept,
-            direction="forward",
-        ).loss
-
-
-def _targets(batch: Any) -> int:
-    return int((batch.targets != IGNORE_INDEX).sum())
 
 
 def readings(output: Path) -> list[dict[str, Any]]:

@@ -168,3 +168,10 @@ def with_card(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     from styledial.memory import gpus
 
     return lambda card: monkeypatch.setattr(gpus, "found_card", lambda: card)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's cache with nothing in it."""
+    monkeypatch.setenv("STYLEDIAL_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"

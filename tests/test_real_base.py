@@ -13,8 +13,9 @@ from small_training import rows_of
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from plain_questions import QUESTIONS, is_right
-from real_base import ORDER, Replayed, Way
 from real_base_readings import GREEDY, Mixed, Tuned, markers
+from real_base_training import Replayed
+from real_base_ways import ORDER, Way
 
 from styledial.evaluation.writing import Passage, Passages
 from styledial.models.writing_in_batches import extend, side_by_side

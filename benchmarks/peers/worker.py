@@ -14,7 +14,8 @@ import warnings  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from material import folder_of  # noqa: E402
-from ways import WAYS, Work  # noqa: E402
+from ways import WAYS  # noqa: E402
+from work import Work  # noqa: E402
 
 
 def main() -> None:
