@@ -7,12 +7,14 @@ import shlex
 from pathlib import Path
 
 LANGUAGES = ("en", "zh")
+_ALSO = {"中文": "zh", "汉语": "zh", "cn": "zh", "chinese": "zh", "英文": "en", "英语": "en"}
 _UNDECODED = re.compile("[\udc80-\udcff]")  # bytes of a file's name that are no UTF-8
 
 
 def language() -> str:
     """`en` or `zh`: STYLEDIAL_LANG if set, else the locale of the terminal."""
-    asked = os.environ.get("STYLEDIAL_LANG", "").lower()
+    asked = os.environ.get("STYLEDIAL_LANG", "").strip().lower()
+    asked = _ALSO.get(asked, asked)
     if asked[:2] in LANGUAGES:
         return asked[:2]
     for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):

@@ -90,6 +90,11 @@ def count(number: float, one: str, many: str, zh: str) -> str:
     return say(f"{whole:,} {one if whole == 1 else many}", f"{whole:,} {zh}")
 
 
+def operations(flops: float) -> str:
+    """Work by three figures at most: 12.3 TFLOP, 31.0 GFLOP."""
+    return f"{flops / 1e12:,.1f} TFLOP" if flops >= 1e11 else f"{max(flops / 1e9, 0.1):,.1f} GFLOP"
+
+
 def epochs(number: float) -> tuple[str, str]:
     """Passes over the text, in English and Chinese: 3 epochs, 0.05 epochs | 3 轮."""
     if 0 < number < 0.01:

@@ -17,6 +17,7 @@ from styledial import __version__
 from styledial.cli.help_layout import folded
 from styledial.cli.main import app, guarded
 from styledial.cli.typer_words import run
+from styledial.language import language
 
 COMMANDS = [each.name for each in app.registered_commands if each.name]
 
@@ -210,3 +211,15 @@ def test_a_name_that_no_file_can_have_is_said(
         said = capsys.readouterr().err
         assert len(said) < 600, command
         assert "too long" in said or "studio" in command, said
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [("中文", "zh"), ("chinese", "zh"), ("cn", "zh"), ("ZH-hans", "zh"), (" english ", "en")],
+)
+def test_the_language_as_people_write_it(
+    asked: str, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "en_US.UTF-8" if found == "zh" else "zh_CN.UTF-8")
+    monkeypatch.setenv("STYLEDIAL_LANG", asked)
+    assert language() == found

@@ -15,7 +15,7 @@ from styledial.config import resolve
 from styledial.memory import fit, gpus
 from styledial.units import memory_size
 
-RUN = "styledial.run.prepare"  # where a run builds its parts
+RUN = "styledial.run.load"  # where a run builds its parts
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +66,32 @@ def test_a_terminal_in_gbk_loses_no_text(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "章节标题  第二回" in done.stdout.decode("gbk")
     assert r"雪人\u2603" in done.stdout.decode("gbk")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell of POSIX")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_ends_no_command(closed: str, tmp_path: Path) -> None:
+    """With `2>&-`, as some daemons start programs, every command ended in an internal error."""
+    out = tmp_path / "c.yaml"
+    words = shlex.join([*STYLEDIAL, "config", "init", str(out)])
+    done = subprocess.run(["sh", "-c", f"{words} {closed}"], cwd=tmp_path, check=False)
+    assert done.returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["c.yaml"]
+    assert out.read_text("utf-8").startswith("#")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a folder that is in use is deleted")
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("mkdir gone; cd gone; rmdir ../gone;", "has been deleted"),
+        ("PYTHONOPTIMIZE=2", "Unset PYTHONOPTIMIZE"),
+    ],
+)
+def test_where_nothing_can_work_is_said_at_once(before: str, said: str, tmp_path: Path) -> None:
+    words = shlex.join([*STYLEDIAL, "generate", "run", "--prompt", "x"])
+    env = {**os.environ, "STYLEDIAL_LANG": "en", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["sh", "-c", f"{before} {words}"], cwd=tmp_path, env=env, capture_output=True, check=False
+    )
+    assert (done.returncode, said.encode() in done.stderr) == (2, True), done.stderr

@@ -44,6 +44,8 @@ from styledial import units
         (units.epochs(1)[0], "1 epoch"),
         (units.epochs(2.9301)[0], "2.93 epochs"),
         (units.epochs(120.02)[1], "120 轮"),
+        (units.operations(3.1e9), "3.1 GFLOP"),
+        (units.operations(1.26e13), "12.6 TFLOP"),
         (units.large(980), "980"),
         (units.large(12_345), "12,300"),
         (units.large(1_263_000), "1.26 million"),

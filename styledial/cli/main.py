@@ -8,6 +8,7 @@ import gc
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -105,8 +106,32 @@ _OUT_OF_MEMORY = say(
 )
 
 
+def _unusable() -> str | None:
+    """What is wrong with the place or the way that Python was started in."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return say(
+            "The folder that this terminal is in has been deleted. Change to another one (cd) and "
+            "run the command again.",
+            "终端当前所在的文件夹已被删除。请先 cd 到别的文件夹再运行。",
+        )
+    if sys.flags.optimize > 1:
+        return say(
+            "Python runs without docstrings (PYTHONOPTIMIZE=2 or -OO), which transformers needs. "
+            "Unset PYTHONOPTIMIZE and run the command again.",
+            "Python 去掉了文档字符串（PYTHONOPTIMIZE=2 或 -OO），而 transformers 需要它们。"
+            "请取消 PYTHONOPTIMIZE 后重新运行。",
+        )
+    return None
+
+
 def guarded(command: Callable[[], None]) -> None:
     """Run a command; a known error is one message and its exit code, Ctrl-C is 130."""
+    show_any_character()
+    if problem := _unusable():
+        progress.complain(problem)
+        raise SystemExit(2)
     if ignored := ranks.forget_left_over():
         shown = " ".join(f"{name}={value}" for name, value in ignored.items())
         print(
@@ -151,7 +176,6 @@ atexit.register(gc.freeze)
 
 def main() -> None:
     """Run the command line and exit."""
-    show_any_character()
     guarded(partial(run, app))
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
+from pathlib import Path
 from typing import Any, TextIO
 
 from styledial.errors import UserError
@@ -36,9 +38,18 @@ class Lasting:
 
 def show_any_character() -> None:
     """A terminal in GBK lacks characters; those are written as \\uXXXX, and no text is lost."""
+    _open_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _open_closed() -> None:
+    """Streams that were closed when the program started (`2>&-`, some daemons) lead nowhere: else
+    the next file that is opened takes their number, and libraries write their warnings into it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - stays
 
 
 def printable(text: str) -> str:

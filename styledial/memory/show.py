@@ -15,7 +15,7 @@ from styledial.memory.gpus import GIB, Card
 from styledial.memory.part_names import part_name, phase_name
 from styledial.memory.plan import UTILISATION, Plan
 from styledial.memory.savings import Saving
-from styledial.units import about, count, large, memory_size
+from styledial.units import about, count, large, memory_size, operations
 
 if TYPE_CHECKING:
     from styledial.config import Config
@@ -34,7 +34,12 @@ def savings_table(whole: Plan, found: Iterable[Saving]) -> Iterator[str]:
     yield say("Memory saved by each change on its own:", "每项更改单独节省的显存：")
     for saving in found:
         total, more = saving.plan.total, saving.plan.total / whole.total - 1
-        yield f"  {total / GIB:8.2f} GiB  {more:+7.1%}  {as_settings(saving.changes)}"
+        yield f"  {_gib(total)} GiB  {more:+7.1%}  {as_settings(saving.changes)}"
+
+
+def _gib(size: float) -> str:
+    """In eight columns; of something never 0.00."""
+    return f"{size / GIB:8.2f}" if size >= 0.005 * GIB else f"{'< 0.01':>8}"
 
 
 def table(plan: Plan) -> Iterator[str]:
@@ -43,8 +48,8 @@ def table(plan: Plan) -> Iterator[str]:
     parts += [(part_name(name), size) for name, size in plan.extras.items()]
     for name, size in parts:
         if size:
-            yield f"  {size / GIB:8.2f} GiB  {name}"
-    yield f"  {plan.total / GIB:8.2f} GiB  {say('peak', '峰值')}"
+            yield f"  {_gib(size)} GiB  {name}"
+    yield f"  {_gib(plan.total)} GiB  {say('peak', '峰值')}"
     phase = phase_name(plan.peak_phase)
     rows = count(plan.rows, "row", "rows", "行")
     yield say(
@@ -120,10 +125,10 @@ def nearest_words(config: Config, found: Fitted | None) -> tuple[str, str]:
 def pace(config: Config, plan: Plan, card: Card | None) -> Iterator[str]:
     """Tokens and time, as far as they are known."""
     seconds = plan.seconds_per_update(card) if card else None
+    work = operations(plan.flops)
     line = say(
-        f"One update: {plan.tokens_per_update:,} tokens of style text, "
-        f"{plan.flops / 1000000000000.0:,.1f} TFLOP",
-        f"每次更新：{plan.tokens_per_update:,} 个风格 token，{plan.flops / 1e12:,.1f} TFLOP",
+        f"One update: {plan.tokens_per_update:,} tokens of style text, {work}",
+        f"每次更新：{plan.tokens_per_update:,} 个风格 token，{work}",
     )
     if card and seconds:
         line += say(

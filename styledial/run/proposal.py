@@ -26,7 +26,7 @@ from styledial.models.registry import known
 from styledial.run.cpu_time import cpu_seconds
 from styledial.run.start_block import described
 from styledial.strength import name_of
-from styledial.units import about, disk_size, memory_size
+from styledial.units import about, count, disk_size, epochs, memory_size
 
 # The guide's bases, largest first: (preset, base).
 _BASES = (
@@ -190,7 +190,8 @@ def proposal_lines(proposal: Proposal) -> Iterator[str]:
     kind = say("Chinese", "中文") if novels.chinese else say("not Chinese", "非中文")
     where = say("the bundled sample", "自带样例") if novels.bundled else novels.folder
     yield say(
-        f"Novels: {where}: {novels.books} books, {novels.characters:,} characters, {kind}.",
+        f"Novels: {where}: {count(novels.books, 'book', 'books', '部')}, "
+        f"{novels.characters:,} characters, {kind}.",
         f"小说：{where}，{novels.books} 部，{novels.characters:,} 字，{kind}。",
     )
     yield from _base_lines(proposal)
@@ -199,10 +200,9 @@ def proposal_lines(proposal: Proposal) -> Iterator[str]:
         f"Strength: {name_of(beta)}, kl_beta {beta:g}.",
         f"强度：{name_of(beta)}，kl_beta {beta:g}。",
     )
-    yield say(
-        f"Length: {config.training.num_train_epochs:g} epochs, about {proposal.updates:,} updates.",
-        f"长度：{config.training.num_train_epochs:g} 轮，约 {proposal.updates:,} 步。",
-    )
+    passes = epochs(config.training.num_train_epochs)
+    updates = count(proposal.updates, "update", "updates", "步")
+    yield say(f"Length: {passes[0]}, about {updates}.", f"长度：{passes[1]}，约 {updates}。")
     yield from _costs(proposal)
 
 
