@@ -29,3 +29,14 @@ def test_a_short_run_reads_what_a_figure_needs_and_no_more() -> None:
     read = readings(8 * 1024, 135_000_000)
     assert (read.heldout, read.general, read.learnt) == (4096, 4096, LEAST.learnt)
     assert read.times * read.calibration <= 8 * 1024 // 3
+    assert (read.prompts, read.sample) == (1, 60)
+
+
+@pytest.mark.parametrize(
+    ("trained", "prompts", "tokens"), [(40 * 1024, 1, 60), (200 * 1024, 2, 120), (400_000, 3, 120)]
+)
+def test_a_longer_run_writes_more(trained: int, prompts: int, tokens: int) -> None:
+    """A token that is written costs as much as 40 that are read: nine samples of 120 tokens took
+    as long as 40 updates of 256 tokens."""
+    read = readings(trained, 135_000_000)
+    assert (read.prompts, read.sample) == (prompts, tokens)

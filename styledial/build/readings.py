@@ -7,6 +7,7 @@ machine. Where measuring is cheap, because the model is tiny, the maximum is rea
     landing       six readings of one half of the held-out rows, the base's part kept
     conclusion    both models over the other half, over general text and some of the learnt text
     meanwhile     a dozen readings of a few held-out rows, the base's part kept
+    samples       each prompt by the base and by the tuned model, the first at other strengths too
 """
 
 from __future__ import annotations
@@ -18,22 +19,30 @@ _UPDATE = 4
 _SHARE = 0.1
 # Floating-point operations that are negligible: about two minutes of two CPU cores.
 _FREE = 4e12
+# A token that is written reads all weights for itself alone, where a row's tokens share them: some
+# 40 passes on a CPU, and more on a GPU.
+_WRITTEN = 40
+_WRITING = 0.5  # of what reading costs
+_OTHER_STRENGTHS = 3
 
 
 @dataclass(frozen=True)
 class Readings:
-    """Tokens of each text, at most; `times`: how often held-out text is read during training."""
+    """Tokens of each text, at most; `times`: how often held-out text is read during training;
+    `prompts`: of how many prompts there are samples, of `sample` tokens each at most."""
 
     heldout: int
     general: int
     learnt: int
     calibration: int
     times: int
+    prompts: int = 3
+    sample: int = 120
 
 
 # More changes the fourth digit of the figures; less leaves a KL uncertain by a tenth.
 MOST = Readings(49_152, 32_768, 6_144, 6_144, 12)
-LEAST = Readings(4_096, 4_096, 1_024, 512, 3)
+LEAST = Readings(4_096, 4_096, 1_024, 512, 3, prompts=1, sample=60)
 
 
 def readings(trained_tokens: int, parameters: int) -> Readings:
@@ -43,6 +52,9 @@ def readings(trained_tokens: int, parameters: int) -> Readings:
     def part(share: float, least: int, most: int) -> int:
         return int(min(max(share * passes, least), most))
 
+    written = _WRITING * passes / _WRITTEN
+    sample = min(max(written / (2 + _OTHER_STRENGTHS), LEAST.sample), MOST.sample)
+    prompts = min(max((written / sample - _OTHER_STRENGTHS) / 2, LEAST.prompts), MOST.prompts)
     meanwhile = 0.17 * passes
     calibration = part(0.17 / MOST.times, LEAST.calibration, MOST.calibration)
     return Readings(
@@ -51,4 +63,6 @@ def readings(trained_tokens: int, parameters: int) -> Readings:
         learnt=part(0.015, LEAST.learnt, MOST.learnt),
         calibration=calibration,
         times=int(min(max(meanwhile / calibration, LEAST.times), MOST.times)),
+        prompts=int(prompts),
+        sample=int(sample),
     )

@@ -61,9 +61,10 @@ class Texts:
         """Held-out rows for setting the scale, and others for reporting what came of it."""
         return halves(self.heldout, self.read)
 
-    def read_as(self, heldout: int, general: int) -> Texts:
-        """The same, of which so many tokens are read."""
-        return replace(self, read=heldout, general=self.general.at_most(general))
+    def read_as(self, heldout: int, general: int, prompts: int = MOST.prompts) -> Texts:
+        """The same, of which so many tokens are read and so many prompts written on from."""
+        general_rows, asked = self.general.at_most(general), self.prompts[:prompts]
+        return replace(self, read=heldout, general=general_rows, prompts=asked)
 
 
 def read_material(config: Config, cache: Path, tell: Callable[[str], None]) -> Material:

@@ -82,12 +82,13 @@ def conclude(
         seed,
         base=False,
         answers=parts.answers,
+        tokens=parts.readings.sample,
     )
     if not own:
         return {}
     prompts = parts.texts.prompts
     samples = [Sample(*each) for each in zip(prompts, parts.before, after, strict=True)]
-    write_samples(own, samples, seed=seed)
+    write_samples(own, samples, seed=seed, tokens=parts.readings.sample)
     _write_strength_samples(parts, own, samples, figures.style.kl, reading)
     _write_data_manifest(parts, own)
     found = _evaluate(parts, figures, reading)
@@ -170,6 +171,7 @@ def _write_strength_samples(
             seed=parts.config.training.seed,
             reading=reading,
             answers=parts.answers,
+            tokens=parts.readings.sample,
         )
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".split("\n")[0]

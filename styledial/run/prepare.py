@@ -115,12 +115,12 @@ def _assemble(
     consensus = Consensus(here.count)
     snapshot = _snapshot(folder, consensus, here, screen) if resuming else None
     course = _course(loaded, here, snapshot, screen)
-    order, steps = course.order, course.steps
-    texts = loaded.texts.read_as(course.readings.heldout, course.readings.general)
+    order, steps, read = course.order, course.steps, course.readings
+    texts = loaded.texts.read_as(read.heldout, read.general, read.prompts)
     screen.lines(start_block.text_rows(config, texts, tokenizer, order, steps, course.at))
     optimizer, scheduler = build_optimizer(config, policy, steps)
     wrapped, optimizer = _on_device(policy, optimizer, accelerator, sharded, here, screen)
-    texts, answers, before = _samples_of_base(config, texts, policy, tokenizer, screen)
+    texts, answers, before = _samples_of_base(config, texts, read, policy, tokenizer, screen)
     written = plan_anchor(config, policy, texts, order, tokenizer, course.first_steps, snapshot)
     anchor = build_anchor(config, policy, texts, order, tokenizer, written, here)
     references = build_references(
@@ -154,7 +154,7 @@ def _assemble(
         planned=loaded.planned,
         tokenizer=tokenizer,
         texts=texts,
-        readings=course.readings,
+        readings=read,
         core=core,
         order=order,
         steps=steps,
@@ -167,14 +167,16 @@ def _assemble(
 
 
 def _samples_of_base(
-    config: Config, texts: Texts, policy: Policy, tokenizer: Any, screen: Screen
+    config: Config, texts: Texts, read: Readings, policy: Policy, tokenizer: Any, screen: Screen
 ) -> tuple[Texts, bool, list[str]]:
     """The texts with the prompts as this model takes them, whether it answers them in a chat
     template, and what the base writes after each."""
     answers = answers_prompts(config, texts, policy, tokenizer)
     texts = _as_requests(texts, screen) if answers else texts
     seed = config.training.seed
-    before = sample(policy, tokenizer, texts.prompts, seed, base=True, answers=answers)
+    before = sample(
+        policy, tokenizer, texts.prompts, seed, base=True, answers=answers, tokens=read.sample
+    )
     return texts, answers, before
 
 

@@ -36,14 +36,16 @@ def sample(
     *,
     base: bool,
     answers: bool,
+    tokens: int,
 ) -> list[str]:
-    """What the tuned model, or the `base`, writes on from each prompt or `answers` to it."""
+    """What the tuned model, or the `base`, writes on from each prompt or `answers` to it, in so
+    many `tokens` at most."""
     words = say("samples of the base", "基座样例") if base else say("samples", "样例")
 
     def write(model: Any) -> list[str]:
         return [
             continue_text(
-                model, tokenizer, prompt, max_new_tokens=TOKENS, seed=seed, answers=answers
+                model, tokenizer, prompt, max_new_tokens=most(tokens), seed=seed, answers=answers
             )
             for prompt in tracked(prompts, words)
         ]
@@ -54,10 +56,15 @@ def sample(
         return write(model)
 
 
-def write_samples(run: RunFolder, samples: Sequence[Sample], *, seed: int) -> None:
+def most(tokens: int) -> int:
+    """The length of a sample where `tokens` are planned."""
+    return min(tokens, TOKENS)
+
+
+def write_samples(run: RunFolder, samples: Sequence[Sample], *, seed: int, tokens: int) -> None:
     """samples.md for people and samples.json for programs."""
     shown = [asdict(each) for each in samples]
-    run.write_json(SAMPLES_DATA, {"seed": seed, "max_new_tokens": TOKENS, "samples": shown})
+    run.write_json(SAMPLES_DATA, {"seed": seed, "max_new_tokens": most(tokens), "samples": shown})
     lines = [say("# Samples: same prompt, same seed", "# 样例：相同开头，相同随机种子"), ""]
     for each in samples:
         lines += [f"## {each.prompt}", ""]

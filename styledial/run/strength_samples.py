@@ -76,11 +76,12 @@ def write_strength_samples(
     seed: int,
     reading: ReadOptions,
     answers: bool,
+    tokens: int,
 ) -> None:
     """Write the file for a finished model whose held-out KL is `kl`.
 
     `written`: the run's own samples, by the base and by this model; `reading` as for `measure`;
-    `answers` as for `sample`.
+    `answers` and `tokens` as for `sample`.
     """
     with stage(say("finding other strengths", "测算其他强度")):
         strengths = _strengths(policy, heldout, kl, reading)
@@ -89,14 +90,18 @@ def write_strength_samples(
         if each.name not in (BASE, ADAPTER) and each.scale is not None and written:
             with scaled(policy, each.scale):
                 first = [written[0].prompt]
-                [text] = samples.sample(policy, tokenizer, first, seed, base=False, answers=answers)
+                [text] = samples.sample(
+                    policy, tokenizer, first, seed, base=False, answers=answers, tokens=tokens
+                )
             texts[0][each.name] = text
-    prompts, book = _weighed(policy, tokenizer, written, texts, heldout, answers=answers)
+    prompts, book = _weighed(
+        policy, tokenizer, written, texts, heldout, answers=answers, tokens=tokens
+    )
     run.write_json(
         STRENGTH_SAMPLES,
         {
             "seed": seed,
-            "max_new_tokens": samples.TOKENS,
+            "max_new_tokens": samples.most(tokens),
             "strengths": [asdict(each) for each in strengths],
             "prompts": prompts,
             "book": book,
@@ -112,12 +117,13 @@ def _weighed(
     heldout: PackedRows,
     *,
     answers: bool,
+    tokens: int,
 ) -> tuple[list[dict[str, Any]], list[Any]]:
     """Each prompt with its texts, and a passage of the book, cut into words with their weights."""
     weigh = functools.partial(favoured_words, policy, tokenizer)
     prompts, done = [], 1
     with stage(say("marking favoured words", "标记偏爱的字词"), 1 + sum(map(len, texts))) as at:
-        book = weigh(opening_ids(tokenizer), _passage(tokenizer, heldout), goes_on=False)
+        book = weigh(opening_ids(tokenizer), _passage(tokenizer, heldout, tokens), goes_on=False)
         for sample, of in zip(written, texts, strict=True):
             before = prompt_ids(tokenizer, sample.prompt, answers=answers)
             weighed = {}
@@ -160,10 +166,10 @@ def _named(
         yield Strength(name, scale if reached else None, there)
 
 
-def _passage(tokenizer: PreTrainedTokenizerBase, heldout: PackedRows) -> str:
+def _passage(tokenizer: PreTrainedTokenizerBase, heldout: PackedRows, tokens: int) -> str:
     """Whole sentences of the held-out text, about as long as a sample: the longest such stretch of
     some places, so that a long sentence at an edge doesn't leave next to nothing."""
-    length = min(samples.TOKENS * 5 // 4, heldout.max_length)
+    length = min(samples.most(tokens) * 5 // 4, heldout.max_length)
     places = [as_text(tokenizer, ids) for ids in pieces_of(heldout, length, _PLACES)]
     return max(map(_whole_sentences, places), key=len, default="") or "".join(places[:1]).strip()
 
