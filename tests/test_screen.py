@@ -90,7 +90,8 @@ def test_the_first_line_comes_before_torch(
 
 
 def test_a_run_begins_with_what_it_is_about_to_do(run: Path) -> None:
-    lines = said(run).splitlines()
+    # On a busy machine a stage of more than ten seconds is said in between.
+    lines = [line for line in said(run).splitlines() if not line.endswith((" so far", " left"))]
     assert lines[0].startswith("StyleDial 0.1.0: train -> ")
     block = dict(line.strip().split("  ", 1) for line in lines[1:5])
     assert list(block) == ["base", "device", "novels", "training"]
