@@ -12,8 +12,6 @@ from styledial.data.cleaning.ledger import Line
 _HEAD = re.compile(r"([^\W\d_]+)([-\u2010\u00ad\u00ac])$")
 _TAIL = re.compile(r"[^\W\d_]+")
 
-_OPENS, _CLOSES = re.compile(r"[^\W\d_][.,;:!?]? —(?=\w)"), re.compile(r"\w[!?.…]?—(?=[ ,.;:])")
-_CLOSE_DASH = re.compile(r"\w—(?=\w)")
 _BROKEN = re.compile(r"[\u2010-]\n\s*[^\W\d_]+")
 _LONGEST_HEAD = 40  # letters before the hyphen
 
@@ -30,6 +28,19 @@ def _without_broken_words(text: str) -> str:
     return "\n".join([*parts, text[at:]])
 
 
+def _opens_by_dashes(text: str) -> bool:
+    """Whether dashes in the text's lines mostly stand close to one side, as Spanish sets them off:
+    No —dijo Juana—, y calló. Elsewhere they are close to both sides or to none."""
+    one_sided = close = 0
+    for dash in re.finditer("—", text):
+        before, after = text[dash.start() - 1 : dash.start()], text[dash.end() : dash.end() + 1]
+        if "\n" not in before + after:
+            opens, closes = before == " " and after.isalnum(), before.isalnum() and after in " ,.;:"
+            one_sided += opens or closes
+            close += before.isalnum() and after.isalnum()
+    return one_sided > 2 * close
+
+
 class Hyphens:
     """Joins the halves of a word, by the words that the book's first lines have.
 
@@ -44,9 +55,7 @@ class Hyphens:
         self.words: Counter[str] = Counter(re.findall(r"[^\W\d_]+(?:[-\u2010][^\W\d_]+)*", whole))
         self.parts: Counter[str] = Counter(re.findall(r"[^\W\d_]+", whole))
         self.breaks = typeset or self._breaks_words(sample)
-        # Spanish sets a dash off on one side: «No —dijo Juana—, y». Elsewhere it is close to both.
-        one_sided = len(_OPENS.findall(text)) + len(_CLOSES.findall(text))
-        self.dashes_open = one_sided > 2 * len(_CLOSE_DASH.findall(text))
+        self.dashes_open = _opens_by_dashes(text)
 
     def _breaks_words(self, sample: Sequence[Line]) -> bool:
         """Whether the book breaks words at line ends at all, and not only compounds."""

@@ -22,6 +22,7 @@ from styledial.data.cleaning.numerals import value
 from styledial.data.cleaning.run_on import Numbered, RunOn
 from styledial.data.cleaning.sections import is_section
 from styledial.data.cleaning.unnumbered import (
+    LONGEST_LISTED,
     heads_in_capitals,
     in_capitals,
     is_nameless,
@@ -92,9 +93,12 @@ class Titles:
             or is_section(text, self.numbered)
             or (len(text) <= LONGEST and self._in_a_known_form(text))
             or (self.in_capitals and in_capitals(text))
-            or (bool(self.listed) and fold(text).rstrip(".") in self.listed)
+            or (len(text) <= LONGEST_LISTED and self._is_listed(text))
         )
         return re.sub(r"[\s\u3000]+", " ", text) if good else None
+
+    def _is_listed(self, text: str) -> bool:
+        return bool(self.listed) and fold(text).rstrip(".") in self.listed
 
     def _is_long(self, text: str) -> bool:
         """Whether a line of LONGEST to LONGEST_MARKED characters is `CHAPTER XV: ON THE …`."""

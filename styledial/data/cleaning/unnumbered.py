@@ -18,6 +18,7 @@ from styledial.data.cleaning.folding import fold
 from styledial.data.cleaning.ledger import Line
 
 _FRONT = 400  # lines: no list of contents begins further on
+LONGEST_LISTED = 60  # characters of a name in a list of contents
 _LONGEST, _LONGEST_HAN = 60, 20
 _FEWEST = 3
 _MOST_SHARE = 0.8
@@ -104,7 +105,7 @@ def listed_titles(sample: Sequence[Line]) -> frozenset[str]:
         if len(row.text) > 90 or name in names[:1]:
             break
         names.append(name)
-    known = {name for name in names if len(name) > 1}
+    known = {name for name in names if 1 < len(name) <= LONGEST_LISTED}
     again = [row for row in rows[begin + 1 + len(names) :] if fold(row.text).rstrip(".") in known]
     found = {fold(row.text).rstrip(".") for row in again}
     if len(found) < _FEWEST or len(again) > 2 * len(found):

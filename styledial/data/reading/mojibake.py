@@ -46,6 +46,7 @@ _OWN_SCRIPT = {
     "Thai": re.compile("[\u0e00-\u0e7f]"),
     "Hangul": re.compile("[\uac00-\ud7a3]"),
 }
+_ANY_OF_THEM = re.compile("|".join(letters.pattern for letters in _OWN_SCRIPT.values()))
 
 
 def examine(path: Path, lines: list[str]) -> str | None:
@@ -108,7 +109,9 @@ def _by_script(lines: list[str]) -> list[list[str]]:
     is judged as Russian."""
     found: dict[str, list[str]] = {}
     for line in lines:
-        counts = {name: len(letters.findall(line)) for name, letters in _OWN_SCRIPT.items()}
+        counts = {"": 0}
+        if _ANY_OF_THEM.search(line):
+            counts = {name: len(letters.findall(line)) for name, letters in _OWN_SCRIPT.items()}
         name = max(counts, key=lambda one: counts[one])
         own = counts[name] * 2 > foreign_letters(line)
         found.setdefault(name if own else "", []).append(line)
