@@ -178,6 +178,12 @@ Mời các bạn đón đọc chương tiếp theo!
 """.strip().split("\n")
 
 AT_AN_END = """
+感谢“雪夜归人”的10000赏，成为本书第三位盟主！
+PS：四千字，二合一。
+月底了，手里有月票的兄弟投一下吧。
+作话：明天见。
+AN: Let me know what you think in the comments below!
+Please leave a comment and a kudos if you enjoyed it! Find me on tumblr.
 第一更到，晚上还有一更。
 ps2：推荐朋友的书《长夜》，很好看。
 Disclaimer: I do not own any of these characters.
@@ -200,6 +206,9 @@ Author's Note: Thanks for reading! Next chapter on Friday.
 """.strip().split("\n")
 
 PROSE = """
+Please leave a review of the room at the desk.
+An: that was all the letter said.
+他按了翻页，上页和下页都是空白。
 支持正版的牌子挂在书店门口。
 第三更到，鼓楼上的灯灭了。
 还有一更天就要亮了。

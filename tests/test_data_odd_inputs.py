@@ -41,6 +41,14 @@ def test_a_paragraph_ends_however_it_is_written(tmp_path: Path, end: str) -> Non
     assert prepared(tmp_path, "a.txt", end.join(ROWS))[1] == ROWS
 
 
+@pytest.mark.parametrize("end", ["\x0b", "\x1e", "\\n"])
+def test_a_paragraph_of_english_ends_so_too(tmp_path: Path, end: str) -> None:
+    """English with U+000B was refused as no text, and a written end behind a title stayed."""
+    rows = [f"The ferry left at {n}, and nobody in the town had seen it." for n in range(9)]
+    text = end.join(["Chapter 1: Rain", *rows, ""])
+    assert prepared(tmp_path, "a.txt", text)[1] == rows
+
+
 def test_one_written_line_end_in_a_sentence_stays(tmp_path: Path) -> None:
     rows = [*ROWS[:9], "他在键盘上敲了“abc\\ndef”。\\n是换行符。", *ROWS[9:]]
     assert prepared(tmp_path, "a.txt", "\n".join(rows))[1] == rows

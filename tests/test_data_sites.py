@@ -67,9 +67,11 @@ def test_an_address_that_a_story_tells_of_stays(line: str) -> None:
     [
         "———\n作者的话：\n新的一卷开始了，求月票。",
         "（後書き）\n評価、感想いただけると嬉しいです。",
+        "作者有话说：\n这章写了很久……\n大家中秋快乐！\n评论区前三十发红包~",
+        "作者有话要说：下章入V，谢谢大家支持正版。\n推一下基友的文：《长夜》，戳专栏可见。",
         "关于更新的事\n最近工作忙，更新改成每天一更，请大家见谅。\n月票还是要求的。",
     ],
-    ids=["author", "Narou", "updates"],
+    ids=["author", "Narou", "Jinjiang", "Jinjiang on a line", "updates"],
 )
 def test_a_note_under_its_heading_goes_at_the_end_of_a_chapter(note: str) -> None:
     rows = book_with("", 30)

@@ -22,12 +22,12 @@ _LONGEST_NOTE = 3000  # characters: more under such a title is a chapter after a
 _WORDS = re.compile(
     "更新|月票|推荐票|收藏|订阅|打赏|书友|读者|新书|感言|加更|[一二三四五两]更|上架|本书|盟主|请假|码字|断更|存稿|"
     "书评|完本|完结|正版|各位|敬请期待|追读|下一本|更速度|QQ群|公众号|求票|感谢|抱歉|送上|奉上|下一章|还有一章|"
-    "还有[一二两三]更|推荐(?:朋友|好友|基友)|大家.{0,4}支持|霸王票|营养液|地雷|小天使|撒花|卡文|见谅|早点睡|推荐一本|大家.{0,4}去看看"
+    "还有[一二两三]更|投一下|[二三]合一|预收|推荐(?:朋友|好友|基友)|大家.{0,4}支持|霸王票|营养液|地雷|小天使|撒花|卡文|见谅|早点睡|推荐一本|大家.{0,4}去看看"
 )
 # One of these has to be among what such a line says: a wall may hold lists for readers too.
 _TO_READERS = re.compile(
     "月票|推荐票|打赏|书友|加更|[一二三四五两]更|码字|断更|存稿|追读|求|霸王票|营养液|完本|感言|卡文|书评|"
-    "正版|公众号|QQ群|支持|大家|各位|今天|今日|今晚|明天|昨天|晚上|更新[。！!，,~～晚慢]|期待|小天使|撒花|请假"
+    "正版|公众号|QQ群|支持|盟主|[二三]合一|预收|大家|各位|今天|今日|今晚|明天|昨天|晚上|更新[。！!，,~～晚慢]|期待|小天使|撒花|请假"
 )
 _LATIN_WORDS = re.compile(
     r"\bRoyal ?Road\b|\bratings?\b|"
@@ -48,7 +48,7 @@ _COURTESIES = {
 _POSTSCRIPT = re.compile(r"[（(\[【*]*(?:p\.?\s?s\.?\s?\d?\s*[:：]|p\.s\.\s)", re.I)
 _MARK = re.compile(
     r"[（(\[【*]*(?:作者有话|(?:作者的话|(?:作者)?题外话)\s*[】)）]?\s*[:：]|"
-    r"A/N\b|Author.?s? Note|\(A/N)",
+    r"作话\s*[:：](?=.)|A/N\b|(?-i:AN)\s?:|Author.?s? Note|\(A/N)",
     re.I,
 )
 # What is under such a line in a chapter is the author's too, to the end of the chapter.
@@ -60,6 +60,7 @@ _HEADS = re.compile(
     re.I,
 )
 _RULE = re.compile(r"[-=*~_—–※☆★◇◆○●#＊·•\s]{1,80}")  # between a chapter and a note
+_SURE = re.compile("作者有话要?说")  # no story has it: what is under it needs no other word
 _OF_SOMEBODY = re.compile("A note from ", re.I)  # may head a letter in a story
 _SAID_IN_ENGLISH = re.compile(r"\b(?:[Hh]e|[Ss]he|his|her|said|wrote)\b")
 _SAID = re.compile('[道说說][：，]?[“「]|^[“「『"]')
@@ -185,5 +186,7 @@ def _speaks(held: list[Paragraph]) -> bool:
     said = sum(bool(_words(text)) for text in texts)
     if sum(map(len, texts)) > _LONGEST_NOTE or told * 2 > len(texts):
         return False
+    if any(_SURE.match(p.line.text) for p in held):
+        return True
     named = any(_OF_SOMEBODY.match(p.line.text) for p in held)
     return said * 3 >= len(texts) or (len(texts) <= 2 and not named)

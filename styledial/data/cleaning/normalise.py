@@ -39,6 +39,7 @@ _ENDS_BY_INDENT = re.compile(
 )
 # A line end or a tag that was written out as text.
 _WRITTEN = re.compile(r"""(?<=[。！？!?.…”」』）)"])(?:(?:\\r)?\\n)+(?=\S)""")
+_ANY_WRITTEN = re.compile(r"(?:(?:\\r)?\\n)+")
 _ESCAPED = re.compile(r"&lt;\s*(?:/?\s*(?:br|p|div)\s*/?)\s*&gt;", re.I)
 _SPACE_ENTITY = re.compile("&(?:nbsp|emsp|#160|#12288);")
 _HAS_END = re.compile(
@@ -104,7 +105,7 @@ def _paragraphs(text: str, language: Language, markup: bool) -> list[str]:
     if "&" in text:
         text = _SPACE_ENTITY.sub("\u00a0", text)
     if "\\n" in text and len(_WRITTEN.findall(text)) >= 3:
-        text = _WRITTEN.sub("\u2028", text)
+        text = _ANY_WRITTEN.sub("\u2028", text)  # behind a title too
     ends = [_ENDS_BY_MARK] + [_ENDS_BY_TAG] * (markup and "<" in text)
     # One or two such gaps are verse on a line; more are the paragraphs of a page without lines.
     if not language.spaced and len(_ENDS_BY_INDENT.findall(text)) >= 3:

@@ -93,6 +93,8 @@ _LINES = {
         r"(?=.*\bpower ?stones?\b)(?=.*\b(?:(?:bonus|extra|more) chapters?|vote with)\b).{0,100}",
         *LINES["advertisement"],
         rf"(?:please )?{_GIVE}(?:{_AND}{_GIVE}){{1,4}} if you (?:like|enjoy|love)d? .{{1,40}}",
+        r"(?=.*\bkudos\b|.*\bif you (?:enjoy|like|love)d?\b)(?:please )?(?:leave|drop) (?:me )?"
+        r"(?:a|some) (?:comments?|kudos|reviews?)\b.{0,110}",
         rf"if you (?:like|enjoy)(?:ed)? (?:this|my|the) (?:story|chapter|fic|novel), please "
         rf"(?:leave )?(?:an? |your )?{_GIVE}(?:{_AND}{_GIVE}){{0,4}}[.!]{{0,3}}",
         # The address is gone from most lines by now.

@@ -69,7 +69,8 @@ def _table() -> np.ndarray:
 
 def _class_of(code: int) -> int:
     if code < 0x20:
-        return ASCII if code in (9, 10, 12, 13) else CONTROL
+        # Those that end a paragraph: in English they are most of what is not ASCII.
+        return ASCII if code in (9, 10, 11, 12, 13, 0x1C, 0x1D, 0x1E) else CONTROL
     if code < 0x7F or code == 0x85:  # NEL, a line end
         return ASCII
     if 0x7F <= code < 0xA0 or code in (0xFFFE, 0xFFFF):
