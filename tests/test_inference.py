@@ -15,7 +15,7 @@ import styledial
 from styledial.cli.streams import printable
 from styledial.errors import ConfigError, UserError
 from styledial.inference.prompts import parse_compared, read_prompts
-from styledial.inference.session import Session
+from styledial.inference.session import Session, as_command
 from styledial.inference.side_by_side import stream_each
 
 SHORT = {"max_new_tokens": 12}
@@ -243,6 +243,26 @@ HOSTILE = [
     "\u202e\u200b\ufdd0\U0010ffff",
     "'; rm -rf ~ #",
 ]
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("/strength 0.08", "/strength 0.08"),
+        (" /Strength 中等 ", "/strength 中等"),
+        ("／strength\u30000.08", "/strength 0.08"),
+        ("、ｂａｓｅ", "/base"),
+        ("/save Story.md", "/save Story.md"),
+        ("/nope", "/nope"),  # said to be no command
+        ("、他推开门", None),
+        ("／", None),
+        ("他推开门 /base", None),
+        ("", None),
+    ],
+)
+def test_a_command_from_a_chinese_keyboard(line: str, command: str | None) -> None:
+    """`／strength 0.08` was taken for text and written on from."""
+    assert as_command(line) == command
 
 
 @pytest.mark.parametrize("prompt", HOSTILE)

@@ -45,7 +45,13 @@ def chat(
     with working(say(f"chat with {model}", f"与 {model} 对话")):
         with importing():
             from styledial.inference.model import load
-            from styledial.inference.session import QUIT, Session, help_text, strength_line
+            from styledial.inference.session import (
+                QUIT,
+                Session,
+                as_command,
+                help_text,
+                strength_line,
+            )
             from styledial.inference.strengths import parse_kl
 
         kl_beta = None if strength is None else parse_kl("--strength", strength)
@@ -64,15 +70,17 @@ def chat(
             return
         except KeyboardInterrupt:
             continue
-        if line.strip() in QUIT:
+        typed = as_command(line)
+        if typed in QUIT:
             return
-        _take(session, line)
+        _take(session, line, typed)
 
 
-def _take(session: Session, line: str) -> None:
-    """One line of the user's; what is wrong with it is said, and the session goes on."""
+def _take(session: Session, line: str, typed: str | None) -> None:
+    """One line of the user's, or the command that it is; what is wrong with it is said, and the
+    session goes on."""
     try:
-        found = session.command(line.strip()) if line.startswith("/") else session.write(line)
+        found = session.write(line) if typed is None else session.command(typed)
         if isinstance(found, str):
             typer.echo(found, err=True)
         else:

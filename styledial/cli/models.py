@@ -12,6 +12,7 @@ from styledial.cli.opening import importing, working
 from styledial.cli.options import as_model_name
 from styledial.commands import command, next_lines, rows
 from styledial.config import BUNDLED
+from styledial.errors import ModelError
 from styledial.language import say
 from styledial.models.registry import MODELS, KnownModel, known, on_hugging_face
 from styledial.units import disk_size
@@ -45,7 +46,10 @@ def models(
         typer.echo("\n".join(_card(model)))
         return
     with working(say(f"checking {name}", f"检查 {name}")):
-        answer = _answer(name, folder, use_mirror=use_mirror)
+        try:
+            answer = _answer(name, folder, use_mirror=use_mirror)
+        except ModelError as error:
+            raise error.of("") from None
     typer.echo(answer)
     if name == BUNDLED or folder.exists():
         memory = command("plan", f"model.model_name_or_path={name}")

@@ -16,10 +16,24 @@ from styledial.errors import UserError
 from styledial.files import expanded, write_text
 from styledial.inference.model import Message, StyleModel
 from styledial.inference.strengths import parse_kl
+from styledial.keyboard import half_width
 from styledial.language import say
 from styledial.units import strength as figure
 
 QUIT = ("/quit", "/exit")
+_COMMANDS = {*QUIT, "/retry", "/strength", "/base", "/system", "/save", "/new", "/help"}
+_SLASHES = "／、"  # what a Chinese keyboard types for the slash
+
+
+def as_command(line: str) -> str | None:
+    """The command that a line is, as `Session.command` reads it; None of a text. Behind the slash
+    of a Chinese keyboard, which also begins texts, only the commands that there are."""
+    word, _, rest = line.strip().replace("\u3000", " ").partition(" ")
+    if word[:1] == "/":
+        return f"{word.lower()} {rest}".strip()
+    command = "/" + half_width(word[1:]).lower()
+    known = word[:1] in _SLASHES and word and command in _COMMANDS
+    return f"{command} {rest}".strip() if known else None
 
 
 @dataclass
