@@ -12,6 +12,7 @@ import torch
 from running import SHORT_END, invoke, run_cli, small_run
 
 import styledial
+from styledial.cli import chat as cli_chat
 from styledial.cli.streams import printable
 from styledial.errors import ConfigError, UserError
 from styledial.inference.prompts import parse_compared, read_prompts
@@ -114,6 +115,17 @@ def test_many_prompts_become_json_lines(run: Path, tmp_path: Path) -> None:
     assert invoke(*args).stderr == done.stderr
 
 
+def test_a_prompt_that_is_too_long_is_named_before_any_is_written(
+    run: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text(f"他推开门\n{'门' * 5000}\n", encoding="utf-8")
+    done = invoke("generate", run, "--prompts", file, "--max-new-tokens", 2)
+    assert done.returncode == 2
+    assert "prompt 2 of 2: the prompt has about" in done.stderr
+    assert "{" not in done.stderr
+
+
 def test_one_prompt_compared_is_read_from_the_base_on(run: Path) -> None:
     args = ["--prompt", PROMPT, "--compare", "0,0.03", "--max-new-tokens", 6]
     done = invoke("generate", run, *args)
@@ -167,8 +179,13 @@ def test_prompts_say_where_they_are_wrong(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "gbk").write_bytes("武松".encode("gbk"))
     with pytest.raises(UserError, match="not UTF-8"):
         read_prompts(str(tmp_path / "gbk"))
-    monkeypatch.setattr("sys.stdin", io.StringIO("one\ntwo\n"))
-    assert read_prompts("-") == ["one", "two"]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("一\r\ntwo\n".encode())))
+    assert read_prompts("-") == ["一", "two"]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("武松".encode("gbk"))))
+    with pytest.raises(UserError, match="not UTF-8"):  # it was a defect: half a character
+        read_prompts("-")
+    (tmp_path / "2028").write_text('{"prompt": "一\u2028二"}\n三\u2028四\n', encoding="utf-8")
+    assert read_prompts(str(tmp_path / "2028")) == ["一\u2028二", "三\u2028四"]
     assert parse_compared("medium，0") == [0.0, 0.1]
 
 
@@ -243,6 +260,20 @@ HOSTILE = [
     "\u202e\u200b\ufdd0\U0010ffff",
     "'; rm -rf ~ #",
 ]
+
+
+def test_a_chat_in_gbk_is_read_and_other_bytes_are_refused(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half a character from another encoding ended the chat as a defect."""
+    lines = "他推开门\n".encode("gbk") + b"\xff\xfe\n/quit\n"
+    typed = io.TextIOWrapper(io.BytesIO(lines), "utf-8", errors="surrogateescape")
+    monkeypatch.setattr("sys.stdin", typed)
+    cli_chat.chat(str(run), max_new_tokens=2, temperature=0.0)
+    shown = capsys.readouterr()
+    assert "chat: is not text in utf-8" in shown.err
+    greedy = styledial.load(run).generate("他推开门", max_new_tokens=2, temperature=0.0)
+    assert shown.out == greedy + "\n"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from styledial.cli.options import (
     Temperature,
     Writer,
 )
-from styledial.cli.streams import printable
+from styledial.cli.streams import printable, typed_text
 from styledial.errors import UserError
 from styledial.language import say
 
@@ -63,17 +63,24 @@ def chat(
     typer.echo(opening, err=True)
     typer.echo(help_text(), err=True)
     read = _reader()
-    while True:
-        try:
-            line = read()
-        except EOFError:
-            return
-        except KeyboardInterrupt:
-            continue
+    while (line := _next(read)) is not None:
         typed = as_command(line)
         if typed in QUIT:
             return
         _take(session, line, typed)
+
+
+def _next(read: Callable[[], str]) -> str | None:
+    """The next line, what can't be read as text left out with a sentence; None at the end."""
+    while True:
+        try:
+            return typed_text("chat", read())
+        except EOFError:
+            return None
+        except KeyboardInterrupt:
+            continue
+        except UserError as error:
+            typer.echo(str(error), err=True)
 
 
 def _take(session: Session, line: str, typed: str | None) -> None:

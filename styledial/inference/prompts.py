@@ -20,9 +20,9 @@ def read_prompts(named: str) -> list[str]:
 
     Raises UserError for a file that isn't text or has no prompt, with the line's number.
     """
-    text = sys.stdin.read() if named == STDIN else _file(named)
+    text = _decoded(named).replace("\r\n", "\n")
     prompts = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # and not at U+2028, which JSON may hold
         if line.strip():
             prompts.append(_prompt(line, f"{named}:{number}"))
     if not prompts:
@@ -33,9 +33,10 @@ def read_prompts(named: str) -> list[str]:
     return prompts
 
 
-def _file(named: str) -> str:
+def _decoded(named: str) -> str:
     try:
-        return expanded(named).read_text(encoding="utf-8-sig")
+        raw = sys.stdin.buffer.read() if named == STDIN else expanded(named).read_bytes()
+        return raw.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = "not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise UserError(
@@ -69,10 +70,20 @@ def write_each(
     model: StyleModel, prompts: Sequence[str], strengths: Sequence[float] | None, **how: Any
 ) -> Iterator[dict[str, Any]]:
     """{"prompt", "text", "kl_beta", "seed"} for each prompt at each strength, seed by seed the
-    same; None: at the strength that the model has. Raises UserError for a strength out of reach
-    before anything is written."""
+    same; None: at the strength that the model has. Raises UserError for a strength out of reach, or
+    a prompt that is too long, before anything is written."""
     for each in strengths or ():
         model.strength = each
+    for number, prompt in enumerate(prompts, 1):
+        try:
+            model.ids_of(model.asked(prompt))
+        except UserError as error:
+            if len(prompts) == 1:
+                raise
+            raise UserError(
+                f"prompt {number} of {len(prompts)}: {error.en}",
+                f"第 {number} 个开头（共 {len(prompts)} 个）：{error.zh}",
+            ) from None
     for prompt in prompts:
         for kl_beta in strengths or (None,):
             if kl_beta is not None:
