@@ -50,11 +50,11 @@ class Done(NamedTuple):
 def invoke(*args: object, whole_end: bool = False, little_text: bool = False) -> Done:
     """`styledial ...` in this process; an error that main() wouldn't know is raised.
 
-    A training run has a short end, but for `whole_end`; with `little_text`, or of one or two
-    updates, whose figures say nothing, it reads a few rows.
+    A training run has a short end, but for `whole_end`; with `little_text`, or of six updates at
+    the most, whose figures say nothing, it reads a few rows.
     """
     given = [str(arg) for arg in args]
-    little_text |= any(re.fullmatch(r"(training\.)?max_steps=[12]", arg) for arg in given)
+    little_text |= any(re.fullmatch(r"(training\.)?max_steps=[1-6]", arg) for arg in given)
     with pytest.MonkeyPatch.context() as patch:
         for each in SHORT_END if args[0] == "train" and not whole_end else []:
             patch.setattr(*each)
