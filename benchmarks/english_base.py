@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 import torch  # noqa: E402
-from build_base import END, LENGTH, as_passages, fit, small_qwen2  # noqa: E402
-from tokenizers import AddedToken, ByteLevelBPETokenizer  # noqa: E402
+from build_base import LENGTH, as_passages, fit, qwen2_tokenizer, small_qwen2  # noqa: E402
+from tokenizers import ByteLevelBPETokenizer  # noqa: E402
 from transformers import Qwen2TokenizerFast  # noqa: E402
 
 from styledial.data.novels import read_text  # noqa: E402
@@ -60,15 +60,7 @@ def main() -> None:
 def english_tokenizer(text: str) -> Qwen2TokenizerFast:
     trained = ByteLevelBPETokenizer()
     trained.train_from_iterator(text.split("\n"), vocab_size=VOCABULARY - 1, show_progress=False)
-    core = trained._tokenizer
-    core.add_special_tokens([AddedToken(END, special=True)])
-    return Qwen2TokenizerFast(
-        tokenizer_object=core,
-        eos_token=END,
-        pad_token=END,
-        unk_token=None,
-        model_max_length=1_000_000,
-    )
+    return qwen2_tokenizer(trained._tokenizer)
 
 
 if __name__ == "__main__":

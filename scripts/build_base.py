@@ -85,6 +85,11 @@ def character_tokenizer(contents: list[str]) -> Qwen2TokenizerFast:
     core = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
     core.pre_tokenizer = byte_level
     core.decoder = decoders.ByteLevel()
+    return qwen2_tokenizer(core)
+
+
+def qwen2_tokenizer(core: Tokenizer) -> Qwen2TokenizerFast:
+    """As transformers saves and loads it, with the end of a text as its one special token."""
     core.add_special_tokens([AddedToken(END, special=True)])
     return Qwen2TokenizerFast(
         tokenizer_object=core,

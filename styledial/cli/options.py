@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,25 +47,21 @@ Writer = Annotated[
     ),
 ]
 STRENGTHS = "light|medium|strong|max|0.08"
-StrengthOption = Annotated[
-    str | None,
-    typer.Option(
+
+
+def _strength(words: str) -> Any:
+    return typer.Option(
         "--strength",
         "--kl_beta",
         "--kl-beta",
         metavar=say(STRENGTHS, "轻微|中等|强烈|max|0.08"),
-        help=say("Strength of the style.", "风格强度。"),
-    ),
-]
+        help=words,
+    )
+
+
+StrengthOption = Annotated[str | None, _strength(say("Strength of the style.", "风格强度。"))]
 StrengthOrBase = Annotated[
-    str | None,
-    typer.Option(
-        "--strength",
-        "--kl_beta",
-        "--kl-beta",
-        metavar=say(STRENGTHS, "轻微|中等|强烈|max|0.08"),
-        help=say("Strength of the style; 0: the base.", "风格强度；0 为基座。"),
-    ),
+    str | None, _strength(say("Strength of the style; 0: the base.", "风格强度；0 为基座。"))
 ]
 
 
