@@ -115,3 +115,27 @@ def test_no_line_takes_more_than_its_length() -> None:
     """100:200:300 to 1700 in one line, and 求求求求, took forever."""
     script = Path(__file__).with_name("long_lines.py")
     subprocess.run([sys.executable, str(script)], check=True, timeout=40)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "請記住本書首發域名：www.yusheng.com。雨聲小說網手機版閱讀網址：m.yusheng.com",
+        "上一章 返回目錄 下一章",
+        "感謝書友“夜雨”的打賞！",
+        "本章未完，請點擊下一頁繼續閱讀",
+        "作者有話說：\n這章寫了很久……\n大家中秋快樂！",
+    ],
+)
+def test_sites_and_authors_write_traditional_characters_too(line: str) -> None:
+    rows = book_with("", 30)
+    rows[rows.index("第二章 月") : rows.index("第二章 月")] = line.split("\n")
+    assert cleaned(rows)[1] == story()
+
+
+@pytest.mark.parametrize(
+    "line", ["他把這本書收藏了三十年。", "感謝上蒼，還活著。", "版權歸誰，沒有人知道。"]
+)
+def test_a_sentence_in_traditional_characters_stays(line: str) -> None:
+    for at in (6, 29):
+        assert line in cleaned(book_with(line, at))[1]

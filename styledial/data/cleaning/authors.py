@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from styledial.data.cleaning.chapters import Paragraph
 from styledial.data.cleaning.headings import is_authors_heading
 from styledial.data.cleaning.ledger import Ledger
+from styledial.data.cleaning.script import simplified
 from styledial.data.cleaning.site_ends import line_at_end
 
 _LONGEST_LINE = 300
@@ -56,7 +57,7 @@ _SOMEBODY = r"(?!(?:the|an?|his|her|my|their|our|its) )[^\s.,;:!?]{1,30}(?: [^\s
 _HEADS = re.compile(
     rf"作话\s*[:：]|作者有话要?说\s*[:：]?.*|A note from {_SOMEBODY}|Author.?s Notes?\s*:?|"
     r"[【（(]?(?:作者的话|作者题外话|題外話|题外话)[】）)]?\s*[:：]|"
-    r"[（(【［]\s*(?:[前後]書き|まえがき|あとがき)\s*[）)】］]|[前後]書き\s*[:：]",
+    r"[（(【［]\s*(?:[前後后][書书]き|まえがき|あとがき)\s*[）)】］]|[前後后][書书]き\s*[:：]",
     re.I,
 )
 _RULE = re.compile(r"[-=*~_—–※☆★◇◆○●#＊·•\s]{1,80}")  # between a chapter and a note
@@ -128,13 +129,14 @@ def _notes_at_end(tail: deque[Paragraph], above_heading: bool = False) -> list[P
 
 
 def _heads_a_note(paragraph: Paragraph) -> bool:
-    return _HEADS.fullmatch(paragraph.line.text) is not None
+    return _HEADS.fullmatch(simplified(paragraph.line.text)) is not None
 
 
 def _is_note(text: str) -> bool:
     """Whether a line speaks to readers: by its mark and one such word, or by two of them."""
     if len(text) > _LONGEST_LINE:
         return False
+    text = simplified(text)
     told = _tells(text)  # most paragraphs: the words aren't looked for in them
     if _MARK.match(text):
         return not told or bool(_words(text))
@@ -181,12 +183,13 @@ def _judged(held: list[Paragraph], headed: bool, ledger: Ledger) -> Iterator[Par
 
 def _speaks(held: list[Paragraph]) -> bool:
     """Whether the text under an author's heading speaks to readers, and doesn't tell a story."""
-    texts = [p.line.text for p in held if p.line.text and not _HEADS.fullmatch(p.line.text)]
+    rows = [simplified(p.line.text) for p in held]
+    texts = [row for row in rows if row and not _HEADS.fullmatch(row)]
     told = sum(map(_tells, texts))
     said = sum(bool(_words(text)) for text in texts)
     if sum(map(len, texts)) > _LONGEST_NOTE or told * 2 > len(texts):
         return False
-    if any(_SURE.match(p.line.text) for p in held):
+    if any(map(_SURE.match, rows)):
         return True
     named = any(_OF_SOMEBODY.match(p.line.text) for p in held)
     return said * 3 >= len(texts) or (len(texts) <= 2 and not named)

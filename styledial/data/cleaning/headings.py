@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from styledial.data.cleaning.script import simplified
+
 _HEADING = re.compile(
     "(?:上架|完本|完结|新书|年终|月末|月底|出版|获奖)?感言|请假(?:条|一天)?|单章|作者的话|作者有话要?说|"
     "作品相关(?:\\s.*)?|新书(?:预告|发布|通知|已发)[^，。！]{0,16}|(?:更新|停更|断更|上架|入V)(?:说明|通知|公告)|"
@@ -14,4 +16,4 @@ _HEADING = re.compile(
 
 def is_authors_heading(text: str) -> bool:
     """Whether a line heads what isn't of the story: 上架感言, 请假条, 完本感言."""
-    return len(text) <= 30 and _HEADING.fullmatch(text) is not None
+    return len(text) <= 30 and _HEADING.fullmatch(simplified(text)) is not None

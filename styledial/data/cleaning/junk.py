@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from styledial.data.cleaning.ledger import Ledger, Line
+from styledial.data.cleaning.script import simplified, traditional
 from styledial.data.cleaning.serials import is_theft_notice
 from styledial.data.cleaning.sites import site_line
 from styledial.data.cleaning.web_novels import web_line
@@ -67,9 +68,9 @@ _HAN_HINTS = (
     "点原创 点中文 晋江 整理制作 全文终 结束） 扫码 完】 完- 作话 霸王票 营养液 待续 阅读记录 "
     "要提交 退出 存书签 信公号 目录+ app 好评呗 广告 手机站"
 )
-_HINT = re.compile(
-    "|".join(map(re.escape, [*_HINT_WORDS, *_HAN_HINTS.split()])) + "|" + _ENDING.pattern
-)
+_ALL_HINTS = dict.fromkeys([*_HINT_WORDS, *_HAN_HINTS.split()])
+_ALL_HINTS |= dict.fromkeys(map(traditional, _ALL_HINTS))
+_HINT = re.compile("|".join(map(re.escape, _ALL_HINTS)) + "|" + _ENDING.pattern)
 # English has the first letters of these everywhere: there, one look for each is far cheaper.
 _ASCII_HINTS = [word for word in _HINT_WORDS if word.isascii()]
 _MAY_HAVE_OTHERS = re.compile("[\u203b-\uffff]|—{8}|…{8}")
@@ -193,7 +194,7 @@ def drop_junk(
         if not _is_hinted(line.text.lower()):
             yield line
             continue
-        text = line.text.strip(" \u3000")
+        text = simplified(line.text.strip(" \u3000"))
         if text.startswith("作者有话"):  # heads a note, which goes with it (authors.py)
             yield line
             continue
@@ -204,7 +205,7 @@ def drop_junk(
         reason = reason or site_line(text) or web_line(text)
         if reason and reason not in _SURE and _NARRATED.search(text):
             reason = None
-        if reason and is_title(text):
+        if reason and is_title(line.text):
             reason = None
         if reason:
             ledger.drop(line, reason)
