@@ -54,7 +54,7 @@ def main() -> None:
 def read_adapters(given: argparse.Namespace) -> None:
     from peft import PeftModel
 
-    from styledial.evaluation.suite import Effort, evaluate
+    from styledial.evaluation.suite import Effort, Subject, evaluate
     from styledial.models.load import load_base, load_tokenizer, quiet_libraries
     from styledial.models.policy import Policy, quiet_peft
 
@@ -81,7 +81,8 @@ def read_adapters(given: argparse.Namespace) -> None:
             policy = Policy(PeftModel.from_pretrained(base, str(folder)), None).eval()
         reading = {"batch_size": 16, "device": policy.head.weight.device, "direction": "reverse"}
         effort = Effort(given.passages, LENGTH, given.places)
-        found = evaluate(policy, tokenizer, texts, reading, effort=effort, like=found)
+        subject = Subject(policy, tokenizer, texts, reading)
+        found = evaluate(subject, effort=effort, like=found)
         with (given.output / f"{folder.name}.pickle").open("wb") as kept:  # to look at by hand
             pickle.dump(found.passages, kept)
         line = {

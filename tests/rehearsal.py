@@ -9,7 +9,7 @@ from tiny_models import TEXT
 
 from styledial.config import resolve
 from styledial.models.adapter import load_adapter
-from styledial.models.generation import continue_text
+from styledial.models.generation import Sampling, continue_text
 from styledial.models.load import load_base, load_tokenizer
 from styledial.models.merge import merge_adapter
 from styledial.models.policy import with_lora
@@ -80,7 +80,7 @@ def rehearse(name, base, work, novels, *, dora=False, experts=False, more=()):
     # A merge is of the unquantised base, whatever the run was trained on.
     plain = {"load_in_4bit": False, "load_in_8bit": False}
     tuned = load_adapter(out, dtype="float32", **plain)[0].model
-    written = continue_text(tuned, tokenizer, SENTENCE, max_new_tokens=12, temperature=1.0)
+    written = continue_text(tuned, tokenizer, SENTENCE, Sampling(12, temperature=1.0))
     merged_folder = merge_adapter(out, work / "merged", base=str(base), dtype="float32")
     merged = load_base(str(merged_folder), dtype="float32")
     again = load_tokenizer(str(merged_folder))

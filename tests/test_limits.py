@@ -11,7 +11,7 @@ from running import invoke, small_run
 
 from styledial.build import texts
 from styledial.errors import UserError
-from styledial.models.generation import continue_text
+from styledial.models.generation import Sampling, continue_text
 from styledial.models.limits import check_length, positions
 from styledial.models.load import load_base, load_tokenizer
 
@@ -145,4 +145,4 @@ def test_a_prompt_without_embeddings_is_refused(short_embedding: Path, novels: P
     text = "".join(path.read_text("utf-8") for path in sorted(novels.glob("*.txt")))
     prompt = next(c for c in text if max(tokenizer(c)["input_ids"]) >= 600)
     with pytest.raises(UserError, match=r"^--prompt: the tokenizer of .* has only 600 rows"):
-        continue_text(load_base(str(short_embedding)), tokenizer, prompt, max_new_tokens=2)
+        continue_text(load_base(str(short_embedding)), tokenizer, prompt, Sampling(2))

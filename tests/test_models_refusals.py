@@ -17,7 +17,7 @@ from tiny_models import build
 from styledial.errors import AdapterError, ModelError
 from styledial.files import write_json
 from styledial.models.adapter import load_adapter, save_model
-from styledial.models.generation import continue_text
+from styledial.models.generation import Sampling, continue_text
 from styledial.models.identity import describe_base
 from styledial.models.load import load_base, load_tokenizer
 from styledial.models.locate import find_base
@@ -111,7 +111,7 @@ def test_the_authors_generation_settings_change_nothing(base: Path, taste: dict)
 
     def text() -> str:
         model = load_base(str(base), dtype="float32")
-        return continue_text(model, tokenizer, "武松", max_new_tokens=8, temperature=0.0)
+        return continue_text(model, tokenizer, "武松", Sampling(8, temperature=0.0))
 
     plain = text()
     path = base / "generation_config.json"

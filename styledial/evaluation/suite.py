@@ -65,29 +65,40 @@ def quick(trained_tokens: int) -> Effort:
     return Effort(min(max(trained_tokens // 50 // (2 * tokens), 24), 64), tokens, 24)
 
 
+@dataclass(frozen=True)
+class Subject:
+    """A model and the text that it is measured on.
+
+    A model that `answers` writes its passages as answers. Sums that have been read already, of
+    held-out and of general text, are not read again.
+    """
+
+    policy: Policy
+    tokenizer: PreTrainedTokenizerBase
+    texts: Texts
+    reading: ReadOptions
+    answers: bool = False
+    style_sums: np.ndarray | None = None
+    general_sums: np.ndarray | None = None
+
+
 def evaluate(
-    policy: Policy,
-    tokenizer: PreTrainedTokenizerBase,
-    texts: Texts,
-    reading: ReadOptions,
+    subject: Subject,
     *,
     effort: Effort = FULL,
     seed: int = 42,
-    style_sums: np.ndarray | None = None,
-    general_sums: np.ndarray | None = None,
     like: Evaluation | None = None,
     probe: PackedRows | None = None,
-    answers: bool = False,
 ) -> Evaluation:
-    """Measure `policy` on held-out and general text and on what it writes.
+    """Measure a model on held-out and general text and on what it writes.
 
-    Sums that the caller has already read are not read again. KL and style NLL are on the rows that
-    landing didn't use, as kl_final is. Passages are sampled with `seed`. Metrics for which there
-    is too little text are left out. `like` is another adapter's evaluation on the same base,
-    texts, effort and seed: the base's passages are taken from it. `probe` are rows of books that
-    were not trained on, on which extraction is tried too. A model that `answers` writes its
-    passages as answers.
+    KL and style NLL are on the rows that landing didn't use, as kl_final is. Passages are sampled
+    with `seed`. Metrics for which there is too little text are left out. `like` is another
+    adapter's evaluation on the same base, texts, effort and seed: the base's passages are taken
+    from it. `probe` are rows of books that were not trained on, on which extraction is tried too.
     """
+    policy, tokenizer = subject.policy, subject.tokenizer
+    texts, reading = subject.texts, subject.reading
     metrics: dict[str, Result] = {}
 
     def run(words: str, evaluator: Evaluator) -> None:
@@ -97,15 +108,15 @@ def evaluate(
     if effort.bench:  # first, as its tasks or their questions may not be available
         run("lm-evaluation-harness", _bench(policy, tokenizer, effort, reading))
     rows = texts.halves()[1]
-    style = _sums(style_sums, policy, texts.heldout, only=rows, **reading)
-    general = _sums(general_sums, policy, texts.general, **reading)
+    style = _sums(subject.style_sums, policy, texts.heldout, only=rows, **reading)
+    general = _sums(subject.general_sums, policy, texts.general, **reading)
     counted = partial(characters_of, texts.heldout.select(rows), tokenizer)
     run(say("style text", "风格文本"), StyleText(style, counted))
     run(say("general text", "通用文本"), GeneralText(general))
     if tokenizer.chat_template:
         asked = CHINESE if is_chinese("".join(texts.prompts)) else ENGLISH
         run(say("answers in a chat", "对话回答"), Chat(policy, tokenizer, asked, reading, seed))
-    passages = _openings(texts, tokenizer, effort, answers)
+    passages = _openings(texts, tokenizer, effort, subject.answers)
     if passages:
         known = like.passages.base if like and like.passages else None
         passages = _written(policy, tokenizer, passages, seed, known)
@@ -121,7 +132,7 @@ def evaluate(
         other = Extraction(policy, probe, effort.places, PROBE)
         run(say("copies of books that were not read", "未参与训练的书的照抄"), other)
     settings = _settings(effort, passages, extraction, seed, reading["direction"])
-    settings["answers"] = answers
+    settings["answers"] = subject.answers
     return Evaluation(metrics, settings, passages=passages)
 
 
@@ -195,17 +206,7 @@ def _written(
 
 
 def evaluate_at_end(
-    config: Config,
-    policy: Policy,
-    tokenizer: PreTrainedTokenizerBase,
-    texts: Texts,
-    reading: ReadOptions,
-    style_sums: np.ndarray,
-    general_sums: np.ndarray,
-    trained_tokens: int,
-    note: Callable[[str, str], None],
-    *,
-    answers: bool,
+    config: Config, subject: Subject, trained_tokens: int, note: Callable[[str, str], None]
 ) -> Evaluation | None:
     """A run's own evaluation, written to its folder; None where it is off or didn't work.
 
@@ -216,17 +217,7 @@ def evaluate_at_end(
         return None
     effort = FULL if wanted == "full" else quick(trained_tokens)
     try:
-        found = evaluate(
-            policy,
-            tokenizer,
-            texts,
-            reading,
-            effort=effort,
-            seed=config.training.seed,
-            style_sums=style_sums,
-            general_sums=general_sums,
-            answers=answers,
-        )
+        found = evaluate(subject, effort=effort, seed=config.training.seed)
         found.settings.update(
             effort=wanted, kl_beta=None, scale=1.0, against="base", data_dir=config.data.data_dir
         )

@@ -84,23 +84,13 @@ def continue_text(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     prompt: str,
+    how: Sampling,
     *,
-    max_new_tokens: int = 200,
-    seed: int = 42,
-    temperature: float = 0.8,
-    top_p: float = 0.95,
-    repetition_penalty: float = 1.05,
     answers: bool = False,
 ) -> str:
     """The text that `model` writes after `prompt` (the prompt itself is not returned), or that it
-    `answers` to it.
-
-    The same seed gives the same text on the same device. temperature 0 takes the likeliest
-    token each time.
-    """
-    before = prompt_ids(tokenizer, prompt, answers=answers)
-    how = Sampling(max_new_tokens, seed, temperature, top_p, repetition_penalty)
-    return continue_ids(model, tokenizer, before, how)
+    `answers` to it. The same seed gives the same text on the same device."""
+    return continue_ids(model, tokenizer, prompt_ids(tokenizer, prompt, answers=answers), how)
 
 
 def continue_ids(

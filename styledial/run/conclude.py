@@ -18,7 +18,7 @@ from styledial.distributed.sharded_tensors import model_is_sharded
 from styledial.doctor import last_words
 from styledial.evaluation.distance import bits_per_character
 from styledial.evaluation.record import Evaluation
-from styledial.evaluation.suite import evaluate_at_end
+from styledial.evaluation.suite import Subject, evaluate_at_end
 from styledial.language import say, typed
 from styledial.models import fsdp
 from styledial.models.adapter import save_model
@@ -190,18 +190,16 @@ def _evaluate(parts: Parts, figures: _Figures, reading: ReadOptions) -> Evaluati
         )
         return None
     with stage(say("evaluation", "效果评估")):
-        return evaluate_at_end(
-            parts.config,
+        subject = Subject(
             parts.core.policy,
             parts.tokenizer,
             parts.texts,
             reading,
+            parts.answers,
             figures.style_sums,
             figures.general_sums,
-            parts.state.tokens,
-            parts.screen.note,
-            answers=parts.answers,
         )
+        return evaluate_at_end(parts.config, subject, parts.state.tokens, parts.screen.note)
 
 
 def _write_data_manifest(parts: Parts, own: RunFolder) -> None:

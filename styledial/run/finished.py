@@ -18,7 +18,7 @@ from styledial.data.manifest import hashes_of
 from styledial.dial import SCALES, as_json, read_points
 from styledial.errors import AdapterError
 from styledial.evaluation.record import Evaluation
-from styledial.evaluation.suite import FULL, Effort, evaluate
+from styledial.evaluation.suite import FULL, Effort, Subject, evaluate
 from styledial.language import say
 from styledial.models.adapter import (
     base_of,
@@ -112,11 +112,11 @@ def evaluate_run(
     others = read_probe(probe, folder, described_run(folder, data_dir)) if probe else []
     run = reopen(folder, data_dir, base_now)
     answers = not plain and answers_prompts(run.config, run.texts, run.policy, run.tokenizer)
-    how: dict[str, Any] = {"effort": effort, "seed": seed, "answers": answers}
+    how: dict[str, Any] = {"effort": effort, "seed": seed}
     if probe:
         how["probe"] = pack_probe(others, run.tokenizer, run.config)
     with scaled(run.policy, scale) if run.policy.is_adapter else contextlib.nullcontext():
-        found = evaluate(run.policy, run.tokenizer, run.texts, run.reading, **how)
+        found = evaluate(Subject(run.policy, run.tokenizer, run.texts, run.reading, answers), **how)
     found.settings.update(data_dir=run.config.data.data_dir, changed_novels=run.changed)
     found.settings["probe"] = [file.name for file in probe]
     if against is None:
@@ -124,7 +124,8 @@ def evaluate_run(
     texts, reading = run.texts, run.reading
     del run  # its weights make room for the other's
     policy, tokenizer = load_adapter(against, base=base_now)
-    return found.beside(evaluate(policy, tokenizer, texts, reading, like=found, **how))
+    other = Subject(policy, tokenizer, texts, reading, answers)
+    return found.beside(evaluate(other, like=found, **how))
 
 
 @dataclass(frozen=True)

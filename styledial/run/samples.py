@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from styledial.language import say
-from styledial.models.generation import continue_text
+from styledial.models.generation import Sampling, continue_text
 from styledial.models.policy import Policy
 from styledial.progress import tracked
 from styledial.run_folder.layout import SAMPLES, SAMPLES_DATA
@@ -43,10 +43,9 @@ def sample(
     words = say("samples of the base", "基座样例") if base else say("samples", "样例")
 
     def write(model: Any) -> list[str]:
+        how = Sampling(most(tokens), seed)
         return [
-            continue_text(
-                model, tokenizer, prompt, max_new_tokens=most(tokens), seed=seed, answers=answers
-            )
+            continue_text(model, tokenizer, prompt, how, answers=answers)
             for prompt in tracked(prompts, words)
         ]
 
