@@ -52,7 +52,7 @@ def test_a_setting_without_a_value_is_said(typed: str) -> None:
         (("train", "--seed", 2**31), 2, "<= 2147483647"),
         (("train", "--lr", "1e-4"), 2, "Did you mean `training.learning_rate`?"),
         (("plan", "--optim", "sgd"), 2, "the optimizer is AdamW"),
-        (("evaluate", "x", "--lora_r", 8), 2, "No such option: --lora_r"),
+        (("evaluate", "x", "--lora_r", 8), 2, "No such option"),
     ],
 )
 def test_commands_take_them(args: tuple[object, ...], code: int, says: str) -> None:
