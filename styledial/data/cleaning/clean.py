@@ -29,6 +29,7 @@ from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.cleaning.normalise import has_markup, normalise
 from styledial.data.cleaning.quotes import find_form, unify_quotes
 from styledial.data.cleaning.repeats import drop_repeats
+from styledial.data.cleaning.script import is_traditional
 from styledial.data.cleaning.titles import Titles
 from styledial.data.cleaning.typography import is_spread
 from styledial.data.cleaning.unnumbered import listed_titles
@@ -53,7 +54,8 @@ def clean(
     uniform = normalise(unwrapped, ledger, language, spread, has_markup(raw))
     known = _first(uniform)
     titles = Titles(known, markdown, ledger.overrides.keeps, listed)
-    sound = drop_junk(itertools.chain(known, uniform), ledger, titles)
+    old = language.chinese and is_traditional(line.text for line in known)
+    sound = drop_junk(itertools.chain(known, uniform), ledger, titles, old)
     paragraphs = _paragraphs(sound, titles, language)
     parted = structure(paragraphs, titles, ledger)
     prose = drop_emphasis(parted, ledger, marks_of(known), markdown or language.spaced)

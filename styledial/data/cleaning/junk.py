@@ -68,9 +68,14 @@ _HAN_HINTS = (
     "点原创 点中文 晋江 整理制作 全文终 结束） 扫码 完】 完- 作话 霸王票 营养液 待续 阅读记录 "
     "要提交 退出 存书签 信公号 目录+ app 好评呗 广告 手机站"
 )
-_ALL_HINTS = dict.fromkeys([*_HINT_WORDS, *_HAN_HINTS.split()])
-_ALL_HINTS |= dict.fromkeys(map(traditional, _ALL_HINTS))
-_HINT = re.compile("|".join(map(re.escape, _ALL_HINTS)) + "|" + _ENDING.pattern)
+_HINT = re.compile(
+    "|".join(map(re.escape, [*_HINT_WORDS, *_HAN_HINTS.split()])) + "|" + _ENDING.pattern
+)
+_OLD_HINT = re.compile(
+    "|".join(re.escape(traditional(word)) for word in [*_HINT_WORDS, *_HAN_HINTS.split()])
+    + "|"
+    + _ENDING.pattern
+)
 # English has the first letters of these everywhere: there, one look for each is far cheaper.
 _ASCII_HINTS = [word for word in _HINT_WORDS if word.isascii()]
 _MAY_HAVE_OTHERS = re.compile("[\u203b-\uffff]|—{8}|…{8}")
@@ -187,11 +192,17 @@ _RULES = tuple(
 
 
 def drop_junk(
-    lines: Iterable[Line], ledger: Ledger, is_title: Callable[[str], bool] = lambda text: False
+    lines: Iterable[Line],
+    ledger: Ledger,
+    is_title: Callable[[str], bool] = lambda text: False,
+    old: bool = False,
 ) -> Iterator[Line]:
-    """Lines without those that a site added; an address inside prose goes alone, a title stays."""
+    """Lines without those that a site added; an address inside prose goes alone, a title stays.
+
+    `old`: the book is in traditional characters."""
+    hint = _OLD_HINT if old else _HINT
     for line in lines:
-        if not _is_hinted(line.text.lower()):
+        if not _is_hinted(line.text.lower(), hint):
             yield line
             continue
         text = simplified(line.text.strip(" \u3000"))
@@ -217,10 +228,10 @@ def _fits(text: str, rule: list[re.Pattern[str]]) -> bool:
     return bool(rule[0].fullmatch(text)) and all(part.search(text) for part in rule[1:])
 
 
-def _is_hinted(text: str) -> bool:
+def _is_hinted(text: str, hint: re.Pattern[str]) -> bool:
     """Whether the line, in small letters, has anything that a rule looks for."""
     if _MAY_HAVE_OTHERS.search(text):
-        return _HINT.search(text) is not None
+        return hint.search(text) is not None
     return any(map(text.__contains__, _ASCII_HINTS)) or _ENDING.search(text) is not None
 
 

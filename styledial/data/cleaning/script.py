@@ -6,6 +6,10 @@ stays as it is where it is kept. Only characters that the rules have are here.
 
 from __future__ import annotations
 
+import itertools
+import re
+from collections.abc import Iterable
+
 _PAIRS = (
     "網网頁页載载閱阅讀读書书錄录錯错誤误報报機机戶户請请記记請请鏈链聯联繫系歡欢迎迎給给發发"
     "佈布時时間间節节數数評评論论賞赏訂订閱阅購购買买換换動动頻频無无彈弹窗窗說说網网見见"
@@ -17,14 +21,21 @@ _PAIRS = (
 )
 _SIMPLE = dict(zip(_PAIRS[::2], _PAIRS[1::2], strict=True))
 _TO_SIMPLE = str.maketrans(_SIMPLE)
+_OLD = re.compile("[" + "".join(old for old, simple in _SIMPLE.items() if old != simple) + "]")
 _TO_OLD = str.maketrans({simple: old for old, simple in _SIMPLE.items()})
-
-
-def simplified(text: str) -> str:
-    """`text` with the traditional characters that rules need in simplified form, as long."""
-    return text.translate(_TO_SIMPLE)
+_FEW = 20  # such characters in a sample of lines
 
 
 def traditional(word: str) -> str:
     """A word of the rules as a traditional text writes it."""
     return word.translate(_TO_OLD)
+
+
+def is_traditional(texts: Iterable[str]) -> bool:
+    """Whether the first lines of a book are in traditional characters."""
+    return sum(len(_OLD.findall(text)) for text in itertools.islice(texts, 200)) >= _FEW
+
+
+def simplified(text: str) -> str:
+    """`text` with the traditional characters that rules need in simplified form, as long."""
+    return text.translate(_TO_SIMPLE) if _OLD.search(text) else text
