@@ -52,13 +52,14 @@ def test_a_setting_without_a_value_is_said(typed: str) -> None:
         (("train", "--seed", 2**31), 2, "<= 2147483647"),
         (("train", "--lr", "1e-4"), 2, "Did you mean `training.learning_rate`?"),
         (("plan", "--optim", "sgd"), 2, "the optimizer is AdamW"),
-        (("evaluate", "x", "--lora_r", 8), 2, "No such option"),
+        (("evaluate", "x", "--lora_r", 8), 2, "No such option --lora_r"),
     ],
 )
 def test_commands_take_them(args: tuple[object, ...], code: int, says: str) -> None:
     done = invoke(*args)
     assert done.returncode == code
-    assert says in done.stderr
+    said = done.stderr.replace("option: --lora_r", "option '--lora_r'")  # older typer
+    assert says in said.replace("option '--lora_r'", "option --lora_r")
 
 
 @pytest.mark.parametrize("more", [(), ("--config", "b.yml")])
