@@ -140,7 +140,7 @@ CARDS: tuple[Card, ...] = (
     _card("A100 80GB", 79.2, 312),
     _card("A800 40GB", 39.4, 312),
     _card("A800 80GB", 79.2, 312),
-    _card("H20 96GB", 95.0, 148, hopper=True),
+    _card("H20", 95.0, 148, hopper=True),
     _card("H20 141GB", 139.7, 148, hopper=True),  # nvidia-smi: NVIDIA H20-3e
     _card("H100", 79.1, 989, hopper=True),
     _card("H100 NVL", 93.0, 0, hopper=True),
