@@ -383,6 +383,8 @@ Biên tập: ông Ba
 
 # Prose beside the rules for sites that copy web novels, for readers' notes and for chapters' ends.
 PROSE += """
+我更换浏览器再试，页面还是打不开。
+系统提示：请稍后刷新页面。
 更新过的名单贴在墙上，读者可以自己去看。
 新书上架的那天，店里来了两个人。
 A note from the landlord lay under the cup.

@@ -111,6 +111,18 @@ def test_what_may_head_a_note_takes_no_prose_with_it(line: str) -> None:
     assert cleaned(book_with(line, 27))[1] == [*story()[:27], line, *story()[27:]]
 
 
+@pytest.mark.parametrize(
+    ("at", "note"),
+    [(20, "作者有话说：中秋快乐！"), (21, "作者有话要说：下章入V，谢谢大家。")],
+    ids=["under a title", "below the first line"],
+)
+def test_prose_behind_an_authors_line_above_a_chapter_stays(at: int, note: str) -> None:
+    """The first paragraph, or in a chapter that names nobody all of it, went with the note."""
+    rows = [f"那年冬天，雨下了{hour}个时辰，渡口没有船。" for hour in range(40)]
+    book = ["第一章 雪", *rows[:20], "第二章 月", *rows[20:]]
+    assert cleaned([*book[: at + 2], note, *book[at + 2 :]])[1] == rows
+
+
 def test_no_line_takes_more_than_its_length() -> None:
     """100:200:300 to 1700 in one line, and 求求求求, took forever."""
     script = Path(__file__).with_name("long_lines.py")
@@ -131,6 +143,12 @@ def test_sites_and_authors_write_traditional_characters_too(line: str) -> None:
     rows = book_with("", 30)
     rows[rows.index("第二章 月") : rows.index("第二章 月")] = line.split("\n")
     assert cleaned(rows)[1] == story()
+
+
+def test_a_line_in_simplified_characters_goes_from_a_traditional_book() -> None:
+    rows = [f"那時我們說好了，{hour}個時辰之後還在這裡等船。" for hour in range(30)]
+    line = "关注公众号“雨声书屋”，免费看小说"
+    assert cleaned(["第一章 雪", *rows[:9], line, *rows[9:]])[1] == rows
 
 
 @pytest.mark.parametrize(

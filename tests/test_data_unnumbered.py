@@ -80,6 +80,50 @@ def test_what_a_chapter_begins_with_is_no_name(first: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("heads", "rows", "first", "between"),
+    [
+        (["Chapter I\n\nSnow", "Chapter II\n\nIce", "Chapter III\n\nRain"], EN, "London, 1880", 2),
+        (
+            [f"第{n}章\n{name}" for n, name in zip("一二三四", HAN, strict=True)],
+            ZH,
+            "夜雨十年灯",
+            1,
+        ),
+    ],
+    ids=["date", "verse"],
+)
+def test_what_follows_a_name_below_its_number_is_no_more_of_it(
+    heads: list[str], rows: list[str], first: str, between: int
+) -> None:
+    """The date of a letter, or a line of verse, became part of the title."""
+    ends = "\n" * between
+    chapters, kept, _ = cleaned(book([head + ends + first for head in heads], rows, ends))
+    assert list(chapters.values()) == [" ".join(head.split()) for head in heads]
+    assert kept.count(first) == len(heads)
+
+
+def test_short_lines_of_prose_under_another_list_of_contents_stay() -> None:
+    """The list's own names never came again, so that 400 lines of prose were taken for names."""
+    said = ["“走吧。”", "三天后", "“谁？”", "与此同时"]
+    told = [
+        said[n // 40 % 4] if n % 40 == 9 else f"渡口的雨下了{n}天，船还没有来。" for n in range(600)
+    ]
+    heads = [f"第{n}章 {name}" for n, name in zip("一二三四", HAN, strict=True)]
+    listed = ["目录", *(f"第{n}章 {name}" for n, name in enumerate(HAN, 1)), ""]
+    made = [row for i, head in enumerate(heads) for row in (head, *told[150 * i : 150 * i + 150])]
+    chapters, kept, _ = cleaned([*listed, *made])
+    assert (list(chapters.values()), kept) == (heads, told)
+
+
+def test_a_sign_in_a_book_whose_titles_are_in_capitals_stays() -> None:
+    made = book([name.upper() for name in NAMES], [row * 2 for row in EN])
+    at = made.index(EN[8] * 2)
+    chapters, kept, _ = cleaned([*made[:at], "NO TRESPASSING", "", *made[at:]])
+    assert list(chapters.values()) == [name.upper() for name in NAMES]
+    assert "NO TRESPASSING" in kept
+
+
+@pytest.mark.parametrize(
     "rows",
     [
         [*EN[:8], "NO ENTRY", *EN[8:16], "THE FERRYMAN’S ARMS", *EN[16:], "CLOSED"],
@@ -121,7 +165,12 @@ def test_marks_of_pages_go(mark: str) -> None:
 
 
 def test_numbers_in_braces_and_equals_signs_stay() -> None:
-    rows = ["She had {12} of them, and {3} more.", "He wrote x = 3 and y=4, and = was all.", *EN]
+    rows = [
+        "She had {12} of them, and {3} more.",
+        "She ate a [Pill] and another [Pill] .",
+        "He wrote x = 3 and y=4, and = was all.",
+        *EN,
+    ]
     assert cleaned("\n\n".join(["CHAPTER I", *rows]).split("\n"))[1] == rows
     bold = [EN[0].replace("rain", "=rain="), *EN[1:]]
     assert cleaned("\n\n".join(["CHAPTER I", *bold]).split("\n"))[1] == EN

@@ -62,6 +62,29 @@ def test_marks_of_notes_go_where_the_notes_are_far_behind(tmp_path: Path) -> Non
     assert cleaned(made)[0] == ONE + TWO
 
 
+@pytest.mark.parametrize(
+    "note",
+    [
+        "[Transcriber's Note: Spelling kept as printed].",
+        "[Transcriber's Note: Spelling kept as printed.",
+        "[Transcriber's Note: Kept.] The cover is in the public domain.",
+    ],
+)
+def test_a_note_that_does_not_end_in_its_bracket_takes_no_prose(tmp_path: Path, note: str) -> None:
+    """All that followed it in the book went."""
+    rows = ["CHAPTER I", *ONE, note, "CHAPTER II", *TWO]
+    made = text(tmp_path / "a.txt", "\n\n".join(rows))
+    holds(made, ONE + TWO, ["CHAPTER I", "CHAPTER II"], {"footnote"})
+
+
+@pytest.mark.parametrize("heading", ["FOOTNOTES:", "TRANSCRIBER'S NOTES"])
+def test_a_story_behind_notes_stays_without_a_number(tmp_path: Path, heading: str) -> None:
+    """Up to its 20,000th character it went with the notes, to the next title with a number."""
+    parts = ["CHAPTER I", *ONE, f"{heading}\n\n[1] A note.\n\n\nTHE MILL", *TWO]
+    made = text(tmp_path / "a.txt", START + "\n\n".join(parts) + END)
+    assert [row for row in cleaned(made)[0] if row != "THE MILL"] == ONE + TWO
+
+
 def test_numbers_in_brackets_that_count_nothing_stay(tmp_path: Path) -> None:
     rows = [f"{ONE[0]}[4]", *ONE[1:5], f"{ONE[5]}[2]", *TWO]
     assert cleaned(text(tmp_path / "a.txt", "\n\n".join(rows)))[0] == rows
@@ -97,6 +120,11 @@ def test_a_page_of_rights_before_the_first_title_goes(
 def test_a_prologue_behind_a_page_of_rights_stays(tmp_path: Path) -> None:
     rows = ["© 2015 Ann Author", *ONE, "Chapter 1", *TWO]
     assert cleaned(text(tmp_path / "a.txt", "\n\n".join(rows)))[0] == ONE + TWO
+
+
+def test_a_prologue_above_a_line_of_rights_stays(tmp_path: Path) -> None:
+    rows = [*ONE[:8], "© 2015 Ann Author", "Chapter 1", *TWO]
+    assert cleaned(text(tmp_path / "a.txt", "\n\n".join(rows)))[0] == ONE[:8] + TWO
 
 
 def test_a_fan_translations_credits_go(tmp_path: Path) -> None:

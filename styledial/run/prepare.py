@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -44,9 +44,6 @@ from styledial.training.checkpoint import Snapshot, TrainState
 from styledial.training.components import Components
 from styledial.training.nonfinite import UpdateCounters
 from styledial.training.row_order import RowOrder
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass

@@ -62,6 +62,7 @@ _HEADS = re.compile(
 )
 _RULE = re.compile(r"[-=*~_—–※☆★◇◆○●#＊·•\s]{1,80}")  # between a chapter and a note
 _SURE = re.compile("作者有话要?说")  # no story has it: what is under it needs no other word
+_LONGEST_SURE = 600  # characters: more is a chapter whose note stands above it
 _OF_SOMEBODY = re.compile("A note from ", re.I)  # may head a letter in a story
 _SAID_IN_ENGLISH = re.compile(r"\b(?:[Hh]e|[Ss]he|his|her|said|wrote)\b")
 _SAID = re.compile('[道说說][：，]?[“「]|^[“「『"]')
@@ -84,13 +85,15 @@ def _of_chapter(group: Iterator[Paragraph], ledger: Ledger) -> Iterator[Paragrap
         return
     yield from _judged(held, False, ledger)
     tail = deque([first])
+    above = len(first.line.text)
     for paragraph in group:
         if _heads_a_note(paragraph):
             notes = _notes_at_end(tail, above_heading=True)
             yield from tail
-            yield from _judged([*notes, paragraph, *group], True, ledger)
+            yield from _judged([*notes, paragraph, *group], True, ledger, above)
             return
         tail.append(paragraph)
+        above += len(paragraph.line.text)
         if len(tail) > _LONGEST_TAIL:
             yield tail.popleft()
     notes = _notes_at_end(tail)
@@ -108,7 +111,7 @@ def _head(group: Iterator[Paragraph]) -> tuple[list[Paragraph], Paragraph | None
         if not (heads or under or not text or _is_note(text) or line_at_end(text, True)):
             return held, paragraph
         held.append(paragraph)
-        under = heads or (under and not text)
+        under = (heads and not _says_itself(text)) or (under and not text)
     return held, None
 
 
@@ -130,6 +133,12 @@ def _notes_at_end(tail: deque[Paragraph], above_heading: bool = False) -> list[P
 
 def _heads_a_note(paragraph: Paragraph) -> bool:
     return _HEADS.fullmatch(simplified(paragraph.line.text)) is not None
+
+
+def _says_itself(text: str) -> bool:
+    """Whether the line is a heading and its note: 作者有话说：中秋快乐！ Prose may follow it."""
+    sure = _SURE.match(simplified(text))
+    return sure is not None and bool(text[sure.end() :].strip(" \u3000:："))
 
 
 def _is_note(text: str) -> bool:
@@ -168,10 +177,12 @@ def _words(text: str) -> set[str]:
     return found
 
 
-def _judged(held: list[Paragraph], headed: bool, ledger: Ledger) -> Iterator[Paragraph]:
+def _judged(
+    held: list[Paragraph], headed: bool, ledger: Ledger, above: int = 0
+) -> Iterator[Paragraph]:
     """What stands at an end of its chapter, dropped as notes; `headed`: under an author's heading,
-    so that it may also be of the story."""
-    whole = not headed or _speaks(held)
+    so that it may also be of the story; `above`: characters of the chapter before it."""
+    whole = not headed or _speaks(held, above)
     for paragraph in held:
         text = paragraph.line.text
         heads = _heads_a_note(paragraph) and not _OF_SOMEBODY.match(text)
@@ -181,15 +192,16 @@ def _judged(held: list[Paragraph], headed: bool, ledger: Ledger) -> Iterator[Par
             yield paragraph
 
 
-def _speaks(held: list[Paragraph]) -> bool:
+def _speaks(held: list[Paragraph], above: int) -> bool:
     """Whether the text under an author's heading speaks to readers, and doesn't tell a story."""
     rows = [simplified(p.line.text) for p in held]
     texts = [row for row in rows if row and not _HEADS.fullmatch(row)]
     told = sum(map(_tells, texts))
     said = sum(bool(_words(text)) for text in texts)
-    if sum(map(len, texts)) > _LONGEST_NOTE or told * 2 > len(texts):
+    size = sum(map(len, texts))
+    if size > _LONGEST_NOTE or told * 2 > len(texts):
         return False
-    if any(map(_SURE.match, rows)):
+    if any(map(_SURE.match, rows)) and size <= min(above, _LONGEST_SURE):
         return True
     named = any(_OF_SOMEBODY.match(p.line.text) for p in held)
     return said * 3 >= len(texts) or (len(texts) <= 2 and not named)

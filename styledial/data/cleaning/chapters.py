@@ -87,12 +87,20 @@ def _is_contents(text: str, titles: Titles) -> bool:
     return bool(named) and titles(named)
 
 
+def _is_named_below(waiting: tuple[Line, str]) -> bool:
+    """Whether the title has its name from the next line already: what follows that is verse, or
+    the date of a letter."""
+    line, title = waiting
+    return title not in re.sub(r"[\s\u3000]+", " ", line.text)
+
+
 def _is_second_half(before: tuple[Line, str], line: Line, titles: Titles) -> bool:
     """第一回 on a line of its own, the couplet that names it on the next; a title in capitals
     that goes on; `CHAPTER I.` and its name in capitals under it, or in any letters where the
     book does so under each of its numbers."""
     title, text = before[1], line.text
-    if titles.named_below and line.number - before[0].number <= 4 and is_nameless(title):
+    near = line.number - before[0].number <= 4
+    if titles.named_below and near and is_nameless(title) and not _is_named_below(before):
         return may_be_name(text)
     if _ONLY_NUMBER.fullmatch(title) and re.fullmatch(
         r"[^\s。，！？：；“”「」…]{2,16}[\s\u3000]+[^\s。，！？：；“”「」…]{2,16}", text

@@ -25,7 +25,7 @@ _FOOTNOTE = re.compile(
 _MARKER = re.compile(r"(?<=\S)\[(?:\d{1,3}|\*|[A-Z])\]|(?<=\S)\{\d{1,3}\}")
 # Where a page of the paper book began: [Pg 12]; {12} where such numbers rise through the book.
 _PAGE = re.compile(
-    r"[ \u00a0]?\[(?:pg|page|p)\.? ?(?:\d{1,4}|[ivxlc]{1,7})\](?=\s|$)|"
+    r"[ \u00a0]?\[(?:pg|page|p)(?:\.? ?\d{1,4}|[. ] ?[ivxlc]{1,7})\](?=\s|$)|"  # no [Pill]
     r"\[(?:pg|page) (?:\d{1,4}|[ivxlc]{1,7})\] ?",
     re.I,
 )
@@ -33,6 +33,7 @@ _BRACED_PAGE = re.compile(r"[ \u00a0]?(?<!\S)\{(\d{1,4})\}(?=\s|$)")
 _COUNTED = re.compile(r"(?<=[^\W\d_]|[.,;:!?”’\"'»」』。，；：！？])\[(\d{1,3})\]")
 _FEWEST_PAGES = 5
 _TRANSCRIBER = re.compile(r"\[Transcriber.?s.? notes?\b.*", re.I)
+_LONGEST_NOTE = 5000  # characters of a note whose bracket is still open
 
 
 class Marks(NamedTuple):
@@ -71,21 +72,58 @@ def drop_emphasis(
 
     `stars`: whether stars are emphasis; in Chinese files they stand in for lost characters.
     """
-    open_note = False
-    for paragraph in paragraphs:
+    for paragraph in _without_notes(paragraphs, ledger, marks):
         text = paragraph.line.text
-        note = open_note or ((marks.notes or text[:1] == "{") and _FOOTNOTE.fullmatch(text))
-        note = note or (text[:1] == "[" and _TRANSCRIBER.fullmatch(text))
-        if text and note:
-            ledger.drop(paragraph.line, "footnote")
-            bracketed = open_note or re.match(r"\[[A-Za-zА-я]", text) is not None
-            open_note = bracketed and not text.rstrip().endswith("]")
-            continue
         kept = _plain(paragraph.line, ledger, marks, stars)
         if kept is not text:
             paragraph = paragraph._replace(line=Line(paragraph.line.number, kept))
         if kept or not text:
             yield paragraph
+
+
+def _without_notes(
+    paragraphs: Iterable[Paragraph], ledger: Ledger, marks: Marks
+) -> Iterator[Paragraph]:
+    """Paragraphs that are no notes. `[Footnote 1: …` goes on to its closing bracket; where there is
+    none in the chapter, it was forgotten, and only the paragraph that it opens is a note."""
+    held: list[Paragraph] = []
+    for paragraph in paragraphs:
+        size = sum(len(each.line.text) for each in held)
+        if held and (paragraph.chapter != held[0].chapter or size > _LONGEST_NOTE):
+            yield from _unclosed(held, ledger, marks)
+            held = []
+        if not held and not _is_note(paragraph.line.text, marks):
+            yield paragraph
+            continue
+        held.append(paragraph)
+        if not _is_open(held):
+            _drop_all(held, ledger)
+            held = []
+    yield from _unclosed(held, ledger, marks)
+
+
+def _unclosed(held: list[Paragraph], ledger: Ledger, marks: Marks) -> Iterator[Paragraph]:
+    _drop_all(held[:1], ledger)
+    yield from _without_notes(held[1:], ledger, marks) if held[1:] else ()
+
+
+def _is_note(text: str, marks: Marks) -> bool:
+    if text[:1] == "[" and _TRANSCRIBER.fullmatch(text):
+        return True
+    return (marks.notes or text[:1] == "{") and _FOOTNOTE.fullmatch(text) is not None
+
+
+def _is_open(held: list[Paragraph]) -> bool:
+    """Whether the bracket of the note that the first paragraph begins is still to be closed."""
+    if re.match(r"\[[A-Za-zА-я]", held[0].line.text) is None:
+        return False
+    return sum(p.line.text.count("[") - p.line.text.count("]") for p in held) > 0
+
+
+def _drop_all(notes: Iterable[Paragraph], ledger: Ledger) -> None:
+    for paragraph in notes:
+        if paragraph.line.text:
+            ledger.drop(paragraph.line, "footnote")
 
 
 def _plain(line: Line, ledger: Ledger, marks: Marks, stars: bool) -> str:

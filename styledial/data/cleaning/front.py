@@ -34,7 +34,9 @@ _RIGHTS = re.compile(
     re.I,
 )
 _LONGEST_BLURB = 1000  # characters; a prologue may stand under it
+_TOLD = 4  # paragraphs of sentences that are more than a blurb
 _SENTENCE = re.compile(r"[。！？”」]|\w+(?:[ ,]+\w+){3,}[.!?…][\"'”’»)]*$")
+_LONG_SENTENCE = re.compile(r".{60}[.!?…][\"'”’»)]*$")
 _SPEECH = re.compile("[道曰说說][：，]?[“「]")
 _NOTE_HEAD = re.compile("[【\\[]?(?:注释|注釋|注解|註解|校注|校记|校記)[】\\]]?[:：]?")
 _NOTE = re.compile(
@@ -86,10 +88,14 @@ def _without_imprint(held: list[Paragraph], ledger: Ledger) -> list[Paragraph]:
     """`held` without what stands up to its last line of rights, where such lines open a book."""
     marked = [i for i, p in enumerate(held) if _RIGHTS.search(p.line.text)]
     end = marked[-1] + 1 if marked else 0
-    if sum(len(p.line.text) for p in held[:end]) > _LONGEST_BLURB + 100 * len(marked):
+    above = [p.line.text for p in held[: marked[0] if marked else 0]]
+    told = [i for i, row in enumerate(above) if _SENTENCE.search(row) or _LONG_SENTENCE.search(row)]
+    # A prologue may stand above them, and a sentence on a publisher.
+    begin = told[-1] + 1 if len(told) >= _TOLD else 0
+    if sum(len(p.line.text) for p in held[begin:end]) > _LONGEST_BLURB + 100 * len(marked):
         return held
-    _drop(held[:end], "imprint", ledger)
-    return held[end:]
+    _drop(held[begin:end], "imprint", ledger)
+    return held[:begin] + held[end:]
 
 
 def _without_blurb(held: list[Paragraph], ledger: Ledger) -> list[Paragraph]:

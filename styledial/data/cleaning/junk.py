@@ -71,10 +71,11 @@ _HAN_HINTS = (
 _HINT = re.compile(
     "|".join(map(re.escape, [*_HINT_WORDS, *_HAN_HINTS.split()])) + "|" + _ENDING.pattern
 )
+# In a traditional text: a site's line may be in simplified characters all the same.
 _OLD_HINT = re.compile(
     "|".join(re.escape(traditional(word)) for word in [*_HINT_WORDS, *_HAN_HINTS.split()])
     + "|"
-    + _ENDING.pattern
+    + _HINT.pattern
 )
 # English has the first letters of these everywhere: there, one look for each is far cheaper.
 _ASCII_HINTS = [word for word in _HINT_WORDS if word.isascii()]
@@ -92,7 +93,7 @@ _FORMULA = (
     "大神.{0,8}新书|按.{0,12}键(?:返回|进入)|喜欢本书.{0,4}请分享|广大书友|每页显示\\d+行|"
     "手机版阅读|最新网址|(?:QQ|书友|读者|企鹅)群[号:：]{1,2}\\s*\\d{5,}|请大家收藏(?![好起这那自])|"
     "章节(?:错误|报错)|请重新刷新|给个好评呗|手机站全新|与电脑站同步|在百度里搜索|"
-    "快捷键\\s?(?:[←→]|Enter)|请稍后刷新|更换浏览器|"
+    "快捷键\\s?(?:[←→]|Enter)|请稍后刷新访问|"
     "求(?:全订|首订|订阅|打赏|月票|推荐票)[！!，,、]"
 )
 _ASKS = (

@@ -23,10 +23,10 @@ from styledial.data.cleaning.run_on import Numbered, RunOn
 from styledial.data.cleaning.sections import is_section
 from styledial.data.cleaning.unnumbered import (
     LONGEST_LISTED,
-    heads_in_capitals,
     in_capitals,
     is_nameless,
     named_below,
+    others_in_capitals,
     rows_of,
 )
 from styledial.data.cleaning.words import goes_on_as_title, is_long_title, is_worded
@@ -58,7 +58,7 @@ class Titles:
         self.forms, self.numbered, lines, heads = find_forms(sample, _is_numbered)
         rows = rows_of(sample)
         self.named_below = named_below(rows, [n for n in heads if is_nameless(rows[n].text)])
-        self.in_capitals = not heads and heads_in_capitals(rows)
+        self.others_in_capitals = None if heads else others_in_capitals(rows)
         self.run_on = RunOn(lines)
         self.others = any(form.before != "第" for form in self.forms)
         # Unwrapping asks about a line twice, structure once more.
@@ -92,10 +92,14 @@ class Titles:
             _is_numbered(text)
             or is_section(text, self.numbered)
             or (len(text) <= LONGEST and self._in_a_known_form(text))
-            or (self.in_capitals and in_capitals(text))
+            or self._is_in_capitals(text)
             or (len(text) <= LONGEST_LISTED and self._is_listed(text))
         )
         return re.sub(r"[\s\u3000]+", " ", text) if good else None
+
+    def _is_in_capitals(self, text: str) -> bool:
+        others = self.others_in_capitals
+        return others is not None and in_capitals(text) and text not in others
 
     def _is_listed(self, text: str) -> bool:
         return bool(self.listed) and fold(text).rstrip(".") in self.listed

@@ -23,6 +23,8 @@ _LONGEST, _LONGEST_HAN = 60, 20
 _FEWEST = 3
 _MOST_SHARE = 0.8
 _APART = 800  # characters between two titles, at the median
+_PROSE = 2  # rows on end that are sentences: no list of contents goes on behind them
+_TOLD = re.compile(r"""[。；，,;]$|[。！？….,!?][”」』"'’»]$|^[“"「『—–-]|.{40}[.!?…]$""")
 _NAMES_NONE = re.compile(
     r"""[.!?…,;:。！？，；：、”」"'’»\-—–]$|[。！？；]|^["“‘'«„「『\[<(（—–-]"""
 )
@@ -82,15 +84,18 @@ def in_capitals(text: str) -> bool:
     return text.isupper() and len(text) > 2 and may_be_name(text)
 
 
-def heads_in_capitals(rows: Sequence[Row]) -> bool:
-    """Whether nearly all lines in capitals stand after a larger gap than paragraphs, far apart."""
+def others_in_capitals(rows: Sequence[Row]) -> frozenset[str] | None:
+    """Where nearly all lines in capitals stand after a larger gap than paragraphs, far apart, and
+    so are titles: the few that don't (a sign, a telegram). None where capitals head no chapters."""
     gaps = [row.gap for row in rows[1:] if row.gap]
     usual = median(gaps) if len(gaps) > 0.3 * len(rows) else 0
     found = [row for row in rows if in_capitals(row.text)]
     apart = [row for row in found if row.gap > usual or row.at == 0]
     if len(apart) < _FEWEST or len(apart) < _MOST_SHARE * len(found):
-        return False
-    return median(b.at - a.at for a, b in pairwise(apart)) >= _APART
+        return None
+    if median(b.at - a.at for a, b in pairwise(apart)) < _APART:
+        return None
+    return frozenset(row.text for row in found) - {row.text for row in apart}
 
 
 def listed_titles(sample: Sequence[Line]) -> frozenset[str]:
@@ -99,12 +104,7 @@ def listed_titles(sample: Sequence[Line]) -> frozenset[str]:
     begin = next((i for i, row in enumerate(rows[:_FRONT]) if is_contents_heading(row.text)), None)
     if begin is None:
         return frozenset()
-    names: list[str] = []
-    for row in rows[begin + 1 : begin + _FRONT]:
-        name = fold(without_page(row.text))
-        if len(row.text) > 90 or name in names[:1]:
-            break
-        names.append(name)
+    names = _entries(rows[begin + 1 : begin + _FRONT])
     known = {name for name in names if 1 < len(name) <= LONGEST_LISTED}
     again = [row for row in rows[begin + 1 + len(names) :] if fold(row.text).rstrip(".") in known]
     found = {fold(row.text).rstrip(".") for row in again}
@@ -113,3 +113,20 @@ def listed_titles(sample: Sequence[Line]) -> frozenset[str]:
     if median(b.at - a.at for a, b in pairwise(again)) < _APART / 2:
         return frozenset()
     return frozenset(found if len(found) < _MOST_SHARE * len(known) else known)
+
+
+def _entries(rows: Sequence[Row]) -> list[str]:
+    """The folded names of a list of contents that begins with the first row. It ends where its
+    first name comes again, as a title, or where two rows on end are no names but prose."""
+    names: list[str] = []
+    prose = 0
+    for row in rows:
+        name = without_page(row.text)
+        if len(row.text) > 90 or fold(name) in names[:1]:
+            break
+        told = len(name) > LONGEST_LISTED or _TOLD.search(row.text) is not None
+        prose = prose + 1 if told else 0
+        names.append(fold(name))
+        if prose == _PROSE:
+            break
+    return names[: len(names) - prose]
