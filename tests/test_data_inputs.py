@@ -101,6 +101,23 @@ TURNS = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content":
                 TURNS[1],
             ],
         ),
+        (
+            {
+                "conversation": [
+                    {
+                        "system": "说书人",
+                        "instruction": "改写。",
+                        "input": "走吧。",
+                        "output": ANSWER,
+                    }
+                ]
+            },
+            [
+                {"role": "system", "content": "说书人"},
+                {"role": "user", "content": "改写。\n走吧。"},
+                TURNS[1],
+            ],
+        ),
         ({"instruction": QUESTION, "output": ANSWER, "history": [["一", "二"]]}, None),
         (
             {

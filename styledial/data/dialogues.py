@@ -96,7 +96,9 @@ def _turns(turns: list[Any]) -> Messages | None:
         if "role" not in turn and "from" not in turn and (keys := _pair_of(turn)):
             if turn.get("system") and not messages:
                 messages.append({"role": "system", "content": _encodable(str(turn["system"]))})
-            messages += _pair(turn[keys[0]], turn[keys[-1]]) or []
+            asked = [turn[key] for key in keys[:-1] if turn.get(key)]
+            question = "\n".join(asked) if all(isinstance(part, str) for part in asked) else None
+            messages += _pair(question, turn[keys[-1]]) or []
             continue
         who = str(turn.get("role", turn.get("from"))).lower()
         text = _content(turn.get("content", turn.get("value", turn.get("text"))))
