@@ -180,6 +180,11 @@ def test_a_run_that_was_moved_is_resumed_where_it_lies(
     refused = invoke("train", "--config", settings, "--resume", "max_steps=4")
     assert refused.returncode == 2
     assert f"training.output_dir='{moved}'" in refused.stderr
+    assert "for the run there" in refused.stderr
+    first.rename(tmp_path / "away")
+    gone = invoke("train", "--config", settings, "--resume").stderr
+    assert "to continue this one.\n" in gone
+    (tmp_path / "away").rename(first)
     (moved / "summary.json").unlink()
     told = invoke("doctor", moved).stderr
     line = next(line for line in told.splitlines() if line.startswith("  styledial train"))

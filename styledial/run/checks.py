@@ -96,13 +96,18 @@ def check_resumes_its_own(config: Config) -> None:
     here, named = file.parent, config.training.output_dir
     is_a_run = file.name == layout.SETTINGS and (here / layout.CHECKPOINTS).is_dir()
     if is_a_run and _resolved(str(here)) != _resolved(named):
+        there = ("", "")
+        if (Path(named).expanduser() / layout.CHECKPOINTS).is_dir():  # copied, and not moved
+            there = (
+                f", or training.output_dir={typed(named)} for the run there",
+                f"；要继续原来的，请加 training.output_dir={typed(named)}",
+            )
         raise UserError(
             f"--resume: {file} is of a run that was moved or copied: it lies in {here}, and its "
-            f"output_dir is {named}. Add training.output_dir={typed(here)} to continue this one, "
-            f"or training.output_dir={typed(named)} for the run there.",
+            f"output_dir is {named}. Add training.output_dir={typed(here)} to continue this one"
+            f"{there[0]}.",
             f"--resume：{file} 所属的训练被移动或复制过：它在 {here}，而 output_dir 是 {named}。"
-            f"要继续这一个，请加 training.output_dir={typed(here)}；"
-            f"要继续原来的，请加 training.output_dir={typed(named)}。",
+            f"要继续这一个，请加 training.output_dir={typed(here)}{there[1]}。",
         )
 
 

@@ -61,11 +61,6 @@ def foreign(run: Path, *, damaged: bool) -> list[str]:
     return [path.relative_to(run).as_posix() for path in found]
 
 
-def is_checkpoint_file(name: str) -> bool:
-    """Whether a checkpoint has files of that name; what else lies in its folder isn't ours."""
-    return _FILE.fullmatch(name) is not None
-
-
 def remove_unfinished(folder: Path) -> None:
     """Remove what was left in `folder` by interrupted writing or removing of checkpoints."""
     for path in folder.glob(".step-*"):

@@ -21,7 +21,7 @@ _LONGEST_LINE = 300
 _LONGEST_TAIL = 200  # paragraphs at the end of a chapter that may all be notes
 _LONGEST_NOTE = 3000  # characters: more under such a title is a chapter after all
 _WORDS = re.compile(
-    "更新|月票|推荐票|收藏|订阅|打赏|书友|读者|新书|感言|加更|[一二三四五两]更|上架|本书|盟主|请假|码字|断更|存稿|"
+    "更新|月票|推荐票|收藏|订阅|打赏|书友|读者|新书|感言|加更|第?[一二三四五两]更|上架|本书|盟主|请假|码字|断更|存稿|"
     "书评|完本|完结|正版|各位|敬请期待|追读|下一本|更速度|QQ群|公众号|求票|感谢|抱歉|送上|奉上|下一章|还有一章|"
     "还有[一二两三]更|投一下|[二三]合一|预收|推荐(?:朋友|好友|基友)|大家.{0,4}支持|霸王票|营养液|地雷|小天使|撒花|卡文|见谅|早点睡|推荐一本|大家.{0,4}去看看"
 )
@@ -46,6 +46,9 @@ _COURTESIES = {
     "感谢", "抱歉", "各位", "见谅", "送上", "奉上", "请假", "本书", "读者", "早点睡", "Thanks",
     "thanks", "Thank you", "thank you", "Reader", "Readers", "reader", "readers",
 }  # fmt: skip
+# What stories of old have: the watches of a night (三更), the head of a league (盟主).
+_WATCH = re.compile("[一二三四五两]更")
+_HANDED_IN = re.compile("[一二三四五两]更[，,]?(?:已经?)?(?:送上|奉上|完毕)")
 _POSTSCRIPT = re.compile(r"[（(\[【*]*(?:p\.?\s?s\.?\s?\d?\s*[:：]|p\.s\.\s)", re.I)
 _MARK = re.compile(
     r"[（(\[【*]*(?:作者有话|(?:作者的话|(?:作者)?题外话)\s*[】)）]?\s*[:：]|"
@@ -154,8 +157,16 @@ def _is_note(text: str) -> bool:
     words = _words(text)
     if _POSTSCRIPT.match(text):
         return not words <= _COURTESIES
-    enough = len(words) >= (3 if words <= _COURTESIES else 2)
-    return enough and _is_to_readers(text, words)
+    return _says_enough(text, words) and _is_to_readers(text, words)
+
+
+def _says_enough(text: str, words: set[str]) -> bool:
+    """Whether two of the words, or three courtesies, are there, beside those that a story of old
+    has in any case."""
+    new = {word for word in words if word != "盟主" and not _WATCH.fullmatch(word)}
+    if new <= _COURTESIES:
+        return len(new) >= 3 or _HANDED_IN.search(text) is not None
+    return len(words) >= 2
 
 
 def _is_to_readers(text: str, words: set[str]) -> bool:
