@@ -58,7 +58,7 @@ def test_a_gbk_terminal_loses_no_text() -> None:
     """A character that GBK lacks ended the command with a traceback, and the text was lost."""
     code = (
         "from styledial.cli import main\n"
-        "main.guarded = lambda app: print('\u96ea\u5c71\U0001f600')\n"
+        "main.run = lambda app: print('\u96ea\u5c71\U0001f600')\n"
         "main.main()"
     )
     told = subprocess.run(
