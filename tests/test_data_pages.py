@@ -72,6 +72,13 @@ def test_a_box_that_holds_a_part_of_the_story_leaves_the_rest(tmp_path: Path) ->
     assert read(tmp_path, page)[0] == ROWS[:2] + ROWS
 
 
+def test_a_short_chapter_outside_the_box_of_a_long_one_stays(tmp_path: Path) -> None:
+    told = [f"{row} {ROWS[0]} {n}!" for n, row in enumerate(ROWS * 9)]
+    first, second = ("".join(f"<p>{row}</p>" for row in rows) for rows in (told[:4], told[4:]))
+    page = f"<h2>Chapter 1</h2>{first}<h2>Chapter 2</h2><div class='chapter-content'>{second}</div>"
+    assert read(tmp_path, page)[0] == told
+
+
 def test_a_page_without_headings_keeps_its_blank_lines(tmp_path: Path) -> None:
     """Paragraphs in <pre> that were broken at a width were joined to one another."""
     rows = [" ".join(ROWS[n:] + ROWS[:n]) for n in range(5)]

@@ -37,6 +37,14 @@ def test_names_alone_are_titles_where_the_book_shows_it(made: list[str]) -> None
     assert len(kept) == 24
 
 
+def test_a_list_of_names_in_quotes_with_a_line_on_each() -> None:
+    names = [f"“{name}”" for name in NAMES]
+    told = "In which nobody comes to the ferry, and the lamp goes out before morning."
+    listed = [row for name in names for row in (name, f"    {told}")]
+    chapters, kept, _ = cleaned(["Contents", *listed, "", "", *book(names, EN)])
+    assert (list(chapters.values())[-4:], kept[-24:]) == (names, EN)
+
+
 @pytest.mark.parametrize(
     ("heads", "rows", "between"),
     [

@@ -119,9 +119,9 @@ def _unusable() -> str | None:
     if sys.flags.optimize > 1:
         return say(
             "Python runs without docstrings (PYTHONOPTIMIZE=2 or -OO), which transformers needs. "
-            "Unset PYTHONOPTIMIZE and run the command again.",
+            "Unset PYTHONOPTIMIZE, or leave -OO out, and run the command again.",
             "Python 去掉了文档字符串（PYTHONOPTIMIZE=2 或 -OO），而 transformers 需要它们。"
-            "请取消 PYTHONOPTIMIZE 后重新运行。",
+            "请取消环境变量 PYTHONOPTIMIZE 或去掉 -OO，然后重新运行。",
         )
     return None
 

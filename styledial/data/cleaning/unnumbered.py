@@ -24,7 +24,7 @@ _FEWEST = 3
 _MOST_SHARE = 0.8
 _APART = 800  # characters between two titles, at the median
 _PROSE = 2  # rows on end that are sentences: no list of contents goes on behind them
-_TOLD = re.compile(r"""[。；，,;]$|[。！？….,!?][”」』"'’»]$|^[“"「『—–-]|.{40}[.!?…]$""")
+_TOLD = re.compile(r"""[。；，,;]$|[。！？….,!?][”」』"'’»]$|.{40}[.!?…]$""")
 _NAMES_NONE = re.compile(
     r"""[.!?…,;:。！？，；：、”」"'’»\-—–]$|[。！？；]|^["“‘'«„「『\[<(（—–-]"""
 )
@@ -85,8 +85,8 @@ def in_capitals(text: str) -> bool:
 
 
 def others_in_capitals(rows: Sequence[Row]) -> frozenset[str] | None:
-    """Where nearly all lines in capitals stand after a larger gap than paragraphs, far apart, and
-    so are titles: the few that don't (a sign, a telegram). None where capitals head no chapters."""
+    """The lines in capitals that are no titles (a sign, a telegram) in a book where nearly all are:
+    those stand far apart, after a larger gap than paragraphs. None where they head no chapters."""
     gaps = [row.gap for row in rows[1:] if row.gap]
     usual = median(gaps) if len(gaps) > 0.3 * len(rows) else 0
     found = [row for row in rows if in_capitals(row.text)]

@@ -44,6 +44,9 @@ _NOTE_TITLE = re.compile(r"(?:Chapter )?(?:Summary|Notes|End Notes)", re.I)  # b
 _LONGEST_TITLE = 60
 _BOXED = -1
 _SHARE = 0.8  # of a page's text, which a site's box of it holds
+# Paragraphs of sentences outside the box that are too many for a site's own words.
+_TOLD = 3
+_SENTENCE = re.compile(r"(?:.{60}|[\u3400-\u9fff].{24}).*[.!?…。！？][\"'”’」』»)]?", re.S)
 _FARTHEST = 50  # parts, many of them blank, behind the title of a note
 _POWERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 # mc², 5 km², x³: behind any other word a raised number is the mark of a note.
@@ -190,7 +193,7 @@ class Page(HTMLParser):
 
     def leave_out_the_rest(self) -> None:
         """Drops what stands outside the boxes of text where these have nearly all of it, but for
-        the last heading above each of them."""
+        the last heading above each of them; all stays where a part of the story is outside."""
         size = sum(len(self._parts[at]) for at, kind in self._places if kind == _BOXED)
         if size < _SHARE * sum(map(len, self._parts)):
             return
@@ -199,11 +202,13 @@ class Page(HTMLParser):
             if kind == _BOXED:
                 kept.add(above)
             above = kind or above
-        for at, kind in self._places:
-            if kind not in kept:
-                if text := self._parts[at].strip():
-                    self.dropped.append(("navigation", text))
-                self._parts[at] = ""
+        outside = [at for at, kind in self._places if kind not in kept]
+        said = {at: text for at in outside if (text := self._parts[at].strip())}
+        if sum(_SENTENCE.fullmatch(text) is not None for text in said.values()) >= _TOLD:
+            return
+        for at, text in said.items():
+            self.dropped.append(("navigation", text))
+            self._parts[at] = ""
 
     def _as_lines(self, data: str) -> str:
         """Inside <pre>, each line as a row of its own."""
