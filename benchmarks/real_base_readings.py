@@ -6,6 +6,7 @@ Each reading takes a `Tuned` and a scale, and gives what goes into the run's JSO
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -109,6 +110,9 @@ class _MixLogits:
     def __init__(self, policy: Policy, scale: float) -> None:
         self.policy, self.scale = policy, scale
         self.cache: Any = None
+        # From transformers 5.24 on, `cache`.
+        known = inspect.signature(policy.causal_lm.forward).parameters
+        self.name = "cache" if "cache" in known else "past_key_values"
         self.mask: Tensor | None = None
         self.length = 0
 
@@ -128,12 +132,12 @@ class _MixLogits:
                 input_ids=new,
                 attention_mask=self.mask,
                 position_ids=positions,
-                past_key_values=self.cache,
                 use_cache=True,
+                **{self.name: self.cache},
             )
         finally:
             layers.disable_adapter_layers()
-        self.cache, self.length = out.past_key_values, ids.shape[1]
+        self.cache, self.length = out[1], ids.shape[1]  # behind the logits, whatever its name
         tuned = out.logits[:, -1].float().log_softmax(dim=-1)
         return torch.lerp(scores.float().log_softmax(dim=-1), tuned, self.scale)
 
