@@ -161,7 +161,6 @@ class Bench:
         from transformers import get_scheduler
 
         scheduler = get_scheduler("cosine", optimizer, round(0.05 * steps), steps)
-        direction = PENALTIES.get(kind, (0, "reverse"))[1]
         controller: Any = (
             KLController(budget) if budget else FixedCoefficient(PENALTIES.get(kind, (0.0, ""))[0])
         )
@@ -183,25 +182,9 @@ class Bench:
                 scheduler, steps=steps, after_step=after_step,
             )  # fmt: skip
         else:
-            from styledial.distributed.consensus import Consensus
             from styledial.training.checkpoint import TrainState
-            from styledial.training.nonfinite import UpdateCounters
 
-            anchor = self._anchor(kind, policy, seed)
-            parts = Components(
-                policy=policy,
-                wrapped=policy,
-                rows=self.style,
-                accelerator=self.accelerator,
-                consensus=Consensus(1),
-                optimizer=optimizer,
-                scheduler=scheduler,
-                controller=controller,
-                counters=UpdateCounters(CPU),
-                anchor=anchor,
-                references=None if kind == "sft" else self._references(policy, anchor),
-                direction=direction,
-            )
+            parts = self._parts(kind, seed, policy, optimizer, scheduler, controller)
             hooks = Hooks(after_step=after_step)
             train(parts, order, TrainState(), total_steps=steps, log_every=steps, hooks=hooks)
         if budget:
@@ -211,6 +194,34 @@ class Bench:
             return found
         scales = (1.0, 0.85, 0.7, 0.5, 0.35)
         return found + [self._reading(policy, s, f"scale {s:g}") for s in scales]
+
+    def _parts(
+        self,
+        kind: str,
+        seed: int,
+        policy: Policy,
+        optimizer: Any,
+        scheduler: Any,
+        controller: Any,
+    ) -> Components:
+        from styledial.distributed.consensus import Consensus
+        from styledial.training.nonfinite import UpdateCounters
+
+        anchor = self._anchor(kind, policy, seed)
+        return Components(
+            policy=policy,
+            wrapped=policy,
+            rows=self.style,
+            accelerator=self.accelerator,
+            consensus=Consensus(1),
+            optimizer=optimizer,
+            scheduler=scheduler,
+            controller=controller,
+            counters=UpdateCounters(CPU),
+            anchor=anchor,
+            references=None if kind == "sft" else self._references(policy, anchor),
+            direction=PENALTIES.get(kind, (0, "reverse"))[1],
+        )
 
     def _anchor(self, kind: str, policy: Policy, seed: int) -> Anchor | None:
         if kind == "self":
