@@ -109,6 +109,11 @@ def band_near(kl: float) -> str | None:
     return next((band for most, band in _EDGES if kl < most), None)
 
 
+def is_noticeable(kl: float) -> bool:
+    """Whether it reaches the weakest band, so that weaker strengths are worth their names."""
+    return kl >= _EDGES[0][0]
+
+
 def name_of(kl: float) -> str:
     """What a reading is called, whatever it is: light, medium, strong, or beyond them."""
     band = band_near(kl)

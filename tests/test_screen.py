@@ -274,3 +274,14 @@ def test_an_answer_is_no_part_of_the_message(answers: bool, tmp_path: Path) -> N
     assert ("Describe a storm.It rains." in text) != answers
     assert ("answers before and after to: Describe a storm." in text) == answers
     assert re.search(r"after +(Describe a storm\.)?Dark clouds gather\.", text)
+
+
+@pytest.mark.parametrize(("kl", "offered"), [(0.00025, False), (0.03, False), (0.05, True)])
+def test_weaker_versions_are_offered_of_a_style_that_is_noticeable(
+    kl: float, offered: bool, tmp_path: Path
+) -> None:
+    """A run that had learnt next to nothing was told to export half of its KL, 0.00013."""
+    summary = {**SUMMARY, "kl_final": kl}
+    findings = LastWords([], found=False)
+    lines = closing(summary, [], tmp_path, evaluation={}, findings=findings, is_adapter=True)
+    assert ("weaker versions of it" in "\n".join(lines)) == offered

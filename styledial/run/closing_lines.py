@@ -19,7 +19,7 @@ from styledial.run.strengths import further, within
 from styledial.run_folder.layout import REPORT
 from styledial.run_folder.outcome import beside_target, fell_short, general_judged, style_judged
 from styledial.run_folder.reader import is_number, mapping
-from styledial.strength import verdict
+from styledial.strength import is_noticeable, verdict
 from styledial.units import duration, fixed, percent, signed
 
 _SHOWN = 110  # columns of a sample
@@ -146,13 +146,13 @@ def _advice(
     summary: dict[str, Any], folder: Path, prompt: str, is_adapter: bool
 ) -> list[tuple[str, str]]:
     advice = [(say("write with it", "试着续写"), command("generate", folder, "--prompt", prompt))]
-    if is_adapter:
+    if is_adapter and is_noticeable(summary["kl_final"]):
         names = ",".join(within(summary["kl_final"]))
         weaker = say("weaker versions of it", "导出较弱的强度")
         advice.append((weaker, command("dial", folder, "--export", names)))
-        if merges_into_its_base(folder):
-            plain = say("one plain model for other programs", "合并为完整模型，供其他程序使用")
-            advice.append((plain, command("merge", folder, "-o", beside(folder, "merged"))))
+    if is_adapter and merges_into_its_base(folder):
+        plain = say("one plain model for other programs", "合并为完整模型，供其他程序使用")
+        advice.append((plain, command("merge", folder, "-o", beside(folder, "merged"))))
     return advice
 
 

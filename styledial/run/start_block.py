@@ -125,9 +125,11 @@ def _parameters(files: list[Path]) -> int | None:
 
 
 def _billions(parameters: int) -> str:
-    if parameters < 10**9:
-        return say(f"{parameters / 1e6:.3g} million parameters", f"{parameters / 1e4:,.0f} 万参数")
-    return say(f"{parameters / 1e9:.3g} billion parameters", f"{parameters / 1e8:.3g} 亿参数")
+    small = parameters < 10**9
+    english = f"{parameters / 1e6:.3g} million" if small else f"{parameters / 1e9:.3g} billion"
+    small = parameters < 10**8
+    chinese = f"{parameters / 1e4:,.0f} 万" if small else f"{parameters / 1e8:.3g} 亿"
+    return say(f"{english} parameters", f"{chinese}参数")
 
 
 def _cpu(seconds: float | None) -> str:
