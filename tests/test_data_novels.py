@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from data_samples import STORY, TRADITIONAL, novel, squeezed
 
+from styledial.data.cleaning.script import simplified
 from styledial.data.novels import read_novels
 from styledial.data.passage import Passage
 from styledial.data.pipeline import Prepared, prepare_folder
@@ -81,9 +82,7 @@ def test_without_dedup_copies_stay_on_one_side(tmp_path: Path) -> None:
 
 def test_two_scripts_are_two_texts_until_simplified(tmp_path: Path) -> None:
     long = TRADITIONAL * 2 + "又過了三日，那道人果然牽驢而來，將刀奉還。\n"
-    from styledial.data.cleaning.clean import converter
-
-    at = folder(tmp_path / "n", old=long.encode("big5"), new=converter().convert(long), c=novel(3))
+    at = folder(tmp_path / "n", old=long.encode("big5"), new=simplified(long), c=novel(3))
     prepared, _ = run(at)
     assert [book.kept for book in prepared.books] == [True, True, True]
     assert "old.txt" in prepared.notes[0]

@@ -16,7 +16,7 @@ import pytest
 from data_samples import SHARED, needs_novels, prose, squeezed
 
 from styledial.data.boundaries import cut_near
-from styledial.data.cleaning.clean import converter
+from styledial.data.cleaning.script import simplified
 from styledial.data.passage import Passage
 from styledial.data.pipeline import Prepared, prepare_folder
 
@@ -173,7 +173,7 @@ def test_two_scripts_of_long_chapters_share_nothing(tmp_path: Path) -> None:
     for name, got in sizes(passages).items():
         assert 0.04 < got["heldout"] / len(text) < 0.06, name
         assert got["train"] > 0.7 * len(text)
-    folded = [replace(p, text=converter().convert(p.text)) for p in passages]
+    folded = [replace(p, text=simplified(p.text)) for p in passages]
     assert not runs(folded, "train") & runs(folded, "heldout")
 
 

@@ -14,8 +14,6 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
-from typing import Any
 
 from styledial.data.cleaning.authors import drop_authors_notes
 from styledial.data.cleaning.chapters import Paragraph, structure
@@ -29,7 +27,7 @@ from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.cleaning.normalise import has_markup, normalise
 from styledial.data.cleaning.quotes import find_form, unify_quotes
 from styledial.data.cleaning.repeats import drop_repeats
-from styledial.data.cleaning.script import is_traditional
+from styledial.data.cleaning.script import is_traditional, simplified
 from styledial.data.cleaning.titles import Titles
 from styledial.data.cleaning.typography import is_spread
 from styledial.data.cleaning.unnumbered import listed_titles
@@ -121,17 +119,8 @@ def _first(lines: Iterator[Line]) -> list[Line]:
 
 
 def simplify(paragraphs: Iterable[Paragraph]) -> Iterator[Paragraph]:
-    """Traditional characters to simplified ones, by OpenCC's t2s table (phrases first)."""
-    convert = converter().convert
+    """Traditional characters to simplified ones, titles too."""
     for paragraph in paragraphs:
         line = paragraph.line
-        chapter = convert(paragraph.chapter) if paragraph.chapter else None
-        yield Paragraph(chapter, Line(line.number, convert(line.text)))
-
-
-@lru_cache(maxsize=1)
-def converter() -> Any:
-    """OpenCC, traditional to simplified."""
-    from opencc import OpenCC
-
-    return OpenCC("t2s")
+        chapter = simplified(paragraph.chapter) if paragraph.chapter else None
+        yield Paragraph(chapter, Line(line.number, simplified(line.text)))

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from styledial.data.cleaning.ledger import Ledger, Line
-from styledial.data.cleaning.script import simplified, traditional
+from styledial.data.cleaning.script import simplified
 from styledial.data.cleaning.serials import is_theft_notice
 from styledial.data.cleaning.sites import site_line
 from styledial.data.cleaning.web_novels import web_line
@@ -70,12 +70,6 @@ _HAN_HINTS = (
 )
 _HINT = re.compile(
     "|".join(map(re.escape, [*_HINT_WORDS, *_HAN_HINTS.split()])) + "|" + _ENDING.pattern
-)
-# In a traditional text: a site's line may be in simplified characters all the same.
-_OLD_HINT = re.compile(
-    "|".join(re.escape(traditional(word)) for word in [*_HINT_WORDS, *_HAN_HINTS.split()])
-    + "|"
-    + _HINT.pattern
 )
 # English has the first letters of these everywhere: there, one look for each is far cheaper.
 _ASCII_HINTS = [word for word in _HINT_WORDS if word.isascii()]
@@ -201,12 +195,12 @@ def drop_junk(
     """Lines without those that a site added; an address inside prose goes alone, a title stays.
 
     `old`: the book is in traditional characters."""
-    hint = _OLD_HINT if old else _HINT
     for line in lines:
-        if not _is_hinted(line.text.lower(), hint):
+        text = simplified(line.text) if old else line.text
+        if not _is_hinted(text.lower()):
             yield line
             continue
-        text = simplified(line.text.strip(" \u3000"))
+        text = simplified(text.strip(" \u3000"))
         if text.startswith("作者有话"):  # heads a note, which goes with it (authors.py)
             yield line
             continue
@@ -229,10 +223,10 @@ def _fits(text: str, rule: list[re.Pattern[str]]) -> bool:
     return bool(rule[0].fullmatch(text)) and all(part.search(text) for part in rule[1:])
 
 
-def _is_hinted(text: str, hint: re.Pattern[str]) -> bool:
+def _is_hinted(text: str) -> bool:
     """Whether the line, in small letters, has anything that a rule looks for."""
     if _MAY_HAVE_OTHERS.search(text):
-        return hint.search(text) is not None
+        return _HINT.search(text) is not None
     return any(map(text.__contains__, _ASCII_HINTS)) or _ENDING.search(text) is not None
 
 

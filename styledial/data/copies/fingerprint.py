@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from styledial.data.cleaning.clean import converter
+from styledial.data.cleaning.script import simplified
 from styledial.data.copies.minhash import signature
 
 _KEEP_ONE_IN = 8  # of the runs, those whose hash says so: the same ones in every copy
@@ -89,7 +89,7 @@ def _folding() -> np.ndarray:
             table[code] = ord(lower) if len(lower) == 1 else code
     han = "".join(map(chr, range(0x3400, 0xA000)))
     # One by one: next to each other they would be converted as phrases.
-    simple = converter().convert("\n".join(han)).split("\n")
+    simple = simplified("\n".join(han)).split("\n")
     for one, folded in zip(han, simple, strict=True):
         if len(folded) == 1 and ord(folded) < 0x10000:
             table[ord(one)] = ord(folded)
