@@ -200,6 +200,15 @@ def test_files_of_a_hubs_model_that_is_not_here_decide(hub: FakeHub) -> None:
     assert as_its_files(config) == config
 
 
+def test_a_command_asks_the_hub_once(hub: FakeHub) -> None:
+    config = named("owner/gptq")
+    as_its_files(config)
+    allows_4bit(config)
+    with pytest.raises(ModelError):
+        plan(config, device="cpu")
+    assert len(hub.asked("resolve")) == 1
+
+
 def test_without_a_network_nobody_waits(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """transformers tries five times, with 23 s in between."""
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ from styledial.models.support import check_supported
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
+
+    from styledial.hub.download import Place
 
 
 def model_config(name: str, *, trust_remote_code: bool = False) -> PretrainedConfig:
@@ -60,18 +63,26 @@ def _of_the_hub(name: str, *, trust_remote_code: bool) -> PretrainedConfig:
     from huggingface_hub import try_to_load_from_cache
     from transformers import AutoConfig
 
-    from styledial.hub.download import place, remote_config
+    from styledial.hub.download import place
 
     repo, revision = split_revision(name)
     cached = try_to_load_from_cache(repo, "config.json", revision=revision)
     if isinstance(cached, str):
         return AutoConfig.from_pretrained(Path(cached).parent, trust_remote_code=trust_remote_code)
-    raw = remote_config(repo, place(), revision)
+    raw = _remote(repo, place(), revision)
     if trust_remote_code and "auto_map" in raw:  # with code beside it, which transformers gets
         return AutoConfig.from_pretrained(repo, revision=revision, trust_remote_code=True)
     with tempfile.TemporaryDirectory() as alone:
         write_json(Path(alone) / "config.json", raw)
         return AutoConfig.from_pretrained(alone)
+
+
+@cache
+def _remote(repo: str, where: Place, revision: str | None) -> dict[str, Any]:
+    """config.json in a repository: a command that asks for it at five places downloads it once."""
+    from styledial.hub.download import remote_config
+
+    return remote_config(repo, where, revision)
 
 
 def quantisation_of(name: str, *, trust_remote_code: bool = False) -> Mapping[str, Any]:
