@@ -119,8 +119,9 @@ def name_of(kl: float) -> str:
     band = band_near(kl)
     if band:
         return band_name(band)
-    weak = kl < BANDS["light"][0]
-    return say("barely noticeable", "几乎看不出") if weak else say("beyond strong", "超过强烈")
+    if is_noticeable(kl):
+        return say("beyond strong", "超过强烈")
+    return say("barely noticeable", "几乎看不出")
 
 
 def verdict(kl: float, asked: float | None) -> str:
