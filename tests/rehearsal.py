@@ -1,12 +1,13 @@
 """One model's whole way: train -> adapter -> generate -> merge -> reload, with its figures."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from unittest import mock
 
 import torch
 from tiny_models import TEXT
 
+from styledial.build.readings import MOST
 from styledial.config import resolve
 from styledial.models.adapter import load_adapter
 from styledial.models.generation import Sampling, continue_text
@@ -74,7 +75,7 @@ def rehearse(name, base, work, novels, *, dora=False, experts=False, more=()):
             *more,
         ],
     )
-    with mock.patch("styledial.run.samples.TOKENS", 4):
+    with mock.patch("styledial.build.readings.MOST", replace(MOST, sample=4)):
         train_from_config(config)
 
     # A merge is of the unquantised base, whatever the run was trained on.

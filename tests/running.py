@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,12 +19,13 @@ import typer.testing
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from styledial.build import readings
 from styledial.build.readings import Readings
 from styledial.cli.main import app, main
 from styledial.data.texts import ASSETS
 from styledial.errors import StyleDialError
 from styledial.report import charts
-from styledial.run import cpu_time, prepare, samples, strength_samples
+from styledial.run import cpu_time, prepare, strength_samples
 
 ROOT = Path(__file__).resolve().parents[1]
 # No network, English, one thread a process.
@@ -31,14 +33,14 @@ ENV = {**os.environ, "HF_HUB_OFFLINE": "1", "STYLEDIAL_LANG": "en", "OMP_NUM_THR
 # For setattr: samples of a few tokens, a report without figures and a CPU whose speed is known, which
 # otherwise take nearly half of the time of a short run.
 SHORT_END: list[tuple[Any, str, Any]] = [
-    (samples, "TOKENS", 4),
+    (readings, "MOST", replace(readings.MOST, sample=4)),
     (strength_samples, "_TOKENS", 128),
     (charts, "available", lambda: False),
     (cpu_time, "_speed", lambda: 5e10),
 ]
 # For setattr: readings of a few rows.
 LITTLE_TEXT: list[tuple[Any, str, Any]] = [
-    (prepare, "readings", lambda *_: Readings(1024, 512, 256, 256, 12)),
+    (prepare, "readings", lambda *_: Readings(1024, 512, 256, 256, 12, sample=4)),
 ]
 
 

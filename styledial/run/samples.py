@@ -16,8 +16,6 @@ from styledial.run_folder.ownership import RunFolder
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-TOKENS = 120  # new tokens of a sample, at most
-
 
 @dataclass(frozen=True)
 class Sample:
@@ -43,7 +41,7 @@ def sample(
     words = say("samples of the base", "基座样例") if base else say("samples", "样例")
 
     def write(model: Any) -> list[str]:
-        how = Sampling(most(tokens), seed)
+        how = Sampling(tokens, seed)
         return [
             continue_text(model, tokenizer, prompt, how, answers=answers)
             for prompt in tracked(prompts, words)
@@ -55,15 +53,10 @@ def sample(
         return write(model)
 
 
-def most(tokens: int) -> int:
-    """The length of a sample where `tokens` are planned."""
-    return min(tokens, TOKENS)
-
-
 def write_samples(run: RunFolder, samples: Sequence[Sample], *, seed: int, tokens: int) -> None:
     """samples.md for people and samples.json for programs."""
     shown = [asdict(each) for each in samples]
-    run.write_json(SAMPLES_DATA, {"seed": seed, "max_new_tokens": most(tokens), "samples": shown})
+    run.write_json(SAMPLES_DATA, {"seed": seed, "max_new_tokens": tokens, "samples": shown})
     lines = [say("# Samples: same prompt, same seed", "# 样例：相同开头，相同随机种子"), ""]
     for each in samples:
         lines += [f"## {each.prompt}", ""]

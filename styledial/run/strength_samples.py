@@ -101,7 +101,7 @@ def write_strength_samples(
         STRENGTH_SAMPLES,
         {
             "seed": seed,
-            "max_new_tokens": samples.most(tokens),
+            "max_new_tokens": tokens,
             "strengths": [asdict(each) for each in strengths],
             "prompts": prompts,
             "book": book,
@@ -169,7 +169,7 @@ def _named(
 def _passage(tokenizer: PreTrainedTokenizerBase, heldout: PackedRows, tokens: int) -> str:
     """Whole sentences of the held-out text, about as long as a sample: the longest such stretch of
     some places, so that a long sentence at an edge doesn't leave next to nothing."""
-    length = min(samples.most(tokens) * 5 // 4, heldout.max_length)
+    length = min(tokens * 5 // 4, heldout.max_length)
     places = [as_text(tokenizer, ids) for ids in pieces_of(heldout, length, _PLACES)]
     return max(map(_whole_sentences, places), key=len, default="") or "".join(places[:1]).strip()
 
