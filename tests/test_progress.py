@@ -114,6 +114,26 @@ def test_on_a_terminal_a_bar_lives_and_goes() -> None:
     assert "\x1b[2K" in text[last_bar:result]  # the bar was wiped before it
 
 
+def test_sentences_break_under_their_label_and_commands_stay_whole() -> None:
+    shown = screens.wrapped(
+        "StyleDial 0.1.0: train -> outputs/a\n"
+        "  base      models/SmolLM2-135M: llama, 135 million parameters, 269.1 MB\n"
+        "  The target was not reached; the adapter is saved as “strong” as it became.\n"
+        "    styledial train --config outputs/a/train_config.yaml --resume max_steps=99\n"
+        "  风格更像原著：没读过的章节上损失 3.759 -> 3.750，通用能力几乎没变，没有发现照抄。",
+        50,
+    )
+    assert shown.split("\n") == [
+        "StyleDial 0.1.0: train -> outputs/a",
+        "  base      models/SmolLM2-135M: llama, 135",
+        "            million parameters, 269.1 MB",
+        "  The target was not reached; the adapter is saved",
+        "  as “strong” as it became.",
+        "    styledial train --config outputs/a/train_config.yaml --resume max_steps=99",
+        "  风格更像原著：没读过的章节上损失 3.759 -> 3.750，通用能力几乎没变，没有发现照抄。",
+    ]
+
+
 def _read(leader: int) -> bytes:
     try:
         return os.read(leader, 4096)

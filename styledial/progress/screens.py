@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 import threading
@@ -135,13 +136,22 @@ class Live(Screen):
         return row
 
 
+# "  base      models/a: ..." and "  The target was not reached": words, where a row of a table or a
+# command is something else.
+_LABELLED = re.compile(r" +[\w.]+(?: \w+)? {2,}(?=\S)")
+_SENTENCE = re.compile(r" +(?=[A-Z][a-z]* )")
+
+
 def wrapped(text: str, width: int) -> str:
-    """`text` for a terminal: sentences broken between words; lines that are indented (rows, and
-    commands to be copied) as they are."""
+    """`text` for a terminal: sentences broken between words, those behind a label under their
+    beginning; commands to be copied stay one line."""
     lines = []
     for each in text.split("\n"):
-        if each[:1] == " " or not each.isascii():  # Chinese breaks anywhere, as the terminal does
+        label = _LABELLED.match(each) or _SENTENCE.match(each)
+        chinese = max(each, default="") >= "\u2e80"  # breaks anywhere, as the terminal does
+        if len(each) <= width or chinese or (each[0] == " " and not label):
             lines.append(each)
-        else:
-            lines += textwrap.wrap(each, width, break_on_hyphens=False) or [""]
+            continue
+        under = " " * label.end() if label and label.end() <= width // 2 else ""
+        lines += textwrap.wrap(each, width, subsequent_indent=under, break_on_hyphens=False)
     return "\n".join(lines)
