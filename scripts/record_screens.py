@@ -44,7 +44,6 @@ class Command:
     base: bool = False
 
 
-_SHOWN_FOLDER = "/home/me"  # in place of the passing folder in which all is run
 COMMANDS = (
     Command("demo", ("train", "--config", "configs/demo.yaml", "--overwrite")),
     Command(
@@ -146,7 +145,6 @@ def record(only: list[str], languages: list[str]) -> dict[tuple[str, str, str], 
                     words = ["styledial", *each.words]
                     print(f"$ {shlex.join(words)}  ({language}, {kind})", flush=True)
                     found = run(words, folder, environment(language))
-                    found.left = found.left.replace(str(folder), _SHOWN_FOLDER)
                     made[each.name, language, kind] = found
                     print(f"  first line {found.first or 0:.2f} s, longest silence "
                           f"{found.silence:.1f} s, {found.seconds:.0f} s in all")  # fmt: skip

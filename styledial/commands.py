@@ -42,11 +42,12 @@ def _program() -> str:
         return "styledial"
     beside = Path(sys.executable).with_name("styledial")
     if beside.is_file():
-        return typed(_from_here(beside))
-    return f"{typed(_from_here(Path(sys.executable)))} -m styledial"
+        return typed(from_here(beside))
+    return f"{typed(from_here(Path(sys.executable)))} -m styledial"
 
 
-def _from_here(path: Path) -> Path:
+def from_here(path: Path) -> Path:
+    """`path` as one types it in the current folder: relative where it lies below that."""
     try:
         return path.relative_to(Path.cwd())
     except ValueError:

@@ -19,7 +19,7 @@ from typing import Any
 
 from styledial.build.language_fit import language_warning
 from styledial.build.texts import Texts
-from styledial.commands import rows
+from styledial.commands import from_here, rows
 from styledial.config import BUNDLED, Config
 from styledial.errors import ModelError
 from styledial.language import say
@@ -112,7 +112,11 @@ def described(name: str) -> tuple[int | None, str]:
         parameters = _parameters(files)
     except ModelError:  # said in full where it is loaded
         return None, f"{name} ({family})"
-    shown = say("the bundled toy model", "自带的演示模型") if name == BUNDLED else str(folder)
+    shown = (
+        say("the bundled toy model", "自带的演示模型")
+        if name == BUNDLED
+        else str(from_here(folder))
+    )
     found = [family, *([_billions(parameters)] if parameters else []), size]
     return parameters, say(f"{shown}: {', '.join(found)}", f"{shown}：{'，'.join(found)}")
 
