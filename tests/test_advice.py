@@ -82,7 +82,8 @@ def all_work(text: str, scratch: Path, *, at_least: set[str]) -> None:
 
 @pytest.mark.slow  # in part: test_screen.py
 def test_the_end_of_a_run(run: Path, trained: tuple[Path, Done], tmp_path: Path) -> None:
-    all_work(trained[1].stderr, tmp_path, at_least={"train", "generate", "dial", "merge"})
+    # No dial: a style that is barely noticeable has no weaker versions worth a name.
+    all_work(trained[1].stderr, tmp_path, at_least={"train", "generate", "merge"})
 
 
 @pytest.mark.slow  # in part: test_doctor_advice.py
