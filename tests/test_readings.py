@@ -27,9 +27,25 @@ def test_measuring_costs_a_tenth_of_a_real_run(trained: int) -> None:
 def test_a_short_run_reads_what_a_figure_needs_and_no_more() -> None:
     """8 updates of 1,024 tokens on a 135M base read 6,144 tokens after each: 79 % of the loop."""
     read = readings(8 * 1024, 135_000_000)
-    assert (read.heldout, read.general, read.learnt) == (4096, 4096, LEAST.learnt)
+    assert (read.heldout, read.general, read.learnt) == (4096, 2048, LEAST.learnt)
     assert read.times * read.calibration <= 8 * 1024 // 3
     assert (read.prompts, read.sample) == (1, 60)
+
+
+@pytest.mark.parametrize(
+    ("trained", "parameters", "evaluated"),
+    [
+        (8 * 1024, 135_000_000, False),  # 97 s beside 89 s of training
+        (200 * 1024, 135_000_000, True),
+        (8 * 1024, 4_000_000, True),
+        (8 * 2048, 7_000_000_000, False),
+        (3_000_000, 7_000_000_000, True),
+    ],
+)
+def test_a_run_is_evaluated_where_a_tenth_of_it_pays(
+    trained: int, parameters: int, evaluated: bool
+) -> None:
+    assert readings(trained, parameters).evaluation == evaluated
 
 
 @pytest.mark.parametrize(

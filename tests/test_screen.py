@@ -251,6 +251,18 @@ def test_the_verdict_says_that_it_is_not_what_was_asked(
     assert "442" not in "".join(near)
 
 
+def test_an_evaluation_that_was_left_out_is_offered(tmp_path: Path) -> None:
+    findings = LastWords([], found=False)
+    offered = [
+        closing(SUMMARY, [], tmp_path, evaluation=found, findings=findings, is_adapter=True)
+        for found in (None, {})
+    ]
+    assert [f"styledial evaluate {tmp_path}" in "\n".join(lines) for lines in offered] == [
+        True,
+        False,
+    ]
+
+
 def test_a_run_that_fell_short_says_so_and_how_to_go_on(tmp_path: Path) -> None:
     summary = {**SUMMARY, "kl_final": 0.05, "adapter_scale": 1.0}
     (tmp_path / "summary.json").write_text(json.dumps(summary), encoding="utf-8")

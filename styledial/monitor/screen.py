@@ -82,9 +82,9 @@ class Screen:
         if left > 10:
             words = say(
                 f"{duration(passed / made)} an update (measured); {total - step:,} left: about "
-                f"{about(left)}, then evaluation",
+                f"{about(left)}, then measuring",
                 f"每次更新 {duration(passed / made)}（实测）；剩余 {total - step:,} 次约需 "
-                f"{about(left)}，之后是评估",
+                f"{about(left)}，之后测量结果",
             )
             for line in rows([(say("time", "时间"), words)], like=WIDEST):
                 self.line(line)

@@ -30,12 +30,13 @@ def closing_lines(
     samples: Sequence[Sample],
     folder: Path,
     *,
-    evaluation: Mapping[str, Any],
+    evaluation: Mapping[str, Any] | None,
     findings: LastWords,
     is_adapter: bool,
 ) -> list[str]:
-    """`evaluation`: the metrics of evaluation.json, {} where nothing was evaluated;
-    `findings`: what the doctor has to say; only without it, the general way to a stronger style."""
+    """`evaluation`: the metrics of evaluation.json, {} where nothing was evaluated, None where it
+    was left out for its cost; `findings`: what the doctor has to say; only without it, the general
+    way to a stronger style."""
     asked = summary["kl_beta"] if KLMode.of_summary(summary).has_target else None
     lines = ["", verdict(summary["kl_final"], asked)]
     if beside := beside_target(summary):
@@ -52,7 +53,7 @@ def closing_lines(
         if not findings.found:
             sentence, longer = further(folder)
             lines += [f"  {sentence}", f"    {longer}"]
-    lines += rows([_style(summary), _general(summary), *_written(evaluation)])
+    lines += rows([_style(summary), _general(summary), *_written(evaluation or {})])
     lines += _shown(samples, answers=summary.get("answers") is True)
     lines += findings.lines
     passed = duration(summary["wall_seconds"])
@@ -64,7 +65,14 @@ def closing_lines(
         )
     )
     prompt = samples[0].prompt if samples else say("The door opened and", "他推开门，看见")
-    return [*lines, *next_lines(_advice(summary, folder, prompt, is_adapter))]
+    advice = _advice(summary, folder, prompt, is_adapter)
+    if evaluation is None:
+        longer = say(
+            "what it writes and copies (left out: more than a tenth of this training)",
+            "评估文风与照抄（耗时超过训练的十分之一，未自动进行）",
+        )
+        advice.insert(1, (longer, command("evaluate", folder)))
+    return [*lines, *next_lines(advice)]
 
 
 def _why_beside(summary: Mapping[str, Any]) -> Iterator[str]:

@@ -91,7 +91,10 @@ def conclude(
     write_samples(own, samples, seed=seed, tokens=parts.readings.sample)
     _write_strength_samples(parts, own, samples, figures.style.kl, reading)
     _write_data_manifest(parts, own)
-    found = _evaluate(parts, figures, reading)
+    metrics: dict[str, Any] | None = None
+    if parts.readings.evaluation or parts.config.training.evaluate_at_end != "auto":
+        found = _evaluate(parts, figures, reading)
+        metrics = found.as_json()["metrics"] if found else {}
     request.check()
     with request.deferred():  # a moment more, and the run is complete
         summary = _summary(parts, {**kept, **landing}, figures, began)
@@ -100,7 +103,7 @@ def conclude(
             summary,
             samples,
             own.path,
-            evaluation=found.as_json()["metrics"] if found else {},
+            evaluation=metrics,
             findings=last_words(own.path),
             is_adapter=parts.core.policy.is_adapter,
         ):
@@ -121,10 +124,13 @@ def _take_best(parts: Parts) -> dict[str, float | bool]:
 
 
 def _land(parts: Parts, reading: ReadOptions) -> dict[str, float]:
-    """Scale the adapter to the budget, on the half of the held-out text that is for this."""
+    """Scale the adapter to the budget, on the half of the held-out text that is for this; {} where
+    nothing is to be scaled, and KL is read once, at the end."""
     training, policy, heldout = parts.config.training, parts.core.policy, parts.texts.heldout
     rows, _ = parts.texts.halves()
     budget = training.kl_target if policy.is_adapter else None
+    if budget is None:
+        return {}
     return land(
         policy,
         lambda: from_rank_0(measure(policy, heldout, only=rows, **reading).kl, policy),
@@ -233,6 +239,8 @@ def _summary(
         "kl_mode": training.kl_mode,
         "kl_direction": training.kl_direction,
         "answers": parts.answers,
+        "kl_before_landing": style.kl,
+        "adapter_scale": 1.0,
         **landing,
         "kl_final": style.kl,
         "kl_tokens": style.tokens,

@@ -40,7 +40,7 @@ from styledial.run import samples
 from styledial.run.samples import Sample
 from styledial.run_folder.layout import STRENGTH_SAMPLES
 from styledial.run_folder.ownership import RunFolder
-from styledial.strength import NAMED, band_near
+from styledial.strength import NAMED, band_near, is_noticeable
 from styledial.training.landing import find_scale
 from styledial.training.measure import ReadOptions, halves, measure
 
@@ -138,9 +138,10 @@ def _weighed(
 def _strengths(
     policy: Policy, heldout: PackedRows, kl: float, reading: ReadOptions
 ) -> list[Strength]:
-    """By rising KL: the base, this model, and the named strengths that are neither."""
+    """By rising KL: the base, this model, and, of a style that is noticeable, the named strengths
+    that are neither."""
     found = [Strength(BASE, 0.0, 0.0), Strength(ADAPTER, 1.0, kl)]
-    if policy.is_adapter and kl > 0:
+    if policy.is_adapter and is_noticeable(kl):
         found += _named(policy, heldout, kl, reading)
     return sorted(found, key=lambda each: (each.scale is None, NAMED.get(each.name, each.kl)))
 

@@ -52,10 +52,10 @@ def find_scale(
     return scale, kl
 
 
-def land(policy: Policy, read_kl: Callable[[], float], budget: float | None) -> dict[str, float]:
+def land(policy: Policy, read_kl: Callable[[], float], budget: float) -> dict[str, float]:
     """Scale `policy`'s adapter so that `read_kl()` gives `budget`; returns what was done.
 
-    `budget` None only measures. The scale goes into the adapter's own weights.
+    The scale goes into the adapter's own weights.
     """
     readings = 0
 
@@ -70,7 +70,7 @@ def land(policy: Policy, read_kl: Callable[[], float], budget: float | None) -> 
 
     reached = read()
     scale = 1.0
-    if budget is not None and not reached <= budget:  # also for NaN
+    if not reached <= budget:  # also for NaN
 
         def kl_at(wanted: float) -> float:
             if wanted == 1.0:  # read a moment ago

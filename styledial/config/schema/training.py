@@ -224,12 +224,13 @@ class TrainingSettings(Section):
         ge=1,
         resume=SAID,
     )
-    evaluate_at_end: Literal["quick", "full", "off"] = setting(
-        "quick",
+    evaluate_at_end: Literal["auto", "quick", "full", "off"] = setting(
+        "auto",
         "Measure style, general ability, fluency and copying when the run ends: quick (a few "
-        "passages), full (as `styledial evaluate`), off.",
-        "训练结束时评估风格、通用能力、流畅度与照抄：quick（少量段落）、full"
-        "（同 styledial evaluate）或 off。",
+        "passages), auto (quick, unless that takes more than a tenth of the training), full (as "
+        "`styledial evaluate`), off.",
+        "训练结束时评估风格、通用能力、流畅度与照抄：quick（少量段落）、auto（同 quick，"
+        "但耗时超过训练的十分之一时跳过）、full（同 styledial evaluate）或 off。",
         resume=FREE,
     )
     fsdp: Literal["auto", "on", "off"] = setting(
