@@ -56,6 +56,57 @@ def test_what_stands_behind_the_last_chapter_goes(tmp_path: Path, after: str, re
     holds(made, ONE + TWO, ["CHAPTER I", "CHAPTER II"], {reason})
 
 
+LIST = """BOOKS BY THE SAME AUTHOR
+
+THE FERRY. Crown 8vo, 6s.
+
+"A story of quiet power, which nobody who begins it will lay down."--_Spectator_.
+
+THE LAMP. With a Frontispiece. Fcap. 8vo, 3s. 6d. net.
+
+LONDON: SMITH & CO."""
+EPILOGUE = [
+    row.replace("one", "last") + (" He paid 6s. for it." if at % 5 == 4 else "")
+    for at, row in enumerate(ONE)
+]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        LIST,
+        "THE END\n\n\n\nNEW NOVELS\n\nCrown 8vo, 6s.\n\nTHE FERRY. 3s. 6d.\n\nTHE STILE. $1.50 net.",
+        "THE END\n\n\nSMITH & CO., PUBLISHERS\n\nTHE FERRY. 6s.\n\nTHE LAMP. 6s.\n\nTHE STILE. 2s.",
+        "FIN\n\n\nDU MÊME AUTEUR\n\nLe Bac, 3 fr. 50\n\nLa Lampe, 1 vol. 3 fr. 50\n\nLe Pont. 2 fr.",
+    ],
+    ids=["by heading", "new novels", "below the end", "French"],
+)
+@pytest.mark.parametrize("licensed", [True, False])
+def test_a_publishers_list_behind_the_last_chapter_goes(
+    tmp_path: Path, rows: str, licensed: bool
+) -> None:
+    body = "\n\n".join(["CHAPTER I", *ONE, "CHAPTER II", *TWO]) + "\n\n\n\n" + rows
+    made = text(tmp_path / "mill.txt", START + body + END if licensed else body)
+    holds(made, ONE + TWO, ["CHAPTER I", "CHAPTER II"], {"advertisement"})
+
+
+@pytest.mark.parametrize("head", ["THE END", "NEW NOVELS", "ADVERTISEMENTS"])
+def test_an_epilogue_with_prices_is_no_publishers_list(tmp_path: Path, head: str) -> None:
+    made = gutenberg(tmp_path, [f"{LONG}he said."], "\n\n\n" + "\n\n".join([head, *EPILOGUE]))
+    assert cleaned(made)[0][-len(EPILOGUE) :] == EPILOGUE
+
+
+def test_a_chapter_of_gutenberg_that_opens_in_dialogue_keeps_it(tmp_path: Path) -> None:
+    """What stood before the first paragraph of a hundred characters went with the title page."""
+    said = [f"“Then we shall go at {hour},” said the ferryman." for hour in range(20)]
+    holds(
+        gutenberg(tmp_path, [*said, f"{LONG}he said."]),
+        [*said, f"{LONG}he said.", *TWO],
+        ["CHAPTER I", "CHAPTER II"],
+        {"title page"},
+    )
+
+
 def test_marks_of_notes_go_where_the_notes_are_far_behind(tmp_path: Path) -> None:
     marked = [f"{ONE[0]}[1]", *ONE[1:5], f"{ONE[5]}[2]", *ONE[6:]]
     made = gutenberg(tmp_path, marked, "\n\nFOOTNOTES:\n\n[1] A mill.\n\n[2] Another.")

@@ -14,6 +14,7 @@ from styledial.data.cleaning.ledger import Ledger, Line
 
 _HEAD = 600  # lines: no header is longer
 _EPIGRAPH = 8  # blocks: no verse over a chapter is longer
+_DIALOGUE = 4  # paragraphs in a row, two of them speech, that are prose however short they are
 _A_PARAGRAPH = 160  # characters: no line that was broken at a width is as long
 
 # --- Project Gutenberg ---
@@ -169,8 +170,8 @@ def _opens_book(page: list[Line], dense: bool) -> bool:
     """Whether the last lines of `page` are a paragraph of prose after a title, or long prose."""
     if not dense and page[-1].text.strip():
         return False
-    block = _blocks(page[-1:] if dense else page, dense)[-1:]
-    return bool(block) and _is_prose(block[0])
+    blocks = _blocks(page[-_DIALOGUE:] if dense else page, dense)
+    return bool(blocks) and (_is_prose(blocks[-1]) or _is_dialogue(blocks[-_DIALOGUE:]))
 
 
 def _is_prose(block: list[Line]) -> bool:
@@ -188,11 +189,28 @@ def _is_prose(block: list[Line]) -> bool:
     return small > 0.6 * len(words) and len(_IMPRINT.findall(text)) < most
 
 
+def _talks(blocks: list[list[Line]], place: int) -> bool:
+    return _is_dialogue(blocks[place : place + _DIALOGUE])
+
+
+def _is_dialogue(blocks: list[list[Line]]) -> bool:
+    """Whether short paragraphs are a chapter that opens in dialogue."""
+    texts = [" ".join(line.text.strip() for line in block) for block in blocks]
+    spoken = sum(text[0] in "“\"«‘'" for text in texts)
+    return (
+        len(texts) == _DIALOGUE
+        and spoken >= _DIALOGUE // 2
+        and all(re.search("[.!?…—][\"'”’»_]*$", text) for text in texts)
+        and not any(_IMPRINT.search(text) or _LICENCE.search(text) for text in texts)
+    )
+
+
 def _front(
     blocks: list[list[Line]], ledger: Ledger, is_title: Callable[[str], bool]
 ) -> Iterator[Line]:
     """From the last titles before the prose on; credits, title page and contents are dropped."""
-    opening = next((i for i, block in enumerate(blocks) if _is_prose(block)), len(blocks))
+    prose = (i for i, block in enumerate(blocks) if _is_prose(block) or _talks(blocks, i))
+    opening = next(prose, len(blocks))
     if opening == len(blocks):  # nothing that reads as prose: from the first title on, if any
         titles = [i for i, block in enumerate(blocks) if is_title(block[0].text)]
         opening = titles[0] if titles else 0
