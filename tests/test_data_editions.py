@@ -212,6 +212,69 @@ def test_qidian(tmp_path: Path) -> None:
     holds(made, YI + ER, ["第一卷 夜 第1章 雪", "第2章 月"], reasons)
 
 
+FICBOOK = (
+    "Переправа\nhttps://ficbook.net/readfic/1\n\nАвтор: Лодочник\nФэндом: Ориджиналы\nПэйринг и "
+    "персонажи: ОМП/ОЖП\nРейтинг: PG-13\nРазмер: Миди\nКол-во частей: 2\nСтатус: закончен\n\nОписание:\n"
+    "Он переправляет людей.\n\nПримечания автора:\nЭто первая работа.\n\nПубликация на других "
+    "ресурсах:\nУточнять у автора\n\n"
+)
+SAMLIB = (
+    "Иванов Иван\nПереправа\nСамиздат: [Регистрация] [Найти]\nОставить комментарий\n© Copyright Иванов "
+    "Иван (i@mail.ru)\nРазмещен: 01/02/2015, изменен: 03/04/2016. 500k.\nРоман: Фантастика\n"
+    "Скачать FB2\nАннотация:\nОн переправляет людей.\n\n"
+)
+VIETNAMESE = (
+    "Bến Đò\nTác giả: Tiểu Chu\nThể loại: Hiện đại\nEdit: Mèo Lười\nBeta: cún con\nNguồn: wattpad\n"
+    "Văn án:\nMột người đi tìm tấm hải đồ.\n\n"
+)
+_RU = [f"Дождь шёл с утра, и на переправе не было ни души в тот {n} час." for n in range(24)]
+_VI = [f"Mưa rơi từ sáng, và không một ai đến bến đò vào giờ thứ {n} hôm đó." for n in range(24)]
+
+
+@pytest.mark.parametrize(
+    ("head", "word", "rows", "above", "below"),
+    [
+        (FICBOOK, "Глава", _RU, "", "Примечания:\nСпасибо за отзывы!"),
+        (SAMLIB, "Глава", _RU, "", "Оставить комментарий\nСвязаться с программистом сайта."),
+        (VIETNAMESE, "Chương", _VI, "Edit & Beta: Mèo Lười\nNguồn: wattpad", "Dịch: Tiểu Vũ"),
+        ("", "Chương", _VI, "Edit: Mèo Lười\nBeta: Cún", "Dịch: Tiểu Vũ"),
+    ],
+    ids=["ficbook", "samlib", "Vietnamese", "Vietnamese, no header"],
+)
+def test_sites_in_russian_and_vietnamese(
+    tmp_path: Path, head: str, word: str, rows: list[str], above: str, below: str
+) -> None:
+    """Without a header the first chapter was taken for one, up to the last line of its credits."""
+    one, two = "\n".join(rows[:12]), "\n".join(rows[12:])
+    body = f"{head}{word} 1\n{above}\n{one}\n\n{below}\n\n{word} 2\n{two}\n\n{below}"
+    holds(text(tmp_path / "a.txt", body), rows, [f"{word} 1", f"{word} 2"], {"title"})
+    holds(text(tmp_path / "b.txt", head + "\n".join(rows)), rows, [None], set())
+
+
+@pytest.mark.parametrize(
+    "below",
+    ["Примечания:\nОбъект опасен.\nКлетка стоит во дворе.", "Dịch: Đầu giường ánh trăng rọi"],
+)
+def test_a_document_and_a_verse_that_end_a_chapter_stay(tmp_path: Path, below: str) -> None:
+    body = "Глава 1\n" + "\n".join(_RU) + "\n" + below
+    assert cleaned(text(tmp_path / "a.txt", body))[0] == [*_RU, *below.split("\n")]
+
+
+@pytest.mark.parametrize(
+    ("head", "kept"),
+    [
+        ("夜渡\n作者：小舟\n分类：武侠\n状态：连载中\n\n", ""),
+        ("", "状态：虚弱\n类型：人族\n简介：一个船夫。\n"),
+    ],
+    ids=["below the labels", "round a page of labels"],
+)
+def test_a_prologue_beside_labels_stays(tmp_path: Path, head: str, kept: str) -> None:
+    """Up to 2,000 characters between a book's labels and its first title went with them."""
+    prologue = "\n".join(["他睁开眼。", "“这是什么？”他问。", kept + "雪还在下。"])
+    body = head + prologue + "\n\n第一章\n" + "\n".join(YI) + "\n第二章\n" + "\n".join(ER)
+    assert cleaned(text(tmp_path / "a.txt", body))[0] == [*prologue.split("\n"), *YI, *ER]
+
+
 ABOUT = (
     "<h1>About this digital edition</h1><p>This e-book comes from the online library Wikisource.</p>"
     "<p>We distribute our books for free.</p><ul><li>Somebody</li></ul>"

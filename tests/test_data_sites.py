@@ -123,6 +123,21 @@ def test_prose_behind_an_authors_line_above_a_chapter_stays(at: int, note: str) 
     assert cleaned([*book[: at + 2], note, *book[at + 2 :]])[1] == rows
 
 
+@pytest.mark.parametrize(
+    ("note", "goes"),
+    [
+        (["作者有话要说：下章入V，谢谢大家。"], 1),
+        (["作者有话要说：", "中秋快乐！"], 2),
+        (["作者的话：", "新的一卷开始了，谢谢各位书友。"], 2),
+    ],
+)
+def test_prose_behind_a_note_inside_a_chapter_stays(note: list[str], goes: int) -> None:
+    """Up to 600 characters of it went where it named nobody."""
+    rows = [f"那年冬天，雨下了{hour}个时辰，渡口没有船。" for hour in range(40)]
+    book = ["第一章 雪", *rows[:30], *note, *rows[30:]]
+    assert cleaned(book)[1] == [*rows[:30], *note[goes:], *rows[30:]]
+
+
 def test_no_line_takes_more_than_its_length() -> None:
     """100:200:300 to 1700 in one line, and 求求求求, took forever."""
     script = Path(__file__).with_name("long_lines.py")

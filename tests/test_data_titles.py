@@ -200,3 +200,21 @@ def test_a_blurb_before_the_first_title_goes_and_a_prologue_stays(head: str) -> 
     ]
     _, kept, drops = cleaned([*rows, "第二章 月", *prose[20:40]])
     assert (kept, drops["preface"]) == (prose[:40], 2)
+
+
+@pytest.mark.parametrize(
+    ("above", "goes"),
+    [(["夜渡"], 1), ([], 1), (["他翻开册子。", "册子上写着一行字。"], 0)],
+    ids=["below the name", "first", "in a prologue"],
+)
+@pytest.mark.parametrize("titled", [True, False])
+def test_a_blurb_on_its_label_goes_at_the_head_of_a_book_only(
+    above: list[str], goes: int, titled: bool
+) -> None:
+    prose = story()
+    quoted = ["简介：此人擅使双刀。", "", *prose[:9]]
+    book = [*above, *quoted, *(["第一章 雪"] if titled else []), *prose[9:20]]
+    kept = cleaned(book)[1]
+    assert [row for row in kept if row != "夜渡"] == [
+        row for row in [*above, *quoted[goes:], *prose[9:20]] if row and row != "夜渡"
+    ]

@@ -150,8 +150,8 @@ def test_lines_alone_that_head_no_chapter_stay(rows: list[str]) -> None:
 @pytest.mark.parametrize(
     "end",
     [
-        "FINIS", "THE END OF THE FERRYMAN", "FINE", "FIN DE LA NOVELA", "Ende des ersten Bandes",
-        "КІНЕЦЬ", "SON", "ΤΕΛΟΣ", "HẾT", "จบบริบูรณ์", "النهاية", "تمت", "סוף", "समाप्त", "（了）", "<끝>",
+        "FINIS", "THE END OF THE FERRYMAN", "FIN DE LA NOVELA", "Ende des ersten Bandes",
+        "КІНЕЦЬ", "ΤΕΛΟΣ", "HẾT", "จบบริบูรณ์", "النهاية", "تمت", "סוף", "समाप्त", "（了）", "<끝>",
         "(완)", "（全书终）", "(大结局)", "《渡口》完", "（全書完）",
     ],
 )  # fmt: skip
@@ -164,6 +164,23 @@ def test_a_word_for_the_end_goes_behind_the_last_chapter(end: str) -> None:
 )
 def test_a_sentence_with_such_a_word_stays(end: str) -> None:
     assert cleaned([*book(["第一章 雪", "第二章 月"], ZH, "\n"), end])[1] == [*ZH[:12], end]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "end", "goes"),
+    [
+        ("Il traghetto non era partito, e nessuno che lo sapeva era più con noi.", "FINE", True),
+        ("Vapur gitmedi, ve hiç kimse bunun için bir şey demedi.", "SON", True),
+        ("The ferry had gone, and nobody was there to ask for it.", "FINE", False),
+        ("The ferry had gone, and nobody was there to ask for it.", "SON", False),
+    ],
+)
+def test_a_word_for_the_end_that_english_has_too_ends_books_of_its_language(
+    sentence: str, end: str, goes: bool
+) -> None:
+    """FINE, sent as a message, was the last word of an English chapter."""
+    rows = [f"{number}. {sentence}" for number in range(9)]
+    assert cleaned(["Chapter 1", *rows, end])[1] == (rows if goes else [*rows, end])
 
 
 @pytest.mark.parametrize("mark", ["[Pg {}]", "[Page {}]", "{{{}}}"])

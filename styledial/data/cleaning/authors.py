@@ -41,6 +41,12 @@ _LATIN_PARTS = (
     "Royal", "rating", "Patreon", "Discord", "eview", "comment", "pdate", "ollow", "avo", "eader",
     "hank", "next chapter",
 )  # fmt: skip
+# Under a heading of notes only: a story has readers and chapters too.
+_RUSSIAN_WORDS = re.compile(
+    r"\b(?:лайк|отзыв|коммент|читател|прод[ауы]\b|глав[аыуе]\b|бет[аеуы]\b|спасибо|ПБ\b|фанфик|фик\b|"
+    r"автор|обновлени|подпис)",
+    re.I,
+)
 # Courtesies: a letter, and a speech in a story, has two of them.
 _COURTESIES = {
     "感谢", "抱歉", "各位", "见谅", "送上", "奉上", "请假", "本书", "读者", "早点睡", "Thanks",
@@ -60,71 +66,82 @@ _SOMEBODY = r"(?!(?:the|an?|his|her|my|their|our|its) )[^\s.,;:!?]{1,30}(?: [^\s
 _HEADS = re.compile(
     rf"作话\s*[:：]|作者有话要?说\s*[:：]?.*|A note from {_SOMEBODY}|Author.?s Notes?\s*:?|"
     r"[【（(]?(?:作者的话|作者题外话|題外話|题外话)[】）)]?\s*[:：]|"
+    r"Примечани[ея](?: автора| к (?:части|главе))?\s*:|"
     r"[（(【［]\s*(?:[前後后][書书]き|まえがき|あとがき)\s*[）)】］]|[前後后][書书]き\s*[:：]",
     re.I,
 )
 _RULE = re.compile(r"[-=*~_—–※☆★◇◆○●#＊·•\s]{1,80}")  # between a chapter and a note
 _SURE = re.compile("作者有话要?说")  # no story has it: what is under it needs no other word
 _LONGEST_SURE = 600  # characters: more is a chapter whose note stands above it
-_OF_SOMEBODY = re.compile("A note from ", re.I)  # may head a letter in a story
+# May head a letter or a document in a story.
+_MAY_BE_OF_A_STORY = re.compile(r"A note from |Примечани[ея]\s*:", re.I)
+_SAID_IN_RUSSIAN = re.compile(r"^[—–-]\s?[А-ЯЁ]|\b(?:[Оо]на?|[Ее]го|[Сс]казала?|[Сс]просила?)\b")
 _SAID_IN_ENGLISH = re.compile(r"\b(?:[Hh]e|[Ss]he|his|her|said|wrote)\b")
 _SAID = re.compile('[道说說][：，]?[“「]|^[“「『"]')
+# In a note under its heading: paragraphs in a row that say nothing to readers, and the length of
+# such a one. More of them, or longer ones, are prose again.
+_FEW_ASIDES = 3
+_LONGEST_ASIDE = 100
 
 
-def drop_authors_notes(paragraphs: Iterable[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
+def drop_authors_notes(
+    paragraphs: Iterable[Paragraph], ledger: Ledger, language: str = ""
+) -> Iterator[Paragraph]:
     """Prose without the author's asides at either end of a chapter, and without such chapters."""
     for chapter, group in itertools.groupby(paragraphs, key=lambda paragraph: paragraph.chapter):
         if is_authors_heading(chapter or ""):
             yield from _judged(list(group), True, ledger)
         else:
-            yield from _of_chapter(group, ledger)
+            yield from _of_chapter(group, ledger, language)
 
 
-def _of_chapter(group: Iterator[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
+def _of_chapter(group: Iterator[Paragraph], ledger: Ledger, language: str) -> Iterator[Paragraph]:
     """A chapter without notes at its head and tail; between them no line is asked about."""
-    held, first = _head(group)
+    held, first = _head(group, language)
     if first is None:
-        yield from _judged(held, any(map(_heads_a_note, held)), ledger)
+        yield from _judged(held, any(map(_heads_a_note, held)), ledger, language=language)
         return
-    yield from _judged(held, False, ledger)
+    yield from _judged(held, False, ledger, language=language)
     tail = deque([first])
     above = len(first.line.text)
     for paragraph in group:
         if _heads_a_note(paragraph):
-            notes = _notes_at_end(tail, above_heading=True)
+            notes = _notes_at_end(tail, language, above_heading=True)
             yield from tail
-            yield from _judged([*notes, paragraph, *group], True, ledger, above)
+            yield from _judged([*notes, paragraph, *group], True, ledger, above, language)
             return
         tail.append(paragraph)
         above += len(paragraph.line.text)
         if len(tail) > _LONGEST_TAIL:
             yield tail.popleft()
-    notes = _notes_at_end(tail)
+    notes = _notes_at_end(tail, language)
     yield from tail
-    yield from _judged(notes, False, ledger)
+    yield from _judged(notes, False, ledger, language=language)
 
 
-def _head(group: Iterator[Paragraph]) -> tuple[list[Paragraph], Paragraph | None]:
+def _head(group: Iterator[Paragraph], language: str) -> tuple[list[Paragraph], Paragraph | None]:
     """(notes and blanks at the head of a chapter, the first paragraph behind them)."""
     held: list[Paragraph] = []
     under = False  # a line that heads a note: before a chapter, one paragraph belongs to it
     for paragraph in group:
         text = paragraph.line.text
         heads = _heads_a_note(paragraph)
-        if not (heads or under or not text or _is_note(text) or line_at_end(text, True)):
+        if not (heads or under or not text or _is_note(text) or line_at_end(text, True, language)):
             return held, paragraph
         held.append(paragraph)
         under = (heads and not _says_itself(text)) or (under and not text)
     return held, None
 
 
-def _notes_at_end(tail: deque[Paragraph], above_heading: bool = False) -> list[Paragraph]:
+def _notes_at_end(
+    tail: deque[Paragraph], language: str, above_heading: bool = False
+) -> list[Paragraph]:
     """The notes, rules and blanks at the end of `tail`, taken out of it where notes are there."""
     notes: deque[Paragraph] = deque()
     found = int(above_heading)
     while tail:
         text = tail[-1].line.text
-        note = bool(text) and (_is_note(text) or bool(line_at_end(text)))
+        note = bool(text) and (_is_note(text) or bool(line_at_end(text, language=language)))
         if not note and text and not _RULE.fullmatch(text):
             break
         found += note
@@ -177,7 +194,12 @@ def _is_to_readers(text: str, words: set[str]) -> bool:
 def _tells(text: str) -> bool:
     if "他" in text or "她" in text or _SAID.search(text) is not None:
         return True
-    return _SAID_IN_ENGLISH.search(text) is not None
+    return bool(_SAID_IN_ENGLISH.search(text) or _SAID_IN_RUSSIAN.search(text))
+
+
+def _addresses(text: str) -> bool:
+    """Whether a line under a heading of notes has a word that is said to readers."""
+    return bool(_words(simplified(text))) or _RUSSIAN_WORDS.search(text) is not None
 
 
 def _words(text: str) -> set[str]:
@@ -189,18 +211,47 @@ def _words(text: str) -> set[str]:
 
 
 def _judged(
-    held: list[Paragraph], headed: bool, ledger: Ledger, above: int = 0
+    held: list[Paragraph], headed: bool, ledger: Ledger, above: int = 0, language: str = ""
 ) -> Iterator[Paragraph]:
     """What stands at an end of its chapter, dropped as notes; `headed`: under an author's heading,
     so that it may also be of the story; `above`: characters of the chapter before it."""
-    whole = not headed or _speaks(held, above)
-    for paragraph in held:
+    length = _length_of_note(held, above) if headed else len(held)
+    for place, paragraph in enumerate(held):
         text = paragraph.line.text
-        heads = _heads_a_note(paragraph) and not _OF_SOMEBODY.match(text)
-        if text and (whole or heads or _is_note(text)):
-            ledger.drop(paragraph.line, line_at_end(text) or "author's note")
+        heads = _heads_a_note(paragraph) and not _MAY_BE_OF_A_STORY.match(text)
+        if text and (place < length or heads or _is_note(text)):
+            ledger.drop(paragraph.line, line_at_end(text, language=language) or "author's note")
         else:
             yield paragraph
+
+
+def _length_of_note(held: list[Paragraph], above: int) -> int:
+    """How many of the paragraphs are the note that one of them heads: prose may follow it, where
+    two chapters were joined or a note stands in the middle of one."""
+    if not _speaks(held, above):
+        return 0
+    if not any(map(_heads_a_note, held)):  # a chapter that is a note by its title
+        return len(held)
+    end, asides = 0, 0
+    bare = ended = False  # below a heading without words of its own; below a note and a blank line
+    for place, paragraph in enumerate(held):
+        text = paragraph.line.text
+        if not text and not bare:
+            end, asides, ended = place, 0, True
+        elif text and _heads_a_note(paragraph):
+            end, asides, bare, ended = place + 1, 0, not _says_itself(text), False
+        elif text and _addresses(text) and not _tells(text):
+            end, asides, bare, ended = place + 1, 0, False, False
+        elif text and (ended or asides == _FEW_ASIDES or not _is_aside(text)):
+            return end
+        elif text:
+            asides += 1
+            end, bare = (place + 1 if bare else end), False
+    return len(held)
+
+
+def _is_aside(text: str) -> bool:
+    return len(text) <= _LONGEST_ASIDE and not _tells(text)
 
 
 def _speaks(held: list[Paragraph], above: int) -> bool:
@@ -208,11 +259,11 @@ def _speaks(held: list[Paragraph], above: int) -> bool:
     rows = [simplified(p.line.text) for p in held]
     texts = [row for row in rows if row and not _HEADS.fullmatch(row)]
     told = sum(map(_tells, texts))
-    said = sum(bool(_words(text)) for text in texts)
+    said = sum(map(_addresses, texts))
     size = sum(map(len, texts))
     if size > _LONGEST_NOTE or told * 2 > len(texts):
         return False
     if any(map(_SURE.match, rows)) and size <= min(above, _LONGEST_SURE):
         return True
-    named = any(_OF_SOMEBODY.match(p.line.text) for p in held)
-    return said * 3 >= len(texts) or (len(texts) <= 2 and not named)
+    named = any(_MAY_BE_OF_A_STORY.match(p.line.text) for p in held)
+    return said * 3 >= max(1, len(texts)) or (len(texts) <= 2 and not named)

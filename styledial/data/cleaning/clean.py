@@ -58,7 +58,7 @@ def clean(
     parted = structure(paragraphs, titles, ledger)
     prose = drop_emphasis(parted, ledger, marks_of(known), markdown or language.spaced)
     prose = drop_notes(separate_front(prose, ledger), ledger)
-    prose = drop_authors_notes(prose, ledger)
+    prose = drop_authors_notes(prose, ledger, language.code)
     if to_simplified:
         prose = simplify(prose)
     if language.chinese or to_simplified:

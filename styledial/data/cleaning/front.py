@@ -23,7 +23,10 @@ _BLURB_NAMES = (
     "(?:(?:内容|作品|小说)?(?:简介|簡介|介绍|介紹)|文案|あらすじ|作品紹介|줄거리|작품 ?소개|"
     "аннотация|synopsis|blurb)"
 )
-_BLURB = re.compile(rf"[【\[]{_BLURB_NAMES}[】\]]\s?[:：]?|{_BLURB_NAMES}\s?[:：]", re.I)
+_BLURB = re.compile(
+    rf"(?:[【\[]{_BLURB_NAMES}[】\]]\s?[:：]?|{_BLURB_NAMES}\s?[:：])(?P<text>.*)", re.I | re.DOTALL
+)
+_HEAD = 6  # paragraphs in which a blurb begins: further on it may be one that a story quotes
 # Said of rights at the head of a book, in the words of publishers.
 _RIGHTS = re.compile(
     r"^\W{0,3}(?:©|\(c\)\s?\d{4}|copyright (?:©|\(c\)|\d{4})|ISBN\b)|"
@@ -35,7 +38,7 @@ _RIGHTS = re.compile(
 )
 _LONGEST_BLURB = 1000  # characters; a prologue may stand under it
 _TOLD = 4  # paragraphs of sentences that are more than a blurb
-_SENTENCE = re.compile(r"[。！？”」]|\w+(?:[ ,]+\w+){3,}[.!?…][\"'”’»)]*$")
+SENTENCE = re.compile(r"[。！？”」]|\w+(?:[ ,]+\w+){3,}[.!?…][\"'”’»)]*$")
 _LONG_SENTENCE = re.compile(r".{60}[.!?…][\"'”’»)]*$")
 _SPEECH = re.compile("[道曰说說][：，]?[“「]")
 _NOTE_HEAD = re.compile("[【\\[]?(?:注释|注釋|注解|註解|校注|校记|校記)[】\\]]?[:：]?")
@@ -64,7 +67,7 @@ def separate_front(paragraphs: Iterable[Paragraph], ledger: Ledger) -> Iterator[
         size += len(paragraph.line.text)
         if size > _LONGEST:
             break
-    yield from _without_name(held, ledger)
+    yield from _without_name(_without_blurb(held, ledger), ledger)
     yield from stream
 
 
@@ -78,7 +81,7 @@ def _judge(held: list[Paragraph], ledger: Ledger) -> Iterator[Paragraph]:
     text = "\n".join(p.line.text for p in held)
     if _is_editorial(text):
         _drop(held, "preface", ledger)
-    elif len(text) <= 120 and not any(_SENTENCE.search(p.line.text) for p in held):
+    elif len(text) <= 120 and not any(SENTENCE.search(p.line.text) for p in held):
         _drop(held, "book title", ledger)
     else:
         yield from _without_name(held, ledger)
@@ -89,7 +92,7 @@ def _without_imprint(held: list[Paragraph], ledger: Ledger) -> list[Paragraph]:
     marked = [i for i, p in enumerate(held) if _RIGHTS.search(p.line.text)]
     end = marked[-1] + 1 if marked else 0
     above = [p.line.text for p in held[: marked[0] if marked else 0]]
-    told = [i for i, row in enumerate(above) if _SENTENCE.search(row) or _LONG_SENTENCE.search(row)]
+    told = [i for i, row in enumerate(above) if SENTENCE.search(row) or _LONG_SENTENCE.search(row)]
     # A prologue may stand above them, and a sentence on a publisher.
     begin = told[-1] + 1 if len(told) >= _TOLD else 0
     if sum(len(p.line.text) for p in held[begin:end]) > _LONGEST_BLURB + 100 * len(marked):
@@ -99,12 +102,18 @@ def _without_imprint(held: list[Paragraph], ledger: Ledger) -> list[Paragraph]:
 
 
 def _without_blurb(held: list[Paragraph], ledger: Ledger) -> list[Paragraph]:
-    """`held` without what stands under 内容简介：, up to a blank line or the first title."""
+    """`held` without what stands under 内容简介：, up to a blank line or the first title, or
+    without the paragraph that begins so; only at the head of a book, before any sentence."""
     rows = [paragraph.line.text for paragraph in held]
     begin = next((i for i, row in enumerate(rows) if _BLURB.fullmatch(row)), None)
-    if begin is None:
+    above = [row for row in rows[:begin] if row]
+    if begin is None or len(above) >= _HEAD or any(map(SENTENCE.search, above)):
         return held
-    end = next((i for i in range(begin + 2, len(rows)) if not rows[i]), len(rows))
+    headed = _BLURB.fullmatch(rows[begin])
+    if headed and headed["text"].strip():
+        end = begin + 1
+    else:
+        end = next((i for i in range(begin + 2, len(rows)) if not rows[i]), len(rows))
     if sum(map(len, rows[begin:end])) > _LONGEST_BLURB:
         return held
     _drop(held[begin:end], "preface", ledger)

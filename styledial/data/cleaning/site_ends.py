@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from styledial.data.cleaning.world_ends import LAST, LINES, MAY_BEGIN, MAY_HOLD
+from styledial.data.cleaning.world_ends import CREDITS_IN, LAST, LAST_IN, LINES, MAY_BEGIN, MAY_HOLD
 
 _LONGEST = 160  # characters, but for one
 _LONG = "Безопасно оплатить книгу можно"  # begins three hundred characters of ЛитРес
@@ -155,16 +155,25 @@ _OTHER = re.compile(
 )
 
 
-def line_at_end(text: str, at_head: bool = False) -> str:
-    """Why a line at the head or tail of a chapter is a site's; nothing where it may be prose."""
+def line_at_end(text: str, at_head: bool = False, language: str = "") -> str:
+    """Why a line at the head or tail of a chapter is a site's; nothing where it may be prose.
+
+    `language`: the book's, as in ISO 639-1."""
     if len(text) > _LONGEST and not text.startswith(_LONG):
         return ""
-    if not at_head and _LAST.fullmatch(text):
+    if not at_head and (_LAST.fullmatch(text) or _fits(LAST_IN, language, text)):
         return "notice"
+    if _fits(CREDITS_IN, language, text):
+        return "credits"
     if not (_MAY_BEGIN.match(text) or _OTHER.search(text)):
         return ""
     why = next((why for why, rule in _RULES if rule.fullmatch(text)), "")
     return why or ("advertisement" if _pleads(text) else "")
+
+
+def _fits(rules: dict[str, str], language: str, text: str) -> bool:
+    """Whether a line is of the kind that `rules` have for the language."""
+    return language in rules and re.fullmatch(rules[language], text) is not None
 
 
 def _pleads(text: str) -> bool:

@@ -16,7 +16,7 @@ LAST = (
     rf"ciąg dalszy nastąpi|pokračování příště|còn tiếp|bersambung|fortsättning följer|"
     rf"wordt vervolgd){_DOTS}",
     rf"(?:ende|fim|koniec|konec|vége|finis|кінець|τέλος|τελος|hết|kết thúc|จบ(?:บริบูรณ์)?|"
-    rf"(?-i:FINE|SON)|النهاية|تمت|انتهى|ה?סוף|समाप्त|इति){_DOTS}|"
+    rf"النهاية|تمت|انتهى|ה?סוף|समाप्त|इति){_DOTS}|"
     r"[（(<\[【]?\s?(?:끝|완|終|終わり|おわり|了|完|全[书書]?[完终終]|大[结結]局)\s?[）)>\]】]?|"
     r"《[^《》]{1,20}》\s?(?:全[书書]|全文)?[完终終]|"
     rf"(?-i:(?:THE )?END OF [A-Z][A-Z’' -]{{2,40}}){_DOTS}",
@@ -30,6 +30,8 @@ LAST = (
     r"[（(【]?\s?(?:続く|つづく|第.{1,6}話.{0,10}[完了終])\s?[）)】]?[。…]{0,3}",
     r"[（(【]?第.{1,8}[章回节節卷部集]\s?[（(]?[完终終][）)]?[）)】]?",
 )
+# In books of one language only: in others they are prose. The first go after the last words.
+LAST_IN = {"it": r"FINE[\s.…!]{0,6}", "tr": r"SON[\s.…!]{0,6}"}
 _NEXT = (
     r"(?:nächstes|voriges|vorheriges) kapitel|chapitre (?:suivant|précédent)|"
     r"capítulo (?:siguiente|anterior)|próximo capítulo|capitolo (?:successivo|precedente)|"
@@ -39,6 +41,18 @@ _NEXT = (
 )
 _INDEX = "목록|оглавление|inhaltsverzeichnis|sommaire|índice|目次"
 _BETWEEN = r"[\s|»›>→<«‹←/·\[\]-]{1,8}"
+# Who translated a chapter into Vietnamese, by names in capitals: `Dịch: Đầu giường ánh trăng rọi`
+# is a line of verse.
+_ROLE = (
+    r"(?:edit(?:or)?|beta(?:-?reader)?|dịch(?: giả)?|người dịch|biên tập|chuyển ngữ|convert(?:er)?)"
+    r"(?: ?[&+/,] ?(?:edit(?:or)?|beta|dịch|convert)){0,2}"
+)
+_NAME = r"(?:(?-i:[^\W\d_a-zà-ỹđ])[\w.'-]{0,20}(?: (?=[^\W_])|(?![\w ]))){1,4}"
+_TRANSLATORS = (
+    rf"(?i){_ROLE}\s?[:：]\s?{_NAME}(?:\s?[-–—|/,;&]\s?{_ROLE}\s?[:：]\s?{_NAME}){{0,3}}|"
+    r"(?:nguồn(?: convert| dịch)?|raw)\s?[:：]\s?(?:wattpad|tấn giang|wikidich|tàng thư viện|"
+    r"sưu tầm|internet|facebook)\b.{0,30}"
+)
 # Thanks with a plea for what sites count. Thanks for reading alone may end a letter: they stay,
 # and so do the reviews, awards and recommendations that people in a story ask for.
 _PLEAS = (
@@ -66,12 +80,14 @@ LINES = {
     "navigation": (
         rf"(?:(?:{_INDEX}){_BETWEEN})?(?:{_NEXT})(?:{_BETWEEN}(?:{_NEXT}|{_INDEX})){{0,4}}",
         r"(?:zurück )?zum inhaltsverzeichnis|retour (?:au sommaire|à la table des matières)|"
+        r"оставить комментарий|связаться с программистом сайта[.]?|"
         r"volver al índice|вернуться к (?:оглавлению|содержанию)",
     ),
     "credits": (
         rf"(?:эта )?(?:книга )?(?:была )?(?:загружена|скачана|скачано|взята) (?:с|на) "
         rf"сайт[ае] {_ADDRESS}",
         rf"больше книг на сайте {_ADDRESS}",
+        r"©\s?copyright [^.?!]{2,60}(?:\([^()\s]{1,40}@[^()\s]{1,40}\))",
     ),
     "advertisement": (
         r"безопасно оплатить книгу можно банковской картой.{0,300}",
@@ -82,11 +98,13 @@ LINES = {
         r"rice)|anmerkung (?:des autors|der autorin)|作者より)\s*[:：].{0,200}",
     ),
 }
+CREDITS_IN = {"vi": _TRANSLATORS}
 MAY_BEGIN = (
     "fortset|à su|conti|продол|далі|devam|ciąg|pokra|còn|bersa|fortsä|wordt|ende|fine|fim|kon|son|"
     "vége|slut|einde|hết|끝|終|お|完|конец|bölüm|제|続|つ|第|nächs|vori|vorh|chapitre|capít|próx|"
     "capit|след|предыд|насту|попер|nastę|poprz|önce|chương|bab|이전|다음|목록|оглав|inhalt|somm|"
     "índ|目|zur|zum|retour|volver|верн|эта|книга|загр|скач|взят|больше|безоп|от а|прим|nota|note |"
-    "anmer|作者|본|이 |この|カク|小説|なろ|アル|pixiv"
+    "anmer|©|остав|связ|"
+    "作者|본|이 |この|カク|小説|なろ|アル|pixiv"
 )
 MAY_HOLD = "лайк|ank fürs|avoir lu|por leer|por ler|감사|힘이 됩|ありがとう|お願い|★★|次回|끝|완결"
