@@ -178,9 +178,15 @@ class Bench:
         if kind in ("replay", "asft"):
             general = RowOrder(len(self.anchor_text), BATCH // 4, 1, 1, order.seed + 1)
             train_rival(
-                kind, policy, (self.style, self.anchor_text), (order, general), optimizer,
-                scheduler, steps=steps, after_step=after_step,
-            )  # fmt: skip
+                kind,
+                policy,
+                (self.style, self.anchor_text),
+                (order, general),
+                optimizer,
+                scheduler,
+                steps=steps,
+                after_step=after_step,
+            )
         else:
             from styledial.training.checkpoint import TrainState
 

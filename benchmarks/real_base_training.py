@@ -81,10 +81,14 @@ class Training:
             return False
         config, run = self.config(way), self._run(way)
         parts = prepare(
-            config, run, ranks.place(), Screen(),
-            resuming=bool(checkpoints(run / layout.CHECKPOINTS)), changed=[],
+            config,
+            run,
+            ranks.place(),
+            Screen(),
+            resuming=bool(checkpoints(run / layout.CHECKPOINTS)),
+            changed=[],
             when_too_large="refuse",
-        )  # fmt: skip
+        )
         if way.kind == "replay":
             parts = with_replay(parts, self._replay_rows(way, parts))
         began, first = time.monotonic(), parts.state.step

@@ -146,8 +146,10 @@ def record(only: list[str], languages: list[str]) -> dict[tuple[str, str, str], 
                     print(f"$ {shlex.join(words)}  ({language}, {kind})", flush=True)
                     found = run(words, folder, environment(language))
                     made[each.name, language, kind] = found
-                    print(f"  first line {found.first or 0:.2f} s, longest silence "
-                          f"{found.silence:.1f} s, {found.seconds:.0f} s in all")  # fmt: skip
+                    print(
+                        f"  first line {found.first or 0:.2f} s, longest silence "
+                        f"{found.silence:.1f} s, {found.seconds:.0f} s in all"
+                    )
                     for missed in found.missed:
                         print(f"  MISSED: {missed}", flush=True)
     return made

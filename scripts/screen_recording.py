@@ -168,9 +168,13 @@ def without_one(words: list[str], cwd: Path, env: dict[str, str]) -> Recording:
     """Run it with a pipe for stdout and stderr."""
     found, said, began = Recording(), [], time.monotonic()
     process = subprocess.Popen(
-        words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        words,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    )
     assert process.stdout
     for chunk in _chunks(process.stdout.fileno()):
         said.append(chunk)

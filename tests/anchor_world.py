@@ -53,9 +53,14 @@ class World:
 
     def anchor(self, plan: AnchorPlan | None = None) -> Anchor:
         anchor = build_anchor(
-            self.config, self.policy, self.texts, self.order, self.tokenizer,
-            plan or self.plan(), ALONE,
-        )  # fmt: skip
+            self.config,
+            self.policy,
+            self.texts,
+            self.order,
+            self.tokenizer,
+            plan or self.plan(),
+            ALONE,
+        )
         assert anchor
         return anchor
 

@@ -49,10 +49,12 @@ def fp8(folder: Path, kind: str = "qwen2") -> Path:
         kind,
         packed,
         {
-            "quant_method": "fp8", "activation_scheme": "dynamic", "fmt": "e4m3",
+            "quant_method": "fp8",
+            "activation_scheme": "dynamic",
+            "fmt": "e4m3",
             "weight_block_size": [128, 128],
         },
-    )  # fmt: skip
+    )
 
 
 def compressed(folder: Path, kind: str) -> Path:
@@ -66,12 +68,13 @@ def compressed(folder: Path, kind: str) -> Path:
         "qwen2",
         _rows_of_fp8 if kind == "fp8" else _packed_int4,
         {
-            "quant_method": "compressed-tensors", "quantization_status": "compressed",
+            "quant_method": "compressed-tensors",
+            "quantization_status": "compressed",
             "format": "float-quantized" if kind == "fp8" else "pack-quantized",
             "ignore": ["lm_head"],
             "config_groups": {"group_0": {"targets": ["Linear"], "weights": weights}},
         },
-    )  # fmt: skip
+    )
 
 
 def _rows_of_fp8(weight: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:

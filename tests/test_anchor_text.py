@@ -116,7 +116,9 @@ def test_a_run_from_before_plans_were_recorded_goes_on(
 
     settings = [*small_run(tiny_base, novels, tmp_path / "out"), "anchor=self"]
 
-    def early(config: Any, policy: Any, texts: Any, order: Any, made: Any, steps: int, _: Any) -> Any:  # fmt: skip
+    def early(
+        config: Any, policy: Any, texts: Any, order: Any, made: Any, steps: int, _: Any
+    ) -> Any:
         return anchor._early_plan(config, order, steps)
 
     with monkeypatch.context() as patch:

@@ -81,9 +81,13 @@ def test_commands(args: list[str], expected: str, code: int, root: Path, monkeyp
 def test_no_command_is_cut_short_in_the_list(spoken: str, root: Path) -> None:
     words = [sys.executable, "-m", "styledial", "--help"]
     shown = subprocess.run(
-        words, cwd=root, env={**os.environ, "STYLEDIAL_LANG": spoken, "COLUMNS": "80"},
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        words,
+        cwd=root,
+        env={**os.environ, "STYLEDIAL_LANG": spoken, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     commands = shown.splitlines()[-19:]
     assert [line for line in commands if "..." in line or len(line.split(maxsplit=1)) < 2] == []
 
@@ -99,9 +103,12 @@ def test_no_line_of_help_is_wider_than_the_terminal(spoken: str, root: Path) -> 
     names = [*COMMANDS, "config show", "config init", "config schema"]
     shown = subprocess.run(
         [sys.executable, "-c", words, *names],
-        cwd=root, env={**os.environ, "STYLEDIAL_LANG": spoken, "COLUMNS": "80"},
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        cwd=root,
+        env={**os.environ, "STYLEDIAL_LANG": spoken, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert "--kl_beta" in shown
     assert [line for line in shown.splitlines() if cell_len(line) > 80] == []
     untranslated = {"zh": ["[default", "[required", "Show this"], "en": []}[spoken]

@@ -30,8 +30,13 @@ def test_what_the_user_says_of_checkpointing_stays(model: Path, with_card) -> No
     for typed, kept in (("true", True), ("every-second", "every_second"), ("no", False)):
         config = small_config(model, f"{fit.CHECKPOINTING}={typed}")
         told: list[str] = []
-        trained, planned = settled(config, when_too_large="refuse", here=ALONE, store=None,
-                                   note=lambda en, zh, told=told: told.append(en))  # fmt: skip
+        trained, planned = settled(
+            config,
+            when_too_large="refuse",
+            here=ALONE,
+            store=None,
+            note=lambda en, zh, told=told: told.append(en),
+        )
         assert trained.training.gradient_checkpointing == kept
         assert planned is not None
         assert not any("auto" in line for line in told)
@@ -70,9 +75,12 @@ def test_without_a_figure_of_free_memory_everything_is_computed_twice(
     monkeypatch.setattr(gpus, "found_card", lambda: None)
     told: list[str] = []
     trained, _ = settled(
-        small_config(model, "per_device_train_batch_size=auto"), when_too_large="refuse",
-        here=ALONE, store=None, note=lambda en, zh: told.append(en),
-    )  # fmt: skip
+        small_config(model, "per_device_train_batch_size=auto"),
+        when_too_large="refuse",
+        here=ALONE,
+        store=None,
+        note=lambda en, zh: told.append(en),
+    )
     assert trained.training.gradient_checkpointing is True
     assert isinstance(trained.training.per_device_train_batch_size, int)
     assert "free memory is not known" in told[-1]

@@ -244,9 +244,13 @@ def test_the_verdict_says_that_it_is_not_what_was_asked(
     assert lines[1].endswith(said)
     assert "measured on the other: 442 tokens" in lines[2]
     near = closing(
-        {**summary, "kl_final": 0.103}, [], tmp_path, evaluation={}, findings=findings,
+        {**summary, "kl_final": 0.103},
+        [],
+        tmp_path,
+        evaluation={},
+        findings=findings,
         is_adapter=True,
-    )  # fmt: skip
+    )
     assert near[1].endswith("reached 0.103")
     assert "442" not in "".join(near)
 

@@ -145,9 +145,13 @@ def blank_pieces():
     state["added_tokens"] = [t for t in state["added_tokens"] if t["content"] in special[:3]]
     backend = Tokenizer.from_str(json.dumps(state))
     backend.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(),
-         decoders.Strip(" ", 1, 0)]
-    )  # fmt: skip
+        [
+            decoders.Replace("▁", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(" ", 1, 0),
+        ]
+    )
     backend.add_special_tokens([AddedToken(text, normalized=False) for text in special[:3]])
     backend.post_processor = processors.TemplateProcessing(
         single=["<s>", "$A"], special_tokens=[("<s>", 1)]
