@@ -18,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from styledial.errors import ModelError, UserError, nearest
@@ -28,7 +27,7 @@ from styledial.hub.arrival import arriving, both
 from styledial.hub.choose import needed
 from styledial.hub.fetch import Progress, bytes_waiting, fetch, is_intact
 from styledial.hub.home import require_space
-from styledial.hub.listing import Listing, Place, RemoteFile
+from styledial.hub.listing import Hub, Listing, Place, RemoteFile
 
 HUGGING_FACE = "https://huggingface.co"
 MIRROR = "https://hf-mirror.com"
@@ -133,9 +132,9 @@ def download(
     """
     from huggingface_hub.errors import HfHubHTTPError
 
-    hub: ModuleType = modelscope if where.source == "modelscope" else huggingface
+    hub: Hub = modelscope if where.source == "modelscope" else huggingface
     _check_name(repo)
-    listed: Listing = hub.listing(where, repo, revision)
+    listed = hub.listing(where, repo, revision)
     files = needed(listed, with_code=with_code)
     with _alone_in(folder):
         checked = _checked_before(folder, listed)
@@ -165,9 +164,9 @@ def remote_config(repo: str, where: Place, revision: str | None = None) -> dict[
     """config.json of a model on the hub, without downloading the model. Raises ModelError."""
     from huggingface_hub.errors import HfHubHTTPError
 
-    hub: ModuleType = modelscope if where.source == "modelscope" else huggingface
+    hub: Hub = modelscope if where.source == "modelscope" else huggingface
     _check_name(repo)
-    listed: Listing = hub.listing(where, repo, revision)
+    listed = hub.listing(where, repo, revision)
     found = [file for file in listed.files if file.path == "config.json"]
     if not found:
         raise ModelError(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from styledial.errors import ModelError
+
 
 @dataclass(frozen=True)
 class RemoteFile:
@@ -57,11 +59,14 @@ class Hub(Protocol):
     def listing(self, place: Place, repo: str, revision: str | None) -> Listing:
         """The repository's files at `revision` (None: the newest). Raises ModelError."""
 
-    def file_url(self, place: Place, listing: Listing, path: str) -> str:
+    def file_url(self, place: Place, listed: Listing, path: str) -> str:
         """Where a file of the listing is downloaded from."""
 
     def headers(self, place: Place) -> dict[str, str]:
         """HTTP headers of a request, with the token of `place` if it has one."""
+
+    def explained(self, error: Exception, place: Place, repo: str) -> ModelError:
+        """What an HTTP error means for the user, and what to do about it."""
 
 
 def transport_errors() -> tuple[type[Exception], ...]:
