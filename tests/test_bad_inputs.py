@@ -69,6 +69,7 @@ REFUSED = [
     (["model.lora_target_modules=[lm_head]"], "output head"),
     (["model.lora_target_modules=.*(q_proj|lm_head)"], "output head"),
     (["training.output_dir=novels/out"], "lies inside data.data_dir"),
+    (["training.reference_cache=novels/states"], "lies inside data.data_dir"),
     (["anchor=nowhere"], "data.anchor: nowhere is neither a file nor a folder"),
     (["anchor=blank"], "data.anchor: blank has no text"),
     (["data.general=blank"], "data.general: blank has no text"),

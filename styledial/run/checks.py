@@ -29,25 +29,34 @@ def check_folders(config: Config) -> None:
         value = config.value_of(name)
         if value not in (OFF, "auto"):
             check_new(name, Path(value).expanduser(), folder=True)
+            _check_outside_of_input(name, _resolved(value), config)
     output = _resolved(config.training.output_dir)
-    for name, en, zh in (
-        ("data.data_dir", "so its samples would be read as novels", "其中的样例会被当作小说读入"),
-        ("data.general", "so its samples would be read as text", "其中的样例会被当作文本读入"),
-        ("data.anchor", "so its samples would be read as text", "其中的样例会被当作文本读入"),
-        ("model.model_name_or_path", "which holds the base model", "那里存放着基座模型"),
-    ):
-        folder = _folder(config.value_of(name))
-        if folder and (output == folder or folder in output.parents):
-            raise UserError(
-                f"training.output_dir: {output} lies inside {name}, {en}; name a folder outside.",
-                f"training.output_dir：{output} 在 {name} 之内，{zh}；请换到外面的文件夹。",
-            )
     cache = _resolved(config.training.reference_cache)
     for own in (output / layout.CACHE, output / layout.OWN):
         if cache == own or own in cache.parents:
             raise UserError(
                 f"training.reference_cache: {cache} is a folder that the run clears; name another.",
                 f"training.reference_cache：{cache} 会被训练清空；请换一个文件夹。",
+            )
+
+
+def _check_outside_of_input(name: str, folder: Path, config: Config) -> None:
+    """`name` is the setting that has the run write into `folder`."""
+    for source, en, zh in (
+        (
+            "data.data_dir",
+            "so what is written would be read as novels",
+            "写出的文件会被当成小说",
+        ),
+        ("data.general", "so what is written would be read as text", "写出的文件会被当成文本"),
+        ("data.anchor", "so what is written would be read as text", "写出的文件会被当成文本"),
+        ("model.model_name_or_path", "which holds the base model", "那里存放着基座模型"),
+    ):
+        read = _folder(config.value_of(source))
+        if read and (folder == read or read in folder.parents):
+            raise UserError(
+                f"{name}: {folder} lies inside {source}, {en}; name a folder outside.",
+                f"{name}：{folder} 在 {source} 之内，{zh}；请换到外面的文件夹。",
             )
 
 
