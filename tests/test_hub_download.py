@@ -197,9 +197,9 @@ def test_a_file_that_vanishes_between_listing_and_fetching(hub, tmp_path, monkey
 
 def test_a_hub_that_is_down_or_not_there(hub, tmp_path):
     hub.broken = 50
-    with pytest.raises(ModelError, match=r"fails \(HTTP 503\).*--use-mirror"):
+    with pytest.raises(ModelError, match=r"fails \(HTTP 503\).*HF_ENDPOINT=https://hf-mirror.com"):
         get(hub, tmp_path)
-    with pytest.raises(ModelError, match=r"cannot be reached.*--use-mirror"):
+    with pytest.raises(ModelError, match=r"cannot be reached.*HF_ENDPOINT=https://hf-mirror.com"):
         download(REPO, tmp_path, Place("huggingface", "http://127.0.0.1:9"))
 
 

@@ -27,7 +27,7 @@ def test_what_stands_in_the_way_is_said(hub, tmp_path):
     with pytest.raises(ModelError, match="MODELSCOPE_API_TOKEN"):
         download("owner/nothing", tmp_path, Place("modelscope", hub.url))
     hub.broken = 99
-    with pytest.raises(ModelError, match=r"HTTP 503.*--use-mirror"):
+    with pytest.raises(ModelError, match=r"HTTP 503.*HF_ENDPOINT=https://hf-mirror.com"):
         download(REPO, tmp_path, Place("modelscope", hub.url))
 
 

@@ -17,9 +17,10 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 from styledial.cli.help_layout import by_columns
-from styledial.errors import UserError
+from styledial.errors import StyleDialError, UserError
 from styledial.files import disk_problem
 from styledial.language import language
+from styledial.variables import blamed
 
 # Errors of the system for a path that cannot be opened.
 _IMPOSSIBLE = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP}
@@ -101,14 +102,17 @@ class Command(TyperCommand):
         return in_users_language(super().get_help(ctx))
 
     def invoke(self, ctx: Any) -> Any:
-        """The command itself; what a disk or a path refuses is one sentence.
+        """The command itself; what a disk or a path refuses is one sentence, and so is what a
+        library can't read of the environment.
 
         Raises UserError for that.
         """
         try:
             return super().invoke(ctx)
+        except StyleDialError:
+            raise
         except Exception as error:
-            if said := _refused(error):
+            if said := blamed(error) or _refused(error):
                 raise said from error
             raise
 

@@ -27,11 +27,14 @@ from styledial.hub.arrival import arriving, both
 from styledial.hub.choose import needed
 from styledial.hub.fetch import Progress, bytes_waiting, fetch, is_intact
 from styledial.hub.home import require_space
-from styledial.hub.listing import Hub, Listing, Place, RemoteFile
+from styledial.hub.listing import MIRROR, Hub, Listing, Place, RemoteFile
 
 HUGGING_FACE = "https://huggingface.co"
-MIRROR = "https://hf-mirror.com"
 SOURCES = ("huggingface", "modelscope")
+_OF_MODELSCOPE = ("MODELSCOPE_ENDPOINT", "MODELSCOPE_DOMAIN")  # as modelscope's own client
+_ADDRESS = re.compile(
+    r"https?://[\w.-]+(:\d+)?(/[\w./~%-]*)?|https?://\[[0-9a-fA-F:]+\](:\d+)?(/.*)?"
+)
 RECORD = ".styledial-download.json"
 
 
@@ -91,13 +94,10 @@ def place(
             "--use-mirror 已指定下载来源；请去掉 --endpoint 和 --source。",
         )
     if source == "modelscope":
-        where = (endpoint or _modelscope_asked() or modelscope.ENDPOINT).rstrip("/")
-        where = where if "://" in where else f"https://{where}"
+        where = _address(*_chosen(endpoint, *_OF_MODELSCOPE), modelscope.ENDPOINT)
         return Place(source, where, token or os.environ.get("MODELSCOPE_API_TOKEN"))
-    chosen = endpoint or (None if use_mirror else os.environ.get("HF_ENDPOINT"))
-    where = (chosen or (MIRROR if use_mirror else HUGGING_FACE)).rstrip("/")
-    if "://" not in where:
-        where = f"https://{where}"
+    by_name = () if use_mirror else ("HF_ENDPOINT",)
+    where = _address(*_chosen(endpoint, *by_name), MIRROR if use_mirror else HUGGING_FACE)
     if token is None:
         from huggingface_hub import get_token
 
@@ -107,9 +107,24 @@ def place(
     return Place(source, where, token)
 
 
-def _modelscope_asked() -> str | None:
-    """The variables that modelscope's own client reads."""
-    return os.environ.get("MODELSCOPE_ENDPOINT") or os.environ.get("MODELSCOPE_DOMAIN")
+def _chosen(endpoint: str | None, *variables: str) -> tuple[str, str]:
+    """(where it is said, the address): --endpoint, or the first variable that is set; two empty
+    words where nothing is said."""
+    given = {"--endpoint": endpoint, **{name: os.environ.get(name) for name in variables}}
+    return next(((name, value) for name, value in given.items() if value), ("", ""))
+
+
+def _address(name: str, typed: str, usual: str) -> str:
+    """`typed` as an address, or the `usual` one. Raises UserError for what is none."""
+    where = (typed or usual).strip().rstrip("/")
+    where = where if "://" in where else f"https://{where}"
+    if not _ADDRESS.fullmatch(where):
+        given = f"{name} {typed}" if name.startswith("-") else f"{name}={typed}"
+        raise UserError(
+            f"{given}: is not the address of a hub, such as {MIRROR}. Correct it or leave it out.",
+            f"{given}：不是模型站的网址，例如 {MIRROR}。请改正或去掉。",
+        )
+    return where
 
 
 def download(

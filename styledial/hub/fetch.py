@@ -54,11 +54,11 @@ def fetch(
             sync(target.parent)
             return
         part.unlink()  # a wrong byte somewhere: from the start, once
+    en, zh = other_sources(url)
     raise ModelError(
         f"{file.path}: was downloaded from {_host(url)} twice with a wrong checksum. Try again "
-        "later, or use another source (--source modelscope, --endpoint).",
-        f"{file.path}：从 {_host(url)} 两次下载的校验和都不对。请稍后重试，"
-        "或换一个来源（--source modelscope、--endpoint）。",
+        f"later; {en}.",
+        f"{file.path}：从 {_host(url)} 两次下载的校验和都不对。请稍后重试；{zh}。",
     )
 
 

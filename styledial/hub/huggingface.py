@@ -88,6 +88,7 @@ def gated(place: Place, repo: str) -> ModelError:
     """The error for a repository whose licence has to be accepted, and what to do about it."""
     page = f"https://huggingface.co/{repo}"
     tokens = "https://huggingface.co/settings/tokens"
+    elsewhere = f"`styledial download --model {repo} --source modelscope`"
     if place.token:
         return ModelError(
             f"{repo}: your token has no access yet. Accept the licence on {page} with the account "
@@ -98,14 +99,14 @@ def gated(place: Place, repo: str) -> ModelError:
     if place.token_withheld:
         return ModelError(
             f"{repo}: is gated: accept its licence on {page}. Your Hugging Face token is not sent "
-            f"to {place.endpoint} unasked; give it with `styledial download --token`, or use "
-            "--source modelscope.",
+            f"to {place.endpoint} unasked; give it with `styledial download --token`, or "
+            f"fetch the model from ModelScope: {elsewhere}.",
             f"{repo}：需要授权：请在 {page} 同意许可。令牌不会擅自发给 {place.endpoint}；"
-            "请用 `styledial download --token` 提供，或改用 --source modelscope。",
+            f"请用 `styledial download --token` 提供，或从 ModelScope 下载：{elsewhere}。",
         )
     return ModelError(
         f"{repo}: is gated. Accept its licence on {page}, make a token on {tokens}, set "
-        "HF_TOKEN=hf_... and run this again; or use --source modelscope.",
+        f"HF_TOKEN=hf_... and run this again; or fetch it from ModelScope: {elsewhere}.",
         f"{repo}：需要授权。请在 {page} 同意许可，在 {tokens} 生成令牌，设置 HF_TOKEN=hf_... "
-        "后重新运行；或改用 --source modelscope。",
+        f"后重新运行；或从 ModelScope 下载：{elsewhere}。",
     )

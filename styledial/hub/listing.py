@@ -7,6 +7,9 @@ from typing import Any, Protocol
 
 from styledial.errors import ModelError
 
+MIRROR = "https://hf-mirror.com"
+MIRRORED = f"export HF_ENDPOINT={MIRROR}"  # every command goes by it
+
 
 @dataclass(frozen=True)
 class RemoteFile:
@@ -42,14 +45,19 @@ class Place:
 
 
 def other_sources(endpoint: str, source: str = "huggingface") -> tuple[str, str]:
-    """What to try where `endpoint` doesn't answer: never the one that was asked."""
-    if "hf-mirror.com" in endpoint:
-        return "or another source: --source modelscope", "或换一个来源：--source modelscope"
+    """What to try where `endpoint` doesn't answer: never the one that was asked, and nothing that
+    only some commands take."""
+    elsewhere = "`styledial download --model OWNER/NAME --source modelscope`"
     if source == "modelscope" or "modelscope" in endpoint:
-        return "or another source: --use-mirror", "或换一个来源：--use-mirror"
+        return (
+            f"or from the mirror of Hugging Face, without --source: {MIRRORED}",
+            f"或去掉 --source，改用 Hugging Face 的镜像：{MIRRORED}",
+        )
+    if "hf-mirror.com" in endpoint:
+        return f"or fetch it from ModelScope: {elsewhere}", f"或从 ModelScope 下载：{elsewhere}"
     return (
-        "from China add --use-mirror or --source modelscope",
-        "国内可加 --use-mirror 或 --source modelscope",
+        f"from China use the mirror ({MIRRORED}) or ModelScope ({elsewhere})",
+        f"国内可用镜像（{MIRRORED}）或 ModelScope（{elsewhere}）",
     )
 
 

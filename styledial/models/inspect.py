@@ -17,6 +17,7 @@ from typing import Any
 from styledial.errors import ModelError
 from styledial.models.classes import auto_class
 from styledial.models.shards import Header, check_pickle_is_whole, safetensors_headers, weight_files
+from styledial.variables import blamed
 
 _POINTER = b"version https://git-lfs"
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
@@ -50,6 +51,8 @@ def built_from(where: str | Path) -> Iterator[None]:
         StrictDataclassError, ValueError, KeyError, TypeError, AttributeError, AssertionError,
         RuntimeError,
     ) as error:  # fmt: skip
+        if of_the_environment := blamed(error):
+            raise of_the_environment from error
         first = str(error).strip().split("\n")[-1].strip()[:200]
         raise ModelError(
             f"{where}/config.json: no model can be built from it ({first}). Download it again.",

@@ -63,9 +63,10 @@ class LlamaCpp:
                 break
         else:
             raise ModelError(
-                "llama.cpp reports no probabilities here: the model ends its text at once. Export "
-                "with --no-measure.",
-                "llama.cpp 在此处没有给出概率：模型立即结束了文本。请加上 --no-measure 导出。",
+                "llama.cpp reports no probabilities here: the model ends its text at once. Add "
+                "--no-measure to `styledial export`.",
+                "llama.cpp 在此处没有给出概率：模型立即结束了文本。请给 `styledial export` 加上 "
+                "--no-measure。",
             )
         (place,) = found["choices"][0]["logprobs"]["content"]
         logits = torch.full((vocabulary,), -torch.inf, dtype=torch.float64)

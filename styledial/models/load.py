@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from styledial.data.chat import check_template
-from styledial.errors import ModelError
+from styledial.errors import ModelError, UserError
 from styledial.files import expanded, is_gguf
 from styledial.language import say
 from styledial.libraries import uncollected
@@ -34,6 +34,7 @@ from styledial.models.shards import weight_files
 from styledial.models.support import check_behaviour
 from styledial.progress import line, stage
 from styledial.units import disk_size
+from styledial.variables import blamed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -227,8 +228,10 @@ def _check_all_loaded(name: str, report: dict[str, Any]) -> None:
         )
 
 
-def _not_loaded(name: str, error: Exception) -> ModelError:
+def _not_loaded(name: str, error: Exception) -> UserError:
     """Of a model that is here: what the library says; a download is advised for a hub's name."""
+    if of_the_environment := blamed(error):
+        return of_the_environment
     reason = _reason(error)
     if not isinstance(error, OSError | ValueError | ImportError):  # a KeyError is its key alone
         reason = (f"{type(error).__name__}: {reason[0]}", f"{type(error).__name__}：{reason[1]}")

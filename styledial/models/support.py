@@ -72,10 +72,11 @@ def _unknown_type(kind: str) -> tuple[str, str] | None:
         return None
     return (
         f"transformers has no causal language model of type {kind}; a newer transformers may, or "
-        "the model needs its own code (model.trust_remote_code: true, or --trust-remote-code, if "
-        "you trust its author)",
+        "the model needs its own code (if you trust its author: model.trust_remote_code: true, or "
+        "--trust-remote-code of `styledial generate` and `styledial merge`)",
         f"transformers 中没有 {kind} 类型的因果语言模型；可升级 transformers，或该模型需要自带代"
-        "码（信任作者时设 model.trust_remote_code: true 或加 --trust-remote-code）",
+        "码（信任作者时设 model.trust_remote_code: true；`styledial generate` 和 `styledial merge` "
+        "加 --trust-remote-code）",
     )
 
 
