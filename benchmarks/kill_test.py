@@ -167,10 +167,14 @@ class Series:
         self.one_hit += one
         self.made[number.name] += 1
         self.codes.update(map(str, codes))
-        # 0: the signal came when all was written; -15 and 130: before the handler was installed.
-        allowed = {-number} if number == signal.SIGKILL else {75, 0, -number, 130}
+        # 0: the signal came when all was written, so SIGKILL too may find the process ending by
+        # itself; -15 and 130: before the handler was installed.
+        allowed = {0, -number} if number == signal.SIGKILL else {75, 0, -number, 130}
         hit = {run.ended[child] for child in running}  # a rank may have ended by itself before
         self._expect(one or hit <= allowed, output, f"{number.name} ended in {codes}")
+        if hit == {0}:
+            whole = (output / "summary.json").exists() and not self._is_earlier(output)
+            self._expect(whole, output, "exit code 0, and not finished")
         return True
 
     def _check(self, output: Path, kind: str) -> None:
