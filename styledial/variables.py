@@ -15,8 +15,10 @@ from styledial.errors import UserError
 # also named in messages that have nothing to do with their values.
 _OF_LIBRARIES = re.compile(
     r"(TORCH|PYTORCH_|TRITON_|CUDA_|NCCL_|HF_|TRANSFORMERS_|SAFETENSORS_|TOKENIZERS_|RAYON_|TQDM_|"
-    r"ACCELERATE_|BNB_|OMP_|MKL_|OPENBLAS_|NUMEXPR_|MPL|XDG_|SOURCE_DATE_EPOCH$)"
+    r"ACCELERATE_|BNB_|OMP_|MKL_|OPENBLAS_|NUMEXPR_|MPL|XDG_)"
+    r"(?!.*(?:TOKEN|KEY|SECRET|PASSWORD)$)|SOURCE_DATE_EPOCH$"  # the value is shown
 )
+_TELLING = 4  # characters: a shorter value, such as 1, stands in many a message by chance
 _NO_FOLDER = (errno.ENOTDIR, errno.EEXIST, errno.EACCES, errno.EROFS)
 _INNERMOST = 3  # frames of a traceback: further out, a line that names a variable has read it well
 _LONGEST = 200
@@ -42,7 +44,7 @@ def blamed(error: BaseException) -> UserError | None:
 def _is_about(name: str, value: str, raised: BaseException, said: str, lines: list[str]) -> bool:
     if re.search(rf"\b{name}\b", said) or any(re.search(rf"[\"']{name}[\"']", x) for x in lines):
         return True
-    if not value:
+    if len(value) < _TELLING or value.isdigit():
         return False
     return repr(value) in said or _is_no_folder(raised, value)
 

@@ -42,12 +42,16 @@ def test_a_folder_that_is_a_file(tmp_path, monkeypatch: pytest.MonkeyPatch) -> N
         ValueError("max_steps has to be positive"),
         RuntimeError("out of memory; try PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True"),
         KeyError("HOME"),
+        KeyError("1"),
+        ValueError("HF_TOKEN: 'hf_secret' is not a token"),
     ],
 )
 def test_other_errors_are_no_variables_fault(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
     assert blamed(error) is None
 
 
