@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from running import LITTLE_TEXT, SHORT_END, invoke, on_a_terminal
 from styledial.cli import start
 from styledial.config import resolve
 from styledial.config.show import template
+from styledial.data.texts import ASSETS
 from styledial.memory import gpus
 from styledial.memory.gpus import card_named
 from styledial.run.proposal import Novels, propose
@@ -116,9 +119,40 @@ def test_a_file_of_the_users_is_only_replaced_when_they_say_so(
     assert not start._is_users_own(mine)
 
 
+def test_an_earlier_run_is_refused_before_anything_is_written(
+    strong_run: Path, tmp_path: Path
+) -> None:
+    """train_config.yaml was replaced first, and --resume advised, which `start` doesn't have."""
+    shutil.copytree(strong_run, tmp_path / "r")
+    for more in (["--yes"], []):
+        done = invoke("start", "--output", "r", *more)
+        assert done.returncode == 2
+        assert done.stderr.startswith("--output: r holds an earlier run."), done.stderr
+        assert [path.name for path in tmp_path.iterdir()] == ["r"]
+    resume = re.search(r"Continue it \(.*?styledial (train .*?)\), replace it", done.stderr)
+    assert resume is not None
+    again = invoke(*shlex.split(resume[1]), f"training.output_dir={tmp_path / 'r'}")
+    assert again.returncode == 0, again.stderr
+    mine = tmp_path / "mine/samples.md"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    done = invoke("start", "--output", "mine", "--yes")
+    assert (done.returncode, "samples.md" in done.stderr) == (2, True)
+    assert "--output ..." in done.stderr
+    assert not (tmp_path / FILE).exists()
+
+
+def test_the_command_for_no_terminal_replaces_what_was_to_be_replaced(
+    tiny_base: Path, novels: Path
+) -> None:
+    done = invoke("start", *options(tiny_base, novels), "--overwrite")
+    assert done.stderr.strip().endswith("--yes --overwrite")
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["--data-dir", str(ASSETS / "wuxia"), "--output", str(ASSETS / "wuxia/x")], "lies inside"),
         (["--strength", "huge"], "--strength huge: allowed are light, medium, strong, max"),
         (["--strength", "-1"], "--strength -1: allowed are"),
         (["--epochs", "many"], "num_train_epochs"),

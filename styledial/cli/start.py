@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from styledial.cli.opening import importing, working
+from styledial.commands import command
 from styledial.errors import UserError
 from styledial.language import say, typed
+from styledial.places import at_home
 from styledial.progress import stage
 from styledial.run_folder import layout
 from styledial.strength import parse_strength
@@ -73,12 +75,13 @@ def start(
         given["training.num_train_epochs"] = epochs
     target = output or _free_output()
     given["training.output_dir"] = target
+    _check_output(target, overwrite)
     if yes:
         _check_file(overwrite)
     proposal = _proposed(data_dir, model_name, given)
     replaces = _is_users_own(_FILE) and not overwrite
     if not yes:
-        _ask(proposal, target, replaces)
+        _ask(proposal, target, overwrite=replaces or overwrite, replaces=replaces)
     _write(proposal)
     _train(overwrite)
 
@@ -98,6 +101,7 @@ def _proposed(data_dir: str | None, model_name: str | None, given: dict[str, str
         with importing():
             from styledial.memory.gpus import found_card
             from styledial.models.load import quiet_libraries
+            from styledial.run.checks import check_folders
             from styledial.run.proposal import count_novels, proposal_lines, propose
 
         quiet_libraries()
@@ -105,13 +109,16 @@ def _proposed(data_dir: str | None, model_name: str | None, given: dict[str, str
             novels = count_novels(folder)
         with stage(say("estimating memory", "估算内存")):
             proposal = propose(novels, found_card(), base=model_name, given=given)
+        check_folders(proposal.config)
     for line in proposal_lines(proposal):
         typer.echo(line)
     return proposal
 
 
-def _ask(proposal: Proposal, target: str, replaces: bool) -> None:
-    """The one question; raises UserError without a terminal, Exit after a no."""
+def _ask(proposal: Proposal, target: str, *, overwrite: bool, replaces: bool) -> None:
+    """The one question; raises UserError without a terminal, Exit after a no. `replaces`: a yes
+    replaces the user's configuration file; `overwrite`: a command that doesn't ask has to say so.
+    """
     question = say(
         f"Write {_FILE}, train, and save to {typed(Path(target))}?",
         f"写入 {_FILE} 并开始训练，结果保存到 {typed(Path(target))}？",
@@ -120,11 +127,11 @@ def _ask(proposal: Proposal, target: str, replaces: bool) -> None:
         question += say(f" The present {_FILE} is replaced.", f"现有的 {_FILE} 会被替换。")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         typer.echo(question)
-        command = _command(proposal, target, replaces)
+        typed_command = _command(proposal, target, overwrite)
         raise UserError(
             "This is not a terminal, so nothing was asked and nothing was changed. To do it:\n"
-            f"  {command}",
-            f"这里不是终端，因此没有询问，也没有改动任何文件。要执行，请运行：\n  {command}",
+            f"  {typed_command}",
+            f"这里不是终端，因此没有询问，也没有改动任何文件。要执行，请运行：\n  {typed_command}",
         )
     try:
         answer = input(question + say(" [Y/n] ", "[Y/n] ")).strip().lower()
@@ -148,13 +155,13 @@ def _ask(proposal: Proposal, target: str, replaces: bool) -> None:
     raise typer.Exit
 
 
-def _command(proposal: Proposal, target: str, replaces: bool) -> str:
+def _command(proposal: Proposal, target: str, overwrite: bool) -> str:
     from styledial.run.proposal import as_options
 
     options = [
         f"{name} {typed(Path(value))}" for name, value in as_options(proposal, target).items()
     ]
-    return " ".join(["styledial start", *options, "--yes", *["--overwrite"] * replaces])
+    return " ".join(["styledial start", *options, "--yes", *["--overwrite"] * overwrite])
 
 
 def _write(proposal: Proposal) -> None:
@@ -171,6 +178,20 @@ def _train(overwrite: bool) -> None:
 
     sys.argv[1:] = ["train", "--config", str(_FILE), *["--overwrite"] * overwrite]
     train.train(config=_FILE, overwrite=overwrite)
+
+
+def _check_output(target: str, overwrite: bool) -> None:
+    """Raises UserError where the training would refuse the folder: before anything is written."""
+    from styledial.run_folder.claims import Claim, check_free
+
+    folder = at_home("--output", Path(target))
+    claim = Claim(
+        overwrite=overwrite,
+        setting="--output",
+        another="--output ...",
+        go_on=command("train", "--config", folder / layout.SETTINGS, "--resume"),
+    )
+    check_free(folder, claim)
 
 
 def _check_file(overwrite: bool) -> None:

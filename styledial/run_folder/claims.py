@@ -2,6 +2,7 @@
 
 claimed(folder, ...)   a training run: refused where the folder is in use, holds an earlier run
                        that isn't to be replaced, or anything that isn't ours to overwrite
+check_free(folder, .)  the same asked beforehand, with nothing written
 writing(folder)        a command that adds a file to a run, or this process's own run once more
 """
 
@@ -18,7 +19,7 @@ from pathlib import Path
 from styledial.errors import UserError
 from styledial.places import check_new
 from styledial.run_folder import checkpoint_files, layout
-from styledial.run_folder.manifest import Entry, described
+from styledial.run_folder.manifest import Entry, Manifest, described
 from styledial.run_folder.metrics import read_metrics
 from styledial.run_folder.ownership import RunFolder, in_the_way
 
@@ -29,12 +30,25 @@ _only_one = threading.Lock()
 @dataclass(frozen=True)
 class Claim:
     """What a training run needs of a folder. `adapter` is false for full tuning. `same_settings`
-    says whether a train_config.yaml that was edited means what the run is given anyway."""
+    says whether a train_config.yaml that was edited means what the run is given anyway. How the
+    user's command names the folder, another one, and goes on with the run there: `setting`,
+    `another`, `go_on`."""
 
     resume: bool = False
     overwrite: bool = False
     adapter: bool = True
     same_settings: Callable[[Path], bool] = lambda path: False
+    setting: str = "training.output_dir"
+    another: str = "training.output_dir=..."
+    go_on: str = "--resume"
+
+
+def check_free(folder: Path, claim: Claim) -> None:
+    """Raises UserError where `claimed` would, but for a folder that is in use."""
+    check_new(claim.setting, folder, folder=True)
+    run = RunFolder(folder)
+    run.manifest = Manifest.load(folder / layout.OWN) or Manifest()
+    _check(run, claim)
 
 
 @contextlib.contextmanager
@@ -44,9 +58,9 @@ def claimed(folder: Path, claim: Claim) -> Iterator[RunFolder]:
     Where the block fails before the run has saved anything, an earlier run that was set aside is
     put back.
     """
-    check_new("training.output_dir", folder, folder=True)
+    check_new(claim.setting, folder, folder=True)
     if not (folder / layout.OWN).exists():  # a folder that is no run gets no lock
-        _check(RunFolder(folder), claim)
+        check_free(folder, claim)
     with _open(folder) as run:
         _check(run, claim)
         try:
@@ -91,13 +105,13 @@ def _check(run: RunFolder, claim: Claim) -> None:
         run.manifest.files = _shown_by_checkpoints(folder)
     if run.holds_run() and not (claim.resume or claim.overwrite):
         raise UserError(
-            f"training.output_dir: {folder} holds an earlier run. Continue it (--resume), "
-            "replace it (--overwrite), or name another folder (training.output_dir=...).",
-            f"training.output_dir：{folder} 中已有一次训练。请继续（--resume）、"
-            "覆盖（--overwrite），或换一个文件夹（training.output_dir=...）。",
+            f"{claim.setting}: {folder} holds an earlier run. Continue it ({claim.go_on}), "
+            f"replace it (--overwrite), or name another folder ({claim.another}).",
+            f"{claim.setting}：{folder} 中已有一次训练。请继续（{claim.go_on}）、"
+            f"覆盖（--overwrite），或换一个文件夹（{claim.another}）。",
         )
     if foreign := _foreign(run, claim):
-        raise in_the_way(folder, foreign, of_a_training=True)
+        raise in_the_way(folder, foreign, another=claim.another)
     finished = (folder / layout.SUMMARY).exists()
     if claim.resume and finished and not checkpoint_files.checkpoint_folders(folder):
         raise UserError(

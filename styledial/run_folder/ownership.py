@@ -91,9 +91,13 @@ class RunFolder:
         return [n for n in names if os.path.lexists(self.path / n) and not self.ours(n)]
 
     def holds_run(self) -> bool:
-        """Whether files or checkpoints of a run are here."""
+        """Whether files or checkpoints of a run are here, or set aside by a process that died."""
         there = any((self.path / name).exists() for name in self.manifest.files)
-        return there or bool(checkpoint_files.checkpoint_folders(self.path))
+        return (
+            there
+            or bool(self.manifest.replaced)
+            or bool(checkpoint_files.checkpoint_folders(self.path))
+        )
 
     # Writing
 
@@ -269,14 +273,13 @@ def cannot_write(folder: Path, reason: str) -> UserError:
     )
 
 
-def in_the_way(folder: Path, names: list[str], *, of_a_training: bool = False) -> UserError:
-    """The error for files that this program would overwrite and didn't write; a training can go
-    elsewhere."""
+def in_the_way(folder: Path, names: list[str], *, another: str = "") -> UserError:
+    """The error for files that this program would overwrite and didn't write; `another`: how a
+    training is sent to another folder."""
     listed = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
     other = " and run the command again", "后重新运行"
-    if of_a_training:
-        setting = "training.output_dir=..."
-        other = f", or name another folder ({setting})", f"，或换一个文件夹（{setting}）"
+    if another:
+        other = f", or name another folder ({another})", f"，或换一个文件夹（{another}）"
     return UserError(
         f"{folder}: contains files that StyleDial would overwrite but did not write, or that were "
         f"changed since ({listed}). No file was changed. Move them away{other[0]}.",
