@@ -11,7 +11,7 @@ from data_samples import STORY, write_epub
 
 from styledial.data.cleaning.ledger import Ledger
 from styledial.data.reading.epub import epub_lines
-from styledial.data.reading.markup import site_page
+from styledial.data.reading.site_page import site_page
 from styledial.errors import DataError
 
 BODY = "<h2>第一章</h2><p>话说青石镇上有一个打铁的汉子。</p>"

@@ -12,7 +12,7 @@ from data_samples import STORY
 from styledial.data.cleaning.clean import clean
 from styledial.data.cleaning.ledger import Ledger
 from styledial.data.reading.formats import format_lines, kind_of
-from styledial.data.reading.markup import site_page
+from styledial.data.reading.site_page import site_page
 from styledial.errors import DataError
 
 ROWS = [

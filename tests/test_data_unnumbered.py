@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 
 import pytest
-from test_data_editions import ONE, TWO
 from test_data_titles import cleaned, story
+from two_chapters import ONE, TWO
 
 EN = [*ONE, *TWO]  # 24 rows
 ZH = story()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_data_editions import ONE, TWO, YI, cleaned, holds, text
+from two_chapters import ONE, TWO, YI, cleaned, holds, text
 
 START = (
     "The Project Gutenberg eBook of The Mill\n\nThis eBook is for the use of anyone anywhere. You "

@@ -29,6 +29,11 @@ def fold(text: str) -> str:
     return text.translate(_PLAIN)
 
 
+def fold_title(text: str) -> str:
+    """A title as it is compared with the names in a list of contents: without its full stop."""
+    return fold(text).rstrip(".")
+
+
 def any_of(words: str) -> str:
     """A pattern for any of these words in folded text, the longest first; `_` is a space."""
     found = {fold(word).replace("_", " ") for word in words.split()}

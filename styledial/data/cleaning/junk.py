@@ -200,7 +200,8 @@ def drop_junk(
         if not _is_hinted(text.lower()):
             yield line
             continue
-        text = simplified(text.strip(" \u3000"))
+        text = text.strip(" \u3000")
+        text = text if old else simplified(text)
         if text.startswith("作者有话"):  # heads a note, which goes with it (authors.py)
             yield line
             continue

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from styledial.data.cleaning.chinese_titles import NUMBERED, OTHER_WORD, TOLD, reads_as_title
 from styledial.data.cleaning.decorations import BLANK, undecorated, without_addition
-from styledial.data.cleaning.folding import fold
+from styledial.data.cleaning.folding import fold_title
 from styledial.data.cleaning.form import LONGEST, LONGEST_MARKED
 from styledial.data.cleaning.forms import find_forms
 from styledial.data.cleaning.ledger import Line
@@ -102,7 +102,7 @@ class Titles:
         return others is not None and in_capitals(text) and text not in others
 
     def _is_listed(self, text: str) -> bool:
-        return bool(self.listed) and fold(text).rstrip(".") in self.listed
+        return bool(self.listed) and fold_title(text) in self.listed
 
     def _is_long(self, text: str) -> bool:
         """Whether a line of LONGEST to LONGEST_MARKED characters is `CHAPTER XV: ON THE …`."""

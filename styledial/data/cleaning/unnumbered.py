@@ -14,7 +14,7 @@ from statistics import median
 from typing import NamedTuple
 
 from styledial.data.cleaning.contents import is_contents_heading, without_page
-from styledial.data.cleaning.folding import fold
+from styledial.data.cleaning.folding import fold, fold_title
 from styledial.data.cleaning.ledger import Line
 
 _FRONT = 400  # lines: no list of contents begins further on
@@ -106,8 +106,8 @@ def listed_titles(sample: Sequence[Line]) -> frozenset[str]:
         return frozenset()
     names = _entries(rows[begin + 1 : begin + _FRONT])
     known = {name for name in names if 1 < len(name) <= LONGEST_LISTED}
-    again = [row for row in rows[begin + 1 + len(names) :] if fold(row.text).rstrip(".") in known]
-    found = {fold(row.text).rstrip(".") for row in again}
+    again = [row for row in rows[begin + 1 + len(names) :] if fold_title(row.text) in known]
+    found = {fold_title(row.text) for row in again}
     if len(found) < _FEWEST or len(again) > 2 * len(found):
         return frozenset()
     if median(b.at - a.at for a, b in pairwise(again)) < _APART / 2:

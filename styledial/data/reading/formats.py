@@ -24,11 +24,12 @@ from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.cleaning.titles import Titles
 from styledial.data.reading.docx import docx_page
 from styledial.data.reading.epub import epub_lines, reason_of
-from styledial.data.reading.markup import Page, site_page
+from styledial.data.reading.markup import Page
 from styledial.data.reading.page_rows import without_links
 from styledial.data.reading.page_text import page_text, tags_of
 from styledial.data.reading.pdf import pdf_lines
 from styledial.data.reading.rtf import rtf_text
+from styledial.data.reading.site_page import site_page
 from styledial.data.reading.xml import as_page
 from styledial.errors import DataError
 

@@ -1,7 +1,7 @@
 """A page of HTML as lines: a paragraph a line, headings marked with # as in Markdown.
 
 What a reader of the page doesn't see, and what isn't the book's own text, is left out: scripts,
-hidden elements, readings of ruby, notes and the marks that lead to them, a site's menus.
+hidden elements, readings of ruby, notes and the marks that lead to them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from styledial.data.reading.page_names import (
     PAGE_NUMBER,
     hidden_classes,
     is_box,
-    is_of_site,
     is_of_text,
     is_title,
     may_be_mark,
@@ -27,8 +26,6 @@ from styledial.data.reading.page_names import (
 )
 from styledial.data.reading.page_rows import (
     ANCHORED,
-    LINK,
-    LINK_END,
     OF_CLASS,
     PRE,
     SIGNS,
@@ -39,14 +36,9 @@ from styledial.data.reading.tags import parsable
 
 Attributes = list[tuple[str, str | None]]
 
-_HEADING = re.compile("h[1-6]")
+HEADING = re.compile("h[1-6]")
 _NOTE_TITLE = re.compile(r"(?:Chapter )?(?:Summary|Notes|End Notes)", re.I)  # before a quotation
 _LONGEST_TITLE = 60
-_BOXED = -1
-_SHARE = 0.8  # of a page's text, which a site's box of it holds
-# Paragraphs of sentences outside the box that are too many for a site's own words.
-_TOLD = 3
-_SENTENCE = re.compile(r"(?:.{60}|[\u3400-\u9fff].{24}).*[.!?…。！？][\"'”’」』»)]?", re.S)
 _FARTHEST = 50  # parts, many of them blank, behind the title of a note
 _POWERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 # mc², 5 km², x³: behind any other word a raised number is the mark of a note.
@@ -73,7 +65,7 @@ class Page(HTMLParser):
     """Reads a page; `lines` are its lines, `dropped` (reason, text) of what was left out.
 
     `hidden`: classes that the style sheets hide; `anchors`: the titles that a table of contents
-    gives to places in the page, by their ids; `of_site`: the page may have a site's menus.
+    gives to places in the page, by their ids. A page with a site's menus: site_page.py.
     """
 
     def __init__(
@@ -81,13 +73,10 @@ class Page(HTMLParser):
         text: str,
         hidden: set[str] | None = None,
         anchors: dict[str, str] | None = None,
-        *,
-        of_site: bool = False,
     ) -> None:
         super().__init__(convert_charrefs=True)
         self._hidden = (hidden or set()) | hidden_classes(style_sheet(text))
         self._anchors = {place: title for place, title in (anchors or {}).items() if place}
-        self._of_site = of_site
         self._parts: list[str] = []
         self._open: list[_Open] = []
         self._count: Counter[str] = Counter()  # of the open elements by tag
@@ -97,9 +86,6 @@ class Page(HTMLParser):
         self._mark_of_page = self._mark_linked = False
         self._title: int | None = None  # where a paragraph of a title's class began
         self._breaks = 0  # <br> since the last words
-        # (place in `_parts`, _BOXED in what holds a site's text, the number of its heading, 0)
-        self._places: list[tuple[int, int]] = []
-        self._heading = 0
         self.dropped: list[tuple[str, str]] = []
         self.typed: Counter[str] = Counter()  # characters inside elements of each epub:type
         self.linked = 0  # characters inside links
@@ -136,7 +122,7 @@ class Page(HTMLParser):
                 around.types | types_of(given) if tag in _TYPED else around.types,
                 around.linked or (tag == "a" and "href" in given),
                 around.of_text or is_of_text(given),
-                around.heading or _HEADING.fullmatch(tag) is not None,
+                around.heading or HEADING.fullmatch(tag) is not None,
                 around.pre or tag == "pre",
                 around.boxed or is_box(given),
             )
@@ -179,44 +165,14 @@ class Page(HTMLParser):
             return
         # "# " at the start of a line would be taken for a heading.
         said = re.sub(r"^(\s*#+)\s+", r"\1", data) if self._at_start() else data
-        self._place(inner)
-        self._parts.append(self._as_link(self._as_lines(said)))
+        self._add_words(self._as_lines(said))
 
-    def _place(self, inner: _Open) -> None:
-        """Notes where the next part of a site's page stands."""
-        if not self._of_site:
-            return
-        if inner.boxed:
-            self._places.append((len(self._parts), _BOXED))
-        else:
-            self._places.append((len(self._parts), self._heading if inner.heading else 0))
-
-    def leave_out_the_rest(self) -> None:
-        """Drops what stands outside the boxes of text where these have nearly all of it, but for
-        the last heading above each of them; all stays where a part of the story is outside."""
-        size = sum(len(self._parts[at]) for at, kind in self._places if kind == _BOXED)
-        if size < _SHARE * sum(map(len, self._parts)):
-            return
-        kept, above = {_BOXED}, _BOXED
-        for _, kind in self._places:
-            if kind == _BOXED:
-                kept.add(above)
-            above = kind or above
-        outside = [at for at, kind in self._places if kind not in kept]
-        said = {at: text for at in outside if (text := self._parts[at].strip())}
-        if sum(_SENTENCE.fullmatch(text) is not None for text in said.values()) >= _TOLD:
-            return
-        for at, text in said.items():
-            self.dropped.append(("navigation", text))
-            self._parts[at] = ""
+    def _add_words(self, words: str) -> None:
+        self._parts.append(words)
 
     def _as_lines(self, data: str) -> str:
         """Inside <pre>, each line as a row of its own."""
         return data.replace("\n", f"\0{PRE}") if self._inner.pre else data
-
-    def _as_link(self, data: str) -> str:
-        """Words that are a link of a site's page between their signs."""
-        return f"{LINK}{data}{LINK_END}" if self._of_site and self._inner.linked else data
 
     @property
     def _inner(self) -> _Open:
@@ -242,10 +198,7 @@ class Page(HTMLParser):
             return why
         if tag == "blockquote" and self._after_note_title():
             return "author's note"
-        of_site = self._of_site and is_of_site(tag, given)
-        if tag == "footer" and self._count["blockquote"]:  # says who is quoted
-            return ""
-        return "navigation" if of_site and not self._inner.of_text else ""
+        return ""
 
     def _after_note_title(self) -> bool:
         """Whether the last paragraph heads a note or summary, as AO3 sets them; it goes too."""
@@ -261,10 +214,9 @@ class Page(HTMLParser):
         return True
 
     def _begin(self, tag: str, given: dict[str, str]) -> None:
-        if _HEADING.fullmatch(tag):
+        if HEADING.fullmatch(tag):
             self._parts.append("\0# ")
             self.has_heading = True
-            self._heading += 1
         elif tag == "p" and is_title(given):
             self._title = len(self._parts)
             self._parts.append("\0")
@@ -296,7 +248,7 @@ class Page(HTMLParser):
                 self._end_mark()
             name, why, *_ = self._open.pop()
             self._count[name] -= 1
-            if not why and (name in BLOCKS or _HEADING.fullmatch(name)):
+            if not why and (name in BLOCKS or HEADING.fullmatch(name)):
                 self._end_block(name)
             elif not why and name == "q":
                 self._parts.append("”")
@@ -329,7 +281,7 @@ class Page(HTMLParser):
             why = "page number" if self._mark_of_page else "notes"
             self.dropped.append((why, text.strip()))
         else:
-            self._parts.append(self._as_link(text))
+            self._add_words(text)
 
     def _is_power(self, text: str) -> bool:
         """Whether a raised number belongs to the number, unit or letter before it."""
@@ -339,12 +291,3 @@ class Page(HTMLParser):
 
     def _at_start(self) -> bool:
         return not self._parts or self._parts[-1].endswith("\0")
-
-
-def site_page(text: str) -> Page:
-    """A page as a site gives it, without menus and the like; where they would be most of its
-    text, the names in it mean something else, and all of it stays."""
-    page = Page(text, of_site=True)
-    page.leave_out_the_rest()
-    left_out = sum(len(said) for why, said in page.dropped if why == "navigation")
-    return page if left_out <= sum(map(len, page.lines)) else Page(text)
