@@ -66,6 +66,12 @@ def test_a_sites_page_is_its_story(tmp_path: Path, body: str) -> None:
     assert set(titles) <= {"The Ferry", "Chapter 1", None}
 
 
+def test_a_page_may_end_in_a_note() -> None:
+    """The note's title was taken out of the parts, and the places noted of them were wrong."""
+    page = site_page(f"<div id='storytext'>{TELLS}</div>Notes<blockquote>Late again.</blockquote>")
+    assert page.lines == ROWS
+
+
 def test_a_box_that_holds_a_part_of_the_story_leaves_the_rest(tmp_path: Path) -> None:
     body = "".join(f"<p>{row}</p>" for row in ROWS[:2])
     page = f"<h1>The Ferry</h1>{body}<div class='chapter-content'>{TELLS}</div>"

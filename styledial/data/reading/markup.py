@@ -209,7 +209,7 @@ class Page(HTMLParser):
         text = self._parts[place].strip("\0 \n") if place >= least else ""
         if not _NOTE_TITLE.fullmatch(text):
             return False
-        del self._parts[place]
+        self._parts[place] = "\0"  # what is noted of the parts after it still holds
         self.dropped.append(("author's note", text))
         return True
 

@@ -51,7 +51,7 @@ class _SitePage(Page):
                 kept.add(above)
             above = kind or above
         outside = [at for at, kind in self._places if kind not in kept]
-        said = {at: text for at in outside if (text := self._parts[at].strip())}
+        said = {at: text for at in outside if (text := self._parts[at].strip("\0 \n"))}
         if sum(_SENTENCE.fullmatch(text) is not None for text in said.values()) >= _TOLD:
             return
         for at, text in said.items():
