@@ -13,6 +13,7 @@ from typing import Literal
 
 from styledial.data.novels import read_text
 from styledial.data.passage import Passage
+from styledial.data.reading.beside_model import beside_model
 from styledial.errors import DataError
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
@@ -40,12 +41,17 @@ def check_general(source: str, setting: str) -> None:
     _files(source, setting, ASSETS / "general")
 
 
+def _is_of_a_model(file: Path) -> bool:
+    names = [each.name for each in file.parent.iterdir()]
+    return file.name in beside_model(file.parent, names)
+
+
 def _files(source: str, setting: str, bundled: Path) -> list[Path]:
     path = bundled if source == BUNDLED else Path(source).expanduser()
     if path.is_file():
         files = [path]
     elif path.is_dir():
-        files = sorted(path.rglob("*.txt"))
+        files = sorted(file for file in path.rglob("*.txt") if not _is_of_a_model(file))
     else:
         raise DataError(
             f"{setting}: {source} is neither a file nor a folder; name a text, or `bundled`.",

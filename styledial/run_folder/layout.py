@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from styledial.data.reading import beside_model
 from styledial.dial import FILE as DIAL
 
 SETTINGS = "train_config.yaml"
@@ -10,7 +11,7 @@ BASE = "base.json"  # which base, how it was loaded, and what it was
 TRACKER_RUNS = "trackers.json"  # by which ids trackers know this run, to go on with it there
 PLAN = "plan.json"  # what memory was planned; only where there was a GPU to plan for
 SUMMARY = "summary.json"  # present only if the run has finished
-SAMPLES, SAMPLES_DATA = "samples.md", "samples.json"
+SAMPLES, SAMPLES_DATA = beside_model.SAMPLES, "samples.json"
 STRENGTH_SAMPLES = "strength_samples.json"  # one prompt at several strengths
 DATA_MANIFEST = "data_manifest.json"
 EVALUATION = "evaluation.json"
@@ -22,10 +23,9 @@ CHECKPOINT_MANIFEST = "manifest.json"  # checkpoints/step-N/manifest.json
 EXPORT = "export"  # export/NAME: an adapter of another strength, by `styledial dial`
 TRACKED = "tensorboard"  # event files; other trackers keep theirs for good
 CACHE = ".styledial-cache"  # sampled anchor text and reference states; gone when the run is done
-OWN = ".styledial-run"  # lock, manifest, and files being written or removed
+OWN = beside_model.OWN  # lock, manifest, and files being written or removed
 
-# A model's weights under other names: a folder that holds some is taken for a model.
-WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "*.gguf")
+WEIGHTS = beside_model.WEIGHTS
 _TOKENIZER = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
     "chat_template.jinja", "vocab.json", "merges.txt", "vocab.txt", "tokenizer.model",

@@ -20,9 +20,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from styledial.data.reading.beside_model import OWN_MANIFEST
 from styledial.files import write_json
 
-FILE = "manifest.json"
+FILE = OWN_MANIFEST
 _BLOCK = 1 << 20
 Entry = dict[str, Any]
 

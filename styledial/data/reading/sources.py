@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from styledial.data.reading.beside_model import beside_model
 from styledial.data.reading.own_output import is_no_novel
 from styledial.errors import DataError
 from styledial.language import say
@@ -80,6 +81,7 @@ def _walk(folder: Path, root: Path, seen: set[tuple[int, int]]) -> Iterator[Sour
     except OSError as error:
         yield Source(folder, _name(folder, root), refused=_unreadable(error))
         return
+    not_novels = beside_model(folder, [entry.name for entry in entries])
     for entry in entries:
         if entry.name.startswith((".", "~$")) or entry.name in _SYSTEM:
             continue
@@ -92,7 +94,13 @@ def _walk(folder: Path, root: Path, seen: set[tuple[int, int]]) -> Iterator[Sour
         if stat.S_ISDIR(info.st_mode):
             yield from _walk(path, root, seen)
         else:
-            yield Source(path, _name(path, root), info.st_size, _why_not(path, info))
+            why_not = _why_not(path, info)
+            if not why_not and entry.name in not_novels:
+                why_not = say(
+                    "belongs to the model or the run in this folder, and is no novel",
+                    "属于该文件夹中的模型或训练结果，不是小说",
+                )
+            yield Source(path, _name(path, root), info.st_size, why_not)
 
 
 def _why_not(path: Path, info: os.stat_result) -> str:
