@@ -14,6 +14,8 @@ from pathlib import Path
 
 from styledial.errors import UserError
 
+# Folders in a run's folder that hold what the program needs to go on with it, or clears.
+OWN, CACHE, CHECKPOINTS = ".styledial-run", ".styledial-cache", "checkpoints"
 # A file is written aside under a longer name first; file systems take 255 bytes.
 _LONGEST = 200
 
@@ -36,7 +38,12 @@ def check_new(name: str, path: Path, *, folder: bool) -> None:
 
     One that is there already is no error. `name` is the option or setting.
     """
-    found = _of_name(path) or _of_what_is_there(path, folder) or _of_what_is_above(path)
+    found = (
+        _of_name(path)
+        or _of_what_is_there(path, folder)
+        or _of_a_run(path)
+        or _of_what_is_above(path)
+    )
     if found:
         shown = str(path)[:_LONGEST]
         en, zh = (name + " ", name + " ") if name.startswith("-") else (name + ": ", name + "：")
@@ -64,6 +71,20 @@ def _of_name(path: Path) -> tuple[str, str] | None:
             "the name begins or ends with a space; write it without",
             "名称的首尾有空格；请去掉",
         )
+    return None
+
+
+def _of_a_run(path: Path) -> tuple[str, str] | None:
+    place = Path(os.path.realpath(path))
+    for own in (place, *place.parents):
+        is_checkpoints = own.name == CHECKPOINTS and (own.parent / OWN).is_dir()
+        if own.name in (OWN, CACHE) or is_checkpoints:
+            run = own.parent
+            return (
+                f"lies in {own}, which the run in {run} clears or continues from; choose a place "
+                "outside of it",
+                f"在 {own} 之内，{run} 中的训练会清空它或从它继续；请换到外面的位置",
+            )
     return None
 
 

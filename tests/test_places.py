@@ -14,6 +14,7 @@ import pytest
 from running import invoke, small_run
 
 from styledial.data.texts import ASSETS
+from styledial.places import check_new
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes, devices and ~user of POSIX")
 
@@ -65,6 +66,7 @@ def place(tiny_base: Path, novels: Path, tmp_path_factory: pytest.TempPathFactor
     (here / "alink").symlink_to("afile")
     (here / "dangling").symlink_to("nowhere/x")
     (here / "loop").symlink_to("loop")
+    (here / "ways").symlink_to("run/checkpoints")
     (here / "device").symlink_to(os.devnull)
     os.mkfifo(here / "pipe")
     return here
@@ -123,6 +125,25 @@ def test_no_folder_can_be_made_there(
 ) -> None:
     said = refused(NEW_FOLDERS[option], path, place, monkeypatch)
     assert "free some disk space" not in said
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["run/.styledial-run/x", "run/checkpoints", "run/checkpoints/step-1/x", "run/.styledial-cache/x",
+     "gone/.styledial-cache", "ways/x"],
+)  # fmt: skip
+@pytest.mark.parametrize("option", NEW_FILES | NEW_FOLDERS)
+def test_nothing_is_written_into_what_a_run_keeps_for_itself(
+    option: str, path: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`merge -o run/checkpoints/step-20/x` was done, and the run couldn't be resumed any more."""
+    said = refused((NEW_FILES | NEW_FOLDERS)[option], path, place, monkeypatch)
+    assert "clears or continues from" in said or "is a folder" in said or "exists already" in said
+
+
+def test_a_folder_that_is_only_called_so_is_free(tmp_path: Path) -> None:
+    for name in ("checkpoints", "checkpoints/x", "styledial-run"):
+        check_new("-o", tmp_path / name, folder=True)
 
 
 @pytest.mark.parametrize("path", [*NOWHERE, "device"])

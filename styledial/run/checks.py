@@ -30,14 +30,14 @@ def check_folders(config: Config) -> None:
         if value not in (OFF, "auto"):
             check_new(name, Path(value).expanduser(), folder=True)
             _check_outside_of_input(name, _resolved(value), config)
-    output = _resolved(config.training.output_dir)
+    checkpoints = _resolved(config.training.output_dir) / layout.CHECKPOINTS
     cache = _resolved(config.training.reference_cache)
-    for own in (output / layout.CACHE, output / layout.OWN):
-        if cache == own or own in cache.parents:
-            raise UserError(
-                f"training.reference_cache: {cache} is a folder that the run clears; name another.",
-                f"training.reference_cache：{cache} 会被训练清空；请换一个文件夹。",
-            )
+    if checkpoints in (cache, *cache.parents):
+        raise UserError(
+            f"training.reference_cache: {cache} lies among the run's checkpoints; name another "
+            "folder.",
+            f"training.reference_cache：{cache} 在本次训练的检查点之中；请换一个文件夹。",
+        )
 
 
 def _check_outside_of_input(name: str, folder: Path, config: Config) -> None:

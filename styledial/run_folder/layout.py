@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from styledial import places
 from styledial.data.reading import beside_model
 from styledial.dial import FILE as DIAL
 
@@ -18,12 +19,12 @@ EVALUATION = "evaluation.json"
 REPORT = "report.html"
 ADAPTER_SETTINGS, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 MODEL_SETTINGS, MODEL_WEIGHTS = "config.json", "model.safetensors"
-CHECKPOINTS = "checkpoints"  # checkpoints/step-N
+CHECKPOINTS = places.CHECKPOINTS  # checkpoints/step-N
 CHECKPOINT_MANIFEST = "manifest.json"  # checkpoints/step-N/manifest.json
 EXPORT = "export"  # export/NAME: an adapter of another strength, by `styledial dial`
 TRACKED = "tensorboard"  # event files; other trackers keep theirs for good
-CACHE = ".styledial-cache"  # sampled anchor text and reference states; gone when the run is done
-OWN = beside_model.OWN  # lock, manifest, and files being written or removed
+CACHE = places.CACHE  # sampled anchor text and reference states; gone when the run is done
+OWN = places.OWN  # lock, manifest, and files being written or removed
 
 WEIGHTS = beside_model.WEIGHTS
 _TOKENIZER = (

@@ -11,9 +11,10 @@ from collections.abc import Collection
 from fnmatch import fnmatch
 from pathlib import Path
 
-# The mark of a run's folder and what a run writes about itself as text; run_folder/layout.py has
-# the rest.
-OWN, OWN_MANIFEST = ".styledial-run", "manifest.json"
+from styledial.places import OWN
+
+# Of a run; run_folder/layout.py has its other names.
+OWN_MANIFEST = "manifest.json"
 SAMPLES = "samples.md"
 # A model's weights: a folder that holds some is taken for a model.
 WEIGHTS = (
