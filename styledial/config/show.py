@@ -11,6 +11,7 @@ import yaml
 
 from styledial.config.allowed import as_yaml, both, describe, shown_default
 from styledial.config.setting import Resume
+from styledial.config.source import tree_of
 from styledial.config.whole import SECTIONS, Config
 from styledial.distributed import ranks
 from styledial.language import say
@@ -86,7 +87,7 @@ def shown_settings(path: Path) -> list[Setting]:
     """The settings of a run's file with their sources; [] where it can't be read."""
     try:
         text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = tree_of(text)
     except (OSError, ValueError, yaml.YAMLError):
         return []
     lines = text.split("\n")

@@ -6,6 +6,7 @@ is walked instead. Slips of a Chinese keyboard (full-width colons, digits) are c
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, field
 from datetime import date
@@ -75,7 +76,7 @@ def read_yaml(path: Path, where: str | None = None) -> Source:
     source = Source()
     text = _mend(_read_text(path), path, source)
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = tree_of(text)
     except (yaml.YAMLError, RecursionError) as error:  # brackets a thousand deep
         raise ConfigError([_syntax_problem(path, text, error)]) from None
     if root is None:
@@ -101,6 +102,12 @@ def read_yaml(path: Path, where: str | None = None) -> Source:
             # A key outside a section: kept under its bare name, the resolver explains it.
             source.values[name] = Value(_construct(node), where or place)
     return source
+
+
+@functools.lru_cache(maxsize=4)  # a run reads its settings again for its report and the doctor
+def tree_of(text: str) -> yaml.Node | None:
+    """The nodes of a YAML file, each with its place; to be read, not changed."""
+    return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
 def _read_text(path: Path) -> str:

@@ -62,6 +62,8 @@ def _source(source: str) -> str:
 
 def _same(value: str, default: str) -> bool:
     """Whether two YAML scalars mean the same: 16.0 and 16 do."""
+    if value == default:
+        return True
     try:
         return bool(yaml.safe_load(value) == yaml.safe_load(default))
     except yaml.YAMLError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -15,6 +16,22 @@ from styledial.report.parts import Strong
 
 def render(template: str, **content: Any) -> str:
     """`template` of styledial/report/templates with `content`, in the user's language."""
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            say=say,
+            lang={"zh": "zh-Hans"}.get(language(), "en"),
+            charts=available(),
+            install=INSTALL,
+            svg=Markup,
+            **content,
+        )
+    )
+
+
+@functools.cache  # templates are compiled once: half of the time of a page
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("styledial.report"),
         autoescape=select_autoescape(default=True, default_for_string=True),
@@ -25,14 +42,7 @@ def render(template: str, **content: Any) -> str:
     environment.filters["with_code"] = _with_code
     environment.filters["breakable"] = _breakable
     environment.tests["strong"] = lambda cell: isinstance(cell, Strong)
-    return environment.get_template(template).render(
-        say=say,
-        lang={"zh": "zh-Hans"}.get(language(), "en"),
-        charts=available(),
-        install=INSTALL,
-        svg=Markup,
-        **content,
-    )
+    return environment
 
 
 def _with_code(text: str) -> Markup:
