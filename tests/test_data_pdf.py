@@ -13,6 +13,7 @@ from styledial.data.cleaning.ledger import Ledger
 from styledial.data.reading.formats import format_lines
 from styledial.data.reading.pdf import _Layout
 from styledial.data.reading.pdf_pages import Row
+from styledial.data.reading.pdf_vertical import turned
 from styledial.errors import DataError
 
 pytest.importorskip("pypdf", reason="the pdf extra is not installed")
@@ -264,3 +265,52 @@ def test_a_chinese_row_needs_room_for_two_characters_only(begins: str) -> None:
     layout = _Layout(12, {0: [50.0], 1: [50.0]}, 14, 24)
     before = Row("很快积了一小滩水。", 50, 700, 12, 1)
     assert layout.is_last(before, Row(begins, 50, 686, 12, 1))
+
+
+def test_a_change_of_font_within_a_line_parts_no_word(tmp_path: Path) -> None:
+    """Browsers place each run anew, from the beginning of its line."""
+    again = ") Tj ET BT /F1 12 Tf 1 0 0 1 50 700 Tm {} 0 Td ("
+    row = "She nev" + again.format(50.4) + "er" + again.format(64.8) + ", he said, would go."
+    rows, _ = read(tmp_path, [[(50, 700, 12, row)]])
+    assert rows == ["She never, he said, would go."]
+
+
+@pytest.mark.parametrize("foot", ["https://site.example/novel-17/ {}/3", "book-2 v4 page {}"])
+def test_any_number_of_a_small_line_may_count_the_pages(tmp_path: Path, foot: str) -> None:
+    pages = book(gap=10)[:3]
+    for number, page in enumerate(pages, 1):
+        page.append((40, 20, 8, foot.format(number)))
+    rows, ledger = read(tmp_path, pages)
+    assert not any("17" in row or "v4" in row for row in rows)
+    assert ledger.drops["running head"] == sum(len(foot) - 1 for _ in pages)
+
+
+_COLUMNS = [
+    "　夜がまだ明けきらぬうちに、澄江は渡し場へ",
+    "着いた。霧が深い。",
+    "　「今日は舟は出ねえよ」と船頭は言った。",
+]
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_vertical_lines_are_turned(single: bool) -> None:
+    """From right to left; each character placed by itself, or a column at once."""
+    rows = []
+    for i, column in enumerate(_COLUMNS):
+        indent = 10 * (len(column) - len(column.lstrip()))
+        text = column.strip()
+        for k, part in enumerate(text if single else [text]):
+            rows.append(Row(part, 300 - 18 * i, 500 - indent - 10 * k, 10, 1))
+    number = Row("12", 200, 20, 8, 1)
+    found = turned([[*rows, number]])
+    assert found is not None
+    around, columns = found
+    assert [row.text for row in columns[0]] == [column.strip() for column in _COLUMNS]
+    assert [row.x for row in columns[0]] == [-490, -500, -490]
+    assert around[0][1:] == [number]
+
+
+def test_horizontal_lines_are_not_turned() -> None:
+    rows = [Row(column, 50, 500 - 18 * i, 10, 1) for i, column in enumerate(_COLUMNS)]
+    assert turned([rows]) is None
+    assert turned([[Row("A", 300, 500, 10, 1), Row("B", 280, 500, 10, 1)]]) is None

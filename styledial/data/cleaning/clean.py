@@ -24,6 +24,7 @@ from styledial.data.cleaning.hyphens import Hyphens
 from styledial.data.cleaning.junk import drop_junk
 from styledial.data.cleaning.language import Language, find_language
 from styledial.data.cleaning.ledger import Ledger, Line
+from styledial.data.cleaning.letter_forms import as_written
 from styledial.data.cleaning.normalise import has_markup, normalise
 from styledial.data.cleaning.quotes import find_form, unify_quotes
 from styledial.data.cleaning.repeats import drop_repeats
@@ -98,7 +99,7 @@ def _paragraphs(sound: Iterator[Line], titles: Titles, language: Language) -> It
 
 
 def _counted(lines: Iterable[str], ledger: Ledger) -> Iterator[Line]:
-    for number, text in enumerate(lines, 1):
+    for number, text in enumerate(map(as_written, lines), 1):
         ledger.chars_in += len(text) + 1
         line = Line(number, text)
         if ledger.overrides.drop and ledger.overrides.drops(text):

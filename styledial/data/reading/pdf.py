@@ -22,6 +22,7 @@ from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.cleaning.titles import Titles
 from styledial.data.cleaning.unwrap import UNSPACED, ends_sentence, joint
 from styledial.data.reading.pdf_pages import Row, edge_rows, rows_of, size_of_text, usual_gap
+from styledial.data.reading.pdf_vertical import turned
 from styledial.errors import DataError
 
 _SCANNED = 20  # characters a page, below which a PDF is a row of pictures
@@ -54,10 +55,12 @@ def pdf_lines(path: Path, pages: Sequence[Any], ledger: Ledger) -> Iterator[str]
         )
     size = size_of_text([row for page in rows for row in page])
     is_title = Titles(())
-    of_edition = edge_rows(rows, size)
+    around, columns = turned(rows) or (rows, None)
+    of_edition = edge_rows(around, size)
+    lines = rows if columns is None else _with_columns(around, columns)
     text: list[Row] = []
     seen: set[str] = set()
-    for row in itertools.chain.from_iterable(rows):
+    for row in itertools.chain.from_iterable(lines):
         first = row.text not in seen
         seen.add(row.text)
         why = of_edition.get(row, "")
@@ -69,6 +72,12 @@ def pdf_lines(path: Path, pages: Sequence[Any], ledger: Ledger) -> Iterator[str]
         if not page and _has_picture(pages[number - 1]):
             _drop(ledger, f"page {number}", "page without a text layer")
     yield from _paragraphs(text, size, is_title)
+
+
+def _with_columns(around: list[list[Row]], columns: list[list[Row]]) -> list[list[Row]]:
+    """The rows of pages of vertical lines: their columns, then what stands around those."""
+    pages = zip(around, columns, strict=True)
+    return [own + page[bool(own) :] for page, own in pages]
 
 
 def _drop(ledger: Ledger, text: str, why: str) -> None:

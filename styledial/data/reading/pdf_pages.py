@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from styledial.data.cleaning.letter_forms import as_written
 from styledial.data.cleaning.numerals import value
 from styledial.data.cleaning.unwrap import ends_sentence
 
@@ -68,12 +69,36 @@ def rows_of(page: Any, number: int) -> list[Row]:
                 place = _place(cm, tm, size)
             parts.append(part)
 
+    _merge_moves(page)
     whole = str(page.extract_text(visitor_text=visit) or "")
     end()
-    if "".join("".join(row.text for row in found).split()) == "".join(whole.split()):
-        return found
-    lines = [line.strip() for line in whole.split("\n") if line.strip()]
-    return [Row(line, 0.0, -float(i), 0.0, number) for i, line in enumerate(lines)]
+    if "".join("".join(row.text for row in found).split()) != "".join(whole.split()):
+        lines = [line.strip() for line in whole.split("\n") if line.strip()]
+        found = [Row(line, 0.0, -float(i), 0.0, number) for i, line in enumerate(lines)]
+    written = as_written("\n".join(row.text for row in found)).split("\n") if found else []
+    return [row._replace(text=text) for row, text in zip(found, written, strict=True)]
+
+
+def _merge_moves(page: Any) -> None:
+    """The page with each move behind a placing of the text in one: pypdf takes the two of them
+    for a gap, so that every change of font within a line would part a word or its comma."""
+    from pypdf.generic import ContentStream, FloatObject, NameObject
+
+    if page.get_contents() is None:
+        return
+    contents = ContentStream(page["/Contents"].get_object(), page.pdf, "bytes")
+    merged: list[tuple[Any, bytes]] = []
+    for operands, operator in contents.operations:
+        before = merged[-1] if merged else ([], b"")
+        if operator == b"Td" and before[1] == b"Tm" and (len(before[0]), len(operands)) == (6, 2):
+            a, b, c, d, x, y = map(float, before[0])
+            right, up = map(float, operands)
+            moved = [a, b, c, d, x + right * a + up * c, y + right * b + up * d]
+            merged[-1] = ([FloatObject(number) for number in moved], b"Tm")
+        else:
+            merged.append((operands, operator))
+    contents.operations = merged
+    page[NameObject("/Contents")] = contents
 
 
 def _place(cm: list[float], tm: list[float], size: float) -> tuple[float, float, float]:
@@ -113,7 +138,12 @@ def edge_rows(pages: Sequence[Sequence[Row]], size: float) -> dict[Row, str]:
     """
     gap = usual_gap((row for rows in pages for row in rows), size)
     edges = {row: off for rows in pages for row, off in _at_edges(rows, size, gap)}
-    numbered = [(row, *found) for row in edges if (found := _numbered(row.text))]
+    numbered = [
+        (row, form, number)
+        for row, off in edges.items()
+        for form, numbers in _numbered(row.text)
+        for number in numbers[: None if off else 1]
+    ]
     counting = Counter((form, number - row.page) for row, form, number in numbered)
     offsets = Counter(
         number - row.page for row, form, number in numbered if edges[row] and _ends_in_number(form)
@@ -189,12 +219,13 @@ def _lines(rows: Sequence[Row]) -> list[list[Row]]:
     return lines
 
 
-def _numbered(text: str) -> tuple[str, int] | None:
-    """(the text with # for its numbers, the first of these); None where it has none."""
+def _numbered(text: str) -> list[tuple[str, list[int]]]:
+    """(the text with # for its numbers, these); none where it has none. Any of them may count
+    the pages: in `https://site/book-17 3/40` the second does."""
     if _ROMAN.fullmatch(text):
-        return "#", value(text)
-    found = _DIGITS.search(text)
-    if found is None:
-        return None
+        return [("#", [value(text)])]
+    numbers = [int(number) for number in _DIGITS.findall(text)]
+    if not numbers:
+        return []
     form = _DIGITS.sub("#", text).casefold()
-    return re.sub(r"[\s\[\]()–—.·-]*#[\s\[\]()–—.·-]*", "#", form), int(found[0])
+    return [(re.sub(r"[\s\[\]()–—.·-]*#[\s\[\]()–—.·-]*", "#", form), numbers)]
