@@ -223,6 +223,12 @@ def test_a_page_that_names_the_book_is_no_chapter(tmp_path: Path) -> None:
         "<h1>制作信息</h1><p>书名：渡口</p><p>制作：某某</p>",
         "<h1>内容简介</h1><p>一个船夫的故事，一封旧信，一场雨。</p>",
         "<h2>Also by Ann Writer</h2><p>The Salt King</p><p>Moon over Tar</p>",
+        "<h1>Autora</h1><p>ANA MAR (Burgos, 1950) es escritora. Vive en León.</p>",
+        "<h1>Sinopsis</h1><p>Una mujer cruza un río y no vuelve.</p>",
+        "<p>Título original: <i>The Ferry</i></p><p>Ana Mar, 2011</p>"
+        "<p>Editor digital: Lino</p><p>ePub base r1.2</p>",
+        '<h1>Notas</h1><p><sup>[1]</sup> Un barco. <a href="a.xhtml#r1">&lt;&lt;</a></p>'
+        '<p><a href="a.xhtml#r2">2</a> Un río.</p>',
     ],
 )
 def test_pages_about_the_author_or_the_edition_go(tmp_path: Path, page: str) -> None:
@@ -230,8 +236,15 @@ def test_pages_about_the_author_or_the_edition_go(tmp_path: Path, page: str) -> 
     assert read(tmp_path / "a.epub")[0] == LINES
 
 
-def test_a_chapter_of_such_a_name_stays(tmp_path: Path) -> None:
-    page = "<h2>Newsletter</h2><p>“Did you read it?”</p><p>“No,” he said.</p><p>She sat.</p>"
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<h2>Newsletter</h2><p>“Did you read it?”</p><p>“No,” he said.</p><p>She sat.</p>",
+        "<h2>The Author</h2><p>He wrote in 1950 (so he said) of a boat.</p><p>A.</p><p>B.</p>",
+        "<h2>Notes</h2><p>He made two notes<sup>1</sup> that day.</p><p>He sat.</p><p>It rained.</p>",
+    ],
+)
+def test_a_chapter_of_such_a_name_stays(tmp_path: Path, page: str) -> None:
     write_epub(tmp_path / "a.epub", {"a.xhtml": BODY, "z.xhtml": page})
     assert len(read(tmp_path / "a.epub")[0]) == 6
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -62,9 +63,13 @@ def epub_lines(path: Path, ledger: Ledger) -> Iterator[str]:
 
 
 def reason_of(error: Exception) -> str:
-    """One line from a library's error about a damaged file; zlib only gives numbers."""
+    """One line from a library's error about a damaged file; zlib only gives numbers, and what
+    Python says of a library's own code tells a reader nothing."""
     said = str(error).split("\n")[0][:100]
-    return "damaged" if not said or isinstance(error, zlib.error) or "Error" in said else said
+    inner = isinstance(
+        error, (zlib.error, struct.error, TypeError, AttributeError, LookupError, AssertionError)
+    )
+    return "damaged" if not said or inner or "Error" in said else said
 
 
 class _Book:

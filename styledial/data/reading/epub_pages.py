@@ -17,7 +17,12 @@ _COPYRIGHT = re.compile(
     r"ISBN|图书在版编目|圖書在版編目|CIP|版权所有|版權所有|出版社|出版发行|印刷|印张|印張|开本"
     r"|字数|定价|定價|版次|责任编辑"
     r"|all rights reserved|copyright (?:©|\(c\))|first published|published by"
-    r"|no part of this|library of congress",
+    r"|no part of this|library of congress"
+    r"|título original|editor digital|epub base r\d|dep[oó]sito legal"
+    r"|diseño de (?:la )?(?:cubierta|portada)|(?:todos los derechos|todos os direitos) reservados"
+    r"|alle rechte vorbehalten|tous droits réservés"
+    r"|titre original|dépôt légal|achevé d['’]imprimer|titel der originalausgabe|titolo originale"
+    r"|tutti i diritti|все права защищены|УДК \d|ББК \d|тираж \d|подписано в печать",
     re.I,
 )
 # Marks that a story about a printer has not.
@@ -39,7 +44,21 @@ _ABOUT = re.compile(
     r"o autor|a autora)|l['’]autore|об авторе|o autorze|про автора|yazar hakkında|"
     r"(?:关于|關於)(?:作者|译者|譯者|出版社)|(?:作者|译者|譯者)(?:简介|簡介|介绍|介紹)|"
     r"(?:制作|製作|版权|版權)(?:信息|資訊|说明|說明)|(?:内容|內容|作品)(?:简介|簡介)|著者(?:紹介|略歴)|"
-    r"(?:작가|저자|지은이) ?소개",
+    r"(?:작가|저자|지은이) ?소개|"
+    r"s[iy]nopsis|sinossi|klappentext|quatrième de couverture|аннотация",
+    re.I,
+)
+# Names that a chapter may have too: there, only above `INÉS ROBLEDO (Burgos, 1950) es …`.
+_AUTHOR = re.compile(
+    r"(?:the )?author|(?:el )?autor|(?:la )?autora|l['’]aut(?:eur|eure|rice|ore)|der autor|"
+    r"die autorin|об авторе|作者|著者",
+    re.I,
+)
+_LIFE = re.compile(r"[^\W\d_][^()（）.!?。！？]{1,60}[(（][^()（）]{0,60}\d{4}[^()（）]{0,60}[)）]")
+_NOTES = re.compile(
+    r"(?:end|foot)?notes?|notas?(?: (?:del?|de la) [\w ]{3,30})?|note(?: del? [\w ]{3,30})?|"
+    r"anmerkungen|fußnoten|endnoten|примечани[ея]|сноски|(?:注|註)(?:释|釋|解)?|[脚尾][注註]|訳注|주석?|"
+    r"chú thích|przypisy",
     re.I,
 )
 _LONGEST_ABOUT = 2500  # characters
@@ -61,6 +80,8 @@ def why_no_prose(page: Page) -> str:
         return "copyright page"
     if why := _why_about(rows):
         return why
+    if _are_notes(page):
+        return "notes"
     linked = len(rows) >= 5 and page.linked > len(text) * 0.8
     return "contents" if linked and told * 2 < len(rows) else ""
 
@@ -73,8 +94,17 @@ def _why_about(rows: list[str]) -> str:
     if _ALSO_BY.fullmatch(head):
         return "" if any(row[-1:] in _TELLS for row in rows[1:]) else "title page"
     spoken = sum(_SPEECH.search(row) is not None for row in rows[1:])
-    about = len(rows) > 1 and _ABOUT.fullmatch(head) and spoken * 3 < len(rows)
+    named = _ABOUT.fullmatch(head) or (_AUTHOR.fullmatch(head) and any(map(_LIFE.match, rows[1:2])))
+    about = len(rows) > 1 and named and spoken * 3 < len(rows)
     return "imprint" if about else ""
+
+
+def _are_notes(page: Page) -> bool:
+    """Whether a page named for its notes has as many of their marks as it has paragraphs."""
+    rows = page.lines
+    if len(rows) < 2 or not _NOTES.fullmatch(rows[0].removeprefix("# ").strip(" .:：")):
+        return False
+    return sum(why == "notes" for why, _ in page.dropped) >= len(rows) - 1
 
 
 def why_title_page(page: Page, title: str) -> str:
