@@ -120,3 +120,11 @@ def test_real_novels(file: str, name: str) -> None:
     assert (found.name, found.bad) == (name, 0)
     text = raw.decode(name).replace("\r\n", "\n")
     assert "\n".join(lines(NOVELS / file, found)).rstrip("\n") == text.rstrip("\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16-le"])
+def test_zeros_that_a_crash_left_are_no_text(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(STORY.rstrip().encode(encoding) + bytes(4096))
+    found = detect(path)
+    assert "".join(lines(path, found)).replace("\0", "") == STORY.replace("\n", "")

@@ -24,7 +24,7 @@ _REASONS = {
     "title page": "书名页", "copyright page": "版权页", "hidden": "隐藏文字", "ruby": "注音",
     "annotation": "排版注记", "emphasis": "强调符号", "illustration": "插图", "footnote": "脚注",
     "author's note": "作者的话", "missing page": "缺失的页面", "empty record": "空记录",
-    "page number": "页码", "running head": "页眉页脚",
+    "page number": "页码", "line mark": "行首标记", "running head": "页眉页脚",
     "page without a text layer": "没有文字层的页面",
     "not in the reading order": "不在阅读顺序中的页面",
     "member refused": "压缩包内未读的文件", "member of another kind": "压缩包内其他类型的文件",

@@ -1,7 +1,7 @@
 """The lines of one book -> its pieces, through steps that each say what they dropped.
 
-    lines -> drop_wrappers -> normalise -> drop_junk -> unwrap -> structure -> drop_emphasis
-          -> separate_front -> drop_notes -> drop_authors_notes -> (simplify)
+    lines -> without_marks -> drop_wrappers -> normalise -> drop_junk -> unwrap -> structure
+          -> drop_emphasis -> separate_front -> drop_notes -> drop_authors_notes -> (simplify)
           -> unify_quotes -> drop_repeats -> (restore) -> pieces
 
 Each step is a generator over lines or paragraphs, so a book of any size passes through in the
@@ -26,6 +26,7 @@ from styledial.data.cleaning.language import Language, find_language
 from styledial.data.cleaning.ledger import Ledger, Line
 from styledial.data.cleaning.letter_forms import as_written
 from styledial.data.cleaning.normalise import has_markup, normalise
+from styledial.data.cleaning.page_marks import without_marks
 from styledial.data.cleaning.quotes import find_form, unify_quotes
 from styledial.data.cleaning.repeats import drop_repeats
 from styledial.data.cleaning.script import is_traditional, simplified
@@ -45,6 +46,10 @@ def clean(
     """The pieces of a book; `ledger` holds the counts once they have all been taken."""
     numbered = _counted(lines, ledger)
     raw = _first(numbered)
+    if not markdown:
+        strong = Titles(())
+        numbered = without_marks(itertools.chain(raw, numbered), raw, ledger, strong)
+        raw = _first(numbered)
     language = find_language(line.text for line in raw)
     listed = listed_titles(raw)
     strong = Titles((), markdown, listed=listed)

@@ -21,6 +21,7 @@ from styledial.data.cleaning.ledger import Line
 from styledial.data.cleaning.numbered import form_of, is_surely_prose
 from styledial.data.cleaning.numerals import ARABIC, HAN_NUMBER, SERIES
 from styledial.data.cleaning.run_on import Numbered
+from styledial.data.cleaning.unwrap import ends_sentence
 
 _APART = 400  # characters between the titles of two chapters, at the median
 _RUN = 3  # numbers that were counted before they begin again
@@ -63,10 +64,13 @@ def find_forms(sample: Sequence[Line], is_marked: Callable[[str], bool]) -> Form
     marked: list[int] = []
     volumes: set[int] = set()
     chars = count = 0
+    before = ""  # the line above, nothing where it is blank
     for line in sample:
         text = line.text.strip(BLANK)
         count += bool(text)
-        if text and not is_surely_prose(text):
+        goes_on = text[:1].islower() and before != "" and not ends_sentence(before)
+        before = text
+        if text and not goes_on and not is_surely_prose(text):
             plain = without_addition(undecorated(text))
             found = form_of(plain) if plain and len(plain) <= LONGEST else None
             if plain and is_marked(plain):

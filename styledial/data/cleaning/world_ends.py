@@ -37,7 +37,7 @@ _NEXT = (
     r"capítulo (?:siguiente|anterior)|próximo capítulo|capitolo (?:successivo|precedente)|"
     r"(?:следующая|предыдущая) глава|(?:наступний|попередній) розділ|(?:następny|poprzedni) "
     r"rozdział|(?:sonraki|önceki) bölüm|chương (?:sau|trước|tiếp)|bab (?:selanjutnya|sebelumnya)|"
-    r"(?:이전|다음) ?[화편]|[次前]の話"
+    r"(?:이전|다음) ?[화편](?: ?보기)?|[次前]の話"
 )
 _INDEX = "목록|оглавление|inhaltsverzeichnis|sommaire|índice|目次"
 _BETWEEN = r"[\s|»›>→<«‹←/·\[\]-]{1,8}"

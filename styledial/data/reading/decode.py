@@ -21,7 +21,7 @@ import numpy as np
 from styledial.data.reading.codes import refuse_codes, refuse_lost
 from styledial.data.reading.encodings import Reading, decide, names, read_as, readings, wide
 from styledial.data.reading.mojibake import CERTAIN, examine, fix_line, read_mixed
-from styledial.data.reading.sample import BLOCK, foreign_bytes, foreign_lines, is_utf8
+from styledial.data.reading.sample import BLOCK, as_stored, foreign_bytes, foreign_lines, is_utf8
 from styledial.data.reading.score import ASCII, CONTROL, score, tally
 from styledial.errors import DataError
 
@@ -141,7 +141,7 @@ def _blocks(path: Path, name: str) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder(name)("replace")
     with path.open("rb") as file:
         while raw := file.read(BLOCK):
-            yield decoder.decode(raw)
+            yield decoder.decode(as_stored(raw))
     yield decoder.decode(b"", final=True)
 
 
@@ -193,7 +193,7 @@ def _own_replacements(path: Path, name: str) -> int:
 
 def _unmarked(path: Path, head: bytes) -> str | None:
     """Encodings recognised by their form: UTF-16 and UTF-32 without a mark, ISO-2022, HZ."""
-    start = head[:_WIDE_SAMPLE]
+    start = as_stored(head[:_WIDE_SAMPLE])
     if b"\0" in start and (reading := wide(start)):
         return reading.encoding
     refuse_lost(path, start)

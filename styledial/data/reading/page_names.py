@@ -41,7 +41,7 @@ _OF_SITE = re.compile(
     r"(?:nav(?:bar|igation|-?links)?|menu|breadcrumbs?|sidebar|footer|pagination|pager|toolbar)|"
     r"comments?-?(?:list|area|section|form)|comments|disqus-thread|respond|"
     r"share|sharing|share-buttons|related(?:-posts)?|cookie-?(?:banner|notice|consent)|"
-    r"num-comment|advert(?:isement)?s?|ads|popup|modal|bottem\d?|novel-no",
+    r"num-comment|advert(?:isement)?s?|ads|popup|modal|bottem\d?|novel-(?:no|bn)",
     re.I,
 )
 # A paragraph of a story may be of such a class: what stood on a menu, a message that popped up.

@@ -31,7 +31,10 @@ _TEXT_KEYS = (
     "sentence", "markdown", "html", "raw", "lines", "正文", "内容", "文本", "章节内容", "小说",
     "全文",
 )  # fmt: skip
-_TITLE_KEYS = ("title", "chapter_title", "chapter_name", "chapter", "标题", "章节")
+_TITLE_KEYS = (
+    "title", "chapter_title", "chapter_name", "chapter", "heading", "标题", "章节标题", "章节名称",
+    "章节名", "回目", "章节",
+)  # fmt: skip
 _LIST_KEYS = (
     "chapters",
     "data",

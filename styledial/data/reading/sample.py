@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 BLOCK = 1 << 18  # bytes read at once
+# What a crash leaves where a file had been enlarged and not yet written; a whole number of
+# characters in any encoding.
+_NEVER_WRITTEN = bytes(8)
 _SAMPLE = 1 << 16  # bytes that encoding detection looks at
+
+
+def as_stored(raw: bytes) -> bytes:
+    """`raw` without runs of zeros, which no text has."""
+    return raw.replace(_NEVER_WRITTEN, b"") if _NEVER_WRITTEN in raw else raw
 
 
 def foreign_lines(path: Path) -> list[bytes]:
@@ -23,7 +31,7 @@ def _lines_at(path: Path, parts: int, length: int) -> list[bytes]:
     with path.open("rb") as file:
         for part in range(parts):
             file.seek(size * part // parts)
-            block = file.read(length)
+            block = as_stored(file.read(length))
             found = _foreign(block[block.find(b"\n") + 1 if part else 0 :])
             held = 0
             for line in found[:: max(1, len(found) * parts // 2000)]:
