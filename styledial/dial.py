@@ -16,7 +16,7 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,9 @@ def load_dial(folder: Path) -> list[DialPoint]:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         points = [DialPoint(**point) for point in content["points"]]
+        for value in itertools.chain.from_iterable(map(astuple, points)):
+            if type(value) not in (int, float) or not math.isfinite(value):
+                raise ValueError(value)
     except FileNotFoundError:
         raise AdapterError(
             f"{folder}: its strength has not been measured yet; run `styledial dial "

@@ -13,8 +13,8 @@ from styledial.dial import FILE as DIAL
 from styledial.dial import DialPoint, load_dial
 from styledial.errors import UserError
 from styledial.run_folder.described import runs_near, summary_of
-from styledial.run_folder.layout import EVALUATION, METRICS, SETTINGS, SUMMARY
-from styledial.run_folder.metrics import seconds_of
+from styledial.run_folder.layout import DATA_MANIFEST, EVALUATION, METRICS, SETTINGS, SUMMARY
+from styledial.run_folder.metrics import is_number, seconds_of
 from styledial.run_folder.reader import Run, read_files
 
 
@@ -189,9 +189,11 @@ def read_record(folder: Path) -> Record:
     )
 
 
-# Of a finished run's summary, what rules take for granted.
+# Of a finished run's summary, what rules take for granted, and what they take for a number.
 _SUMMARY_KEYS = ("kl_before_landing", "kl_final", "style_nll_base", "style_nll",
                  "general_nll_base", "general_nll")  # fmt: skip
+_NUMBERS = (*_SUMMARY_KEYS, "peak_memory_bytes", "memory_bytes", "train_nll_base",
+            "train_nll", "trainable_parameters")  # fmt: skip
 
 
 def _first_problem(run: Run) -> str:
@@ -201,9 +203,26 @@ def _first_problem(run: Run) -> str:
     lacking = [key for key in _SUMMARY_KEYS if run.summary and key not in run.summary]
     if lacking:
         return f"{SUMMARY}: without {', '.join(lacking)}"
+    summary = run.summary or {}
+    if wrong := [key for key in _NUMBERS if key in summary and not is_number(summary[key])]:
+        return f"{SUMMARY}: {wrong[0]} is no number"
     if not all("epoch" in line for line in run.metrics):
         return f"{METRICS}: a line without epoch"
+    if not _are_numbers((run.manifest or {}).get("tokens", {})):
+        return f"{DATA_MANIFEST}: tokens"
     found = (run.evaluation or {}).get("metrics", {})
-    if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()):
+    if not isinstance(found, dict) or not all(map(_is_metric, found.values())):
         return f"{EVALUATION}: metrics"
     return ""
+
+
+def _are_numbers(values: Any) -> bool:
+    return isinstance(values, dict) and all(map(is_number, values.values()))
+
+
+def _is_metric(found: Any) -> bool:
+    if not isinstance(found, dict):
+        return False
+    return all(
+        found.get(key) is None or is_number(found[key]) for key in ("value", "base", "books")
+    )

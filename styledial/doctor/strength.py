@@ -9,7 +9,7 @@ from styledial.config.kl_mode import KLMode
 from styledial.doctor.change import Change, differing
 from styledial.doctor.curve import MEDIUM, weaker
 from styledial.doctor.record import Record
-from styledial.run_folder.reader import is_number
+from styledial.run_folder.metrics import is_number
 
 # An adapter is scaled to its budget on half of the held-out text and measured on the other; the
 # halves differ by a few per cent, on a page of text by twenty. All weights can't be scaled.

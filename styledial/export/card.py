@@ -16,7 +16,8 @@ from styledial.language import say
 from styledial.models.identity import Base
 from styledial.models.registry import known
 from styledial.run_folder.layout import DATA_MANIFEST, SAMPLES_DATA
-from styledial.run_folder.reader import is_number, mapping, mappings
+from styledial.run_folder.metrics import is_number
+from styledial.run_folder.reader import mapping, mappings
 from styledial.units import count
 
 _SHOWN_BOOKS, _SHOWN_SAMPLES = 50, 3

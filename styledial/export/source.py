@@ -18,7 +18,7 @@ from styledial.models.identity import Base
 from styledial.models.load import quiet_libraries
 from styledial.models.locate import ready_folder
 from styledial.run_folder.layout import ADAPTER_SETTINGS, EXPORT, SETTINGS
-from styledial.run_folder.reader import is_number
+from styledial.run_folder.metrics import is_number
 from styledial.strength import MAX, NAMED, parse_strengths
 
 FULL = "full"  # the adapter as it was trained

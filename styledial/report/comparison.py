@@ -28,7 +28,8 @@ from styledial.report.numbers import (
 )
 from styledial.report.parts import Table
 from styledial.run_folder import layout
-from styledial.run_folder.reader import Run, is_number, mapping, read_run
+from styledial.run_folder.metrics import is_number
+from styledial.run_folder.reader import Run, mapping, read_run
 from styledial.strength import name_of
 
 

@@ -8,8 +8,9 @@ from styledial.config import KLMode
 from styledial.language import say
 from styledial.report.numbers import duration, memory_size, number, signed, whole
 from styledial.report.parts import Section, Table
+from styledial.run_folder.metrics import is_number
 from styledial.run_folder.outcome import change_of
-from styledial.run_folder.reader import Run, is_number
+from styledial.run_folder.reader import Run
 
 
 def section(run: Run) -> Section:

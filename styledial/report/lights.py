@@ -18,6 +18,7 @@ from styledial.evaluation.result import Result, from_json
 from styledial.language import say, typed
 from styledial.report.numbers import general, signed, whole
 from styledial.report.parts import Light
+from styledial.run_folder.metrics import is_number
 from styledial.run_folder.outcome import (
     State,
     change_of,
@@ -27,7 +28,7 @@ from styledial.run_folder.outcome import (
     style_judged,
     target_of,
 )
-from styledial.run_folder.reader import Run, is_number, mapping, mappings
+from styledial.run_folder.reader import Run, mapping, mappings
 from styledial.strength import band_near, name_of
 from styledial.units import percent
 from styledial.units import strength as figure

@@ -8,7 +8,8 @@ from styledial.language import say
 from styledial.memory.part_names import part_name, phase_name
 from styledial.report.numbers import NONE, memory_size
 from styledial.report.parts import Section, Table
-from styledial.run_folder.reader import Run, is_number, mapping
+from styledial.run_folder.metrics import is_number
+from styledial.run_folder.reader import Run, mapping
 
 
 def section(run: Run) -> Section:

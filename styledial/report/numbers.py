@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from styledial import units
-from styledial.run_folder.reader import is_number
+from styledial.run_folder.metrics import is_number
 
 NONE = "–"
 

@@ -10,7 +10,8 @@ from styledial.evaluation.names import GROUPS
 from styledial.language import say, typed
 from styledial.report.numbers import NONE, general
 from styledial.report.parts import Section, Strong, Table
-from styledial.run_folder.reader import Run, is_number, mapping, mappings
+from styledial.run_folder.metrics import is_number
+from styledial.run_folder.reader import Run, mapping, mappings
 
 
 def section(run: Run) -> Section:

@@ -9,7 +9,8 @@ from styledial.data.manifest import reason_name
 from styledial.language import say
 from styledial.report.numbers import whole
 from styledial.report.parts import Section, Table
-from styledial.run_folder.reader import Run, is_number, mapping, mappings
+from styledial.run_folder.metrics import is_number
+from styledial.run_folder.reader import Run, mapping, mappings
 
 # A folder of thousands of novels would make the page unreadable; the file has them all.
 _SHOWN = 100

@@ -11,7 +11,8 @@ from styledial.language import say
 from styledial.report.charts import curve
 from styledial.report.drawing import Points
 from styledial.report.parts import Figure, Section
-from styledial.run_folder.reader import Run, is_number
+from styledial.run_folder.metrics import is_number
+from styledial.run_folder.reader import Run
 
 _GIB = 2**30
 

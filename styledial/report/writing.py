@@ -11,8 +11,9 @@ from typing import Any
 
 from styledial.language import say
 from styledial.report.parts import Version, Word, Writing, Written
+from styledial.run_folder.metrics import is_number
 from styledial.run_folder.outcome import fell_short
-from styledial.run_folder.reader import Run, is_number, mapping, mappings
+from styledial.run_folder.reader import Run, mapping, mappings
 from styledial.strength import NAMED, band_name, name_of
 
 # So many times as likely under the tuned model as under the base: marked, and marked strongly.

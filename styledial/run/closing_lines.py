@@ -17,8 +17,9 @@ from styledial.models.merge import merges_into_its_base
 from styledial.run.samples import Sample
 from styledial.run.strengths import further, within
 from styledial.run_folder.layout import REPORT
+from styledial.run_folder.metrics import is_number
 from styledial.run_folder.outcome import beside_target, fell_short, general_judged, style_judged
-from styledial.run_folder.reader import is_number, mapping
+from styledial.run_folder.reader import mapping
 from styledial.strength import is_noticeable, verdict
 from styledial.units import duration, fixed, percent, signed
 

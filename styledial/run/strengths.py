@@ -20,8 +20,8 @@ from styledial.files import beside
 from styledial.language import say
 from styledial.run_folder.described import summary_of
 from styledial.run_folder.layout import SETTINGS
+from styledial.run_folder.metrics import is_number
 from styledial.run_folder.outcome import fell_short, target_of
-from styledial.run_folder.reader import is_number
 from styledial.strength import MAX, NAMED, Strength, name_of
 from styledial.units import strength as figure
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from styledial.files import write_text
 
@@ -47,15 +47,29 @@ class MetricsFile:
             self._tell = None
 
 
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether `value` is a finite number; a bool is not one."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """All whole records of a metrics file; a line cut short by a crash is left out."""
+    """All whole records of a metrics file; a line cut short by a crash is left out, and so is
+    what is no number: nothing else is written there."""
+    return [
+        {key: value for key, value in record.items() if is_number(value)}
+        for record in read_records(path)
+    ]
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """The same with every value as it stands."""
     if not path.is_file():
         return []
     found = []
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         with contextlib.suppress(ValueError):
             record = json.loads(line)
-            if isinstance(record, dict) and isinstance(record.get("step"), int | float):
+            if isinstance(record, dict) and is_number(record.get("step")):
                 found.append(record)
     return found
 
@@ -65,7 +79,7 @@ def seconds_of(lines: Sequence[dict[str, Any]]) -> dict[str, float]:
     found: dict[str, float] = {}
     for line in lines:
         for key, share in line.items():
-            if key.startswith("time/") and key != "time/seconds":
+            if key.startswith("time/") and key != "time/seconds" and "time/seconds" in line:
                 phase = key.removeprefix("time/")
                 found[phase] = found.get(phase, 0.0) + share * line["time/seconds"]
     return found if sum(found.values()) > 0 else {}

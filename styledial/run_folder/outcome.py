@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from styledial.config import KLMode
 from styledial.language import say
-from styledial.run_folder.reader import is_number
+from styledial.run_folder.metrics import is_number
 
 State = Literal["good", "watch", "bad", "unknown"]
 # A run that ends below this part of its budget had more to learn, not a budget that was too small:

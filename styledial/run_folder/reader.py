@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from styledial.config.show import Setting, shown_settings
 from styledial.dial import FILE as DIAL
@@ -14,7 +13,7 @@ from styledial.dial import DialPoint, load_dial
 from styledial.errors import AdapterError, UserError
 from styledial.run_folder import layout
 from styledial.run_folder.described import runs_near
-from styledial.run_folder.metrics import read_metrics
+from styledial.run_folder.metrics import is_number, read_metrics, read_records
 
 
 @dataclass(frozen=True)
@@ -75,11 +74,6 @@ def read_files(folder: Path) -> Run:
     )
 
 
-def is_number(value: Any) -> TypeGuard[float]:
-    """Whether `value` is a finite number; a bool is not one."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def mapping(value: Any) -> dict[str, Any]:
     """`value` if it is what it should be, else an empty one: files can be damaged."""
     return value if isinstance(value, dict) else {}
@@ -107,9 +101,14 @@ def _json(path: Path, damaged: list[str] | None = None) -> dict[str, Any] | None
 
 
 def _metrics(path: Path, damaged: list[str]) -> list[dict[str, Any]]:
-    """The whole lines; a line cut short is left out, a file of nothing else is damaged."""
+    """The whole lines; a line cut short is left out, a file of nothing else is damaged, and one in
+    which something else stands for a number."""
     try:
-        found = [r for r in mappings(read_metrics(path)) if is_number(r.get("step"))]
+        found = read_metrics(path)
+        for line in read_records(path):
+            if other := [key for key, value in line.items() if not is_number(value)]:
+                damaged.append(f"{path.name}: {other[0]} at step {line['step']:g} is no number")
+                break
         written = path.is_file() and path.stat().st_size > 0
     except (OSError, ValueError) as error:
         damaged.append(f"{path.name}: {error}")

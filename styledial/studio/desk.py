@@ -18,7 +18,7 @@ from styledial.report.parts import Word
 from styledial.report.writing import marked
 from styledial.run_folder import layout
 from styledial.run_folder.described import describe_adapter, is_plain_model
-from styledial.run_folder.reader import is_number
+from styledial.run_folder.metrics import is_number
 from styledial.strength import name_of
 
 if TYPE_CHECKING:
