@@ -117,6 +117,23 @@ def novels(made_once: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
+def finished_run(tiny_base: Path, novels: Path, made_once: Callable[..., Path]) -> Path:
+    """A run in which nothing goes wrong, with its evaluation; what it said is in said.txt beside
+    it."""
+    from pathologies import HEALTHY, settings_of
+    from running import invoke, small_run
+
+    def train(folder: Path) -> None:
+        settings = [*small_run(tiny_base, novels, folder / "run")]
+        settings += settings_of(HEALTHY, novels, folder)
+        done = invoke("train", "--preset", "quick", *settings)
+        assert done.returncode == 0, done.stderr
+        (folder / "said.txt").write_text(done.stderr, encoding="utf-8")
+
+    return made_once("finished", train) / "run"
+
+
+@pytest.fixture(scope="session")
 def strong_run(tiny_base: Path, novels: Path, made_once: Callable[..., Path]) -> Path:
     """A run at 0.15, its dial not measured: to be copied by those who measure and export."""
     from running import invoke, small_run

@@ -16,10 +16,10 @@ HEALTHY = "healthy"
 # All weights without a budget: what the guide's dial is there to prevent.
 _PLAIN = ("kl_mode=off", "use_peft=false", "learning_rate=0.003")
 
-# The run in which each rule is to find its pathology.
+# The run in which each rule is to find its pathology; the healthy one is conftest.finished_run.
 RUNS: dict[str, tuple[str, ...]] = {
     HEALTHY: ("evaluate_at_end=quick",),
-    "learning_rate_too_high": ("learning_rate=0.1",),
+    "learning_rate_too_high": ("learning_rate=0.1", "max_steps=12"),
     "learning_rate_too_low": ("learning_rate=0.00005",),
     "budget_binding": ("kl_beta=0.08",),
     "budget_not_reached": ("max_steps=10",),

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from marks import slow_but
 from pathologies import HEALTHY, RUNS, settings_of
-from running import ROOT, Done, invoke, small_run
+from running import ROOT, invoke, small_run
 
 from styledial.config import resolve
 from styledial.doctor import RULES, Finding, examine, unjudged
@@ -25,19 +25,22 @@ Runs = Callable[[str], Path]
 
 
 @pytest.fixture(scope="module")
-def done(tiny_base: Path, novels: Path, tmp_path_factory) -> Callable[[str], tuple[Path, Done]]:
-    """A finished run by its name: trained when it is first asked for."""
+def done(
+    finished_run: Path, tiny_base: Path, novels: Path, tmp_path_factory
+) -> Callable[[str], tuple[Path, str]]:
+    """A finished run by its name and what it said: trained when it is first asked for."""
     scratch = tmp_path_factory.mktemp("doctor")
-    made: dict[str, tuple[Path, Done]] = {}
+    said = finished_run.with_name("said.txt").read_text(encoding="utf-8")
+    made: dict[str, tuple[Path, str]] = {HEALTHY: (finished_run, said)}
 
-    def run(name: str) -> tuple[Path, Done]:
+    def run(name: str) -> tuple[Path, str]:
         if name not in made:
             output = scratch / name
             settings = small_run(tiny_base, novels, output)
             settings += settings_of(name, novels, scratch)
             result = invoke("train", "--preset", "quick", *settings)
             assert result.returncode == 0, result.stderr
-            made[name] = output, result
+            made[name] = output, result.stderr
         return made[name]
 
     return run
@@ -76,10 +79,10 @@ def test_the_pathology_is_found(rule: str, runs: Runs) -> None:
 
 
 def test_a_healthy_run_has_a_clean_bill(done) -> None:
-    folder, result = done(HEALTHY)
+    folder, said = done(HEALTHY)
     assert names(examine(folder)) == []
     assert unjudged(read_record(folder)) == []  # nothing was missed for want of a file
-    assert "no problems found" in result.stderr
+    assert "no problems found" in said
 
 
 def test_compare_shows_overshoot_too(runs: Runs) -> None:
@@ -111,13 +114,13 @@ def test_matrix(runs: Runs) -> None:
 
 @pytest.mark.slow  # in a finished run: test_a_healthy_run_has_a_clean_bill
 def test_the_end_of_a_run_names_what_matters_most(done) -> None:
-    folder, result = done("memorising")
-    lines = [line.strip() for line in result.stderr.split("\n")]
+    folder, said = done("memorising")
+    lines = [line.strip() for line in said.split("\n")]
     first, second = (f"doctor: {TITLES[name][0]}. " for name in names(examine(folder))[:2])
     assert first == "doctor: memorises the books. "
     at = next(i for i, line in enumerate(lines) if line.startswith(first))
     assert any(line.startswith(second) for line in lines[at + 1 :])
-    assert f"styledial doctor {folder}" in result.stderr
+    assert f"styledial doctor {folder}" in said
 
 
 def test_json_and_words(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:

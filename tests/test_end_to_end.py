@@ -28,25 +28,12 @@ SUMMARY_KEYS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def finished(tiny_base: Path, novels: Path, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "one"
-    settings = [
-        *small_run(tiny_base, novels, folder),
-        "training.evaluate_at_end=quick",
-        "data.general=bundled",
-    ]
-    done = invoke("train", "--preset", "quick", "--kl_beta", "0.1", *settings)
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
 def summary_of(folder: Path) -> dict:
     return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
 
 
-def test_exact_files(finished: Path) -> None:
-    assert {p.name for p in finished.iterdir()} == {
+def test_exact_files(finished_run: Path) -> None:
+    assert {p.name for p in finished_run.iterdir()} == {
         ".styledial-run",
         "adapter_config.json",
         "adapter_model.safetensors",
@@ -64,18 +51,18 @@ def test_exact_files(finished: Path) -> None:
         "tokenizer_config.json",
         "train_config.yaml",
     }
-    assert set(summary_of(finished)) >= SUMMARY_KEYS
+    assert set(summary_of(finished_run)) >= SUMMARY_KEYS
 
 
-def test_style_is_learnt_and_kl_is_at_its_budget(finished: Path) -> None:
-    summary = summary_of(finished)
+def test_style_is_learnt_and_kl_is_at_its_budget(finished_run: Path) -> None:
+    summary = summary_of(finished_run)
     assert summary["style_nll"] < summary["style_nll_base"] - 0.05
     assert summary["kl_final"] == pytest.approx(0.1, rel=0.25)
     assert summary["steps"] == 60
 
 
-def test_metrics_are_one_line_an_update(finished: Path) -> None:
-    records = read_metrics(finished / "metrics.jsonl")
+def test_metrics_are_one_line_an_update(finished_run: Path) -> None:
+    records = read_metrics(finished_run / "metrics.jsonl")
     assert [r["step"] for r in records] == list(range(1, 61))
     assert records[0]["train/kl"] == 0
     first, last = (sum(r["train/nll"] for r in part) for part in (records[:10], records[-10:]))
@@ -83,17 +70,26 @@ def test_metrics_are_one_line_an_update(finished: Path) -> None:
 
 
 def test_plain_peft_loads_it_at_the_reported_kl(
-    finished: Path, tiny_base: Path, novels: Path
+    finished_run: Path, tiny_base: Path, novels: Path
 ) -> None:
-    policy, tokenizer = load_adapter(finished, dtype="float32")
+    policy, tokenizer = load_adapter(finished_run, dtype="float32")
     heldout = [p for p in read_novels(novels, 0.2) if p.split == "heldout"]
     rows = pack(heldout, tokenizer, 64)
     found = measure(policy, rows, batch_size=8, device=torch.device("cpu"))
-    assert found.kl == pytest.approx(summary_of(finished)["kl_final"], rel=0.1)
+    assert found.kl == pytest.approx(summary_of(finished_run)["kl_final"], rel=0.1)
 
 
-def test_generate_writes_on_from_the_prompt(finished: Path) -> None:
-    args = ["generate", str(finished), "--prompt", "话说", "--max-new-tokens", "20", "--seed", "7"]
+def test_generate_writes_on_from_the_prompt(finished_run: Path) -> None:
+    args = [
+        "generate",
+        str(finished_run),
+        "--prompt",
+        "话说",
+        "--max-new-tokens",
+        "20",
+        "--seed",
+        "7",
+    ]
     one, two = (run_cli(args) for _ in range(2))
     assert one.exit_code == 0
     assert one.stdout.startswith("话说")
@@ -102,26 +98,28 @@ def test_generate_writes_on_from_the_prompt(finished: Path) -> None:
 
 
 @pytest.mark.slow  # two runs are one: test_resume.py
-def test_the_resolved_config_repeats_the_run(finished: Path, tmp_path: Path) -> None:
+def test_the_resolved_config_repeats_the_run(finished_run: Path, tmp_path: Path) -> None:
     output = tmp_path / "again"
     more = [f"training.output_dir={output}", "training.evaluate_at_end=off"]
-    done = invoke("train", "--config", finished / "train_config.yaml", *more)
+    done = invoke("train", "--config", finished_run / "train_config.yaml", *more)
     assert done.returncode == 0, done.stderr
     one, two = (
         [(r["step"], r["train/nll"], r["train/kl"]) for r in read_metrics(f / "metrics.jsonl")]
-        for f in (finished, output)
+        for f in (finished_run, output)
     )
     assert one == two
 
 
 @pytest.mark.slow  # commands in this process are what the other tests run
 def test_it_does_so_as_a_process_of_its_own(
-    finished: Path, tiny_base: Path, novels: Path, tmp_path: Path
+    finished_run: Path, tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:
     settings = [*small_run(tiny_base, novels, tmp_path / "out"), "evaluate_at_end=quick"]
     done = run_train("--preset", "quick", "--kl_beta", "0.1", *settings)
     assert done.returncode == 0, done.stderr
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {p.name for p in finished.iterdir()}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {
+        p.name for p in finished_run.iterdir()
+    }
 
 
 @pytest.mark.slow  # over its budget: test_doctor.py; saved: test_remote_code.py
@@ -144,14 +142,14 @@ def test_full_tuning_against_a_frozen_copy(tiny_base: Path, novels: Path, tmp_pa
 
 @pytest.mark.slow  # in short runs: test_resume_more.py
 def test_the_anchor_is_written_by_the_base_and_forgetting_is_less(
-    finished: Path, tiny_base: Path, novels: Path, tmp_path: Path
+    finished_run: Path, tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "anchored"
     done = invoke(
         "train", "--preset", "quick", *small_run(tiny_base, novels, output), "anchor=self"
     )
     assert done.returncode == 0, done.stderr
-    held, free = summary_of(output), summary_of(finished)
+    held, free = summary_of(output), summary_of(finished_run)
     wrote = held["anchor"]
     assert wrote == {"source": "self", "rows": 32, "chat_rows": 0, "rows_per_update": 2}
     assert held["general_kl"] < free["general_kl"]
@@ -229,8 +227,8 @@ def test_a_run_that_comes_apart_says_so(
     assert not (tmp_path / "out/summary.json").exists()
 
 
-def test_a_run_reads_heldout_text_and_its_own_clock(finished: Path) -> None:
-    records = read_metrics(finished / "metrics.jsonl")
+def test_a_run_reads_heldout_text_and_its_own_clock(finished_run: Path) -> None:
+    records = read_metrics(finished_run / "metrics.jsonl")
     read = [r for r in records if "val/nll" in r]
     assert [r["step"] for r in read] == list(range(5, 61, 5))
     assert read[-1]["val/nll"] < read[0]["val/nll_base"]
