@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from styledial.data.cleaning.clean import clean
 from styledial.data.cleaning.ledger import Ledger
+from styledial.data.reading.read import read
 
 STORY = (
     "The rain had stopped before the ferry came in, and the women were folding umbrellas. Marta "
@@ -82,3 +85,37 @@ def test_the_end_of_a_wrapped_sentence_is_no_title() -> None:
     ]
     pieces = list(clean("\n".join([*parts, STORY]).split("\n"), Ledger()))
     assert {piece.chapter for piece in pieces} == {None}
+
+
+@pytest.mark.parametrize("line", ["=", "-", "~"])
+def test_underlined_titles_are_titles(line: str) -> None:
+    names = ["The Ferry", "A Bottle", "Tar and Oranges"]
+    texts = [" ".join(WORDS[i:] + WORDS[:i]) for i in (0, 20, 40)]
+    rows = [f"{a}\n{line * len(a)}\n\n{b}\n" for a, b in zip(names, texts, strict=True)]
+    text = "\n".join(rows)
+    pieces = list(clean(text.split("\n"), Ledger()))
+    assert [piece.chapter for piece in pieces] == names
+
+
+def test_a_line_below_a_table_or_a_sentence_is_no_underline() -> None:
+    text = (
+        f"{STORY}\nName   Age\n-------------------\n{STORY}\nHe sat down.\n------------\nIt rained."
+    )
+    assert {piece.chapter for piece in clean(text.split("\n"), Ledger())} == {None}
+
+
+def test_a_page_on_one_line_is_parted_at_its_titles() -> None:
+    parts = ["雨停了。", "“走吧。”", "他走了。", "天黑了。"]
+    text = "".join(f"第{n}章 渡口　　" + "　　".join(parts) for n in "一二三")
+    pieces = list(clean([text], Ledger()))
+    assert [piece.chapter for piece in pieces] == [f"第{n}章 渡口" for n in "一二三"]
+    assert [piece.text.split("\n") for piece in pieces] == [parts] * 3
+
+
+def test_notes_of_markdown_go(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text(f"## One\n\n{STORY}[^1]\n\n[^1]: Of a boat.\n    And more.\n\nIt rained[^2].\n")
+    ledger = Ledger()
+    text = "\n".join(part.piece.text for part in read(path, ledger, False)[1])
+    assert text == f"{STORY}\n\nIt rained."
+    assert ledger.drops["footnote"] == len("[^1]: Of a boat.    And more.")

@@ -32,7 +32,7 @@ from styledial.data.cleaning.repeats import drop_repeats
 from styledial.data.cleaning.script import is_traditional, simplified
 from styledial.data.cleaning.titles import Titles
 from styledial.data.cleaning.typography import is_spread
-from styledial.data.cleaning.unnumbered import listed_titles
+from styledial.data.cleaning.unnumbered import listed_titles, note_underlined, underlines_titles
 from styledial.data.cleaning.unwrap import find_wrap, is_spaced, unwrap
 from styledial.data.copies.pieces import Piece, pieces
 
@@ -51,7 +51,10 @@ def clean(
         numbered = without_marks(itertools.chain(raw, numbered), raw, ledger, strong)
         raw = _first(numbered)
     language = find_language(line.text for line in raw)
-    listed = listed_titles(raw)
+    listed = set(listed_titles(raw))
+    if underlines_titles(raw):
+        numbered = note_underlined(itertools.chain(raw, numbered), listed, ledger)
+        raw = _first(numbered)
     strong = Titles((), markdown, listed=listed)
     unwrapped = drop_wrappers(itertools.chain(raw, numbered), raw, ledger, strong)
     spread = language.chinese and is_spread(raw)

@@ -12,6 +12,7 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from styledial.data.cleaning.form import ANY_NUMBER
 from styledial.data.cleaning.invisible import without_invisible
 from styledial.data.cleaning.language import CHINESE, HAN, Language
 from styledial.data.cleaning.ledger import Ledger, Line
@@ -36,6 +37,13 @@ _ENDS_BY_TAG = re.compile(
 _ENDS_BY_MARK = re.compile("[\u2028\u2029\x85\x0b\x0c\x1c-\x1e]+")
 _ENDS_BY_INDENT = re.compile(
     "(?<=[。！？!?…”」』）)])(?:[\u3000\u2003]{2,}|[ \u00a0\u2002]{4,})(?=\\S)"
+)
+# On such a page a title is parted in the same way from what follows, but not from what it follows.
+_INDENT = "(?:[\u3000\u2003]{2,}|[ \u00a0\u2002]{4,})"
+_ENDS_A_TITLE = re.compile(f"(?<=\\S)[ \u3000]?{_INDENT}(?=\\S)")
+_BEFORE_A_TITLE = re.compile(
+    rf"(?<=[。！？!?…”」』）)])(?=第\s?{ANY_NUMBER}\s?[章回節节卷][ \u3000]"
+    rf"[^。，！？；“”「」]{{1,30}}{_INDENT}\S)"
 )
 # A line end or a tag that was written out as text.
 _WRITTEN = re.compile(r"""(?<=[。！？!?.…”」』）)"])(?:(?:\\r)?\\n)+(?=\S)""")
@@ -109,7 +117,7 @@ def _paragraphs(text: str, language: Language, markup: bool) -> list[str]:
     ends = [_ENDS_BY_MARK] + [_ENDS_BY_TAG] * (markup and "<" in text)
     # One or two such gaps are verse on a line; more are the paragraphs of a page without lines.
     if not language.spaced and len(_ENDS_BY_INDENT.findall(text)) >= 3:
-        ends.append(_ENDS_BY_INDENT)
+        ends += [_ENDS_BY_INDENT, _BEFORE_A_TITLE, _ENDS_A_TITLE]
     parts = [text]
     for end in ends:
         parts = [piece for part in parts for piece in _split_after(part, end)]

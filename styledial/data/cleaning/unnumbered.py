@@ -2,20 +2,21 @@
 
 CONTENTS / The Ferry / The Mill     what such a list names and stands alone further on
 Chapter I / The Ferry               a short line under each number
+The Ferry / =========               what is underlined, in a book that does so again
 THE FERRY                           capitals alone, after a larger gap than paragraphs have
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
 from styledial.data.cleaning.contents import is_contents_heading, without_page
 from styledial.data.cleaning.folding import fold, fold_title
-from styledial.data.cleaning.ledger import Line
+from styledial.data.cleaning.ledger import Ledger, Line
 
 _FRONT = 400  # lines: no list of contents begins further on
 LONGEST_LISTED = 60  # characters of a name in a list of contents
@@ -28,6 +29,10 @@ _TOLD = re.compile(r"""[。；，,;]$|[。！？….,!?][”」』"'’»]$|.{40
 _NAMES_NONE = re.compile(
     r"""[.!?…,;:。！？，；：、”」"'’»\-—–]$|[。！？；]|^["“‘'«„「『\[<(（—–-]"""
 )
+
+
+_BLANK = " \t\u00a0\u3000\x0c"
+_UNDERLINE = re.compile(r"\s*(=+|-+|~+|\*+|_+)\s*")
 
 
 class Row(NamedTuple):
@@ -130,3 +135,33 @@ def _entries(rows: Sequence[Row]) -> list[str]:
         if prose == _PROSE:
             break
     return names[: len(names) - prose]
+
+
+def underlines_titles(sample: Sequence[Line]) -> bool:
+    """Whether the book has titles underlined, as Markdown and old typewritten files have."""
+    return sum(_is_underlined(a.text, b.text) for a, b in pairwise(sample)) >= 2
+
+
+def note_underlined(lines: Iterator[Line], names: set[str], ledger: Ledger) -> Iterator[Line]:
+    """The lines without those that underline a title, whose folded name goes to `names` first."""
+    before: Line | None = None
+    for line in lines:
+        if before is not None and _is_underlined(before.text, line.text):
+            names.add(fold_title(before.text.strip(_BLANK)))
+            ledger.drop(line, "separator")
+            continue
+        if before is not None:
+            yield before
+        before = line
+    if before is not None:
+        yield before
+
+
+def _is_underlined(text: str, below: str) -> bool:
+    """Whether a line that may name a chapter stands over one as long as itself."""
+    found, text = _UNDERLINE.fullmatch(below), text.strip(_BLANK)
+    if found is None or len(found[1]) < 3 or not text or len(text) > LONGEST_LISTED:
+        return False
+    wide = sum(1 + (letter >= "\u2e80") for letter in text)
+    alike = min(abs(len(found[1]) - length) for length in (len(text), wide)) <= 1
+    return alike and may_be_name(text)

@@ -26,6 +26,7 @@ _OWN = {"text", "book", "chapter", "split"}
 # No part of these may hold what the next begins with, so that a line of brackets is read once.
 _LINK = re.compile(r"\[([^\[\]]*)\]\(([^()\s]+)(?: \"[^\"]{0,200}\")?\)")
 _PICTURE = re.compile("!" + _LINK.pattern)
+_NOTE, _NOTE_MARK = re.compile(r"\[\^[^\]\s]{1,40}\]:"), re.compile(r"\[\^[^\]\s]{1,40}\]")
 _TARGET = re.compile(
     r"(?:https?|ftp|file|mailto|data):|www\.|#|\.{0,2}/|[^?#]*\.(?:x?html?|md|txt|pdf|epub|php|aspx?|"
     r"png|jpe?g|gif|svg|webp|bmp|avif|com|net|org|cn)(?:[/?#]|$)",
@@ -66,9 +67,21 @@ def read(
         return encoding.name, _from_records(path, pairs, ledger, to_simplified)
     markdown = path.suffix.lower() in (".md", ".markdown")
     rows = lines(path, encoding)
-    rows = map(without_links, rows) if markdown else rows
+    rows = map(without_links, without_notes(rows, ledger)) if markdown else rows
     stream = clean(rows, ledger, to_simplified=to_simplified, markdown=markdown)
     return encoding.name, map(Part, stream)
+
+
+def without_notes(rows: Iterator[str], ledger: Ledger) -> Iterator[str]:
+    """Markdown without its notes, `[^1]: …` with what is indented below, and their marks."""
+    within = False
+    for number, row in enumerate(rows, 1):
+        within = _NOTE.match(row) is not None or (within and row[:1] in (" ", "\t"))
+        if within:
+            ledger.chars_in += len(row) + 1
+            ledger.drop(Line(number, row), "footnote")
+        else:
+            yield _NOTE_MARK.sub("", row) if "[^" in row else row
 
 
 def without_links(line: str) -> str:
