@@ -6,9 +6,11 @@ asked for: chapters were taken whole or not at all.
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +50,11 @@ SHAPES = {
 }
 
 
+@functools.cache
+def book_of(shape: str) -> str:
+    return SHAPES[shape]()
+
+
 def split(at: Path, part: float, workers: int = 1, **books: str) -> tuple[Prepared, list[Passage]]:
     at.mkdir()
     for name, text in books.items():
@@ -64,22 +71,27 @@ def sizes(passages: list[Passage]) -> dict[str, dict[str, int]]:
     return found
 
 
-def runs(passages: list[Passage], side: str) -> set[str]:
+def runs(passages: list[Passage], side: str) -> Iterator[str]:
     """Every run of RUN characters of one side, layout apart."""
-    texts = [squeezed(p.text) for p in passages if p.split == side]
-    return {text[i : i + RUN] for text in texts for i in range(len(text) - RUN + 1)}
+    for text in (squeezed(p.text) for p in passages if p.split == side):
+        yield from (text[i : i + RUN] for i in range(len(text) - RUN + 1))
+
+
+def shared(passages: list[Passage]) -> set[str]:
+    """The runs that both sides have."""
+    return set(runs(passages, "heldout")).intersection(runs(passages, "train"))
 
 
 @pytest.mark.parametrize("part", [0.02, 0.05, 0.2, 0.5])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_book_gives_what_is_asked(shape: str, part: float, tmp_path: Path) -> None:
-    made, passages = split(tmp_path / "n", part, a=SHAPES[shape]())
+    made, passages = split(tmp_path / "n", part, a=book_of(shape))
     got = sizes(passages)["a.txt"]
     (book,) = made.books
     whole = book.chars_out + book.drops.get("gap", 0)
     assert 0.8 * part < got["heldout"] / whole < 1.2 * part
     assert got["heldout"] + got["train"] == book.chars_out > (0.7 if part < 0.5 else 0.5) * whole
-    assert not runs(passages, "train") & runs(passages, "heldout")
+    assert not shared(passages)
     assert book.chars_in == book.chars_out + sum(book.drops.values())
 
 
@@ -123,7 +135,7 @@ def test_a_short_text_gives_a_part_too(length: int, tmp_path: Path) -> None:
     assert got["heldout"]
     if length > 1_000:
         assert 0.08 < got["heldout"] / sum(got.values()) < 0.12
-    assert not runs(passages, "train") & runs(passages, "heldout")
+    assert not shared(passages)
 
 
 def test_a_verse_that_a_book_repeats_may_stand_on_both_sides(tmp_path: Path) -> None:
@@ -131,9 +143,8 @@ def test_a_verse_that_a_book_repeats_may_stand_on_both_sides(tmp_path: Path) -> 
     verse = prose(40, 77)
     text = "\n".join(f"{prose(1_000, n)}\n{verse}" for n in range(40))
     _, passages = split(tmp_path / "n", 0.1, a=text)
-    shared = runs(passages, "train") & runs(passages, "heldout")
-    assert shared
-    assert all(squeezed(text).count(run) > 1 for run in shared)
+    assert shared(passages)
+    assert all(squeezed(text).count(run) > 1 for run in shared(passages))
 
 
 def test_a_book_that_repeats_itself_throughout_is_divided(tmp_path: Path) -> None:
@@ -160,7 +171,7 @@ def test_copies_of_long_chapters_are_never_trained_on(tmp_path: Path) -> None:
     for name, got in sizes(passages).items():
         assert 0.04 < got["heldout"] / len(text) < 0.06, name
         assert got["train"] > 0.7 * len(text)
-    assert not runs(passages, "train") & runs(passages, "heldout")
+    assert not shared(passages)
 
 
 def test_two_scripts_of_long_chapters_share_nothing(tmp_path: Path) -> None:
@@ -174,7 +185,7 @@ def test_two_scripts_of_long_chapters_share_nothing(tmp_path: Path) -> None:
         assert 0.04 < got["heldout"] / len(text) < 0.06, name
         assert got["train"] > 0.7 * len(text)
     folded = [replace(p, text=simplified(p.text)) for p in passages]
-    assert not runs(folded, "train") & runs(folded, "heldout")
+    assert not shared(folded)
 
 
 @pytest.mark.slow  # the text itself: test_data_prepare.py
@@ -197,7 +208,7 @@ def test_sections_keep_their_side_when_prepared_text_is_read_again(tmp_path: Pat
     (again / "novels.jsonl").write_text(written, encoding="utf-8")
     second = list(prepare_folder(again, tmp_path / "s", 0.05, workers=1).passages())
     for side in ("train", "heldout"):
-        assert runs(second, side) == runs(passages, side)
+        assert set(runs(second, side)) == set(runs(passages, side))
 
 
 @pytest.mark.parametrize(
@@ -231,5 +242,4 @@ def test_real_novels_give_what_is_asked(folder: str, tmp_path: Path) -> None:
     assert {name.rsplit(".", 1)[0] for name in found} == CORPORA[folder]
     for name, got in found.items():
         assert 0.04 < got["heldout"] / sum(got.values()) < 0.06, name
-    shared = runs(passages, "train") & runs(passages, "heldout")
-    assert len(shared) < 0.004 * len(runs(passages, "heldout"))
+    assert len(shared(passages)) < 0.004 * len(set(runs(passages, "heldout")))

@@ -24,7 +24,7 @@ from styledial.run_folder.metrics import read_metrics
 from styledial.training.checkpoint import checkpoints, read_checkpoint
 from styledial.training.stop_request import Stopped
 
-STEPS, SAVED = 40, [20, 40]
+STEPS, SAVED = 24, [12, 24]
 
 
 def settings_of(base: Path, novels: Path, output: Path) -> list[str]:
@@ -32,7 +32,7 @@ def settings_of(base: Path, novels: Path, output: Path) -> list[str]:
     return [
         *small_run(base, novels, output),
         f"training.max_steps={STEPS}",
-        "training.save_steps=20",
+        "training.save_steps=12",
         "training.save_total_limit=2",
         "training.kl_beta=0.1",
         "training.seed=5",
@@ -48,7 +48,7 @@ def whole(tiny_base: Path, novels: Path, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("whole") / "out"
     done = trained(settings_of(tiny_base, novels, folder))
     assert done.returncode == 0, done.stderr
-    assert [path.name for path in checkpoints(folder / "checkpoints")] == ["step-20", "step-40"]
+    assert [path.name for path in checkpoints(folder / "checkpoints")] == ["step-12", "step-24"]
     return folder
 
 
@@ -75,7 +75,7 @@ def wait_for(job: subprocess.Popen[str], output: Path, step: int) -> None:
 @pytest.mark.slow  # in this process: test_stop.py
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as on POSIX")
 @pytest.mark.parametrize(
-    "stops", [[(signal.SIGTERM, 3)], [(signal.SIGINT, 3), (signal.SIGTERM, 23)]]
+    "stops", [[(signal.SIGTERM, 3)], [(signal.SIGINT, 3), (signal.SIGTERM, 15)]]
 )
 def test_stopped_by_signals_and_gone_on_with_the_very_command(
     stops: list[tuple[signal.Signals, int]],
@@ -144,7 +144,7 @@ def test_damaged_checkpoints_are_left_out(
         assert f"step-{step}: this checkpoint is damaged (optimizer.pt is not what" in done
         assert f"It is skipped, and renamed to step-{step}.damaged." in done
     if damaged == 1:
-        assert f"--resume: continuing from {output / 'checkpoints/step-20'}" in done
+        assert f"--resume: continuing from {output / 'checkpoints/step-12'}" in done
     else:
         assert "there is no usable checkpoint; the run starts from the beginning." in done
     assert differences(whole, output) == []
@@ -199,7 +199,7 @@ def test_other_text_under_the_same_name_is_refused(
 ) -> None:
     own, output = tmp_path / "novels", tmp_path / "out"
     shutil.copytree(novels, own)
-    stop_at(20, whole, output)
+    stop_at(12, whole, output)
     config = output / "train_config.yaml"
     config.write_text(config.read_text().replace(str(novels), str(own)))
     with (own / "two.txt").open("a", encoding="utf-8") as file:
@@ -219,13 +219,13 @@ def test_a_change_that_may_be_is_said_and_in_force_from_there(
     whole: Path, tiny_base: Path, novels: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "out"
-    stop_at(20, whole, output)
+    stop_at(12, whole, output)
     settings = [*settings_of(tiny_base, novels, output), "training.learning_rate=0.001"]
     said = resumed([*settings, "training.max_grad_norm=0.5"])
     assert "training.learning_rate 0.005 -> 0.001; training.max_grad_norm 1 -> 0.5" in said
     one, two = (read_metrics(folder / "metrics.jsonl") for folder in (whole, output))
-    assert plain(one[:20]) == plain(two[:20])
+    assert plain(one[:12]) == plain(two[:12])
     assert [r["step"] for r in two] == [*range(1, STEPS + 1)]
-    for before, now in zip(one[20:], two[20:], strict=True):
+    for before, now in zip(one[12:], two[12:], strict=True):
         # A fifth, at the same place of the same schedule.
         assert now["train/learning_rate"] == pytest.approx(before["train/learning_rate"] / 5)
