@@ -107,6 +107,23 @@ def test_a_chapter_of_gutenberg_that_opens_in_dialogue_keeps_it(tmp_path: Path) 
     )
 
 
+@pytest.mark.parametrize("title", ["I\n\nThe Ferry", "THE FERRY"])
+def test_short_sentences_that_open_the_first_chapter_stay(tmp_path: Path, title: str) -> None:
+    """They were taken for lines of the title page where no strong title stood above them."""
+    short = [
+        "It rained.",
+        "Nobody came that day.",
+        "She waited.",
+        "There was no light.",
+        "So it is.",
+    ]
+    rows = [title, *short, f"{LONG}he said.", *TWO]
+    made = text(tmp_path / "mill.txt", START + "\n\n".join(rows) + END)
+    found = cleaned(made)[0]
+    assert [row for row in found if row in short] == short
+    assert not {"by Ann Author", "THE MILL"} & set(found)
+
+
 def test_marks_of_notes_go_where_the_notes_are_far_behind(tmp_path: Path) -> None:
     marked = [f"{ONE[0]}[1]", *ONE[1:5], f"{ONE[5]}[2]", *ONE[6:]]
     made = gutenberg(tmp_path, marked, "\n\nFOOTNOTES:\n\n[1] A mill.\n\n[2] Another.")

@@ -189,6 +189,20 @@ def _is_prose(block: list[Line]) -> bool:
     return small > 0.6 * len(words) and len(_IMPRINT.findall(text)) < most
 
 
+def _is_sentence(block: list[Line], is_title: Callable[[str], bool]) -> bool:
+    """Whether a block, however short, is a sentence: `It rained.` before a long paragraph. Names
+    on a title page have capitals, and who printed it is no story."""
+    text = " ".join(line.text.strip() for line in block)
+    words = re.findall(r"[^\W\d_]+", text)
+    small = sum(word[0].islower() for word in words)
+    ended = re.search("[.!?…][\"'”’»)_]*$", text)
+    if not ended or len(words) < 2 or small < 0.5 * len(words) or is_title(block[0].text):
+        return False
+    return not any(found.search(text) for found in (_IMPRINT, _LICENCE)) and not (
+        _CREDITS.match(text) or _CONTENTS.fullmatch(text)
+    )
+
+
 def _talks(blocks: list[list[Line]], place: int) -> bool:
     return _is_dialogue(blocks[place : place + _DIALOGUE])
 
@@ -214,6 +228,8 @@ def _front(
     if opening == len(blocks):  # nothing that reads as prose: from the first title on, if any
         titles = [i for i, block in enumerate(blocks) if is_title(block[0].text)]
         opening = titles[0] if titles else 0
+    while opening and _is_sentence(blocks[opening - 1], is_title):
+        opening -= 1
     first = _title_above(blocks, opening, is_title)
     while first and _heads(blocks[first - 1], is_title):
         first -= 1
