@@ -56,6 +56,7 @@ def read(tmp_path: Path, text: str, encoding: str = "utf-8") -> tuple[list[str],
         f"<h1>Ann’s books</h1><h1>The <i>Ferry</i></h1><p>by Ann</p><div class='chapter-content'>"
         f"{TELLS}</div><h2>Recent</h2><p>Other</p>",
         f"<div id='storytext'>{TELLS}</div><div class='review'>Great chapter.</div>",
+        f"<h1>The Ferry</h1><em>2021-03-01</em><div id='js_content'>{TELLS}</div><p>Follow us</p>",
         f"<h1>The Ferry</h1><div class='entry-content'>{TELLS}<div class='sharedaddy'>Share"
         "</div></div>",
     ],

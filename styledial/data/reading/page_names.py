@@ -52,7 +52,9 @@ _OF_TEXT = re.compile(
     r"userstuff|(?:chapter|entry|post|reading)-(?:content|inner|body|text)|storytext", re.I
 )
 # What holds the text on a page of a site, by its id; menus may be in it too.
-_BOX = re.compile(r"(?:chapter|book|read|html|story|text)?-?_?content|booktxt|nr1|storytext", re.I)
+_BOX = re.compile(
+    r"(?:chapter|book|read|html|story|text|js)?-?_?content|booktxt|nr1|storytext", re.I
+)
 _SHARING = {"sharedaddy", "jp-relatedposts", "addtoany_share_save_container"}
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
 _STYLE, _STYLE_END = re.compile(r"<style[^<>]*>", re.I), re.compile(r"</style", re.I)
