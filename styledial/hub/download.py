@@ -28,6 +28,7 @@ from styledial.hub.choose import needed
 from styledial.hub.fetch import Progress, bytes_waiting, fetch, is_intact
 from styledial.hub.home import require_space
 from styledial.hub.listing import MIRROR, Hub, Listing, Place, RemoteFile
+from styledial.hub.proxies import check_proxies
 
 HUGGING_FACE = "https://huggingface.co"
 SOURCES = ("huggingface", "modelscope")
@@ -149,6 +150,7 @@ def download(
 
     hub: Hub = modelscope if where.source == "modelscope" else huggingface
     _check_name(repo)
+    check_proxies()
     listed = hub.listing(where, repo, revision)
     files = needed(listed, with_code=with_code)
     with _alone_in(folder):
@@ -181,6 +183,7 @@ def remote_config(repo: str, where: Place, revision: str | None = None) -> dict[
 
     hub: Hub = modelscope if where.source == "modelscope" else huggingface
     _check_name(repo)
+    check_proxies()
     listed = hub.listing(where, repo, revision)
     found = [file for file in listed.files if file.path == "config.json"]
     if not found:
