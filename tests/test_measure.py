@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pytest
 import torch
 from adapters import random_adapter
 
 from styledial.data.pack import PackedRows
 from styledial.models.adapter import scaled
+from styledial.models.evaluating import evaluating
 from styledial.models.policy import Policy
 from styledial.training.measure import BaseStates, read_rows
 
@@ -53,3 +55,13 @@ def test_no_more_is_kept_than_the_limit(tiny_base) -> None:
     first = read_rows(policy, rows, **how, states=states)
     assert len(states._kept) == 2
     np.testing.assert_array_equal(read_rows(policy, rows, **how, states=states), first)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_reading_leaves_the_model_in_its_mode_even_where_it_fails(training: bool) -> None:
+    model = torch.nn.Dropout().train(training)
+    with pytest.raises(TypeError), evaluating(model):
+        model(model.training)  # no tensor, so that it fails
+    with evaluating(model):
+        assert torch.equal(model(torch.ones(99)), torch.ones(99))
+    assert model.training == training

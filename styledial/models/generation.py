@@ -16,6 +16,7 @@ from styledial.data.tokens import continuation
 from styledial.distributed.sharded_tensors import model_is_sharded
 from styledial.errors import ModelError
 from styledial.language import say
+from styledial.models.evaluating import evaluating
 from styledial.models.limits import check_ids
 from styledial.progress import stage
 
@@ -115,10 +116,9 @@ def _written(
     rows = model.get_input_embeddings().weight.shape[0]
     check_ids([("--prompt", max(before, default=-1))], rows, tokenizer, model.name_or_path)
     input_ids = torch.tensor([before], dtype=torch.long, device=model.device)
-    was_training = model.training
-    model.eval()
     words = say("writing", "续写")
     with (
+        evaluating(model),
         torch.random.fork_rng(),
         counting(len(before), how.max_new_tokens, words) as count,
     ):
@@ -135,7 +135,6 @@ def _written(
                 **how.options(),
                 **watching,
             )
-    model.train(was_training)
     written: list[int] = ids[0, len(before) :].tolist()
     return written
 

@@ -21,6 +21,8 @@ from styledial.variables import blamed
 
 _POINTER = b"version https://git-lfs"
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
+# What a value that can't be raises in transformers and torch.
+_OF_VALUES = (ValueError, KeyError, TypeError, AttributeError, AssertionError, RuntimeError)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -47,10 +49,7 @@ def built_from(where: str | Path) -> Iterator[None]:
 
     try:
         yield
-    except (
-        StrictDataclassError, ValueError, KeyError, TypeError, AttributeError, AssertionError,
-        RuntimeError,
-    ) as error:  # fmt: skip
+    except (StrictDataclassError, *_OF_VALUES) as error:
         if of_the_environment := blamed(error):
             raise of_the_environment from error
         first = str(error).strip().split("\n")[-1].strip()[:200]

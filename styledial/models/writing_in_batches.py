@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from styledial.models.evaluating import evaluating
 from styledial.models.generation import counting, text_ends
 from styledial.progress import tracked
 
@@ -36,10 +37,8 @@ def extend(
     generation_config.json) is padding, and so is what is negative in front of a prompt
     (side_by_side)."""
     ends = text_ends(model) if ends is None else ends
-    was_training = model.training
-    model.eval()
     written = np.zeros((len(prompts), tokens), dtype=np.int64)
-    with torch.random.fork_rng():
+    with evaluating(model), torch.random.fork_rng():
         torch.manual_seed(seed)
         for start in tracked(range(0, len(prompts), _BATCH), words):
             part = torch.from_numpy(prompts[start : start + _BATCH]).to(model.device)
@@ -59,7 +58,6 @@ def extend(
             written[start : start + len(part), : ids.shape[1]] = ids.cpu().numpy()
             if ids.shape[1] < tokens and ends:  # all of them ended early
                 written[start : start + len(part), ids.shape[1] :] = ends[0]
-    model.train(was_training)
     return written
 
 

@@ -85,7 +85,7 @@ def mappings(value: Any) -> list[dict[str, Any]]:
 
 
 def _json(path: Path, damaged: list[str] | None = None) -> dict[str, Any] | None:
-    """The object in `path`; None without one, and `damaged` is called if the file is damaged."""
+    """The object in `path`; None without one; a fault of the file is added to `damaged`."""
     damaged = [] if damaged is None else damaged
     if not path.is_file():
         return None

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from styledial.data.pack import IGNORE_INDEX, Batch, PackedRows
+from styledial.models.evaluating import evaluating
 from styledial.models.policy import Policy
 from styledial.progress import tracked
 from styledial.training.divergence import Direction
@@ -124,34 +125,32 @@ def read_rows(
     `states` keeps what the base gives from one reading of the same rows to the next. Sums are in
     fp64, so a mean over rows doesn't depend on the batch size beyond rounding.
     """
-    was_training = policy.training
-    policy.eval()
     chosen = list(range(len(rows))) if only is None else list(only)
     sums = np.zeros((len(chosen), 4))
     states = BaseStates(limit=0) if states is None else states
-    for start in tracked(range(0, len(chosen), batch_size)):
-        part = chosen[start : start + batch_size]
-        batch = rows.batch(part).to(device)
-        targets = batch.targets.flatten()
-        kept = targets != IGNORE_INDEX
-        hidden = policy(batch.input_ids, batch.position_ids).flatten(0, 1)
-        reference, base_nll = states.get(policy, rows, part, batch)
-        one = torch.ones_like(targets, dtype=torch.float32)
-        tuned = fused_nll_kl(
-            hidden,
-            reference,
-            policy.head,
-            targets,
-            one,
-            one,
-            direction=direction,
-            reference_head=policy.reference_head,
-        )
-        per_token = torch.stack([tuned.nll, base_nll, tuned.kl * kept]).cpu().double()
-        of_row = per_token.unflatten(1, (len(part), -1)).sum(dim=2)  # [3, rows]
-        sums[start : start + len(part), :3] = of_row.T.numpy()
-        sums[start : start + len(part), 3] = list(map(rows.targets_in, part))
-    policy.train(was_training)
+    with evaluating(policy):
+        for start in tracked(range(0, len(chosen), batch_size)):
+            part = chosen[start : start + batch_size]
+            batch = rows.batch(part).to(device)
+            targets = batch.targets.flatten()
+            kept = targets != IGNORE_INDEX
+            hidden = policy(batch.input_ids, batch.position_ids).flatten(0, 1)
+            reference, base_nll = states.get(policy, rows, part, batch)
+            one = torch.ones_like(targets, dtype=torch.float32)
+            tuned = fused_nll_kl(
+                hidden,
+                reference,
+                policy.head,
+                targets,
+                one,
+                one,
+                direction=direction,
+                reference_head=policy.reference_head,
+            )
+            per_token = torch.stack([tuned.nll, base_nll, tuned.kl * kept]).cpu().double()
+            of_row = per_token.unflatten(1, (len(part), -1)).sum(dim=2)  # [3, rows]
+            sums[start : start + len(part), :3] = of_row.T.numpy()
+            sums[start : start + len(part), 3] = list(map(rows.targets_in, part))
     return sums
 
 
@@ -161,19 +160,17 @@ def log_ratios(policy: Policy, ids: Sequence[int]) -> list[float]:
 
     One forward of each model over one text, and one product with the head each.
     """
-    was_training = policy.training
-    policy.eval()
     tokens = torch.tensor([list(ids)], device=policy.head.weight.device)
     targets = tokens[0, 1:]
     one = torch.ones_like(targets, dtype=torch.float32)
-    tuned, base = (
-        fused_nll_kl(hidden[0], None, head, targets, one, one).nll
-        for hidden, head in (
-            (policy(tokens[:, :-1]), policy.head),
-            (policy.reference(tokens[:, :-1]), policy.reference_head),
+    with evaluating(policy):
+        tuned, base = (
+            fused_nll_kl(hidden[0], None, head, targets, one, one).nll
+            for hidden, head in (
+                (policy(tokens[:, :-1]), policy.head),
+                (policy.reference(tokens[:, :-1]), policy.reference_head),
+            )
         )
-    )
-    policy.train(was_training)
     return (base - tuned).tolist()
 
 
