@@ -113,6 +113,18 @@ def test_what_prepare_made_of_a_folder_is_no_novel_of_it(tmp_path: Path) -> None
     assert [source.name for source in find_sources(alone)] == ["out.jsonl"]
 
 
+@pytest.mark.parametrize("name", ["picture.png", "blank.txt", None])
+def test_a_folder_of_nothing_is_not_advised_for_training(tmp_path: Path, name: str | None) -> None:
+    """`styledial train data.data_dir=...` was advised, which refuses that folder; exit code 0."""
+    at = tmp_path / "n"
+    at.mkdir()
+    if name:
+        (at / name).write_bytes(b"" if name == "blank.txt" else b"\x89PNG")
+    with pytest.raises(StyleDialError, match="nothing to train on"):
+        prepare(at, "-o", tmp_path / "out.jsonl")
+    assert (tmp_path / "out.manifest.json").is_file()  # which the sentence names
+
+
 def test_out_inside_the_folder_is_not_read_again(tmp_path: Path) -> None:
     at = novels(tmp_path / "n")
     first = prepare(at, "-o", at / "out.jsonl")

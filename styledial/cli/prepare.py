@@ -18,7 +18,7 @@ from styledial.cli.typer_words import Command, run
 from styledial.commands import command, next_lines
 from styledial.data.reading.own_output import MANIFEST
 from styledial.data.reading.own_output import prepared as written_by_prepare
-from styledial.errors import StyleDialError, UserError
+from styledial.errors import DataError, StyleDialError, UserError
 from styledial.language import say
 from styledial.places import check_new
 from styledial.progress import stage
@@ -173,6 +173,13 @@ def prepare(
     shutil.rmtree(store, ignore_errors=True)  # absent where nothing was read
     passed = duration(time.monotonic() - began)
     typer.echo(say(f"{out}  ({passed})", f"{out}（{passed}）"))
+    if not any(book.kept for book in prepared.books):
+        raise DataError(
+            f"{folder}: no file there could be used, so there is nothing to train on; the reasons "
+            f"are above and in {manifest}. Put novels there that can be read.",
+            f"{folder}：没有可用的文件，因此没有可训练的内容；原因见上文和 {manifest}。"
+            "请放入可以读取的小说。",
+        )
     advice = [(say("train on it", "用它训练"), command("train", f"data.data_dir={folder}"))]
     for line in next_lines(advice):
         typer.echo(line)
