@@ -286,6 +286,32 @@ def test_a_damaged_pickle_is_one_sentence(
     assert attach_adapter(load_base(str(base)), folder, "tiny")
 
 
+@pytest.mark.parametrize("kind", ["LOKR", "IA3", "ADALORA"])
+def test_another_kind_of_adapter_is_named(
+    kind: str, fresh: Path, base: Path, tmp_path: Path
+) -> None:
+    """It was called damaged, to be restored from a copy."""
+    folder = Path(shutil.copytree(fresh, tmp_path / "adapter"))
+    path = folder / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "peft_type": kind}))
+    with pytest.raises(AdapterError, match=f"of the kind {kind}; only LoRA"):
+        attach_adapter(load_base(str(base)), folder, "tiny")
+
+
+@pytest.mark.parametrize(("value", "said"), [(True, True), (None, False), ({}, False)])
+def test_settings_of_a_newer_peft_are_said_if_they_are_on(
+    value: object, said: bool, fresh: Path, base: Path, tmp_path: Path,
+    capfd: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    """PEFT's own warning, with a path of this machine, was all that was said."""
+    folder = Path(shutil.copytree(fresh, tmp_path / "adapter"))
+    path = folder / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "from_the_future": value}))
+    assert attach_adapter(load_base(str(base)), folder, "tiny")
+    shown = capfd.readouterr().err
+    assert ("leaves out (from_the_future)" in shown) is said, shown
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("there", [True, False])
 def test_a_damaged_adapter_is_one_sentence(

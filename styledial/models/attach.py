@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from styledial import progress
 from styledial.errors import AdapterError, ModelError
+from styledial.language import say
 from styledial.models.inspect import check_no_pointers
 from styledial.models.policy import quiet_peft
 from styledial.models.shards import safetensors_headers
@@ -36,7 +39,8 @@ def attach_adapter(base: PreTrainedModel, folder: Path, name: str) -> PeftModel:
         from peft import PeftModel, get_peft_model_state_dict
 
     weights = folder / ADAPTER_WEIGHTS
-    _check_settings(folder / ADAPTER_SETTINGS)
+    settings = _settings(folder / ADAPTER_SETTINGS)
+    _tell_ignored(folder, settings)
     in_pickle = not weights.is_file() and (folder / "adapter_model.bin").is_file()
     if in_pickle:
         _check_pickle(folder / "adapter_model.bin")
@@ -106,17 +110,47 @@ def _check_weights(path: Path, wanted: Mapping[str, torch.Tensor], held: set[str
             raise _damaged(path, f"has NaN or infinity in {name}", f"{name} 中有 NaN 或无穷大")
 
 
-def _check_settings(path: Path) -> None:
+def _settings(path: Path) -> dict[str, Any]:
+    """What adapter_config.json holds. Raises AdapterError unless that is a LoRA."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        good = math.isfinite(content["lora_alpha"]) and content["r"] > 0
-    except (ValueError, KeyError, TypeError):
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        kind = content.get("peft_type", "LORA")
+        good = kind != "LORA" or (math.isfinite(content["lora_alpha"]) and content["r"] > 0)
+    except (ValueError, KeyError, TypeError, AttributeError):
         good = False
     if not good:
         raise _damaged(
             path,
             "is damaged or describes no LoRA (r, lora_alpha)",
             "已损坏，或不是 LoRA 的设置（r、lora_alpha）",
+        )
+    if kind != "LORA":
+        raise AdapterError(
+            f"{path}: describes an adapter of the kind {kind}; only LoRA (with rsLoRA and DoRA) is "
+            "supported. Merge it with the tool that made it, and use the merged model.",
+            f"{path}：其中是 {kind} 适配器；这里只支持 LoRA（含 rsLoRA 与 DoRA）。"
+            "请用制作它的工具合并，再使用合并后的模型。",
+        )
+    return content
+
+
+def _tell_ignored(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Say which settings of a newer PEFT's adapter this one leaves out; those that are off do
+    nothing."""
+    with quiet_peft():
+        from peft import LoraConfig
+
+    known = {field.name for field in dataclasses.fields(LoraConfig)} | {"peft_version"}
+    if ignored := [name for name, value in settings.items() if value and name not in known]:
+        listed = ", ".join(ignored)
+        progress.line(
+            say(
+                f"Warning: {folder}/{ADAPTER_SETTINGS} has settings that the PEFT installed here "
+                f"doesn't know and leaves out ({listed}). If what it writes is wrong: pip install "
+                "-U peft.",
+                f"警告：{folder}/{ADAPTER_SETTINGS} 中有本机的 PEFT 不认识、因而忽略的设置"
+                f"（{listed}）。如果输出不对，请 pip install -U peft。",
+            )
         )
 
 

@@ -136,13 +136,14 @@ def _hidden(model: Any, input_ids: Tensor, position_ids: Tensor | None) -> Tenso
 
 @contextmanager
 def quiet_peft() -> Iterator[None]:
-    """For the block that imports and uses PEFT. Hides two of its warnings: about a deprecated name
-    of transformers that it uses itself, and about weights missing from an adapter, which adapter.py
-    treats as an error. Without bitsandbytes, unless the base is quantised."""
+    """For the block that imports and uses PEFT. Hides its warnings that are nothing to the
+    user: about a deprecated name of transformers that it uses itself, and what attach.py treats as
+    an error or says itself. Without bitsandbytes, unless the base is quantised."""
     with warnings.catch_warnings(), without_bitsandbytes():
         warnings.filterwarnings("ignore", message="Found missing adapter keys")
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")
         warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")  # put right
+        warnings.filterwarnings("ignore", message="Unexpected keyword arguments")  # attach.py
         # Of a tied embedding in an adapter from elsewhere: only a merge is wrong, see tied.py.
         warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`")
         yield
