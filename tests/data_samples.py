@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import zipfile
@@ -56,6 +57,7 @@ _COMMON = (
 )
 
 
+@functools.cache  # thousands of tests ask for one of a few
 def novel(seed: int, chapters: int = 6, paragraphs: int = 14) -> str:
     """A story that no other seed tells, with numbered chapters."""
     draw = random.Random(seed)
@@ -80,6 +82,7 @@ def _sentence(draw: random.Random) -> str:
     )
 
 
+@functools.cache
 def prose(length: int, seed: int, paragraph: int = 120) -> str:
     """About `length` characters of sentences that no other seed tells, in paragraphs."""
     draw = random.Random(seed)

@@ -6,7 +6,6 @@ asked for: chapters were taken whole or not at all.
 
 from __future__ import annotations
 
-import functools
 import json
 import random
 from collections import defaultdict
@@ -50,11 +49,6 @@ SHAPES = {
 }
 
 
-@functools.cache
-def book_of(shape: str) -> str:
-    return SHAPES[shape]()
-
-
 def split(at: Path, part: float, workers: int = 1, **books: str) -> tuple[Prepared, list[Passage]]:
     at.mkdir()
     for name, text in books.items():
@@ -85,7 +79,7 @@ def shared(passages: list[Passage]) -> set[str]:
 @pytest.mark.parametrize("part", [0.02, 0.05, 0.2, 0.5])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_book_gives_what_is_asked(shape: str, part: float, tmp_path: Path) -> None:
-    made, passages = split(tmp_path / "n", part, a=book_of(shape))
+    made, passages = split(tmp_path / "n", part, a=SHAPES[shape]())
     got = sizes(passages)["a.txt"]
     (book,) = made.books
     whole = book.chars_out + book.drops.get("gap", 0)
