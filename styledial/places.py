@@ -18,6 +18,7 @@ from styledial.errors import UserError
 OWN, CACHE, CHECKPOINTS = ".styledial-run", ".styledial-cache", "checkpoints"
 # A file is written aside under a longer name first; file systems take 255 bytes.
 _LONGEST = 200
+_DEEPEST = 3800  # of a whole path they take 4096, with what is written below it
 
 
 def at_home(name: str, path: Path) -> Path:
@@ -65,6 +66,16 @@ def _of_name(path: Path) -> tuple[str, str] | None:
         return (
             f"a name is longer than {_LONGEST} bytes; choose a shorter one",
             f"名称超过 {_LONGEST} 字节；请换一个短一些的",
+        )
+    if len(os.fsencode(path.absolute())) > _DEEPEST:
+        return (
+            f"the whole path is longer than {_DEEPEST} bytes; choose a shorter one",
+            f"整个路径超过 {_DEEPEST} 字节；请换一个短一些的",
+        )
+    if str(path) == "-":
+        return (
+            "is no name here (nothing is written to the screen); choose another",
+            "不能用作名称（内容不会输出到屏幕）；请换一个名称",
         )
     if path.name != path.name.strip() and not path.exists():
         return (

@@ -50,7 +50,7 @@ READ: dict[str, list[str]] = {
 }
 NOWHERE = ["afile/x", "alink/x", "dangling", "dangling/x", "loop", "loop/x", "pipe/x", "device/x",
            "x" * 300, "deep/" + "长" * 100, "~nobody-of-this-name/x",
-           "s3://bucket/x", "file:///x/y", "a\nb", "tab\there",
+           "s3://bucket/x", "file:///x/y", "a\nb", "tab\there", "/".join(["d" * 100] * 50),
            *(["/proc/nowhere/x"] if Path("/proc/self").exists() else [])]  # fmt: skip
 NOT_NEW = ["afile", "alink", "pipe", "device"]
 
@@ -109,7 +109,7 @@ def refused(args: list[str], path: str, place: Path, monkeypatch: pytest.MonkeyP
     return done.stderr
 
 
-@pytest.mark.parametrize("path", [*NOWHERE, *NOT_NEW, "trailing ", "run"])
+@pytest.mark.parametrize("path", [*NOWHERE, *NOT_NEW, "trailing ", "run", "-"])
 @pytest.mark.parametrize("option", NEW_FILES)
 def test_no_file_can_be_written_there(
     option: str, path: str, place: Path, monkeypatch: pytest.MonkeyPatch
