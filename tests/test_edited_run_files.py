@@ -71,6 +71,23 @@ def test_the_report_leaves_it_out(
     assert done.returncode == 0, done.stderr
 
 
+def test_the_report_says_what_it_is_without(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A summary cut in half made a report of an unfinished run, without a word."""
+    for each in SHORT_END:
+        monkeypatch.setattr(*each)
+    given = ("report", folder, "-o", tmp_path / "page.html")
+    assert "Warning" not in invoke(*given).stderr
+    before = (folder / "summary.json").read_text()
+    (folder / "summary.json").write_text(before[: len(before) // 2])
+    try:
+        done = invoke(*given)
+    finally:
+        (folder / "summary.json").write_text(before)
+    assert (done.returncode, "summary.json: " in done.stderr) == (0, True), done.stderr
+
+
 def test_only_numbers_are_read_of_metrics(folder: Path, tmp_path: Path) -> None:
     file = Path(shutil.copy(folder / "metrics.jsonl", tmp_path))
     edit(file, ("time/seconds",), "long")

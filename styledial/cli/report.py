@@ -36,9 +36,18 @@ def report(
     """Write report.html and print where."""
     from styledial.run_folder.reader import read_run
 
-    read_run(run)
+    damaged = read_run(run).damaged
     with working(say(f"report of {run}", f"{run} 的报告")):
         from styledial.report import write_report
 
         written = write_report(run, output)
+    for problem in damaged:
+        typer.echo(
+            say(
+                f"Warning: {run}/{problem}. The report is without it; restore the file and write "
+                "the report again.",
+                f"警告：{run}/{problem}。报告中没有这部分内容；请恢复该文件后重新生成报告。",
+            ),
+            err=True,
+        )
     typer.echo(say(f"Report (open it in a browser): {written}", f"报告（用浏览器打开）：{written}"))
