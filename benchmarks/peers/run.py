@@ -208,7 +208,7 @@ def by_turns(
 ) -> Iterator[dict[str, Any]]:
     """Turns of a piece for as long as another one fits before `until`; at least one."""
     # One after the other: on a GPU, and in a small memory, loading is the worst moment.
-    workers = [Worker(python, way, piece, given) for way in piece.ways]
+    workers = [Worker(python, way, piece, given) for way in _asked(piece, given)]
     try:
         longest, first = 0.0, True
         while not longest or time.monotonic() + 1.1 * longest < until:
@@ -229,6 +229,10 @@ def by_turns(
             worker.end()
 
 
+def _asked(piece: Piece, given: argparse.Namespace) -> list[str]:
+    return [way for way in piece.ways if not given.ways or way in given.ways]
+
+
 def whole_commands(
     python: Path, piece: Piece, given: argparse.Namespace, until: float
 ) -> Iterator[dict[str, Any]]:
@@ -241,7 +245,7 @@ def whole_commands(
             way: one_command(
                 python, way, model, piece.rows, piece.length, piece.updates, given.text
             )
-            for way in piece.ways
+            for way in _asked(piece, given)
         }
         longest = time.monotonic() - started
 
@@ -268,6 +272,7 @@ def main() -> None:
     options.add_argument("--turns", type=int, default=TURNS)
     options.add_argument("--seconds", type=float, default=540, help="of this call")
     options.add_argument("--smollm2", type=Path, default=SMOLLM2, help="the real model's folder")
+    options.add_argument("--ways", nargs="+", help="of a piece's ways these alone")
     options.add_argument("--text", type=Path, help="a text for whole commands")
     options.add_argument("--python", type=Path, help="an environment that has the peers already")
     options.add_argument("--results", type=Path)
