@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from styledial.build.kl import reads_heldout
 from styledial.build.readings import LEAST, MOST, Readings, readings
 
 
@@ -27,9 +28,23 @@ def test_measuring_costs_a_tenth_of_a_real_run(trained: int) -> None:
 def test_a_short_run_reads_what_a_figure_needs_and_no_more() -> None:
     """8 updates of 1,024 tokens on a 135M base read 6,144 tokens after each: 79 % of the loop."""
     read = readings(8 * 1024, 135_000_000)
-    assert (read.heldout, read.general, read.learnt) == (4096, 2048, LEAST.learnt)
-    assert read.times * read.calibration <= 8 * 1024 // 3
+    assert (read.heldout, read.general, read.learnt) == (2048, 1024, 0)
+    assert (read.times, read.calibration) == (1, 512)
     assert (read.prompts, read.sample) == (1, 60)
+
+
+def test_a_run_of_forty_updates_reads_the_least_in_full() -> None:
+    read = readings(40 * 1024, 135_000_000)
+    assert (read.heldout, read.general, read.learnt) == (LEAST.heldout, LEAST.general, 512)
+
+
+@pytest.mark.parametrize("steps", range(1, 40))
+@pytest.mark.parametrize("times", [1, 2, 3, 12])
+def test_heldout_text_is_read_as_often_as_was_counted(steps: int, times: int) -> None:
+    """Eight updates were read four times for three, and 23 updates 23 times for twelve."""
+    read = [step for step in range(1, steps + 1) if reads_heldout(step, steps, times)]
+    assert read[-1] == steps
+    assert min(steps, times) / 2 <= len(read) <= times
 
 
 @pytest.mark.parametrize(

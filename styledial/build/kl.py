@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,9 +114,9 @@ def calibration_rows(texts: Texts, tokens: int) -> PackedRows:
 
 
 def reads_heldout(step: int, steps: int, times: int) -> bool:
-    """Whether held-out text is to be read after update `step` of `steps`: a dozen times, evenly,
-    and at the end."""
-    return step % max(1, steps // times) == 0 or step == steps
+    """Whether held-out text is to be read after update `step` of `steps`: at most `times`, evenly,
+    the last at the end."""
+    return step % math.ceil(steps / times) == 0 or step == steps
 
 
 def calibrates(config: Config, step: int, steps: int) -> bool:

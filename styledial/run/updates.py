@@ -112,10 +112,12 @@ class Updates:
         with stage(say("held-out text", "读取留出文本")):
             found = self._measured()
         self.recorder.heldout(found, state, self.order)
+        kl = self._agreed(found.kl)
+        state.heldout = {"step": state.step, "kl": kl}
         if best := parts.checkpointer.best:
             best.read(state.step, self._agreed(found.nll), parts.core.policy.trainable_state)
         if calibrates(parts.config, state.step, parts.steps):
-            parts.core.controller.calibrate(self._agreed(found.kl))
+            parts.core.controller.calibrate(kl)
 
     def _agreed(self, value: float) -> float:
         """Every process reads the same; the mean makes them agree to the last bit."""

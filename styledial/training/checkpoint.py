@@ -73,6 +73,7 @@ class TrainState:
     planned_steps: int = 0
     anchor: dict[str, Any] = field(default_factory=dict)
     best: dict[str, float] = field(default_factory=dict)  # best.Best, without its weights
+    heldout: dict[str, float] = field(default_factory=dict)  # last reading: its step and KL
     source: str = ""  # fingerprint of base, text and packing: see reference.fingerprint
 
     @classmethod
