@@ -50,3 +50,18 @@ def test_a_mode_runs_the_base_over_what_it_says_and_lands(
         assert summary["adapter_scale"] < 0.9
         # Landing reads other rows, few here.
         assert summary["kl_final"] == pytest.approx(0.03, rel=0.35)
+
+
+@pytest.mark.parametrize(("budget", "calibrates"), [("5", False), ("0.0001", True)])
+def test_a_run_far_below_its_budget_reads_nothing_to_scale_by(
+    budget, calibrates, tiny_base, novels, tmp_path, monkeypatch
+):
+    for each in LITTLE_TEXT:
+        monkeypatch.setattr(*each)
+    out = tmp_path / "run"
+    settings = [*small_run(tiny_base, novels, out), "data.anchor=off", "training.max_steps=2"]
+    done = invoke("train", *settings, f"training.kl_beta={budget}")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["kl_before_landing"] != summary["kl_final"]) == calibrates
+    assert (summary["adapter_scale"] < 1) == calibrates
