@@ -13,7 +13,6 @@ is how KL starts (its gradient at the base is zero).
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from styledial.errors import AdapterError
+from styledial.files import read_json
 from styledial.language import typed
 
 FILE = "style_dial.json"
@@ -83,7 +83,7 @@ def load_dial(folder: Path) -> list[DialPoint]:
     """The measured points; raises AdapterError where there are none."""
     path = folder / FILE
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = read_json(path)
         points = [DialPoint(**point) for point in content["points"]]
         for value in itertools.chain.from_iterable(map(astuple, points)):
             if type(value) not in (int, float) or not math.isfinite(value):

@@ -94,6 +94,17 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}  # never said of 
 _REFUSALS = _FULL | {errno.EACCES, errno.EIO}
 
 
+def read_json(path: Path) -> Any:
+    """What a JSON file holds, with or without the mark that editors on Windows put before it.
+
+    Raises OSError or ValueError, also where it is nested too deep.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deep") from None
+
+
 def disk_problem(error: BaseException) -> str | None:
     """Why the disk took no more, in the system's words; None where `error` is of another kind."""
     number = _number(error)

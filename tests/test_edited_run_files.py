@@ -95,3 +95,26 @@ def test_only_numbers_are_read_of_metrics(folder: Path, tmp_path: Path) -> None:
     assert "time/seconds" not in lines[0]
     assert all(is_number(value) for line in lines for value in line.values())
     assert seconds_of(lines) == pytest.approx(seconds_of(lines[1:]))
+
+
+@pytest.mark.parametrize("command", ["doctor", "compare"])
+@pytest.mark.parametrize("name", ["summary.json", "style_dial.json"])
+def test_what_is_nested_too_deep_is_damaged(name: str, command: str, folder: Path) -> None:
+    before = (folder / name).read_text()
+    (folder / name).write_text("[" * 100_000)
+    try:
+        done = invoke(command, folder)
+    finally:
+        (folder / name).write_text(before)
+    assert done.returncode in (0, 2), done.stderr
+
+
+def test_the_mark_that_notepad_puts_is_no_damage(folder: Path) -> None:
+    file = folder / "summary.json"
+    before = file.read_bytes()
+    file.write_bytes(b"\xef\xbb\xbf" + before)
+    try:
+        done = invoke("doctor", folder)
+    finally:
+        file.write_bytes(before)
+    assert (done.returncode, "summary.json" in done.stderr) == (0, False), done.stderr

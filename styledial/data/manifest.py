@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from styledial.data.pipeline import Prepared
 from styledial.data.store import Book
-from styledial.files import write_json
+from styledial.files import read_json, write_json
 from styledial.language import say
 
 FILE = "manifest.json"
@@ -58,7 +57,7 @@ def write_manifest(path: Path, prepared: Prepared) -> None:
 def hashes_of(manifest: Path) -> dict[str, str]:
     """SHA-256 of each file that a manifest names; nothing where there is no such manifest."""
     try:
-        books = json.loads(manifest.read_text(encoding="utf-8"))["books"]
+        books = read_json(manifest)["books"]
         return {book["file"]: book["sha256"] for book in books}
     except (OSError, ValueError, KeyError, TypeError):
         return {}

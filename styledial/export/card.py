@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from styledial.data.cleaning.language import UNKNOWN, find_language
 from styledial.export.measured import Reading
 from styledial.export.programs import programs
 from styledial.export.source import At, Source
+from styledial.files import read_json
 from styledial.language import say
 from styledial.models.identity import Base
 from styledial.models.registry import known
@@ -249,6 +249,6 @@ def _plain(text: str) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return mapping(json.loads(path.read_text(encoding="utf-8")))
+        return mapping(read_json(path))
     except (OSError, ValueError):
         return {}

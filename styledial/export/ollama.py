@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from styledial.data.tokens import opening_ids
 from styledial.export.source import At, Source
-from styledial.files import write_text
+from styledial.files import read_json, write_text
 from styledial.language import say
 from styledial.models.gguf_lora import write_gguf_lora
 from styledial.models.load import load_tokenizer
@@ -83,7 +83,7 @@ def _stops(tokenizer: PreTrainedTokenizerBase, base: Path) -> list[str]:
     ends = [tokenizer.eos_token_id]
     path = base / "generation_config.json"
     if path.is_file():
-        held = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+        held = read_json(path).get("eos_token_id")
         ends += held if isinstance(held, list) else [held]
     ids = dict.fromkeys(each for each in ends if isinstance(each, int))
     return [str(tokenizer.convert_ids_to_tokens(each)) for each in ids]

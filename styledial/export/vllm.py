@@ -6,7 +6,6 @@ config/lora.py of version 0.27).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from styledial.commands import command
 from styledial.errors import AdapterError
 from styledial.export.source import At, Source
+from styledial.files import read_json
 from styledial.language import typed
 from styledial.models.shards import safetensors_headers
 from styledial.run_folder.layout import ADAPTER_SETTINGS, ADAPTER_WEIGHTS
@@ -36,7 +36,7 @@ _FUSED = {"glm4": ("gate_up_proj",)}
 def check(adapter: Path, family: str = "") -> int:
     """The --max-lora-rank for this adapter of a base of the model type `family`; raises
     AdapterError where vLLM wouldn't take it."""
-    settings = json.loads((adapter / ADAPTER_SETTINGS).read_text(encoding="utf-8"))
+    settings = read_json(adapter / ADAPTER_SETTINGS)
     if fused := _fused(adapter, family):
         raise AdapterError(
             f"{adapter}: vLLM's model of {family} takes {fused} as two layers, and refuses an "

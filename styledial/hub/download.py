@@ -8,7 +8,6 @@ without it is an unfinished download, which the same call finishes.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tempfile
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from styledial.errors import ModelError, UserError, nearest
-from styledial.files import write_json
+from styledial.files import read_json, write_json
 from styledial.hub import huggingface, modelscope
 from styledial.hub.arrival import arriving, both
 from styledial.hub.choose import needed
@@ -197,7 +196,7 @@ def remote_config(repo: str, where: Place, revision: str | None = None) -> dict[
             fetch(url, hub.headers(where), found[0], Path(folder), _silent)
         except HfHubHTTPError as error:
             raise hub.explained(error, where, repo) from None
-        config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+        config = read_json(Path(folder) / "config.json")
     return dict(config)
 
 
@@ -212,7 +211,7 @@ def is_complete(folder: Path) -> bool:
 def downloaded_revision(folder: Path) -> str | None:
     """The hub's commit that a finished download into `folder` is of; None for other folders."""
     try:
-        return str(json.loads((folder / RECORD).read_text(encoding="utf-8"))["revision"])
+        return str(read_json(folder / RECORD)["revision"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -269,7 +268,7 @@ def _check_name(repo: str) -> None:
 
 def _record(folder: Path) -> dict[str, dict[str, object]]:
     try:
-        return dict(json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"])
+        return dict(read_json(folder / RECORD)["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

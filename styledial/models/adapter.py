@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ import torch
 from styledial.commands import command
 from styledial.distributed.sharded_tensors import full_tensor
 from styledial.errors import AdapterError, ModelError
-from styledial.files import write_json
+from styledial.files import read_json, write_json
 from styledial.language import say
 from styledial.models.attach import attach_adapter
 from styledial.models.base_files import copy_model_files, copy_tokenizer
@@ -100,7 +99,7 @@ def _write_adapter(policy: Policy, weights: dict[str, torch.Tensor], folder: Pat
 
 def _leave_out_defaults(path: Path, defaults: Any) -> None:
     """Newer settings that are not used, so that older versions of PEFT read the file."""
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_json(path)
     content.pop("peft_version", None)
     kept = {
         key: value

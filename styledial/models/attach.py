@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import pickle
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ import torch
 
 from styledial import progress
 from styledial.errors import AdapterError, ModelError
+from styledial.files import read_json
 from styledial.language import say
 from styledial.models.inspect import check_no_pointers
 from styledial.models.policy import quiet_peft
@@ -113,7 +113,7 @@ def _check_weights(path: Path, wanted: Mapping[str, torch.Tensor], held: set[str
 def _settings(path: Path) -> dict[str, Any]:
     """What adapter_config.json holds. Raises AdapterError unless that is a LoRA."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = read_json(path)
         kind = content.get("peft_type", "LORA")
         good = kind != "LORA" or (math.isfinite(content["lora_alpha"]) and content["r"] > 0)
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
+from styledial.files import read_json
 from styledial.hub.home import home
 
 RECORD = "conversion.json"
@@ -29,4 +29,4 @@ def kept_conversion(name: str, key: str, make: Callable[[Path], object]) -> Path
 def is_conversion(target: Path, key: str) -> bool:
     """Whether `target` is a finished conversion of what `key` stands for."""
     record = target / RECORD
-    return record.is_file() and json.loads(record.read_text(encoding="utf-8"))["source"] == key
+    return record.is_file() and read_json(record)["source"] == key

@@ -10,7 +10,6 @@ change in B; the families below are compared with transformers in tests/test_ggu
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from styledial.errors import AdapterError, UserError
+from styledial.files import read_json
 from styledial.models.inspect import read_config
 from styledial.run_folder.layout import ADAPTER_SETTINGS
 
@@ -45,7 +45,7 @@ def write_gguf_lora(
     for, UserError without the package gguf.
     """
     gguf = _package()
-    settings = json.loads((adapter / ADAPTER_SETTINGS).read_text(encoding="utf-8"))
+    settings = read_json(adapter / ADAPTER_SETTINGS)
     config = read_config(base)
     family = check_fits_gguf(adapter, settings, config)
     alpha = float(settings["lora_alpha"])

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from styledial.errors import AdapterError
+from styledial.files import read_json
 from styledial.models.gguf_base import fingerprint, origin_of
 from styledial.models.inspect import read_config
 from styledial.models.locate import absolute, source_folder
@@ -82,7 +83,7 @@ def remembered_base(folder: Path) -> Base | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         return Base(
             str(content["model"]),
             dict(content["loading"]),
@@ -153,7 +154,7 @@ def _tokenizer_parts(folder: Path) -> Iterator[bytes]:
 def _object(path: Path) -> dict[str, Any] | None:
     """The JSON object in `path`; None where there is none, or something else."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None

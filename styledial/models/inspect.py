@@ -7,7 +7,6 @@ transformers would fill a missing weight with random numbers.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from styledial.errors import ModelError
+from styledial.files import read_json
 from styledial.models.classes import auto_class
 from styledial.models.shards import Header, check_pickle_is_whole, safetensors_headers, weight_files
 from styledial.variables import blamed
@@ -29,7 +29,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """config.json. Raises ModelError, naming the file, where it can't be read."""
     path = folder / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = read_json(path)
     except (OSError, ValueError):
         config = None
     if not isinstance(config, dict):

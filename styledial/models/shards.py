@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from styledial.errors import ModelError
+from styledial.files import read_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,7 +84,7 @@ def _two_sets(folder: Path, single: str, index: str) -> ModelError:
 
 def _weight_map(index: Path) -> dict[str, str]:
     try:
-        content = json.loads(index.read_text(encoding="utf-8"))
+        content = read_json(index)
         listed = content["weight_map"]
         # transformers wants the metadata too, whatever it says.
         if (

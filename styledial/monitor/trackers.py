@@ -14,7 +14,6 @@ A resumed run goes on in the same place there: trackers.json in the run's folder
 from __future__ import annotations
 
 import contextlib
-import json
 import netrc
 import os
 import sys
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from styledial.errors import UserError
+from styledial.files import read_json
 from styledial.run_folder.layout import TRACKED, TRACKER_RUNS
 
 NONE, ALL = "none", "all"
@@ -152,7 +152,7 @@ def runs_of(names: Sequence[str], folder: Path, *, resuming: bool) -> dict[str, 
     kept: dict[str, str] = {}
     if resuming:
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            held = json.loads((folder / TRACKER_RUNS).read_text(encoding="utf-8"))
+            held = read_json(folder / TRACKER_RUNS)
             kept = {name: str(held[name]) for name in TRACKERS if name in held}
     fresh = [name for name in names if name not in kept and name != "tensorboard"]
     # SwanLab takes 21 lower-case letters and digits, the others any text.

@@ -7,7 +7,6 @@ whole conclusion once more, from the checkpoint of its last update.
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from styledial.doctor import last_words
 from styledial.evaluation.distance import bits_per_character
 from styledial.evaluation.record import Evaluation
 from styledial.evaluation.suite import Subject, evaluate_at_end
+from styledial.files import read_json
 from styledial.language import say, typed
 from styledial.models import fsdp
 from styledial.models.adapter import save_model
@@ -226,7 +226,7 @@ def _write_data_manifest(parts: Parts, own: RunFolder) -> None:
     read: dict[str, Any] = {}
     with contextlib.suppress(FileNotFoundError):
         path = own.path / layout.CACHE / "novels" / MANIFEST
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = read_json(path)
     tokens = {
         "train": texts.style.total_targets,
         "heldout": texts.heldout.total_targets,

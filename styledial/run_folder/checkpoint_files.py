@@ -7,11 +7,11 @@ the run's manifest needn't list it.
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from styledial.files import read_json
 from styledial.run_folder.layout import CHECKPOINT_MANIFEST, CHECKPOINTS
 from styledial.run_folder.manifest import Entry, as_written, described
 
@@ -92,7 +92,7 @@ def _named(run: Path) -> Iterator[Path]:
 
 def _listed(path: Path) -> dict[str, Entry] | None:
     try:
-        files = json.loads((path / CHECKPOINT_MANIFEST).read_text(encoding="utf-8"))["files"]
+        files = read_json(path / CHECKPOINT_MANIFEST)["files"]
         return {name: dict(entry) for name, entry in files.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

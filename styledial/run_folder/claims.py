@@ -9,7 +9,6 @@ writing(folder)        a command that adds a file to a run, or this process's ow
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from styledial.errors import UserError
+from styledial.files import read_json
 from styledial.places import check_new
 from styledial.run_folder import checkpoint_files, layout
 from styledial.run_folder.manifest import Entry, Manifest, described
@@ -167,6 +167,6 @@ def _evident(folder: Path) -> list[str]:
 
 def _keys(path: Path) -> set[str]:
     try:
-        return set(json.loads(path.read_text(encoding="utf-8")))
+        return set(read_json(path))
     except (OSError, ValueError, TypeError):
         return set()

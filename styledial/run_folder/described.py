@@ -6,13 +6,12 @@ imported.
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 from styledial.errors import AdapterError, UserError
-from styledial.files import expanded, is_gguf
+from styledial.files import expanded, is_gguf, read_json
 from styledial.language import say, typed
 from styledial.places import check_new
 from styledial.run_folder.layout import (
@@ -46,7 +45,7 @@ def names_plain_model(named: str) -> bool:
 def summary_of(folder: Path) -> dict[str, Any]:
     """summary.json, read leniently: {} where there is none, or one that can't be read."""
     try:
-        content = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        content = read_json(folder / SUMMARY)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -64,7 +63,7 @@ def prompt_of(folder: Path) -> str:
     exported adapter lies in."""
     for place in (folder, folder.parent.parent):
         try:
-            content = json.loads((place / SAMPLES_DATA).read_text(encoding="utf-8"))
+            content = read_json(place / SAMPLES_DATA)
             return str(content["samples"][0]["prompt"])
         except (OSError, ValueError, KeyError, TypeError, IndexError):
             continue
@@ -83,7 +82,7 @@ def describe_adapter(folder: Path) -> dict[str, Any]:
         if name == SUMMARY:
             _check_has_a_model(folder)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = read_json(path)
             return {**content, "model": content[key]}
         except (ValueError, KeyError, TypeError):
             raise AdapterError(

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import secrets
 import socket
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from styledial.errors import UserError
-from styledial.files import write_json
+from styledial.files import read_json, write_json
 
 LOCK, OWNER = "lock", "owner.json"
 BEAT = 4.0  # seconds between two touches
@@ -161,7 +160,7 @@ def owner_here(own: Path) -> int | None:
 
 def _named_owner(own: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads((own / OWNER).read_text(encoding="utf-8")))
+        return dict(read_json(own / OWNER))
     except (OSError, ValueError, TypeError):
         return {}
 

@@ -14,14 +14,13 @@ A file that `grows` (metrics.jsonl, event files) is known by its beginning, `byt
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from styledial.data.reading.beside_model import OWN_MANIFEST
-from styledial.files import write_json
+from styledial.files import read_json, write_json
 
 FILE = OWN_MANIFEST
 _BLOCK = 1 << 20
@@ -41,7 +40,7 @@ class Manifest:
     def load(cls, folder: Path) -> Manifest | None:
         """What `folder`/manifest.json says; None where there is none that can be read."""
         try:
-            found = json.loads((folder / FILE).read_text(encoding="utf-8"))
+            found = read_json(folder / FILE)
             files, replaced = dict(found["files"]), dict(found["replaced"])
             return cls(files, replaced, bool(found["whole_run"]), bool(found["moved"]))
         except (OSError, ValueError, KeyError, TypeError):

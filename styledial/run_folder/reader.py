@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from styledial.config.show import Setting, shown_settings
 from styledial.dial import FILE as DIAL
 from styledial.dial import DialPoint, load_dial
 from styledial.errors import AdapterError, UserError
+from styledial.files import read_json
 from styledial.run_folder import layout
 from styledial.run_folder.described import runs_near
 from styledial.run_folder.metrics import is_number, read_metrics, read_records
@@ -90,7 +90,7 @@ def _json(path: Path, damaged: list[str] | None = None) -> dict[str, Any] | None
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         damaged.append(f"{path.name}: {error}")
         return None

@@ -18,7 +18,6 @@ never loaded; an older one is only removed once a newer one is whole.
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -31,7 +30,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from styledial.errors import StyleDialError
-from styledial.files import sync, write_json
+from styledial.files import read_json, sync, write_json
 from styledial.run_folder.checkpoint_files import remove_files, remove_unfinished
 from styledial.run_folder.layout import CHECKPOINT_MANIFEST as MANIFEST
 from styledial.run_folder.manifest import described
@@ -140,13 +139,13 @@ def checkpoints(folder: Path) -> list[Path]:
 def read_checkpoint(path: Path) -> Snapshot:
     """What `path` holds, tensors on the CPU. Raises CheckpointError unless all of it is whole."""
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["files"]
+        manifest = read_json(path / MANIFEST)["files"]
         if not {STATE, WEIGHTS, REST, "rng-0.pt"} <= manifest.keys():
             raise ValueError("a file is missing")
         for name, expected in manifest.items():
             if described(path / name) != expected:
                 raise ValueError(f"{name} is not what was written")
-        state = TrainState.from_json(json.loads((path / STATE).read_text(encoding="utf-8")))
+        state = TrainState.from_json(read_json(path / STATE))
         rest = torch.load(path / REST, weights_only=True, map_location="cpu")
         ranks = sum(name.startswith("rng-") for name in manifest)
         rng = [torch.load(path / f"rng-{rank}.pt", weights_only=True) for rank in range(ranks)]

@@ -5,12 +5,12 @@ Only these very names, in such a folder: novels of the user's beside them are re
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection
 from fnmatch import fnmatch
 from pathlib import Path
 
+from styledial.files import read_json
 from styledial.places import OWN
 
 # Of a run; run_folder/layout.py has its other names.
@@ -55,7 +55,7 @@ def _holds_model(names: Collection[str]) -> bool:
 
 def _written_by_run(folder: Path) -> set[str]:
     try:
-        content = json.loads((folder / OWN / OWN_MANIFEST).read_text(encoding="utf-8"))
+        content = read_json(folder / OWN / OWN_MANIFEST)
         return set(content["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return set()

@@ -10,7 +10,6 @@ counted by scripts/letter_table.py.
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
@@ -21,6 +20,7 @@ import numpy as np
 
 from styledial.data.reading import unit_tables
 from styledial.data.reading.unit_tables import FOREIGN_LETTER, SCRIPTS
+from styledial.files import read_json
 
 TABLE = Path(__file__).resolve().parents[2] / "assets" / "letters.json"
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -191,7 +191,7 @@ def _scripts_of(name: str) -> set[int]:
 
 @lru_cache(maxsize=1)
 def _tables() -> dict[str, dict[str, object]]:
-    tables: dict[str, dict[str, object]] = json.loads(TABLE.read_text(encoding="utf-8"))
+    tables: dict[str, dict[str, object]] = read_json(TABLE)
     return tables
 
 

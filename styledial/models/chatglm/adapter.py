@@ -12,7 +12,6 @@ Exact: the tuned weights are the same to the last bit of their sums.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from pathlib import Path
@@ -22,7 +21,7 @@ import torch
 from torch import Tensor
 
 from styledial.errors import AdapterError, UserError
-from styledial.files import write_json, written_aside
+from styledial.files import read_json, write_json, written_aside
 from styledial.models.chatglm.weights import FUSED, ORIGINAL_PART, SPLIT
 from styledial.run_folder.layout import ADAPTER_SETTINGS, ADAPTER_WEIGHTS
 
@@ -55,7 +54,7 @@ def adapter_to_original(folder: Path, target: Path) -> Path:
             f"{target}: is not empty. Choose another folder with -o.",
             f"{target}：不是空文件夹。请用 -o 另选。",
         )
-    settings = json.loads(settings_file.read_text(encoding="utf-8"))
+    settings = read_json(settings_file)
     weights = original_adapter(load_file(weights_file))
     target.mkdir(parents=True, exist_ok=True)
     with written_aside(target / weights_file.name) as aside:

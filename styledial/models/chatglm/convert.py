@@ -7,13 +7,12 @@ beside the target, which takes the target's name when everything is in it and on
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from styledial.errors import ModelError, UserError
-from styledial.files import folder_written_aside, write_json
+from styledial.files import folder_written_aside, read_json, write_json
 from styledial.hub.home import require_space
 from styledial.models.chatglm.layout import Sizes, check_is_chatglm3, glm_config
 from styledial.models.chatglm.tokenizer import build_tokenizer
@@ -134,7 +133,7 @@ def _for_older_readers(target: Path) -> None:
     }
     write_json(target / "config.json", {**config, **older})
     path = target / "tokenizer_config.json"
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_json(path)
     content["tokenizer_class"] = "PreTrainedTokenizerFast"
     if "extra_special_tokens" in content:
         content["additional_special_tokens"] = content.pop("extra_special_tokens")

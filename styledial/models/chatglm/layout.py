@@ -6,13 +6,13 @@ whose tokenizers and prompts differ, so a ChatGLM3 has to show that it is one.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from styledial.errors import ModelError
+from styledial.files import read_json
 
 # What GlmForCausalLM computes; a checkpoint that says otherwise is another architecture.
 _REQUIRED: dict[str, Any] = {
@@ -147,7 +147,7 @@ def _name_in(path: Path) -> str:
     if not path.is_file():
         return ""
     try:
-        return str(json.loads(path.read_text(encoding="utf-8")).get("name_or_path", ""))
+        return str(read_json(path).get("name_or_path", ""))
     except (ValueError, AttributeError):
         return ""
 
