@@ -44,6 +44,14 @@ def test_pages_leave_no_trace(mark: str, reasons: set[str]) -> None:
     assert reasons <= ledger.drops.keys()
 
 
+def test_who_speaks_below_a_page_number_is_no_running_head() -> None:
+    rows = [f"HAMLET\nmy lord\nHORATIO\nyes\nHAMLET\n{page}" for page in PAGES]
+    text = "\n".join(f"{row}\n{i}" for i, row in enumerate(rows, 7))
+    found, ledger = prose(text)
+    assert found.split().count("HAMLET") == 2 * len(PAGES)
+    assert ledger.drops.keys() == {"page number"}
+
+
 def test_pages_of_a_chinese_book() -> None:
     text = "".join(f"{CHINESE}\n\n第{i}页\n\n" for i in range(3, 9))
     assert "页" not in prose(text)[0]
@@ -56,6 +64,7 @@ def test_pages_of_a_chinese_book() -> None:
         "\n\n".join(f"{i}\n\nWhere the river goes\nThere the lantern slows" for i in range(1, 9)),
         "\n\n".join(f"{i}\n\n船到江心浪头起\n灯火揉成一团烟" for i in range(1, 9)),
         "He counted\n1\nand then\n2\nand stopped.",
+        "They counted\n1,\n2,\n3,\n4,\nand ran into the dark.",
     ],
 )
 def test_numbers_of_chapters_and_stanzas_are_no_pages(text: str) -> None:
@@ -69,6 +78,11 @@ def test_marks_at_each_line_go(mark: str) -> None:
     found, ledger = prose(text)
     assert found.split("\n") == rows
     assert "line mark" in ledger.drops
+
+
+def test_a_list_keeps_the_numbers_that_its_author_wrote() -> None:
+    text = "\n".join(f"{i}、夜里不得外出，违者第{i}次重罚。" for i in range(1, 31))
+    assert prose(text)[0] == text
 
 
 def test_a_list_in_a_story_keeps_its_numbers() -> None:

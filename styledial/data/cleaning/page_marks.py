@@ -22,9 +22,10 @@ _BROKEN = 0.4  # of the pages end in mid-sentence
 _FULL = 15  # characters of a line of Chinese that the page broke; most lines of verse have fewer
 _LONGEST_HEAD = 80  # characters
 _OFTEN = 0.2  # of the pages have one running head; there may be one a chapter
+_AT_EDGES = 0.8  # of the places of a running head are beside a page's number
 _LINES, _MOST = 20, 0.9  # lines, and the share of them, that begin with the same mark
 _QUOTED = re.compile(r"\s{0,3}(?:>\s?)+")
-_COUNTED = re.compile(r"\s*[\[(]?(\d{1,6})(?:\t|[.:：、)\]|]\s?|\s{2,})(?=\D|$)")
+_COUNTED = re.compile(r"\s*[\[(]?(\d{1,6})(?:\t|[.:：)\]|]\s?|\s{2,})(?=\D|$)")
 
 
 class PageMarks(NamedTuple):
@@ -96,21 +97,23 @@ def _page_marks(sample: Sequence[Line]) -> PageMarks | None:
     if not forms:
         return None
     around = [i + k for form in forms for i in places[form] for k in (-1, 1)]
-    counts = Counter(texts[i].strip() for i in around if 0 <= i < len(texts))
+    counts = Counter(texts[i].strip() for i in set(around) if 0 <= i < len(texts))
+    anywhere = Counter(map(str.strip, texts))  # who speaks in HAMLET has the play's own name
     pages = sum(len(places[form]) for form in forms)
     heads = {
         text
         for text, count in counts.items()
-        if count >= max(_PAGES, _OFTEN * pages) and len(text) <= _LONGEST_HEAD
+        if count >= max(_PAGES, _OFTEN * pages, _AT_EDGES * anywhere[text])
+        and len(text) <= _LONGEST_HEAD
     }
     return PageMarks(frozenset(forms), frozenset(head for head in heads if not _said(head)))
 
 
 def _is_broken(texts: Sequence[str], i: int) -> bool:
     """Whether a sentence goes on over the number at `i`, and over a running head behind it. Verse
-    has no stops either, but capitals or short lines."""
+    has no stops either, but capitals or short lines; who counts aloud has no text between."""
     before, after = texts[i - 1] if i else "", [text.lstrip()[0] for text in texts[i + 1 : i + 3]]
-    if ends_sentence(before) or not after:
+    if ends_sentence(before) or not after or _form(before) or _form(texts[i + 1]):
         return False
     return any(map(str.islower, after)) or (after[0] >= "\u2e80" and len(before) >= _FULL)
 
