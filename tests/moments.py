@@ -26,7 +26,7 @@ UPDATES = {
     "checkpoint": (checkpoint, "save_file"),
 }
 CONCLUSION = {
-    "landing": (conclude, "land"),
+    "landing": (conclude, "_land"),
     "saving": (conclude, "save_model"),
     "figures": (conclude, "_measure"),
     "samples": (conclude, "write_samples"),

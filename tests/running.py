@@ -40,7 +40,7 @@ SHORT_END: list[tuple[Any, str, Any]] = [
 ]
 # For setattr: readings of a few rows.
 LITTLE_TEXT: list[tuple[Any, str, Any]] = [
-    (prepare, "readings", lambda *_: Readings(1024, 512, 256, 256, 12, sample=4)),
+    (prepare, "readings", lambda *_, **__: Readings(1024, 512, 256, 256, 12, sample=4)),
 ]
 
 

@@ -133,3 +133,12 @@ def test_notes_of_markdown_go(tmp_path: Path) -> None:
     text = "\n".join(part.piece.text for part in read(path, ledger, False)[1])
     assert text == f"{STORY}\n\nIt rained."
     assert ledger.drops["footnote"] == len("[^1]: Of a boat.    And more.")
+
+
+def test_rows_of_stars_below_a_line_are_no_underline() -> None:
+    """They part scenes."""
+    story = STORY.replace(". ", ".\n")
+    text = "\n".join([story, "No one", "******", story, "No one", "******", story])
+    pieces = list(clean(text.split("\n"), Ledger()))
+    assert {piece.chapter for piece in pieces} == {None}
+    assert "\n".join(piece.text for piece in pieces).count("No one") == 2

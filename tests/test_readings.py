@@ -30,6 +30,7 @@ def test_a_short_run_reads_what_a_figure_needs_and_no_more() -> None:
     read = readings(8 * 1024, 135_000_000)
     assert (read.heldout, read.general, read.learnt) == (2048, 1024, 0)
     assert (read.times, read.calibration) == (1, 512)
+    assert readings(8 * 1024, 135_000_000, chooses=True).times == LEAST.times
     assert (read.prompts, read.sample) == (1, 60)
 
 

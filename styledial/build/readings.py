@@ -54,8 +54,9 @@ LEAST = Readings(4_096, 2_048, 512, 512, 3, prompts=1, sample=60)
 _TRIAL = 20_000
 
 
-def readings(trained_tokens: int, parameters: int) -> Readings:
-    """What a run of so many trained tokens reads, on a model of so many parameters."""
+def readings(trained_tokens: int, parameters: int, *, chooses: bool = False) -> Readings:
+    """What a run of so many trained tokens reads, on a model of so many parameters; `chooses`:
+    whether the best of its readings decides which weights are kept."""
     passes = max(_SHARE * _UPDATE * trained_tokens, _FREE / (2 * max(parameters, 1)))
 
     def part(share: float, least: float, most: int) -> int:
@@ -68,12 +69,13 @@ def readings(trained_tokens: int, parameters: int) -> Readings:
     least = 0.5 if is_trial else 1.0
     meanwhile = 0.17 * passes
     calibration = part(0.17 / MOST.times, LEAST.calibration, MOST.calibration)
+    times = min(max(meanwhile / calibration, LEAST.times), MOST.times)
     return Readings(
         heldout=part(0.12, least * LEAST.heldout, MOST.heldout),
         general=part(0.08, least * LEAST.general, MOST.general),
         learnt=0 if is_trial else part(0.015, LEAST.learnt, MOST.learnt),
         calibration=calibration,
-        times=1 if is_trial else int(min(max(meanwhile / calibration, LEAST.times), MOST.times)),
+        times=1 if is_trial and not chooses else int(times),
         prompts=int(prompts),
         sample=int(sample),
         evaluation=passes >= _EVALUATION,

@@ -269,7 +269,11 @@ def _course(loaded: Loaded, here: Place, snapshot: Snapshot | None, screen: Scre
         steps=steps,
         at=at,
         first_steps=(snapshot.state.first_steps if snapshot else 0) or steps,
-        readings=readings(steps * order.effective_batch * config.data.max_length, parameters),
+        readings=readings(
+            steps * order.effective_batch * config.data.max_length,
+            parameters,
+            chooses=training.keeps_best,
+        ),
     )
 
 

@@ -32,7 +32,7 @@ _NAMES_NONE = re.compile(
 
 
 _BLANK = " \t\u00a0\u3000\x0c"
-_UNDERLINE = re.compile(r"\s*(=+|-+|~+|\*+|_+)\s*")
+_UNDERLINE = re.compile(r"\s*(=+|-+|~+|_+)\s*")
 
 
 class Row(NamedTuple):

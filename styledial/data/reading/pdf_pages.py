@@ -19,7 +19,7 @@ from styledial.data.cleaning.unwrap import ends_sentence
 _LEVELS = 2  # lines at the top and at the bottom of a page that may be of the edition
 _PAGES = 3  # on so many pages the same words are a running head
 _MANY = 0.4  # of the pages: alike on so many, a line needn't be set off
-_NUMBERED = 2  # on so many pages numbers that count them are page numbers
+_NUMBERED = 2  # on so many pages bare numbers that count them are page numbers
 _LONGEST_HEAD = 100  # characters
 _APART = 1.3  # times the usual distance of two lines
 _SMALLER = 0.92  # times the size of the text
@@ -151,7 +151,7 @@ def edge_rows(pages: Sequence[Sequence[Row]], size: float) -> dict[Row, str]:
     why = {
         row: "page number" if form == "#" else "running head"
         for row, form, number in numbered
-        if counting[form, number - row.page] >= _NUMBERED
+        if counting[form, number - row.page] >= (_NUMBERED if form == "#" else _PAGES)
         or (edges[row] and _ends_in_number(form) and offsets[number - row.page] >= _PAGES)
     }
     pages_of: dict[str, set[int]] = {}
