@@ -16,6 +16,7 @@ trained once and scaled to every budget:
     ninth-B    the same with the anchor at a ninth         rows-B    KL on a quarter of the rows
     masked-B   KL without the true token                   mlp-B     LoRA on the MLP alone
     anchor     NLL, and KL on the anchor alone             sft       NLL alone
+    budget4-B, anchor4      as without the 4, with KL on the anchor four times as heavy
     replay     NLL, also on text that the base wrote, a fifth of the tokens
     dera       base and the sft adapter, mixed at decoding (arXiv 2402.02992)
     base       nothing: the untuned model in the same tables

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from real_base_style import general_text, style_folder
 from real_base_time import STARTING, Costs, Until
-from real_base_ways import BUDGETS, KINDS, PASSES, Way
+from real_base_ways import ANCHOR_WEIGHTS, BUDGETS, KINDS, PASSES, Way
 from safetensors.torch import save_file
 
 from styledial.config import Config
@@ -91,6 +91,8 @@ class Training:
         )
         if way.kind == "replay":
             parts = with_replay(parts, self._replay_rows(way, parts))
+        if way.kind in ANCHOR_WEIGHTS:
+            parts = with_anchor_weight(parts, ANCHOR_WEIGHTS[way.kind])
         began, first = time.monotonic(), parts.state.step
         Updates(parts, None, self.request).run()
         state, seconds = parts.state, time.monotonic() - began
@@ -148,3 +150,10 @@ def with_replay(parts: Parts, rows: PackedRows) -> Parts:
     order = Replayed(**vars(parts.order), other=other)
     core = dataclasses.replace(parts.core, rows=joined)
     return dataclasses.replace(parts, core=core, order=order)
+
+
+def with_anchor_weight(parts: Parts, weight: float) -> Parts:
+    """The same run with KL on its anchor text `weight` times as heavy as NLL."""
+    assert parts.core.anchor is not None
+    anchor = dataclasses.replace(parts.core.anchor, weight=weight)
+    return dataclasses.replace(parts, core=dataclasses.replace(parts.core, anchor=anchor))

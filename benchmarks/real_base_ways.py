@@ -16,11 +16,15 @@ KINDS: dict[str, tuple[str, ...]] = {
     "masked": ("kl_mask_target=on",),
     "mlp": (f"lora_target_modules={MLP}",),
     "anchor": ("kl_mode=anchor",),
+    "budget4": (),
+    "anchor4": ("kl_mode=anchor",),
     "sft": ("kl_mode=anchor", "anchor=off"),
     "replay": ("kl_mode=anchor", "anchor=off"),
     "dera": (),
 }
-BUDGETED = ("budget", "ninth", "rows", "masked", "mlp")
+BUDGETED = ("budget", "budget4", "ninth", "rows", "masked", "mlp")
+# What KL on anchor text weighs in the loss, where it isn't what every run has.
+ANCHOR_WEIGHTS = {"budget4": 4.0, "anchor4": 4.0}
 ORDER = (
     *("base", "budget-0.1", "anchor", "sft", "dera", "replay", "rows-0.1", "masked-0.1"),
     *("mlp-0.1", "ninth-0.1", "budget-0.2", "budget-0.05", "rows-0.2", "masked-0.2"),
@@ -30,7 +34,7 @@ ORDER = (
 # KL is read; anchor rows are a quarter of the style rows and always take all four.
 PASSES = {
     "budget": 5, "ninth": 4.5, "rows": 4.25, "masked": 5, "mlp": 5, "anchor": 4, "sft": 3,
-    "replay": 3.75,
+    "replay": 3.75, "budget4": 5, "anchor4": 4,
 }  # fmt: skip
 
 
