@@ -8,7 +8,7 @@
     python benchmarks/real_base_table.py                    the tables
 
 Base: SmolLM2-135M-Instruct, as ../shared/models/get_smollm2.py leaves it. Styles: tinyshakespeare
-and a Gutenberg novel, cleaned by our own reader. General text, only ever measured on: State of the
+(`scenes`: its beginning) and a Gutenberg novel, cleaned by our own reader. General text, only ever measured on: State of the
 Union addresses. Ways, each on the same rows in the same order per seed; a budget in the name, or
 trained once and scaled to every budget:
 
@@ -97,6 +97,7 @@ def _options() -> argparse.Namespace:
     options.add_argument("--share", type=float, default=1.0, help="of the usual text is read")
     options.add_argument("--read", nargs="+", default=list(READ), choices=list(READ))
     options.add_argument("--dtype", default="float32", help="of the base's weights")
+    options.add_argument("--set", nargs="+", default=[], help="KEY=VALUE, other settings of a run")
     options.add_argument("--base", type=Path, default=home / "smollm2-135m")
     options.add_argument("--texts", type=Path, default=shared, help="style_en and general_en")
     options.add_argument("--work", type=Path, default=home / "real_base")

@@ -32,7 +32,12 @@ from styledial.files import write_json
 from styledial.models.load import load_tokenizer
 from styledial.training.measure import halves
 
-STYLES = {"shakespeare": "tinyshakespeare.txt", "gutenberg": "gutenberg/3261.txt"}
+STYLES = {
+    "shakespeare": "tinyshakespeare.txt",
+    "gutenberg": "gutenberg/3261.txt",
+    "scenes": "tinyshakespeare.txt",
+}
+SCENES = 180_000  # characters: little enough to be learnt from several times in 100 updates
 LANDING, REPORT, GENERAL = 8192, 8192, 6144  # tokens read
 PASSAGES, PASSAGE = 48, 64
 
@@ -42,7 +47,9 @@ def style_folder(given: argparse.Namespace, name: str) -> Path:
     folder: Path = given.work / "styles" / name
     folder.mkdir(parents=True, exist_ok=True)
     source = given.texts / "style_en" / STYLES[name]
-    if not (folder / source.name).is_file():
+    if name == "scenes":
+        (folder / source.name).write_text(source.read_text(encoding="utf-8")[:SCENES], "utf-8")
+    elif not (folder / source.name).is_file():
         shutil.copyfile(source, folder / source.name)
     return folder
 

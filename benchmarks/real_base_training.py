@@ -66,7 +66,8 @@ class Training:
             "reference_cache": self.given.work / "references",
             "kl_beta": way.budget or BUDGETS[0],
         }  # fmt: skip
-        return resolve(assignments=[*(f"{k}={v}" for k, v in settings.items()), *KINDS[way.kind]])
+        assignments = [f"{key}={value}" for key, value in settings.items()]
+        return resolve(assignments=[*assignments, *KINDS[way.kind], *self.given.set])
 
     def train(self, way: Way) -> bool:
         """Whether its adapter is there; training goes on from its last update."""
