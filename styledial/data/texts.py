@@ -41,9 +41,15 @@ def check_general(source: str, setting: str) -> None:
     _files(source, setting, ASSETS / "general")
 
 
-def _is_of_a_model(file: Path) -> bool:
-    names = [each.name for each in file.parent.iterdir()]
-    return file.name in beside_model(file.parent, names)
+def _texts_in(folder: Path) -> list[Path]:
+    """The .txt files below it, but for those of a model; each folder is listed once more."""
+    found = sorted(folder.rglob("*.txt"))
+    of_models = {
+        parent / name
+        for parent in {file.parent for file in found}
+        for name in beside_model(parent, [each.name for each in parent.iterdir()])
+    }
+    return [file for file in found if file not in of_models]
 
 
 def _files(source: str, setting: str, bundled: Path) -> list[Path]:
@@ -51,7 +57,7 @@ def _files(source: str, setting: str, bundled: Path) -> list[Path]:
     if path.is_file():
         files = [path]
     elif path.is_dir():
-        files = sorted(file for file in path.rglob("*.txt") if not _is_of_a_model(file))
+        files = _texts_in(path)
     else:
         raise DataError(
             f"{setting}: {source} is neither a file nor a folder; name a text, or `bundled`.",
