@@ -173,6 +173,13 @@ def prepare(
     shutil.rmtree(store, ignore_errors=True)  # absent where nothing was read
     passed = duration(time.monotonic() - began)
     typer.echo(say(f"{out}  ({passed})", f"{out}（{passed}）"))
+    _check_any_kept(prepared, folder, manifest)
+    advice = [(say("train on it", "用它训练"), command("train", f"data.data_dir={folder}"))]
+    for line in next_lines(advice):
+        typer.echo(line)
+
+
+def _check_any_kept(prepared: Prepared, folder: Path, manifest: Path) -> None:
     if not any(book.kept for book in prepared.books):
         raise DataError(
             f"{folder}: no file there could be used, so there is nothing to train on; the reasons "
@@ -180,9 +187,6 @@ def prepare(
             f"{folder}：没有可用的文件，因此没有可训练的内容；原因见上文和 {manifest}。"
             "请放入可以读取的小说。",
         )
-    advice = [(say("train on it", "用它训练"), command("train", f"data.data_dir={folder}"))]
-    for line in next_lines(advice):
-        typer.echo(line)
 
 
 def _refuse_foreign(*files: Path) -> None:

@@ -205,7 +205,7 @@ def _first_problem(run: Run) -> str:
         return f"{SUMMARY}: without {', '.join(lacking)}"
     summary = run.summary or {}
     if wrong := [key for key in _NUMBERS if key in summary and not is_number(summary[key])]:
-        return f"{SUMMARY}: {wrong[0]} is no number"
+        return f"{SUMMARY}: {wrong[0]} is not a finite number"
     if not all("epoch" in line for line in run.metrics):
         return f"{METRICS}: a line without epoch"
     if not _are_numbers((run.manifest or {}).get("tokens", {})):

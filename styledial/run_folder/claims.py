@@ -58,8 +58,9 @@ def claimed(folder: Path, claim: Claim) -> Iterator[RunFolder]:
     Where the block fails before the run has saved anything, an earlier run that was set aside is
     put back.
     """
-    check_new(claim.setting, folder, folder=True)
-    if not (folder / layout.OWN).exists():  # a folder that is no run gets no lock
+    if (folder / layout.OWN).exists():
+        check_new(claim.setting, folder, folder=True)
+    else:  # a folder that is no run gets no lock
         check_free(folder, claim)
     with _open(folder) as run:
         _check(run, claim)

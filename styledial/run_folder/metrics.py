@@ -54,11 +54,13 @@ def is_number(value: Any) -> TypeGuard[float]:
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """All whole records of a metrics file; a line cut short by a crash is left out, and so is
-    what is no number: nothing else is written there."""
-    return [
-        {key: value for key, value in record.items() if is_number(value)}
-        for record in read_records(path)
-    ]
+    what isn't a finite number: nothing else is written there."""
+    return [numbers_in(record) for record in read_records(path)]
+
+
+def numbers_in(record: dict[str, Any]) -> dict[str, Any]:
+    """What of a record is a finite number."""
+    return {key: value for key, value in record.items() if is_number(value)}
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from styledial.errors import AdapterError, UserError
 from styledial.files import read_json
 from styledial.run_folder import layout
 from styledial.run_folder.described import runs_near
-from styledial.run_folder.metrics import is_number, read_metrics, read_records
+from styledial.run_folder.metrics import is_number, numbers_in, read_records
 
 
 @dataclass(frozen=True)
@@ -104,10 +104,13 @@ def _metrics(path: Path, damaged: list[str]) -> list[dict[str, Any]]:
     """The whole lines; a line cut short is left out, a file of nothing else is damaged, and one in
     which something else stands for a number."""
     try:
-        found = read_metrics(path)
-        for line in read_records(path):
+        records = read_records(path)
+        found = [numbers_in(record) for record in records]
+        for line in records:
             if other := [key for key, value in line.items() if not is_number(value)]:
-                damaged.append(f"{path.name}: {other[0]} at step {line['step']:g} is no number")
+                damaged.append(
+                    f"{path.name}: {other[0]} at step {line['step']:g} is not a finite number"
+                )
                 break
         written = path.is_file() and path.stat().st_size > 0
     except (OSError, ValueError) as error:
