@@ -1,4 +1,5 @@
-"""The dial: from one trained adapter to any strength up to a little above its own.
+"""The dial: from one trained adapter to any strength up to a little above its own, or to how it was
+trained where it was scaled down at the end.
 
 LoRA's update is linear in a scale s, and KL(s) grows with s, so a table of KL(s) on held-out
 text, measured once, tells which scale gives the KL that a user asks for:
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,14 @@ from typing import Any
 from styledial.errors import AdapterError
 from styledial.files import read_json
 from styledial.language import typed
+from styledial.strength import BANDS
 
 FILE = "style_dial.json"
-# A little above the trained strength is measured too; beyond it an adapter was never trained.
+# A little above the trained strength is measured too; beyond it an adapter was never trained. One
+# that was scaled down at the end is measured up to how it was trained, or until it is too strong.
 SCALES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
+_STEP = 1.2
+_TOO_STRONG = 1.5 * BANDS["strong"][1]
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,31 @@ def rising_part(points: Sequence[DialPoint]) -> list[DialPoint]:
     return rising
 
 
-def read_points(measure_at: Callable[[float], tuple[float, float, float]]) -> list[DialPoint]:
-    """`measure_at(scale)` gives (kl, style_nll, general_nll); called once per scale."""
-    return [DialPoint(scale, *measure_at(scale)) for scale in SCALES]
+def highest_scale(landed: float) -> float:
+    """How far an adapter can be turned up that landing multiplied by `landed`: to how it was
+    trained, and in any case a little beyond its own strength."""
+    return max(SCALES[-1], 1 / landed)
+
+
+def scales_to(highest: float) -> list[float]:
+    """The scales that are measured where an adapter can be turned up to `highest`."""
+    scales, last = list(SCALES), math.floor(100 * highest + 1e-6) / 100
+    while scales[-1] < last:
+        scales.append(min(round(scales[-1] * _STEP, 2), last))
+    return scales
+
+
+def read_points(
+    scales: Iterable[float], measure_at: Callable[[float], tuple[float, float, float]]
+) -> list[DialPoint]:
+    """`measure_at(scale)` gives (kl, style_nll, general_nll); called once per scale. Beyond the
+    usual scales it ends where KL is half above the strongest band."""
+    points: list[DialPoint] = []
+    for scale in scales:
+        if scale > SCALES[-1] and strongest(points).kl >= _TOO_STRONG:
+            break
+        points.append(DialPoint(scale, *measure_at(scale)))
+    return points
 
 
 def as_json(

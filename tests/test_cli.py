@@ -53,7 +53,11 @@ def invoke(args: list[str]) -> tuple[str, int]:
         (["merge", "nowhere", "-o", "new"], "there is no such folder", 2),
         (["train", "--strength", "huge"], "--strength huge: allowed are", 2),
         (["train", "--strength", "light", "--kl_beta", "0.1"], "give one of them", 2),
-        (["train", "--strength", "light", "kl_mode=off"], "needs training.kl_mode: budget", 2),
+        (
+            ["train", "--strength", "light", "kl_mode=off"],
+            "needs training.kl_mode: auto, anchor or budget",
+            2,
+        ),
         (["evaluate", "nowhere"], "there is no such folder", 2),
         (["plan", "--gpu", "RTX 9999"], "--memory 24GB", 2),
         (["plan", "--memory", "lots"], "24GB or 8192MB", 2),

@@ -150,7 +150,7 @@ def test_off_without_quotes_is_off(tmp_path: Path) -> None:
         ("model:\n  lora_r: true\n", "model.lora_r is true; allowed: a whole number"),
         ("model:\n  lora_r: 8.5\n", "model.lora_r is 8.5; allowed: a whole number"),
         ("model:\n  use_peft: maybe\n", "allowed: true or false"),
-        ("training:\n  kl_mode: hard\n", "allowed: one of budget, penalty, anchor, off"),
+        ("training:\n  kl_mode: hard\n", "allowed: one of auto, anchor, budget, penalty, off"),
         ("training:\n  max_steps: 0\n", "max_steps is 0; allowed: -1, or a whole number above 0"),
         ("training:\n  warmup_steps: x\n", "or null, >= 0 (default null)"),
         ("data:\n  data_dir: no\n", "data.data_dir is no; allowed: text"),

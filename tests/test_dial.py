@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +13,17 @@ from running import invoke
 
 from styledial.data.novels import read_novels
 from styledial.data.pack import pack
-from styledial.dial import FILE, SCALES, DialPoint, as_json, load_dial, scale_for
+from styledial.dial import (
+    FILE,
+    SCALES,
+    DialPoint,
+    as_json,
+    highest_scale,
+    load_dial,
+    read_points,
+    scale_for,
+    scales_to,
+)
 from styledial.errors import AdapterError
 from styledial.files import write_json
 from styledial.models.adapter import load_adapter
@@ -32,6 +43,26 @@ def test_the_scale_gives_the_kl(kl: float) -> None:
 def test_wild_extrapolation_is_refused(kl: float) -> None:
     with pytest.raises(ValueError, match=r"the largest is 0\.304"):
         scale_for(CURVE, kl)
+
+
+@pytest.mark.parametrize(
+    ("landed", "last"),
+    [(1.0, SCALES[-1]), (0.9, SCALES[-1]), (0.5, 2.0), (0.25, 4.0)],
+)
+def test_an_adapter_is_measured_up_to_how_it_was_trained(landed: float, last: float) -> None:
+    scales = scales_to(highest_scale(landed))
+    assert scales[: len(SCALES)] == list(SCALES)
+    assert scales[-1] == pytest.approx(last)
+    assert all(low < high for low, high in itertools.pairwise(scales))
+
+
+def test_it_is_turned_up_until_it_is_too_strong() -> None:
+    """A run for 0.1 that was scaled by a fifth: its own KL would be 2.5."""
+    points = read_points(scales_to(5.0), lambda scale: (0.1 * scale**2, 4.0, 4.0))
+    assert points[-2].kl < 0.3 <= points[-1].kl < 0.5
+    assert scale_for(points, 0.2) == pytest.approx(2**0.5, rel=0.01)
+    strong = read_points(scales_to(1.2), lambda scale: (0.5 * scale**2, 4.0, 4.0))
+    assert [point.scale for point in strong] == list(SCALES)
 
 
 def test_a_dial_reads_back(tmp_path: Path) -> None:

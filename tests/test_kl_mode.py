@@ -9,7 +9,26 @@ from pathlib import Path
 import pytest
 from running import LITTLE_TEXT, invoke, small_run
 
+from styledial.config import resolve
 from styledial.training.reference import References
+
+
+@pytest.mark.parametrize(
+    ("settings", "mode"),
+    [
+        ([], "anchor"),
+        (["kl_mode=auto"], "anchor"),
+        (["anchor=bundled"], "anchor"),
+        (["anchor=off"], "budget"),  # nothing would hold the model back
+        (["use_peft=false"], "budget"),  # nothing can be scaled at the end
+        (["kl_mode=anchor", "anchor=off"], "anchor"),
+        (["kl_mode=budget"], "budget"),
+    ],
+)
+def test_what_auto_means(settings: list[str], mode: str) -> None:
+    training = resolve(assignments=settings).training
+    assert training.kl_mode == mode
+    assert training.mode.has_controller == (mode == "budget")
 
 
 @pytest.mark.parametrize(

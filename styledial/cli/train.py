@@ -147,9 +147,9 @@ def _budget(strength: str, kl_beta: str | None) -> str:
 def _check_has_target(strength: str | None, config: Config) -> None:
     if strength is not None and not config.training.mode.has_target:
         raise UserError(
-            f"--strength {strength}: needs training.kl_mode: budget; with kl_mode: "
+            f"--strength {strength}: needs training.kl_mode: auto, anchor or budget; with kl_mode: "
             f"{config.training.kl_mode} no strength is aimed at.",
-            f"--strength {strength}：需要 training.kl_mode: budget；"
+            f"--strength {strength}：需要 training.kl_mode: auto、anchor 或 budget；"
             f"kl_mode: {config.training.kl_mode} 没有目标强度。",
         )
 

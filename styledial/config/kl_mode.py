@@ -6,6 +6,9 @@ budget    the KL to reach   a controller's   yes       yes          yes, to meet
 penalty   lambda itself     fixed            yes       yes          no
 anchor    the KL to reach   0                no        yes          yes, to meet it
 off       without effect    0                no        no           no
+
+auto, the default, is anchor, and budget where anchor has nothing to work with: all weights are
+tuned, so that no adapter can be scaled, or there is no anchor text.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
+
+AUTO = "auto"
 
 
 class KLMode(str, Enum):
@@ -28,6 +33,14 @@ class KLMode(str, Enum):
         """That of a run's summary.json, which may be from an early version or anyone's hand."""
         written = summary.get("kl_mode", cls.BUDGET)
         return cls(written) if written in list(cls) else cls.OFF
+
+    @classmethod
+    def of_setting(cls, written: str, *, adapter: bool, anchor: bool) -> KLMode:
+        """That of `training.kl_mode`; for `auto`, `adapter` says whether an adapter is trained and
+        `anchor` whether there is anchor text."""
+        if written != AUTO:
+            return cls(written)
+        return cls.ANCHOR if adapter and anchor else cls.BUDGET
 
     @property
     def has_target(self) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, model_validator
 
+from styledial.config.kl_mode import KLMode
 from styledial.config.schema import DataSettings, ModelSettings, TrainingSettings
-from styledial.config.setting import Section
+from styledial.config.setting import OFF, Section
 
 
 class Config(Section):
@@ -20,6 +21,16 @@ class Config(Section):
 
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
     _notes: list[str] = PrivateAttr(default_factory=list)
+
+    @model_validator(mode="after")
+    def _settle_kl_mode(self) -> Config:
+        """`auto` becomes what it means for this model and text."""
+        self.training.kl_mode = KLMode.of_setting(
+            self.training.kl_mode,
+            adapter=self.model.use_peft,
+            anchor=self.data.anchor != OFF,
+        ).value
+        return self
 
     @property
     def sources(self) -> dict[str, str]:

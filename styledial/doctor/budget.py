@@ -139,7 +139,8 @@ def budget_not_reached(run: Record) -> Iterator[Found]:
         en += f"; the second half of training brought {rising:.0%} of the gain: still learning"
         zh += f"；后半程带来了 {rising:.0%} 的改善，模型仍在学习"
     en, zh = en + ".", zh + "。"
-    if max(line["val/kl"] for line in run.readings) > (run.budget or 0):
+    controlled = run.config.training.mode.has_controller
+    if controlled and max(line["val/kl"] for line in run.readings) > (run.budget or 0):
         en += " KL had been past the budget: too few updates for the controller to settle."
         zh += "途中 KL 曾超过预算：步数太少，控制器来不及稳定。"
     words = in_words(run, change)

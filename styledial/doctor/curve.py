@@ -74,6 +74,7 @@ def _between(points: Sequence[DialPoint], kl: float) -> float:
 
 
 def strongest(run: Record) -> float:
-    """The largest KL that the dial reaches; 0 without a measured dial."""
+    """The largest KL that the dial reaches; without a measured one, the KL before the adapter was
+    scaled to its budget, as far as it can be turned up again."""
     points = rising_part(run.dial)
-    return points[-1].kl if points else 0.0
+    return points[-1].kl if points else run.kl

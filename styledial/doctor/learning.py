@@ -70,7 +70,8 @@ def learning_rate_too_high(run: Record) -> Iterator[Found]:
     )
     steps = [line["step"] for line in run.readings]
     gain, when = min(zip(run.gains, steps, strict=True), default=(0.0, 0))
-    shot = run.budget is not None and kl > _PEAK * aim
+    # Where no controller holds it, KL on the novels may go as far as it likes.
+    shot = run.config.training.mode.has_controller and kl > _PEAK * aim
     if not shot and gain > -_WORSE:
         return
     times = min(max(math.sqrt(kl / (2 * aim)), 3.0), _FARTHEST)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from styledial.config.kl_mode import KLMode
+from styledial.config.kl_mode import AUTO, KLMode
+from styledial.config.setting import OFF
 from styledial.doctor.change import Change, differing
 from styledial.doctor.curve import MEDIUM, weaker
 from styledial.doctor.record import Record
@@ -54,4 +55,7 @@ def lower_strength(run: Record) -> Change:
         return {"training.kl_beta": lower}
     if training.mode is KLMode.PENALTY and not run.config.model.use_peft and training.kl_beta > 0:
         return {"training.kl_beta": 2 * training.kl_beta}  # the coefficient; nothing is scaled
-    return differing(run, {"training.kl_mode": "budget", "training.kl_beta": min(lower, MEDIUM)})
+    mode = KLMode.of_setting(
+        AUTO, adapter=run.config.model.use_peft, anchor=run.config.data.anchor != OFF
+    )
+    return differing(run, {"training.kl_mode": mode.value, "training.kl_beta": min(lower, MEDIUM)})

@@ -17,6 +17,7 @@ from styledial.models.identity import Base
 from styledial.models.registry import known
 from styledial.run_folder.layout import DATA_MANIFEST, SAMPLES_DATA
 from styledial.run_folder.metrics import is_number
+from styledial.run_folder.outcome import target_of
 from styledial.run_folder.reader import mapping, mappings
 from styledial.units import count
 
@@ -64,7 +65,7 @@ def _front(source: Source, kind: str, samples: list[dict[str, Any]]) -> Iterator
     yield "pipeline_tag: text-generation"
     yield "tags:"
     yield from (f"- {tag}" for tag in ("styledial", "style-transfer", "lora"))
-    if _budget(source) is not None:
+    if target_of(source.summary) is not None:
         yield "- kl-divergence"
     yield "---"
     yield ""
@@ -106,15 +107,9 @@ def _language(samples: list[dict[str, Any]]) -> str:
     return find_language(texts).code
 
 
-def _budget(source: Source) -> float | None:
-    """The KL budget that the run was held to, if it had one."""
-    budget = source.summary.get("kl_beta")
-    return budget if source.summary.get("kl_mode") == "budget" and is_number(budget) else None
-
-
 def _about(source: Source) -> Iterator[str]:
     base = _on_the_hub(source.base) or Path(source.base.model).name
-    budget = _budget(source)
+    budget = target_of(source.summary)
     if budget is None:
         yield say(
             f"A writing style on the base model {base}, trained with StyleDial. Its strength is "

@@ -20,7 +20,7 @@ from styledial.memory import skeleton
 from styledial.memory.allocator import reserved
 from styledial.memory.extras import extras
 from styledial.memory.gpus import Card
-from styledial.memory.rehearse import rehearse, rows_of
+from styledial.memory.rehearse import Rows, rehearse, rows_of
 from styledial.memory.sampling import sampling_bytes
 from styledial.memory.trace import Trace, peak
 from styledial.models.configuration import model_config
@@ -143,8 +143,22 @@ def plan(
         dtype=str(dtype).removeprefix("torch."),
         rows=rows.style,
         tokens_per_update=tokens * config.training.gradient_accumulation_steps,
-        flops=sum(trace.micro_flops.values()) / rows.style * rows.per_update,
+        flops=_of_update(config, rows, sum(trace.micro_flops.values())),
     )
+
+
+def _of_update(config: Config, rows: Rows, micro: int) -> float:
+    """Operations of an update on one process, from those of a micro-batch of style text.
+
+    An anchor row always needs the base, a style row as far as KL is read on it: of passes over a
+    token, forward, backward and those that are recomputed, that is one more.
+    """
+    training = config.training
+    without = 2 + training.recomputed
+    with_base = without + (training.kl_rows if training.mode.reads_kl else 0)
+    style = rows.style * training.gradient_accumulation_steps
+    anchor = (rows.per_update - style) * (without + 1) / with_base
+    return micro / rows.style * (style + anchor)
 
 
 def _shape(config: Config, layers: int | None) -> PretrainedConfig:

@@ -56,18 +56,12 @@ def experts(*, adapted: bool) -> Words:
 
 
 def mode(config: Config) -> Words:
-    """Of a kl_mode that isn't `budget`."""
+    """Of a kl_mode without a KL to reach."""
     beta = config.training.kl_beta
     if config.training.mode.reads_kl:
         return (
             f"kl_mode penalty: {beta:g} is a fixed KL coefficient; larger means a weaker style.",
             f"kl_mode penalty：{beta:g} 是固定的 KL 系数，越大风格越弱。",
-        )
-    if config.training.mode.has_target:
-        return (
-            "kl_mode anchor: no KL on the novels while training; the adapter is scaled to "
-            f"kl_beta {beta:g} at the end.",
-            f"kl_mode anchor：训练中小说上不计 KL；最后把适配器缩放到 kl_beta {beta:g}。",
         )
     return (
         "kl_mode off: plain fine-tuning; kl_beta has no effect.",

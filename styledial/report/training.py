@@ -50,8 +50,9 @@ def section(run: Run) -> Section:
 
 
 def details(run: Run) -> Section:
-    """Lambda, learning rate, throughput and memory over the run."""
-    figures = [_figure(run, plot) for plot in _machinery()] if run.metrics else []
+    """Learning rate, throughput and memory over the run, and lambda where there is KL to weigh."""
+    plots = [_weight()] * _mode(run).reads_kl + _machinery()
+    figures = [_figure(run, plot) for plot in plots] if run.metrics else []
     return Section("details", say("Training in detail", "训练细节"), figures=figures)
 
 
@@ -88,22 +89,33 @@ def _distance(run: Run) -> _Plot:
     return _Plot(
         "train/kl" if _mode(run).reads_kl else "val/kl",
         say("Distance from the base (KL, nats per token)", "与基座的距离（KL，nats/token）"),
-        note if _mode(run).reads_kl else note + say(" On held-out text.", "在留出文本上测量。"),
+        note if _mode(run).reads_kl else note + _read_apart(target is not None),
         how={"smooth": True, "rule": target, "y_zero": True},
+    )
+
+
+def _read_apart(scaled: bool) -> str:
+    """Of KL that isn't read on the rows that are learnt; `scaled`: to a target at the end."""
+    if scaled:
+        return say(
+            " On held-out text, before the adapter was scaled to the target.",
+            "在留出文本上测量，缩放到目标之前。",
+        )
+    return say(" On held-out text.", "在留出文本上测量。")
+
+
+def _weight() -> _Plot:
+    return _Plot(
+        "train/lambda",
+        say("Weight of KL (lambda)", "KL 的权重（lambda）"),
+        say("Logarithmic. It rises where KL is above its aim.", "对数刻度。KL 高于目标时上升。"),
+        how={"log": True},
     )
 
 
 def _machinery() -> list[_Plot]:
     per_second = {"smooth": True, "y_zero": True, "number_format": "~s"}
     return [
-        _Plot(
-            "train/lambda",
-            say("Weight of KL (lambda)", "KL 的权重（lambda）"),
-            say(
-                "Logarithmic. It rises where KL is above its aim.", "对数刻度。KL 高于目标时上升。"
-            ),
-            how={"log": True},
-        ),
         _Plot(
             "train/learning_rate",
             say("Learning rate", "学习率"),

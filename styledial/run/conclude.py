@@ -13,6 +13,7 @@ from typing import Any
 
 from styledial.data.characters import characters_of
 from styledial.data.manifest import FILE as MANIFEST
+from styledial.dial import highest_scale
 from styledial.distributed.sharded_tensors import model_is_sharded
 from styledial.doctor import last_words
 from styledial.evaluation.distance import bits_per_character
@@ -91,7 +92,8 @@ def conclude(
     prompts = parts.texts.prompts
     samples = [Sample(*each) for each in zip(prompts, parts.before, after, strict=True)]
     write_samples(own, samples, seed=seed, tokens=parts.readings.sample)
-    _write_strength_samples(parts, own, samples, figures.style.kl, reading)
+    landed = float(landing.get("adapter_scale", 1.0))
+    _write_strength_samples(parts, own, samples, figures.style.kl, landed, reading)
     _write_data_manifest(parts, own)
     metrics: dict[str, Any] | None = None
     if parts.readings.evaluation or parts.config.training.evaluate_at_end != "auto":
@@ -173,7 +175,12 @@ def _measure(parts: Parts, reading: ReadOptions) -> _Figures:
 
 
 def _write_strength_samples(
-    parts: Parts, own: RunFolder, samples: list[Sample], kl: float, reading: ReadOptions
+    parts: Parts,
+    own: RunFolder,
+    samples: list[Sample],
+    kl: float,
+    landed: float,
+    reading: ReadOptions,
 ) -> None:
     """For the report alone: a failure here is a sentence, no more."""
     if model_is_sharded(parts.core.policy):
@@ -186,6 +193,7 @@ def _write_strength_samples(
             samples,
             parts.texts.heldout,
             kl=kl,
+            highest=highest_scale(landed),
             seed=parts.config.training.seed,
             reading=reading,
             answers=parts.answers,

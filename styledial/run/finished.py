@@ -15,7 +15,7 @@ from styledial.build.texts import Texts, prepare_texts, read_material
 from styledial.config import Config
 from styledial.data.manifest import FILE as MANIFEST
 from styledial.data.manifest import hashes_of
-from styledial.dial import SCALES, as_json, read_points
+from styledial.dial import as_json, highest_scale, read_points, scales_to
 from styledial.errors import AdapterError
 from styledial.evaluation.record import Evaluation
 from styledial.evaluation.suite import FULL, Effort, Subject, evaluate
@@ -32,13 +32,14 @@ from styledial.models.identity import Base, remembered_base
 from styledial.models.load import quiet_libraries
 from styledial.models.locate import split_revision
 from styledial.models.policy import Policy
-from styledial.progress import Stage, stage, tracked
+from styledial.progress import stage, tracked
 from styledial.run.described import described_run
 from styledial.run.probe import pack_probe, read_probe
 from styledial.run.strengths import Chosen
 from styledial.run_folder.claims import writing
 from styledial.run_folder.described import describe_adapter, how_it_writes, summary_of
 from styledial.run_folder.layout import BASE, DATA_MANIFEST, DIAL, EXPORT, SUMMARY
+from styledial.run_folder.outcome import landed_scale
 from styledial.training.measure import BaseStates, ReadOptions, measure
 
 if TYPE_CHECKING:
@@ -61,23 +62,27 @@ def measure_dial(folder: Path, data_dir: str | None, *, base_now: str | None = N
                 "only (use_peft: true).",
                 f"{folder}：这是全量微调的模型；只有适配器可以调节强度（use_peft: true）。",
             )
-        owned.write_json(DIAL, dial_table(run))
+        owned.write_json(DIAL, dial_table(run, highest_scale(landed_scale(summary_of(folder)))))
     return run.changed
 
 
-def dial_table(run: Reopened) -> dict[str, Any]:
-    """What style_dial.json holds of an adapter: its readings at every scale, and the base's."""
+def dial_table(run: Reopened, highest: float) -> dict[str, Any]:
+    """What style_dial.json holds of an adapter that can be turned up to `highest`: its readings at
+    every scale, and the base's."""
     base: dict[str, float] = {}
-    with stage(say("measuring the strength", "测量强度"), len(SCALES)) as at:
-        points = read_points(lambda scale: _measure_at(run, scale, base, at))
+    scales = scales_to(highest)
+    with stage(say("measuring the strength", "测量强度"), len(scales)) as at:
+
+        def measure_at(scale: float) -> tuple[float, float, float]:
+            at(scales.index(scale))
+            return _measure_at(run, scale, base)
+
+        points = read_points(scales, measure_at)
     return as_json(run.config.training.kl_beta, points, base)
 
 
-def _measure_at(
-    run: Reopened, scale: float, base: dict[str, float], at: Stage
-) -> tuple[float, float, float]:
+def _measure_at(run: Reopened, scale: float, base: dict[str, float]) -> tuple[float, float, float]:
     """(KL, style NLL, general NLL) at a scale; the base's own NLLs go into `base`."""
-    at(SCALES.index(scale))
     _, rows = run.texts.halves()
     with scaled(run.policy, scale), stage("", 2) as part:
         style = measure(run.policy, run.texts.heldout, only=rows, **run.reading)

@@ -238,7 +238,7 @@ def _accelerator(config: Config, folder: Path, policy: Policy, sharded: bool) ->
 def _announce(screen: Screen, config: Config, changed: list[str], policy: Policy) -> None:
     if policy.is_adapter and has_experts(policy.causal_lm):
         screen.note(*messages.experts(adapted=adapts_experts(policy)))
-    if not config.training.mode.has_controller:
+    if not config.training.mode.has_target:
         screen.note(*messages.mode(config))
     if changed:
         screen.note(*messages.changed(changed))

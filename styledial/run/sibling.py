@@ -16,7 +16,7 @@ from typing import Any
 
 from styledial.build.model import answers_prompts
 from styledial.config.show import as_file
-from styledial.dial import DialPoint
+from styledial.dial import DialPoint, highest_scale
 from styledial.errors import AdapterError, ModelError
 from styledial.files import beside as next_to
 from styledial.files import folder_written_aside, write_json, write_text
@@ -34,6 +34,7 @@ from styledial.run_folder.claims import writing
 from styledial.run_folder.described import check_adapter, check_target, summary_of
 from styledial.run_folder.layout import ADAPTER_WEIGHTS, BASE, DIAL, SETTINGS, SUMMARY
 from styledial.run_folder.manifest import described
+from styledial.run_folder.outcome import landed_scale
 
 _KEPT = ("kl_mode", "kl_direction", "heldout_tokens_read", "general_tokens_read")
 
@@ -118,12 +119,12 @@ def _write(run: Reopened, folder: Path, base: Base, own: Base, aside: Path, targ
     settings = run.policy.model.peft_config["default"]
     settings.base_model_name_or_path = run.policy.causal_lm.name_or_path
     write_adapter(run.policy, aside)
-    table = dial_table(run)
+    summary = summary_of(folder)
+    table = dial_table(run, highest_scale(landed_scale(summary)))
     there = {"training.output_dir": str(target.absolute())}
     write_text(aside / SETTINGS, as_file(run.config.with_values(there, "dial --base")))
     write_json(aside / DIAL, table)
     write_json(aside / BASE, asdict(base))
-    summary = summary_of(folder)
     origin = {
         "run": folder.resolve().name, "model": own.model, "adapter": _digest(folder),
         "kl_final": summary.get("kl_final"),

@@ -29,7 +29,6 @@ from typing import TYPE_CHECKING, Any
 from styledial.data.chat import prompt_ids
 from styledial.data.pack import PackedRows
 from styledial.data.tokens import opening_ids
-from styledial.dial import SCALES
 from styledial.evaluation.favoured import favoured_words
 from styledial.evaluation.writing import as_text, pieces_of
 from styledial.language import say
@@ -73,18 +72,20 @@ def write_strength_samples(
     heldout: PackedRows,
     *,
     kl: float,
+    highest: float,
     seed: int,
     reading: ReadOptions,
     answers: bool,
     tokens: int,
 ) -> None:
-    """Write the file for a finished model whose held-out KL is `kl`.
+    """Write the file for a finished model whose held-out KL is `kl`, and whose adapter can be
+    turned up to a scale of `highest`.
 
     `written`: the run's own samples, by the base and by this model; `reading` as for `measure`;
     `answers` and `tokens` as for `sample`.
     """
     with stage(say("finding other strengths", "测算其他强度")):
-        strengths = _strengths(policy, heldout, kl, reading)
+        strengths = _strengths(policy, heldout, kl, highest, reading)
     texts = [{BASE: each.before, ADAPTER: each.after} for each in written]
     for each in strengths:
         if each.name not in (BASE, ADAPTER) and each.scale is not None and written:
@@ -136,18 +137,18 @@ def _weighed(
 
 
 def _strengths(
-    policy: Policy, heldout: PackedRows, kl: float, reading: ReadOptions
+    policy: Policy, heldout: PackedRows, kl: float, highest: float, reading: ReadOptions
 ) -> list[Strength]:
     """By rising KL: the base, this model, and, of a style that is noticeable, the named strengths
     that are neither."""
     found = [Strength(BASE, 0.0, 0.0), Strength(ADAPTER, 1.0, kl)]
     if policy.is_adapter and is_noticeable(kl):
-        found += _named(policy, heldout, kl, reading)
+        found += _named(policy, heldout, kl, highest, reading)
     return sorted(found, key=lambda each: (each.scale is None, NAMED.get(each.name, each.kl)))
 
 
 def _named(
-    policy: Policy, heldout: PackedRows, kl: float, reading: ReadOptions
+    policy: Policy, heldout: PackedRows, kl: float, highest: float, reading: ReadOptions
 ) -> Iterator[Strength]:
     rows = heldout.select(halves(heldout)[0]).at_most(_TOKENS)
 
@@ -161,7 +162,7 @@ def _named(
         if name == band_near(kl) or whole <= 0:
             continue
         scale, there = find_scale(
-            lambda at: read(at) * kl / whole, wanted, highest=SCALES[-1], tolerance=_TOLERANCE
+            lambda at: read(at) * kl / whole, wanted, highest=highest, tolerance=_TOLERANCE
         )
         reached = there >= wanted * (1 - _TOLERANCE)
         yield Strength(name, scale if reached else None, there)

@@ -46,6 +46,13 @@ def target_of(summary: Mapping[str, Any]) -> float | None:
     return asked if KLMode.of_summary(summary).has_target and is_number(asked) else None
 
 
+def landed_scale(summary: Mapping[str, Any]) -> float:
+    """What the adapter was multiplied by at the end, to meet its target; 1 where it is as trained,
+    and where nothing says."""
+    scale = summary.get("adapter_scale")
+    return float(scale) if is_number(scale) and 0 < scale <= 1 else 1.0
+
+
 def fell_short(summary: Mapping[str, Any]) -> bool:
     """Whether a run ended before its budget was used up: nothing had to be scaled down to it."""
     reached, asked = summary.get("kl_final"), target_of(summary)

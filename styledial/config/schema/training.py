@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from styledial.config.kl_mode import KLMode
+from styledial.config.kl_mode import AUTO, KLMode
 from styledial.config.setting import FREE, OFF, SAID, SAME, Section, setting
 from styledial.strength import in_words
 
@@ -37,13 +37,15 @@ class TrainingSettings(Section):
         le=10,
         resume=SAME,
     )
-    kl_mode: Literal["budget", "penalty", "anchor", "off"] = setting(
-        "budget",
-        "budget: kl_beta is the distance to reach; penalty: a fixed KL coefficient, where larger "
-        "means weaker; anchor: no KL on the novels, the anchor alone, and the adapter is scaled to "
-        "kl_beta at the end; off: plain fine-tuning.",
-        "budget：kl_beta 是要达到的距离；penalty：固定 KL 系数，越大风格越弱；anchor：小说上"
-        "不计 KL，只用锚定文本，最后把适配器缩放到 kl_beta；off：普通微调。",
+    kl_mode: Literal["auto", "anchor", "budget", "penalty", "off"] = setting(
+        AUTO,
+        "How kl_beta is reached. anchor: KL on the anchor text alone while training, and the "
+        "adapter is scaled to kl_beta at the end; budget: KL on the novels too, held at kl_beta "
+        "all along; auto: anchor, or budget without an adapter or anchor text; penalty: a fixed KL "
+        "coefficient, where larger means weaker; off: plain fine-tuning.",
+        "如何达到 kl_beta。anchor：训练中只在锚定文本上计 KL，最后把适配器缩放到 kl_beta；"
+        "budget：小说上也计 KL，训练全程保持在 kl_beta；auto：即 anchor，没有适配器或锚定文本时为 "
+        "budget；penalty：固定 KL 系数，越大风格越弱；off：普通微调。",
         resume=SAME,
     )
     kl_direction: Literal["reverse", "forward"] = setting(
@@ -252,8 +254,9 @@ class TrainingSettings(Section):
 
     @property
     def mode(self) -> KLMode:
-        """kl_mode, and what it means."""
-        return KLMode(self.kl_mode)
+        """kl_mode, and what it means. Settings by themselves don't know what `auto` is, a Config
+        does: here it is the way without adapter and anchor."""
+        return KLMode.of_setting(self.kl_mode, adapter=False, anchor=False)
 
     @property
     def masks_target(self) -> bool:
