@@ -29,7 +29,7 @@ FILE = "style_dial.json"
 # A little above the trained strength is measured too; beyond it an adapter was never trained. One
 # that was scaled down at the end is measured up to how it was trained, or until it is too strong.
 SCALES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
-_STEP = 1.2
+_STEP, _HIGHEST = 1.2, 100.0
 _TOO_STRONG = 1.5 * BANDS["strong"][1]
 
 
@@ -73,7 +73,7 @@ def rising_part(points: Sequence[DialPoint]) -> list[DialPoint]:
 def highest_scale(landed: float) -> float:
     """How far an adapter can be turned up that landing multiplied by `landed`: to how it was
     trained, and in any case a little beyond its own strength."""
-    return max(SCALES[-1], 1 / landed)
+    return max(SCALES[-1], min(1 / max(landed, 1 / _HIGHEST), _HIGHEST))
 
 
 def scales_to(highest: float) -> list[float]:
@@ -88,12 +88,18 @@ def read_points(
     scales: Iterable[float], measure_at: Callable[[float], tuple[float, float, float]]
 ) -> list[DialPoint]:
     """`measure_at(scale)` gives (kl, style_nll, general_nll); called once per scale. Beyond the
-    usual scales it ends where KL is half above the strongest band."""
+    usual scales it ends where KL is half above the strongest band, or no longer rises."""
     points: list[DialPoint] = []
     for scale in scales:
-        if scale > SCALES[-1] and strongest(points).kl >= _TOO_STRONG:
+        if scale <= SCALES[-1]:
+            points.append(DialPoint(scale, *measure_at(scale)))
+            continue
+        if points[-1].kl >= _TOO_STRONG:
             break
-        points.append(DialPoint(scale, *measure_at(scale)))
+        point = DialPoint(scale, *measure_at(scale))
+        if not point.kl > points[-1].kl or not all(map(math.isfinite, astuple(point))):
+            break
+        points.append(point)
     return points
 
 

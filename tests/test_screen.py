@@ -300,4 +300,4 @@ def test_weaker_versions_are_offered_of_a_style_that_is_noticeable(
     summary = {**SUMMARY, "kl_final": kl}
     findings = LastWords([], found=False)
     lines = closing(summary, [], tmp_path, evaluation={}, findings=findings, is_adapter=True)
-    assert ("weaker versions of it" in "\n".join(lines)) == offered
+    assert ("other strengths of it" in "\n".join(lines)) == offered

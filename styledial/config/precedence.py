@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from styledial.config.kl_mode import KLMode
 from styledial.config.paths import exists
 from styledial.config.source import COMMAND_LINE, Value
 from styledial.config.whole import Config
@@ -79,8 +80,8 @@ def without_effect(config: Config) -> list[str]:
     no_warmup = ("lr_scheduler_type is constant", "lr_scheduler_type 为 constant")
     by_steps = ("warmup_steps is set", "已设置 warmup_steps")
     no_kl = (
-        f"kl_mode {training.kl_mode} has no KL on the novels",
-        f"kl_mode 为 {training.kl_mode}，小说上不计 KL",
+        f"kl_mode {training.kl_mode} has no KL on the novels (kl_mode: budget has)",
+        f"kl_mode 为 {training.kl_mode}，小说上不计 KL（kl_mode: budget 才有）",
     )
     no_kl_here = None if training.mode.reads_kl else no_kl
     void = {
@@ -97,6 +98,12 @@ def without_effect(config: Config) -> list[str]:
         for key, why in void.items()
         if why and getattr(training, key) != own[key].default
     ]
+    if training.mode is KLMode.ANCHOR and not config.model.use_peft:
+        why = (
+            "kl_mode anchor scales an adapter, and use_peft is false (kl_mode: auto fits both)",
+            "kl_mode anchor 缩放的是适配器，而 use_peft 为 false（kl_mode: auto 两者都适用）",
+        )
+        found.append(("training.kl_beta", why))
     return [
         say(f"{name} is without effect: {why[0]}", f"{name} 不起作用：{why[1]}")
         for name, why in [*_of_data(config), *found]

@@ -14,6 +14,7 @@ from styledial.config.allowed import allowed, in_words, takes
 from styledial.config.as_written import chosen, understood
 from styledial.config.elsewhere import OURS, WHY_NOT
 from styledial.config.empty import is_blank, without_value
+from styledial.config.kl_mode import AUTO
 from styledial.config.paths import as_typed, check_number_sign
 from styledial.config.precedence import one_revision, settled, without_effect
 from styledial.config.source import COMMAND_LINE, Source, Value, parse_assignment, read_yaml
@@ -87,6 +88,9 @@ def resolve(
     config.sources.update(
         {key: merged[key].where if key in merged else "default" for key in _every_name()}
     )
+    mode = merged.get("training.kl_mode")
+    if mode and str(mode.value).strip().lower() == AUTO:
+        config.sources["training.kl_mode"] = AUTO  # the line says auto, not what it became
     config.notes.extend([*notes, *without_effect(config)])
     return config
 

@@ -9,7 +9,7 @@ from styledial.doctor.curve import END, MEDIUM, STRONG, gain_at, still_rising, s
 from styledial.doctor.finding import Found, Words, rule
 from styledial.doctor.length import FEW_UPDATES, longer
 from styledial.doctor.record import Record
-from styledial.doctor.strength import AS_ADAPTER, passed
+from styledial.doctor.strength import AS_ADAPTER, is_scaled, passed
 from styledial.doctor.text import is_crowded
 from styledial.language import typed
 from styledial.run_folder.outcome import REACHED
@@ -116,10 +116,11 @@ def _stronger(run: Record, wanted: float) -> tuple[Words, Change]:
             f"go up to {wanted:g}{known[0]}; no training needed: {command}.",
             f"把强度提高到 {wanted:g}{known[1]}；不必重新训练：{command}。",
         ), {}
-    return (
-        f"train with kl_beta {wanted:g} instead of {run.budget:g}.",
-        f"把 kl_beta 从 {run.budget:g} 提高到 {wanted:g} 重新训练。",
-    ), {"training.kl_beta": wanted}
+    change: Change = {"training.kl_beta": wanted}
+    if is_scaled(run):  # by itself it would only scale the same adapter less, and that is used up
+        change = {**longer(run, times_more(run.kl, wanted)), **change}
+    words = in_words(run, change)
+    return (f"train with {words}.", f"用 {words} 重新训练。"), change
 
 
 @rule("advice", "summary", "readings", "updates", moves="stronger")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from styledial.dial import DialPoint, rising_part
 from styledial.doctor.record import Record
+from styledial.run_folder.outcome import OTHER_HALF
 from styledial.strength import BANDS
 
 MEDIUM, STRONG, END = BANDS["medium"][0], *BANDS["strong"]
@@ -74,7 +75,9 @@ def _between(points: Sequence[DialPoint], kl: float) -> float:
 
 
 def strongest(run: Record) -> float:
-    """The largest KL that the dial reaches; without a measured one, the KL before the adapter was
-    scaled to its budget, as far as it can be turned up again."""
+    """The largest KL that the dial reaches; without a measured one, about the KL before the adapter
+    was scaled to its budget, as far as it can be turned up again. 0 where all weights are tuned."""
+    if not run.config.model.use_peft:
+        return 0.0
     points = rising_part(run.dial)
-    return points[-1].kl if points else run.kl
+    return points[-1].kl if points else run.kl / OTHER_HALF

@@ -17,12 +17,13 @@ STEPS, EPOCHS = "training.max_steps", "training.num_train_epochs"
 
 
 def longer(run: Record, times: float) -> Change:
-    """`times` as long or a little more, at least the guide's 3 -> 5; where there is a budget, long
-    enough for the controller to settle.
+    """`times` as long or a little more, at least the guide's 3 -> 5; where there is a controller,
+    long enough for it to settle.
 
     A run of a few updates may have to be many times as long to come anywhere.
     """
-    settled = FEW_UPDATES / max(run.steps, 1) if run.budget is not None else 0.0
+    controlled = run.config.training.mode.has_controller
+    settled = FEW_UPDATES / max(run.steps, 1) if controlled else 0.0
     most = max(_MOST, _MOST * FEW_UPDATES / max(run.steps, 1))
     factor = min(max(times * 1.1, 5 / 3, settled), most)
     training = run.config.training

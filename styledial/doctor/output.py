@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterator
 
 from styledial.doctor.change import Change, in_words
-from styledial.doctor.curve import MEDIUM, weaker
 from styledial.doctor.finding import Found, Words, rule
 from styledial.doctor.record import Record
-from styledial.doctor.strength import lower_strength
+from styledial.doctor.strength import lower_strength, turned_down
 from styledial.language import typed
 from styledial.run_folder.outcome import FORGOTTEN
 
@@ -30,15 +29,6 @@ def not_fluent(run: Record) -> Iterator[Found]:
     if not seen:
         return
     change = lower_strength(run)
-    words = in_words(run, change)
-    at_once = ("", "")
-    if run.config.model.use_peft:  # only an adapter has a dial
-        lower = min(weaker(run), run.config.training.kl_target or MEDIUM)
-        export = f"`styledial dial {typed(run.folder)} --export {lower:g}`"
-        at_once = (
-            f" Try {lower:g} first without training: {export}.",
-            f"可先不训练，试试 {lower:g}：{export}。",
-        )
     yield Found(
         (
             "What it writes is not fluent: "
@@ -46,8 +36,26 @@ def not_fluent(run: Record) -> Iterator[Found]:
             + f". KL is {run.kl_now:.3f}.",
             "续写不流畅：" + "；".join(each[1] for each in seen) + f"。KL 为 {run.kl_now:.3f}。",
         ),
-        (f"Use a weaker strength: {words}.{at_once[0]}", f"减弱强度：{words}。{at_once[1]}"),
+        _weaker(run, change),
         change,
+    )
+
+
+def _weaker(run: Record, change: Change) -> Words:
+    """Advice to use a weaker strength, by training with `change`, and by the dial."""
+    if not run.config.model.use_peft:  # only an adapter has a dial
+        words = in_words(run, change)
+        return f"Use a weaker strength: {words}.", f"减弱强度：{words}。"
+    export = turned_down(run)
+    if not change:
+        return (
+            f"Use a weaker strength, without training: {export}.",
+            f"减弱强度，不必训练：{export}。",
+        )
+    words = in_words(run, change)
+    return (
+        f"Use a weaker strength: {words}. Try one first without training: {export}.",
+        f"减弱强度：{words}。可先不训练，试试较弱的：{export}。",
     )
 
 
@@ -87,8 +95,8 @@ def forgetting(run: Record) -> Iterator[Found]:
     if lost < FORGOTTEN:
         return
     change, more = _remembers(run)
-    words = in_words(run, change)
-    at_once = _kept_by_the_dial(run)
+    words, at_once = in_words(run, change), _kept_by_the_dial(run)
+    use = (f"Use {words}{more[0]}.", f"请用 {words}{more[1]}。") if words else _weaker(run, change)
     yield Found(
         (
             f"General text lost {lost:.3f} nats per token against the base (more than "
@@ -96,7 +104,7 @@ def forgetting(run: Record) -> Iterator[Found]:
             f"通用文本比基座变差 {lost:.3f} nats/token（超过 {FORGOTTEN:g}），"
             f"风格改善 {run.gain:.3f}；KL {run.kl_now:.3f}。",
         ),
-        (f"Use {words}{more[0]}.{at_once[0]}", f"请用 {words}{more[1]}。{at_once[1]}"),
+        (use[0] + at_once[0], use[1] + at_once[1]),
         change,
     )
 
@@ -111,6 +119,8 @@ def _remembers(run: Record) -> tuple[Change, Words]:
         change["data.anchor"] = "self"
     if not training.mode.has_anchor or data.anchor_ratio > 0.25 or data.anchor == "off":
         return change, ("", "")
+    if not change:
+        return {"data.anchor_ratio": 2 * data.anchor_ratio}, ("", "")
     ratio = in_words(run, {"data.anchor_ratio": 2 * data.anchor_ratio})
     return change, (f", or at the same strength {ratio}", f"；想保持强度则用 {ratio}")
 

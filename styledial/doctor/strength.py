@@ -10,6 +10,7 @@ from styledial.config.setting import OFF
 from styledial.doctor.change import Change, differing
 from styledial.doctor.curve import MEDIUM, weaker
 from styledial.doctor.record import Record
+from styledial.language import typed
 from styledial.run_folder.metrics import is_number
 
 # An adapter is scaled to its budget on half of the held-out text and measured on the other; the
@@ -46,8 +47,23 @@ def passed(run: Record) -> float | None:
 AS_ADAPTER: Change = {"model.use_peft": True}
 
 
+def is_scaled(run: Record) -> bool:
+    """Whether kl_beta says only how far the adapter is scaled at the end: training again with
+    another one would make the same adapter, so that its strength is the dial's alone."""
+    return run.config.model.use_peft and run.config.training.mode is KLMode.ANCHOR
+
+
+def turned_down(run: Record) -> str:
+    """The command that writes the next weaker adapter without training."""
+    lower = min(weaker(run), run.config.training.kl_target or MEDIUM)
+    return f"`styledial dial {typed(run.folder)} --export {lower:g}`"
+
+
 def lower_strength(run: Record) -> Change:
-    """Settings of a run that is held closer to the base than this one."""
+    """Settings of a run that is held closer to the base than this one; {} where the dial alone
+    makes it weaker."""
+    if is_scaled(run):
+        return {}
     if not run.config.model.use_peft and passed(run):
         return AS_ADAPTER
     training, lower = run.config.training, weaker(run)

@@ -8,7 +8,7 @@ from styledial.doctor.change import Change, in_words
 from styledial.doctor.finding import Found, Words, rule
 from styledial.doctor.length import shorter
 from styledial.doctor.record import Record
-from styledial.doctor.strength import lower_strength
+from styledial.doctor.strength import is_scaled, lower_strength, turned_down
 
 # NLL varies by about 2.5 nats from token to token: over 1,000 tokens its mean is known to 0.08,
 # and gains are 0.1 to 0.5. KL and the budget are read on the same text.
@@ -20,6 +20,8 @@ _TOKENS_PER_WEIGHT = 0.01
 _FALL, _PART = 0.02, 0.1
 # Learnt by heart: of the base's NLL, half the part left on training text as on unseen text.
 _HALF = 0.5
+# Times its target: what is scaled down from further away is not judged by how it reads there.
+_FAR_BEYOND = 2.0
 # Of 32-token openings of the training text, continued word for word.
 _RECITED = 0.01
 
@@ -92,13 +94,16 @@ def overfitting(run: Record) -> Iterator[Found]:
     """Held-out text got worse again although the model did not come nearer to its base."""
     best = _best(run)
     fall = run.gains[best] - run.gains[-1]
-    nearer = run.readings[-1]["val/kl"] < 0.9 * run.readings[best]["val/kl"]
-    if nearer or fall < max(_FALL, _PART * run.gains[best]):
+    last = run.readings[-1]["val/kl"]
+    nearer = last < 0.9 * run.readings[best]["val/kl"]
+    # What is scaled down at the end may read badly before.
+    too_strong = is_scaled(run) and last > _FAR_BEYOND * run.config.training.kl_beta
+    if nearer or too_strong or fall < max(_FALL, _PART * run.gains[best]):
         return
     epoch = run.readings[best]["epoch"]
     change = shorter(run, epoch)
     words, budget = in_words(run, change), lower_strength(run)
-    or_else = in_words(run, budget)
+    or_else = in_words(run, budget) or turned_down(run)
     yield Found(
         (
             f"Held-out NLL was best at epoch {epoch:.1f} (update {run.readings[best]['step']}) and "
@@ -144,9 +149,10 @@ def memorising(run: Record) -> Iterator[Found]:
     yield Found(
         ("".join(each[0] for each in seen).strip(), "".join(each[1] for each in seen)),
         (
-            f"Train less and hold it closer to the base: {words}. Don't publish this model's "
-            "output as new text if the novels are under copyright.",
-            f"缩短训练，并让它离基座更近：{words}。若小说有版权，不要把它的输出当作新作发布。",
+            f"Train less and hold it closer to the base: {words or turned_down(run)}. Don't "
+            "publish this model's output as new text if the novels are under copyright.",
+            f"缩短训练，并让它离基座更近：{words or turned_down(run)}。若小说有版权，"
+            "不要把它的输出当作新作发布。",
         ),
         {**fewer, **budget},
     )

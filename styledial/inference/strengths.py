@@ -27,8 +27,8 @@ def scale_at(points: Sequence[DialPoint], kl: float) -> float:
     if not 0 < kl <= most:
         raise UserError(
             f"strength {kl:g}: this adapter reaches strengths above 0 and up to {figure(most)}. "
-            "For more, train again with a larger kl_beta.",
+            "For more, train longer with a larger kl_beta.",
             f"强度 {kl:g}：这个适配器可调范围为 0 到 {figure(most)}。"
-            "需要更强请用更大的 kl_beta 重新训练。",
+            "需要更强，请用更大的 kl_beta 训练更久。",
         )
     return scale_for(points, kl)

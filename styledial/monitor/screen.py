@@ -68,7 +68,7 @@ class Screen:
             f"update {of}  train NLL {fixed(metrics.nll)}",
             f"第 {of} 步  训练 NLL {fixed(metrics.nll)}",
         )
-        if self.mode.reads_kl:  # a step of plain fine-tuning doesn't read KL
+        if self.mode.reads_kl:  # neither `anchor` nor plain fine-tuning reads it
             words += say(", ", "，") + f"KL {fixed(metrics.kl)}"
         self._stage(metrics.step, words=words)
 

@@ -233,7 +233,7 @@ def _reached(each: Compared) -> str:
 def _beta(each: Compared) -> str:
     summary = mapping(each.run.summary)
     beta, mode = summary.get("kl_beta"), KLMode.of_summary(summary)
-    if not mode.reads_kl:
+    if mode is KLMode.OFF:
         return mode.value
     shown = f"{beta:g}" if is_number(beta) else NONE
     return shown if mode.has_target else f"{shown} ({mode.value})"

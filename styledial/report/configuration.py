@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import yaml
 
+from styledial.config.kl_mode import AUTO
 from styledial.config.show import Setting, settings_table
 from styledial.language import say, typed
 from styledial.report.parts import Section, Table
@@ -30,7 +31,8 @@ def section(run: Run) -> Section:
     for each in run.settings:
         default = defaults.get(f"{each.section}.{each.key}")
         # null of lora_alpha is the default as well as 16, which documents show for it
-        plain = each.source == "default" or (default and _same(each.value, default))
+        settled = default == each.source == AUTO
+        plain = each.source == "default" or settled or (default and _same(each.value, default))
         (rest if plain else chosen).append(each)
     path = typed(run.folder / "train_config.yaml")
     command = f"styledial train --config {path} training.output_dir=NEW"

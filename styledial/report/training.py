@@ -81,7 +81,7 @@ def _loss() -> _Plot:
 
 
 def _distance(run: Run) -> _Plot:
-    """KL; plain fine-tuning doesn't read it on its training rows, where it writes 0."""
+    """KL; `anchor` and plain fine-tuning don't read it on their training rows, and write 0."""
     target = _target(run)
     note = say("Higher: a stronger style.", "越高，风格越强。")
     if target is not None:

@@ -18,7 +18,13 @@ from styledial.run.samples import Sample
 from styledial.run.strengths import further, within
 from styledial.run_folder.layout import REPORT
 from styledial.run_folder.metrics import is_number
-from styledial.run_folder.outcome import beside_target, fell_short, general_judged, style_judged
+from styledial.run_folder.outcome import (
+    beside_target,
+    fell_short,
+    general_judged,
+    style_judged,
+    turned_up,
+)
 from styledial.run_folder.reader import mapping
 from styledial.strength import is_noticeable, verdict
 from styledial.units import duration, fixed, percent, signed
@@ -156,9 +162,9 @@ def _advice(
 ) -> list[tuple[str, str]]:
     advice = [(say("write with it", "试着续写"), command("generate", folder, "--prompt", prompt))]
     if is_adapter and is_noticeable(summary["kl_final"]):
-        names = ",".join(within(summary["kl_final"]))
-        weaker = say("weaker versions of it", "导出较弱的强度")
-        advice.append((weaker, command("dial", folder, "--export", names)))
+        names = ",".join(within(turned_up(summary)))
+        others = say("other strengths of it", "导出其他强度")
+        advice.append((others, command("dial", folder, "--export", names)))
     if is_adapter and merges_into_its_base(folder):
         plain = say("one plain model for other programs", "合并为完整模型，供其他程序使用")
         advice.append((plain, command("merge", folder, "-o", beside(folder, "merged"))))

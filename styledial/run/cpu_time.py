@@ -20,8 +20,8 @@ def cpu_seconds(config: Config, parameters: int, updates: int | None = None) -> 
     """The time of all updates; None where there is no text. `updates` None: as many as the sizes
     of the novels' files make it.
 
-    Operations: 2 a weight and token forward, the base too, 4 backward (2 more with checkpointing);
-    the anchor adds its part of rows.
+    Operations: 2 a weight and token forward, 4 backward, 2 more with checkpointing, and 2 of the
+    base where KL is read: on all of the anchor's rows, which are added, on the others by kl_mode.
     """
     training = config.training
     if updates is None and training.max_steps > 0:
@@ -32,11 +32,13 @@ def cpu_seconds(config: Config, parameters: int, updates: int | None = None) -> 
     else:
         batch = training.micro_batch * training.gradient_accumulation_steps
         tokens = float(updates * batch * config.data.max_length)
-    if has_anchor(config):
-        tokens /= 1 - config.data.anchor_ratio
     # A CPU has memory: `auto` is nearly always false there.
     twice = 0.0 if training.gradient_checkpointing == "auto" else training.recomputed
-    passes = 6 + 2 * training.mode.reads_kl + 2 * twice
+    own = 6 + 2 * twice
+    passes = own + 2 * training.mode.reads_kl
+    if has_anchor(config):
+        ratio = config.data.anchor_ratio
+        passes += (own + 2) * ratio / (1 - ratio)
     return tokens * passes * parameters / (_speed() * _REACHED) or None
 
 

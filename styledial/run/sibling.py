@@ -127,7 +127,7 @@ def _write(run: Reopened, folder: Path, base: Base, own: Base, aside: Path, targ
     write_json(aside / BASE, asdict(base))
     origin = {
         "run": folder.resolve().name, "model": own.model, "adapter": _digest(folder),
-        "kl_final": summary.get("kl_final"),
+        "kl_final": summary.get("kl_final"), "adapter_scale": landed_scale(summary),
     }  # fmt: skip
     answers = answers_prompts(run.config, run.texts, run.policy, run.tokenizer)
     kept = {key: summary[key] for key in _KEPT if key in summary}

@@ -162,9 +162,12 @@ def _named(
         if name == band_near(kl) or whole <= 0:
             continue
         scale, there = find_scale(
-            lambda at: read(at) * kl / whole, wanted, highest=highest, tolerance=_TOLERANCE
+            lambda at: read(at) * kl / whole,
+            wanted,
+            highest=1.0 if wanted <= kl else highest,
+            tolerance=_TOLERANCE,
         )
-        reached = there >= wanted * (1 - _TOLERANCE)
+        reached = abs(there / wanted - 1) <= _TOLERANCE
         yield Strength(name, scale if reached else None, there)
 
 

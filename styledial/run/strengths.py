@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from styledial.commands import command
+from styledial.config import KLMode
 from styledial.dial import DialPoint, load_dial, scale_for, strongest
 from styledial.errors import UserError
 from styledial.files import beside
@@ -92,8 +93,9 @@ def out_of_reach(
 
 def further(folder: Path, missed: Strength | None = None) -> tuple[str, str]:
     """The way to a stronger adapter, a sentence and its command: more updates where the run fell
-    short of its budget or had none, a larger budget where it used it up; of one that was taken over
-    from another base, training here. To the strength that was `missed`, where one was."""
+    short of its budget or had none, a larger budget where it used it up, both where the budget only
+    scaled the adapter; of one that was taken over from another base, training here. To the strength
+    that was `missed`, where one was."""
     summary = summary_of(folder)
     asked = target_of(summary)
     budget = _budget(asked, missed)
@@ -115,6 +117,15 @@ def further(folder: Path, missed: Strength | None = None) -> tuple[str, str]:
         )
     if asked is not None:
         wider = next((name for name, kl in NAMED.items() if kl > asked), f"{2 * asked:g}")
+        if KLMode.of_summary(summary) is KLMode.ANCHOR:  # a larger budget is the same adapter
+            return (
+                say(
+                    "This is all that the training gave; more updates with a larger budget go "
+                    "further:",
+                    "训练只走到这里；增加更新步数并加大预算可以更强：",
+                ),
+                _longer(folder, summary, *(budget or ("--strength", wider))),
+            )
         return (
             say(
                 f"The budget of {asked:g} was used up; a larger one goes further:",

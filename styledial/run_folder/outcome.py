@@ -20,6 +20,9 @@ State = Literal["good", "watch", "bad", "unknown"]
 REACHED = 0.95
 # Further above its target than this, a run is stronger than was asked.
 _PASSED = 1.1
+# Half of the held-out text sets the scale, the other half is what is reported: they may be as far
+# apart as this.
+OTHER_HALF = 1.1
 # Changes of loss, nats per token. General text: less is nearly none; more than the second is what
 # the doctor calls forgetting, 5 % less likely per token (perplexity) than under the base: at
 # budgets up to 0.15 with an anchor nothing was lost on real novels; plain fine-tuning lost 0.14.
@@ -46,10 +49,18 @@ def target_of(summary: Mapping[str, Any]) -> float | None:
     return asked if KLMode.of_summary(summary).has_target and is_number(asked) else None
 
 
+def turned_up(summary: Mapping[str, Any]) -> float:
+    """About the KL that an adapter can be turned up to where no dial was measured: as it was
+    before it was scaled to its target. 0 where nothing says."""
+    before, now = summary.get("kl_before_landing"), summary.get("kl_final")
+    return max(before / OTHER_HALF if is_number(before) else 0.0, now if is_number(now) else 0.0)
+
+
 def landed_scale(summary: Mapping[str, Any]) -> float:
     """What the adapter was multiplied by at the end, to meet its target; 1 where it is as trained,
-    and where nothing says."""
-    scale = summary.get("adapter_scale")
+    and where nothing says. One that was taken over from another base remembers it of there."""
+    origin = summary.get("taken_from")
+    scale = (origin if isinstance(origin, dict) else summary).get("adapter_scale")
     return float(scale) if is_number(scale) and 0 < scale <= 1 else 1.0
 
 

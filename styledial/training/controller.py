@@ -125,7 +125,7 @@ class KLController:
 
 
 class FixedCoefficient:
-    """Lambda that stays: kl_beta for `kl_mode: penalty`, 0 for `off`."""
+    """Lambda that stays: kl_beta for `kl_mode: penalty`, 0 for `anchor` and `off`."""
 
     def __init__(self, value: float, *, device: torch.device | str = "cpu") -> None:
         self._value = torch.tensor(float(value), device=device)

@@ -1,6 +1,7 @@
 """Landing: after training, scale the adapter so that held-out KL is the budget.
 
-Training holds the KL of its own batches at the budget; on unseen text it ends some way off.
+With `kl_mode: budget` training holds the KL of its own batches there, and on unseen text ends
+some way off; with `anchor` nothing holds KL on the novels, and it may end far beyond.
 LoRA's update is linear in its scale, and KL(scale) grows monotonically near 1 (about as its
 square), so the scale that meets the budget is found by a bracketed secant search.
 """
