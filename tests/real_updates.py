@@ -10,8 +10,8 @@ import torch
 
 from styledial.build.kl import build_controller
 from styledial.build.model import build_optimizer, build_policy
-from styledial.build.rows import ANCHOR_WEIGHT, anchor_rows
-from styledial.config import OFF, Config, resolve
+from styledial.build.rows import ANCHOR_WEIGHT, anchor_rows, has_anchor
+from styledial.config import Config, resolve
 from styledial.data.pack import PackedRows
 from styledial.distributed.consensus import Consensus
 from styledial.models.policy import Policy
@@ -84,11 +84,11 @@ def make_updates(
     )
     optimizer, scheduler = build_optimizer(config, policy, 10)
     anchor = references = None
-    if training.mode.reads_kl:
-        references = References(policy, None, None)
-        if config.data.anchor != OFF:
-            held = RowOrder(len(rows), anchor_rows(config, order.effective_batch), 1, 1, 1)
-            anchor = Anchor(rows, held, ANCHOR_WEIGHT)
+    if has_anchor(config):
+        held = RowOrder(len(rows), anchor_rows(config, order.effective_batch), 1, 1, 1)
+        anchor = Anchor(rows, held, ANCHOR_WEIGHT)
+    if training.mode.reads_kl or anchor:
+        references = References(policy, None, None, of_style=training.mode.reads_kl)
     parts = Components(
         policy=policy,
         wrapped=accelerator.prepare_model(policy, evaluation_mode=True),

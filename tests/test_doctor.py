@@ -145,7 +145,7 @@ def test_json_and_words(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_dial_says_by_how_much(runs: Runs, tmp_path: Path) -> None:
     folder = tmp_path / "dialled"
     shutil.copytree(runs("budget_binding"), folder)
-    assert "train with kl_beta 0.1 instead of 0.08" in examine(folder)[0].advice[0]
+    assert "train with kl_beta 0.08 -> 0.1" in examine(folder)[0].advice[0]
     assert invoke("dial", folder).returncode == 0
     (finding,) = examine(folder)
     assert "measured by `styledial dial`" in finding.advice[0]

@@ -124,7 +124,7 @@ def test_training_with_the_cache_is_training_without(
     logs, saved = [], []
     for mode in ("auto", "off"):
         settings = [*small_run(tiny_base, few, tmp_path / mode), f"reference_cache={mode}"]
-        settings += ["anchor=bundled", "max_steps=-1", "--epochs", "2"]
+        settings += ["kl_mode=budget", "anchor=bundled", "max_steps=-1", "--epochs", "2"]
         assert invoke("train", *settings).returncode == 0
         saved.append(
             json.loads((tmp_path / mode / "summary.json").read_text())["reference_rows_saved"]

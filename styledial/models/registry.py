@@ -105,7 +105,7 @@ MODELS: tuple[KnownModel, ...] = (
             heads=12, kv_heads=2, eps=1e-6, tied=True),
     _qwen25("7B", 7_615_616_512, (15.41, 6.46), vocabulary=152064, width=3584, mlp=18944, layers=28,
             heads=28, kv_heads=4, eps=1e-6),
-    _qwen25("14B", 14_770_033_664, (29.11, 10.9), vocabulary=152064, width=5120, mlp=13824,
+    _qwen25("14B", 14_770_033_664, (28.95, 10.84), vocabulary=152064, width=5120, mlp=13824,
             layers=48, heads=40, kv_heads=8, eps=1e-5),
     KnownModel(
         "THUDM/chatglm3-6b", "THUDM/chatglm3-6b", "ZhipuAI/chatglm3-6b", "glm",
