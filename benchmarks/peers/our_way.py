@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 
-def _our_settings(work: Work, mode: str, kl_rows: float) -> list[str]:
+def _our_settings(work: Work, mode: str, kl_rows: float, checkpointing: str) -> list[str]:
     return [
         f"training.kl_rows={kl_rows}",
         f"model.model_name_or_path={work.folder}",
@@ -30,14 +30,22 @@ def _our_settings(work: Work, mode: str, kl_rows: float) -> list[str]:
         f"training.kl_mode={mode}",
         f"training.learning_rate={LEARNING_RATE}",
         "training.lr_scheduler_type=constant",
-        f"training.gradient_checkpointing={str(work.checkpointing).lower()}",
+        f"training.gradient_checkpointing={checkpointing or str(work.checkpointing).lower()}",
     ]
 
 
 def ours(
-    work: Work, turns: Turns, *, mode: str = "budget", cached: bool = False, kl_rows: float = 1.0
+    work: Work,
+    turns: Turns,
+    *,
+    mode: str = "budget",
+    cached: bool = False,
+    kl_rows: float = 1.0,
+    checkpointing: str = "",
 ) -> None:
-    """The training loop itself; only what surrounds it (texts, checkpoints, screen) is left out."""
+    """The training loop itself; only what surrounds it (texts, checkpoints, screen) is left out.
+
+    `checkpointing` is `gradient_checkpointing` where it isn't that of the others."""
     from styledial.build.kl import build_controller
     from styledial.build.model import build_optimizer, policy_on
     from styledial.config import resolve
@@ -51,7 +59,7 @@ def ours(
     from styledial.training.reference import ReferenceCache, References
     from styledial.training.row_order import RowOrder
 
-    config = resolve(None, None, {}, _our_settings(work, mode, kl_rows))
+    config = resolve(None, None, {}, _our_settings(work, mode, kl_rows, checkpointing))
     base = load_base(str(work.folder), dtype=str(DTYPE).removeprefix("torch."))
     base.to(DEVICE)
     turns.loaded()

@@ -3,6 +3,8 @@
     python benchmarks/peers/run.py --smollm2 FOLDER            the pieces of this device, or the
                                                                first --seconds (540) of them
     python benchmarks/peers/run.py --smollm2 FOLDER --whole    whole commands beside `trl sft`
+    python benchmarks/peers/run.py --smollm2 FOLDER --memory   what tensors take at the worst moment,
+                                                               on a CPU, by torch's profiler
     python benchmarks/peers/run.py --quick                     a tiny model: tries the script
     python benchmarks/peers/run.py --list                      what there is, and what is measured
 
@@ -40,8 +42,8 @@ SMOLLM2 = Path.home() / ".cache" / "styledial" / "smollm2-135m"
 TURNS, WARM_SECONDS = 5, 60
 # Ways in the order of their turns; the first is what the others are divided by.
 GROUPS = {
-    "trl": ("trl", "ours_plain", "ours", "ours_rows", "ours_cached"),
-    "asft": ("asft", "ours", "ours_cached"),
+    "trl": ("trl", "ours_plain", "ours", "ours_rows", "ours_cached", "ours_kept"),
+    "asft": ("asft", "ours", "ours_cached", "ours_kept", "ours_kept_cached"),
     "heads": ("hf_kl", "ours", "liger_jsd", "trl_divergence"),
     "plain": ("hf_plain", "ours_plain"),
     "liger": ("liger_ce", "ours_plain"),
@@ -117,7 +119,24 @@ class Results:
     def add(self, piece: Piece, turn: dict[str, Any]) -> None:
         """Write a turn down, with the medians and ratios of all there are."""
         made = [*self.turns(piece), turn]
-        self.content["pieces"][piece.name] = {"turns": made, **summary(piece.ways, made)}
+        self._of(piece).update({"turns": made, **summary(piece.ways, made)})
+        self._write()
+
+    def traced(self, piece: Piece) -> dict[str, int]:
+        """Of each way that was traced, the bytes of its tensors at the worst moment."""
+        found: dict[str, int] = self.content["pieces"].get(piece.name, {}).get("traced", {})
+        return found
+
+    def add_traced(self, piece: Piece, way: str, peak: int) -> None:
+        """Write a way's peak down."""
+        self._of(piece).setdefault("traced", {})[way] = peak
+        self._write()
+
+    def _of(self, piece: Piece) -> dict[str, Any]:
+        found: dict[str, Any] = self.content["pieces"].setdefault(piece.name, {})
+        return found
+
+    def _write(self) -> None:
         aside = self.path.with_suffix(".part")
         aside.parent.mkdir(parents=True, exist_ok=True)
         aside.write_text(json.dumps(self.content, indent=1) + "\n", encoding="utf-8")
@@ -148,12 +167,20 @@ def summary(ways: tuple[str, ...], turns: list[dict[str, Any]]) -> dict[str, Any
 class Worker:
     """A way's process; `failed` says why there is none."""
 
-    def __init__(self, python: Path, way: str, piece: Piece, given: argparse.Namespace) -> None:
+    def __init__(
+        self,
+        python: Path,
+        way: str,
+        piece: Piece,
+        given: argparse.Namespace,
+        *,
+        trace: bool = False,
+    ) -> None:
         self.way, self.failed = way, ""
         command = [str(python), str(HERE / "worker.py"), "--way", way, "--shape", piece.shape]
         command += ["--rows", str(piece.rows), "--length", str(piece.length)]
         command += ["--made", str(FOLDER / "models"), "--smollm2", str(given.smollm2)]
-        command += ["--checkpointing"] * piece.checkpointing
+        command += ["--checkpointing"] * piece.checkpointing + ["--trace"] * trace
         log = FOLDER / "logs" / f"{way}.txt"
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log
@@ -262,9 +289,26 @@ def measure(results: Results, python: Path, piece: Piece, given: argparse.Namesp
             return
 
 
+def trace(results: Results, python: Path, piece: Piece, given: argparse.Namespace) -> None:
+    """Two updates of each way that has no peak yet, one after the other."""
+    print(piece.name, flush=True)
+    for way in _asked(piece, given):
+        if way in results.traced(piece) or time.monotonic() > given.until:
+            continue
+        worker = Worker(python, way, piece, given, trace=True)
+        made = [worker.turn() for _ in range(2) if not worker.failed]
+        worker.end()
+        if worker.failed:
+            print(f"  {way}: {worker.failed}", flush=True)
+        else:
+            results.add_traced(piece, way, made[-1]["traced"])
+            print(f"  {way}: {made[-1]['traced'] / 2**30:.2f} GiB", flush=True)
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("--whole", action="store_true", help="whole commands, beside `trl sft`")
+    options.add_argument("--memory", action="store_true", help="of tensors, in place of time")
     options.add_argument("--quick", action="store_true", help="a tiny model, to try the script")
     options.add_argument("--list", action="store_true", help="show the pieces and end")
     options.add_argument("--only", default="", help="pieces with this in their name")
@@ -290,6 +334,8 @@ def main() -> None:
             continue
         if given.list:
             print(f"{len(results.turns(piece))} of {given.turns}  {piece.name}")
+        elif given.memory:
+            trace(results, python, piece, given)
         elif len(results.turns(piece)) < given.turns:
             if time.monotonic() < given.until:
                 measure(results, python, piece, given)

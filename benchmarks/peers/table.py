@@ -19,12 +19,12 @@ BEGIN, END = "<!-- begin: benchmarks/peers/table.py -->", "<!-- end -->"
 WORDS = {
     "performance.md": {
         "none": "Nothing has been measured with these scripts yet.",
-        "head": "| way | seconds (median) | x the first | processor seconds, x the first | extra peak GiB |",
+        "head": "| way | seconds (median) | x the first | processor seconds, x the first | extra peak GiB, process | tensors |",
         "of": "{turns} turns",
     },
     "performance.zh.md": {
         "none": "还没有用这些脚本测过。",
-        "head": "| 做法 | 秒（中位数） | 与第一行之比 | CPU 秒数，与第一行之比 | 额外峰值 GiB |",
+        "head": "| 做法 | 秒（中位数） | 与第一行之比 | CPU 秒数，与第一行之比 | 额外峰值 GiB，进程 | 张量 |",
         "of": "{turns} 轮",
     },
 }
@@ -38,13 +38,19 @@ def block(words: dict[str, str], results: list[dict[str, Any]]) -> Iterator[str]
         shown = ", ".join(f"{name} {value}" for name, value in result["environment"].items())
         yield from (f"**{result['environment']['device']}** ({shown})", "")
         for name, piece in result["pieces"].items():
+            if "turns" not in piece:  # its memory alone was measured
+                continue
             yield f"{name} ({words['of'].format(turns=len(piece['turns']))})"
-            yield from ("", words["head"], "|---|---|---|---|---|")
+            yield from ("", words["head"], "|---|---|---|---|---|---|")
             for way, found in piece["summary"].items():
                 ratio, used = (_ratio(found, key) for key in ("ratio", "processor_ratio"))
-                extra = f"{found['extra'] / 2**30:.2f}" if "extra" in found else ""
-                yield f"| `{way}` | {found['seconds']:.2f} | {ratio} | {used} | {extra} |"
+                extra, tensors = _gib(found.get("extra")), _gib(piece.get("traced", {}).get(way))
+                yield f"| `{way}` | {found['seconds']:.2f} | {ratio} | {used} | {extra} | {tensors} |"
             yield ""
+
+
+def _gib(size: int | None) -> str:
+    return "" if size is None else f"{size / 2**30:.2f}"
 
 
 def _ratio(found: dict[str, Any], key: str) -> str:

@@ -3,6 +3,8 @@
     ours              StyleDial's loop, KL(tuned || base) computed each time
     ours_cached       the same with the base's hidden states kept, as from the second epoch on
     ours_rows         KL on a quarter of an update's rows, at least one (kl_rows: 0.25)
+    ours_kept         no activations recomputed, where the others recompute all of them
+    ours_kept_cached  the same with the cache
     ours_plain        the same without KL (kl_mode: off)
     trl               TRL's SFTTrainer with packing; its head works in tiles; no KL
     trl_divergence    NLL and KL by TRL's tiled heads, on transformers' Trainer
@@ -31,6 +33,8 @@ WAYS: dict[str, Callable[[Work, Turns], None]] = {
     "ours": ours,
     "ours_cached": lambda work, turns: ours(work, turns, cached=True),
     "ours_rows": lambda work, turns: ours(work, turns, kl_rows=0.25),
+    "ours_kept": lambda work, turns: ours(work, turns, checkpointing="false"),
+    "ours_kept_cached": lambda work, turns: ours(work, turns, checkpointing="false", cached=True),
     "ours_plain": lambda work, turns: ours(work, turns, mode="off"),
     "trl": trl,
     "trl_divergence": lambda work, turns: with_trainer(work, turns, losses.trl_divergence),

@@ -5,9 +5,11 @@ python worker.py --way trl --shape smollm2 --rows 2 --length 512 --made FOLDER -
 
 from __future__ import annotations
 
+import sys
+
 from turns import Turns  # first: it keeps standard output for itself
 
-_TURNS = Turns()
+_TURNS = Turns(trace="--trace" in sys.argv)
 
 import argparse  # noqa: E402
 import warnings  # noqa: E402
@@ -25,6 +27,7 @@ def main() -> None:
     options.add_argument("--rows", type=int, required=True)
     options.add_argument("--length", type=int, required=True)
     options.add_argument("--checkpointing", action="store_true")
+    options.add_argument("--trace", action="store_true", help="memory instead of time")
     options.add_argument("--made", type=Path, required=True)
     options.add_argument("--smollm2", type=Path, required=True)
     given = options.parse_args()
