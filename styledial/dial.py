@@ -73,7 +73,7 @@ def rising_part(points: Sequence[DialPoint]) -> list[DialPoint]:
 def highest_scale(landed: float) -> float:
     """How far an adapter can be turned up that landing multiplied by `landed`: to how it was
     trained, and in any case a little beyond its own strength."""
-    return max(SCALES[-1], min(1 / max(landed, 1 / _HIGHEST), _HIGHEST))
+    return max(SCALES[-1], 1 / max(landed, 1 / _HIGHEST))
 
 
 def scales_to(highest: float) -> list[float]:

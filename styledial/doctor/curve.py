@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from styledial.dial import DialPoint, rising_part
 from styledial.doctor.record import Record
-from styledial.run_folder.outcome import OTHER_HALF
+from styledial.run_folder.outcome import turned_up
 from styledial.strength import BANDS
 
 MEDIUM, STRONG, END = BANDS["medium"][0], *BANDS["strong"]
@@ -80,4 +80,4 @@ def strongest(run: Record) -> float:
     if not run.config.model.use_peft:
         return 0.0
     points = rising_part(run.dial)
-    return points[-1].kl if points else run.kl / OTHER_HALF
+    return points[-1].kl if points else turned_up(run.summary)

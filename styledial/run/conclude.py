@@ -34,6 +34,7 @@ from styledial.run.strength_samples import write_strength_samples
 from styledial.run_folder import layout
 from styledial.run_folder.cache import remove_cache
 from styledial.run_folder.metrics import read_metrics, seconds_of
+from styledial.run_folder.outcome import landed_scale
 from styledial.run_folder.ownership import RunFolder
 from styledial.training.components import Anchor
 from styledial.training.landing import land
@@ -92,8 +93,8 @@ def conclude(
     prompts = parts.texts.prompts
     samples = [Sample(*each) for each in zip(prompts, parts.before, after, strict=True)]
     write_samples(own, samples, seed=seed, tokens=parts.readings.sample)
-    landed = float(landing.get("adapter_scale", 1.0))
-    _write_strength_samples(parts, own, samples, figures.style.kl, landed, reading)
+    highest = highest_scale(landed_scale(landing))
+    _write_strength_samples(parts, own, samples, figures.style.kl, highest, reading)
     _write_data_manifest(parts, own)
     metrics: dict[str, Any] | None = None
     if parts.readings.evaluation or parts.config.training.evaluate_at_end != "auto":
@@ -179,7 +180,7 @@ def _write_strength_samples(
     own: RunFolder,
     samples: list[Sample],
     kl: float,
-    landed: float,
+    highest: float,
     reading: ReadOptions,
 ) -> None:
     """For the report alone: a failure here is a sentence, no more."""
@@ -193,7 +194,7 @@ def _write_strength_samples(
             samples,
             parts.texts.heldout,
             kl=kl,
-            highest=highest_scale(landed),
+            highest=highest,
             seed=parts.config.training.seed,
             reading=reading,
             answers=parts.answers,

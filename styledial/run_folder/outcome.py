@@ -22,7 +22,7 @@ REACHED = 0.95
 _PASSED = 1.1
 # Half of the held-out text sets the scale, the other half is what is reported: they may be as far
 # apart as this.
-OTHER_HALF = 1.1
+_OTHER_HALF = 1.1
 # Changes of loss, nats per token. General text: less is nearly none; more than the second is what
 # the doctor calls forgetting, 5 % less likely per token (perplexity) than under the base: at
 # budgets up to 0.15 with an anchor nothing was lost on real novels; plain fine-tuning lost 0.14.
@@ -53,7 +53,7 @@ def turned_up(summary: Mapping[str, Any]) -> float:
     """About the KL that an adapter can be turned up to where no dial was measured: as it was
     before it was scaled to its target. 0 where nothing says."""
     before, now = summary.get("kl_before_landing"), summary.get("kl_final")
-    return max(before / OTHER_HALF if is_number(before) else 0.0, now if is_number(now) else 0.0)
+    return max(before / _OTHER_HALF if is_number(before) else 0.0, now if is_number(now) else 0.0)
 
 
 def landed_scale(summary: Mapping[str, Any]) -> float:
